@@ -1,0 +1,58 @@
+# minitorch. `make help` lists the targets; each sets up what it needs in .venv, from nothing but python3.
+# Settings: PYTHON=python3.12 · for `make train`: DATA=shapes|cifar10|<folder> EPOCHS=n ARGS="--batch-size 64 ..."
+
+PYTHON ?= python3
+DATA ?= shapes
+EPOCHS ?=
+ARGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test check fix parity bench clean
+
+help:  ## show this list
+	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/dev.done  ## make .venv with everything for users and developers
+
+train: .venv/run.done  ## train the example CNN: make train [DATA=cifar10|folder] [EPOCHS=n]
+	$(BIN)/python examples/cifar10.py --data "$(DATA)" $(if $(EPOCHS),--epochs $(EPOCHS)) $(ARGS)
+
+test: check  ## everything that must hold: check, then all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/dev.done  ## only reads: lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: .venv/dev.done  ## rewrite what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+parity: .venv/torch.done  ## compare with the live PyTorch oracle (installs torch 2.13.0)
+	$(BIN)/python -m pytest -s $(wildcard tests/parity_*.py) $(ARGS)
+
+bench: .venv/torch.done  ## time convolutions side by side with PyTorch
+	$(BIN)/python benchmarks/convolution.py $(ARGS)
+
+clean:  ## remove .venv, caches and runs
+	rm -rf .venv build runs *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Stamps: the environment is made once, and again when the dependencies change.
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "minitorch needs Python 3.10 or newer, this is " + sys.version)'
+	$(PYTHON) -m venv .venv
+
+.venv/run.done: setup.cfg pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[viz]'
+	@touch $@
+
+.venv/dev.done: .venv/run.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[viz,dev]'
+	@touch $@
+
+.venv/torch.done: .venv/dev.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@touch $@

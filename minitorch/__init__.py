@@ -1,0 +1,154 @@
+"""minitorch: an autograd-capable mini deep-learning framework on numpy and numba, with PyTorch's names."""
+
+import builtins as _builtins
+
+from . import autograd, dtypes, kernels
+from .autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    print_tape,
+    set_grad_enabled,
+)
+from .creation import (
+    arange,
+    bernoulli,
+    empty,
+    empty_like,
+    eye,
+    full,
+    full_like,
+    linspace,
+    multinomial,
+    normal,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randint,
+    randn,
+    randn_like,
+    randperm,
+    zeros,
+    zeros_like,
+)
+from .dtypes import (
+    bool_ as bool,
+)
+from .dtypes import (
+    dtype,
+    finfo,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int32,
+    int64,
+    set_default_dtype,
+    uint8,
+)
+from .ops.elementwise import (
+    absolute,
+    ceil,
+    clamp,
+    cos,
+    erf,
+    exp,
+    expm1,
+    floor,
+    isfinite,
+    isinf,
+    isnan,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    reciprocal,
+    relu,
+    round,
+    rsqrt,
+    sigmoid,
+    sign,
+    sin,
+    sqrt,
+    square,
+    tanh,
+    where,
+)
+from .ops.elementwise import equal as eq
+from .ops.elementwise import greater as gt
+from .ops.elementwise import greater_equal as ge
+from .ops.elementwise import less as lt
+from .ops.elementwise import less_equal as le
+from .ops.elementwise import multiply as mul
+from .ops.elementwise import negative as neg
+from .ops.elementwise import not_equal as ne
+from .ops.elementwise import power as pow
+from .ops.index import gather, index_select, masked_select, nonzero, scatter_add, tril, triu
+from .ops.linalg import bmm, dot, matmul, mm, outer
+from .ops.reduce import (
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    cumsum,
+    log_softmax,
+    logsumexp,
+    max,
+    mean,
+    min,
+    norm,
+    prod,
+    softmax,
+    std,
+    sum,
+    var,
+)
+from .ops.shape import (
+    broadcast_to,
+    cat,
+    chunk,
+    flatten,
+    movedim,
+    narrow,
+    split,
+    squeeze,
+    stack,
+    t,
+    transpose,
+    unbind,
+    unsqueeze,
+)
+from .ops.shape import flip_dims as flip
+from .ops.shape import permute_to as permute
+from .ops.shape import reshape_to as reshape
+from .random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from .tensor import Size, Tensor, as_tensor, from_numpy, is_tensor, tensor
+from .version import __version__
+
+add, sub, div = Tensor.add, Tensor.sub, Tensor.div
+abs, clip, concat, double, float, long, int = absolute, clamp, cat, float64, float32, int64, int32
+
+
+
+def allclose(input, other, rtol=1e-5, atol=1e-8, equal_nan=False):
+    """Whether |input - other| <= atol + rtol * |other| everywhere."""
+    import numpy
+
+    return _builtins.bool(numpy.allclose(input.array, other.array, rtol, atol, equal_nan))
+
+
+def equal(input, other):
+    """Whether two tensors have the same shape and the same elements."""
+    return input.array.shape == other.array.shape and _builtins.bool((input.array == other.array).all())

@@ -1,0 +1,26 @@
+"""Automatic differentiation: the tape (read `tape.py` first), primitives, grad modes, in-place changes, gradcheck."""
+
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
+from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .primitive import ZERO, Primitive, primitive, registry
+from .tape import Node, Variable, backward, grad, print_tape
+
+__all__ = [
+    "ZERO",
+    "GradcheckError",
+    "Node",
+    "Primitive",
+    "Variable",
+    "backward",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "inference_mode",
+    "is_grad_enabled",
+    "no_grad",
+    "primitive",
+    "print_tape",
+    "registry",
+    "set_grad_enabled",
+]

@@ -1,0 +1,80 @@
+"""In-place changes: memory, version and history move together.
+
+`x.add_(y)` computes x + y as any op does, then `assign` puts the result into x's memory, counts the change, and gives x
+the result's place on the tape. If x is a view, it is the base that changed: base = overwrite(base, x at these places),
+and every view notices by the version and takes itself again from the base (`Variable.refresh`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .modes import is_grad_enabled
+from .primitive import primitive
+from .tape import follow
+
+
+@primitive
+def identity(x: np.ndarray) -> np.ndarray:
+    """x itself, with a node of its own."""
+    return x
+
+
+identity.vjp(x=lambda g: g)
+
+
+@primitive
+def overwrite(x: np.ndarray, value: np.ndarray, *, views: tuple) -> np.ndarray:
+    """A copy of x in which the view reached by `views` holds `value`."""
+    out = np.array(x, order="K")
+    target = out
+    for view, settings in views:
+        target = view.function(target, **settings)
+    target[...] = value
+    return out
+
+
+overwrite.vjp(
+    x=lambda g, views, value_shape: overwrite(g, np.zeros(value_shape, g.array.dtype), views=views),
+    value=lambda g, views: follow(views, g),
+)
+
+
+def assign(x: Any, value: Any) -> Any:
+    """Give tensor `x` the values and the history of `value`, a fresh tensor of its shape; returns x.
+
+    Raises RuntimeError, before anything changes, where x is a leaf that requires grad (or a view of one), or its memory
+    is read-only or holds several of its elements in one place.
+    """
+    base = x if x.base is None else x.base
+    recording = is_grad_enabled() and (value.edge is not None or x.edge is not None)
+    if recording and base._requires_grad and base._node is None:
+        what = "leaf Variable" if x.base is None else "view of a leaf Variable"
+        raise RuntimeError(
+            f"a {what} that requires grad is being used in an in-place operation. "
+            "Change it under no_grad(), or change a clone."
+        )
+    check_writeable(x)
+    if recording and x.base is None and value.node is not None:
+        node = value.node
+    elif recording:
+        mask = (base.edge is not None) | (value.edge is not None) << 1
+        node = overwrite.record((base, value), base, mask, (), {"views": x.chain})
+    x.array[...] = value.array
+    x.bump()
+    if recording:
+        base._node = node
+    return x
+
+
+def check_writeable(x: Any) -> None:
+    """Refuse to write where memory is read-only or shared between elements."""
+    if any(stride == 0 and size > 1 for stride, size in zip(x.array.strides, x.array.shape, strict=True)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+    if not x.array.flags.writeable:
+        raise RuntimeError("the tensor's memory is read-only; clone() it before modifying it in place")

@@ -1,0 +1,213 @@
+"""What an op is: a function of arrays, and for each argument the rule of its derivative.
+
+    @primitive
+    def multiply(x, y):
+        return np.multiply(x, y)
+
+    multiply.vjp(
+        x=lambda g, y, x_shape: sum_to(g * y, x_shape),
+        y=lambda g, x, y_shape: sum_to(g * x, y_shape),
+    )
+
+Positional arguments are arrays and may be differentiated; keyword-only arguments are settings and may not. A rule is
+handed what its parameters name, and the tape keeps exactly that:
+
+    g             the gradient that comes in, a tensor of the shape of the result
+    out           the result
+    x, x_shape    the argument x, its shape
+    a setting     as it was passed
+    a residual    an array the primitive returned beside its result, for its rules alone
+    memo          a dict that the rules of one application share, for work they have in common
+
+Of a variadic argument `*xs` a rule sees `index` (which one it is about), `xs_shape` (of that one) and `xs_shapes`.
+Rules are written in tensor operations: so they are differentiable, and every order of derivative exists.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .modes import _enabled
+from .tape import SELF, Kept, Node, Variable, wrap
+
+registry: dict[str, Primitive] = {}
+
+ZERO: Any = "zero"  # a rule: flat wherever it is differentiable (sign, floor)
+
+_ARGUMENT, _SHAPE, _OUT, _RESIDUAL, _SHAPES = range(5)
+
+
+class Primitive:
+    """A differentiable function of arrays; called with tensors, it records itself on the tape."""
+
+    def __init__(self, function: Callable, residuals: str = "", view: bool = False, name: str | None = None) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = name or function.__name__
+        self.view = view
+        self.residuals = residuals.split()
+        parameters = inspect.signature(function).parameters.values()
+        self.settings = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+        self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+        self.arguments = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.rules: list[Any] = [None] * len(self.arguments)
+        self._names: list[tuple[str, ...]] = [()] * len(self.arguments)
+        self._differentiable = 0  # a bit per argument that has a rule
+        self._plans: dict[int, tuple] = {}
+        if self.name in registry:
+            raise ValueError(f"a primitive named {self.name!r} is registered already")
+        registry[self.name] = self
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """A primitive placed in a class body is a method of its first argument."""
+        return self if instance is None else functools.partial(self, instance)
+
+    # ------------------------------------------------------------------------------------------------------- the rules
+
+    def vjp(self, **rules: Any) -> None:
+        """Give the derivative rule of each argument that has one; a misspelt name fails here, at import."""
+        allowed = {"g", "out", "memo", *self.settings, *self.residuals, *self.arguments, *(f"{a}_shape" for a in self.arguments)}
+        if self.variadic:
+            allowed |= {"index", f"{self.arguments[-1]}_shapes"}
+        for argument, rule in rules.items():
+            if argument not in self.arguments:
+                raise TypeError(f"{self.name} has no argument {argument!r} to differentiate; it has {self.arguments}")
+            names = () if rule is ZERO else tuple(inspect.signature(rule).parameters)
+            wrong = [name for name in names if name not in allowed]
+            if wrong:
+                raise TypeError(f"the rule for {argument!r} of {self.name} asks for {wrong}; allowed: {sorted(allowed)}")
+            position = self.arguments.index(argument)
+            self.rules[position], self._names[position] = rule, names
+            self._differentiable |= -1 << position if self.variadic else 1 << position
+        self._plans.clear()
+
+    def _plan(self, mask: int) -> tuple:
+        """What to keep when the arguments in `mask` need gradients: (name, kind, position), and whether arrays are."""
+        variadic = self.variadic
+        wanted = {
+            name for i in range(len(self.arguments)) if variadic or mask >> i & 1 for name in self._names[i]
+        }  # fmt: skip
+        items = []
+        for i, argument in enumerate(self.arguments):
+            if argument in wanted:
+                items.append((argument, _ARGUMENT, i))
+            if f"{argument}_shape" in wanted and not variadic:
+                items.append((f"{argument}_shape", _SHAPE, i))
+        if "out" in wanted:
+            items.append(("out", _OUT, 0))
+        items.extend((name, _RESIDUAL, i) for i, name in enumerate(self.residuals) if name in wanted)
+        if variadic:
+            items.append((f"{self.arguments[-1]}_shapes", _SHAPES, 0))
+        holds = any(kind in (_ARGUMENT, _OUT, _RESIDUAL) for _, kind, _ in items)
+        return self._plans.setdefault(mask, (items, holds))
+
+    # ------------------------------------------------------------------------------------------------- forward, backward
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        mask, bit, arrays = 0, 1, []
+        for arg in args:
+            if isinstance(arg, Variable):
+                arrays.append(arg.array)
+                if arg._requires_grad or arg.node is not None:
+                    mask |= bit
+            else:
+                arrays.append(arg)
+            bit <<= 1
+        if self.defaults:
+            settings = {**self.defaults, **settings}
+        residuals = ()
+        out = self.function(*arrays, **settings)
+        if self.residuals:
+            out, *residuals = out
+        result = wrap(out)
+        mask &= self._differentiable
+        if mask and _enabled.get():
+            result._node = self.record(args, result, mask, residuals, settings)
+        if self.view:
+            self._connect(args[0], result, settings)
+        return result
+
+    def record(self, args: tuple, result: Any, mask: int, residuals: Any, settings: dict) -> Node:
+        """The node of one application whose result is known: edges for the arguments in `mask`, and what to keep."""
+        items, holds = self._plans.get(mask) or self._plan(mask)
+        kept: dict[str, Any] = {}
+        for name, kind, i in items:
+            if kind == _SHAPE:
+                arg = args[i]
+                kept[name] = arg.array.shape if isinstance(arg, Variable) else np.shape(arg)
+            elif kind == _ARGUMENT:
+                arg = args[i]
+                if isinstance(arg, Variable):
+                    version = arg.version
+                    kept[name] = Kept(arg.array, arg.edge, version, version[0])
+                else:
+                    kept[name] = Kept(arg, None, None, 0)
+            elif kind == _OUT:
+                version = result.version
+                kept[name] = Kept(result.array, SELF, version, version[0])
+            elif kind == _RESIDUAL:
+                kept[name] = Kept(residuals[i], None, None, 0)
+            else:
+                kept[name] = [arg.array.shape if isinstance(arg, Variable) else np.shape(arg) for arg in args]
+        parents = tuple([arg.edge if mask >> i & 1 else None for i, arg in enumerate(args)])
+        return Node(self, parents, kept, holds, settings, result.array)
+
+    def _connect(self, source: Any, result: Any, settings: dict) -> None:
+        """Make `result` a view of `source` for later in-place changes, if it shares its memory."""
+        if not isinstance(source, Variable):
+            return
+        owner = source.array if source.array.base is None else source.array.base
+        if result.array.base is not owner:  # NumPy had to copy (a reshape across strides)
+            return
+        result.base = source if source.base is None else source.base
+        result.chain = (*source.chain, (self, settings))
+        result._version = source.version
+        result._seen = result._version[0]
+
+    def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
+        """The pairs (parent, gradient for it), for the parents that are needed."""
+        if node.kept is None:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+                f"already been freed), at {self.name} with output shape {node.shape}. Specify retain_graph=True if you "
+                "need to backward through the graph a second time or if you need to access saved tensors after calling "
+                "backward."
+            )
+        values: dict[str, Any] = {"g": g, "memo": {}}
+        pieces = []
+        for i, parent in enumerate(node.parents):
+            if parent is None or (needed is not None and parent not in needed):
+                continue
+            position = min(i, len(self.rules) - 1)
+            rule = self.rules[position]
+            if rule is ZERO:
+                pieces.append((parent, wrap(np.zeros(g.array.shape, g.array.dtype))))
+                continue
+            if self.variadic:
+                values["index"] = i
+                values[f"{self.arguments[-1]}_shape"] = node.kept[f"{self.arguments[-1]}_shapes"][i]
+            for name in self._names[position]:
+                if name not in values:
+                    values[name] = node.unpack(name) if name in node.kept else node.settings[name]
+            pieces.append((parent, rule(*[values[name] for name in self._names[position]])))
+        return pieces
+
+
+def primitive(function: Callable | None = None, *, residuals: str = "", view: bool = False, name: str | None = None) -> Any:
+    """Register a function of arrays as a primitive; see the head of this file.
+
+    residuals: names, separated by spaces, of the arrays that the function returns after its result, for its rules.
+    view: the result may share the first argument's memory. name: the registry key, by default the function's name.
+    """
+    if function is None:
+        return functools.partial(Primitive, residuals=residuals, view=view, name=name)
+    return Primitive(function, residuals, view, name)

@@ -1,0 +1,439 @@
+"""The tape: what is recorded, and how gradients run back over it. Read this file first.
+
+A `Node` is one application of a primitive. It points to the nodes (or leaf tensors) its arguments came from, and keeps
+exactly what its derivative rules ask for. Tensors point to nodes, nothing points back: when the last tensor goes, the
+tape goes with it, by reference counting alone.
+
+Nodes are numbered as they are made, so a node's number is larger than its parents'. Backward therefore visits the
+pending node with the largest number: no consumer of it can still be waiting. No recursion, no sort, any depth.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .modes import set_grad_enabled
+
+if TYPE_CHECKING:
+    from .primitive import Primitive
+
+_sequence = itertools.count()
+
+
+class Kept(NamedTuple):
+    """An array that a rule will need, where it came from, and the version it must still have by then."""
+
+    array: Any
+    edge: Node | Variable | None
+    version: list[int] | None
+    expected: int
+
+
+class Node:
+    """One application of a primitive.
+
+    parents: for each positional argument the `Node` it came from, the leaf itself, or None where no gradient goes.
+    kept: what the rules ask for, by name; None once backward has freed it, which it does if the node `holds` arrays.
+    settings: the keyword arguments of the application.
+    """
+
+    __slots__ = (
+        "primitive", "parents", "kept", "holds", "settings", "sequence", "shape", "dtype", "hooks", "retained", "__weakref__"
+    )  # fmt: skip
+
+    def __init__(
+        self, primitive: Primitive, parents: tuple, kept: dict, holds: bool, settings: dict, out: np.ndarray
+    ) -> None:
+        self.primitive = primitive
+        self.parents = parents
+        self.kept: dict | None = kept
+        self.holds = holds
+        self.settings = settings
+        self.shape = out.shape
+        self.dtype = out.dtype
+        self.hooks: dict[int, Callable] | None = None
+        self.retained: weakref.ref | None = None
+        self.sequence = next(_sequence)
+
+    def name(self) -> str:
+        """The primitive's name, as PyTorch's `grad_fn.name()`."""
+        return self.primitive.name
+
+    @property
+    def next_functions(self) -> tuple:
+        """The parents as PyTorch lists them: one `(node or leaf, 0)` per argument."""
+        return tuple((parent, 0) for parent in self.parents)
+
+    def __repr__(self) -> str:
+        return f"<{self.primitive.name} node>"
+
+    def unpack(self, name: str) -> Any:
+        """What is kept under `name`, back on its place on the tape. Raises if it was modified in place since."""
+        item = self.kept[name]  # type: ignore[index]
+        if type(item) is not Kept:
+            return item
+        array, edge, version, expected = item
+        if version is not None and version[0] != expected:
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"`{name}` of {self.primitive.name}, shape {array.shape}, is at version {version[0]}; "
+                f"expected version {expected} instead. Modify a clone, or modify it before it is used."
+            )
+        if not isinstance(array, np.ndarray):
+            return array
+        if isinstance(edge, Variable):
+            return edge if edge.array is array else edge.alias(array)
+        out = wrap(array)
+        out._node = self if edge is SELF else edge
+        return out
+
+
+SELF: Any = object()  # the edge of a kept `out`: a reference to the node itself would be a cycle
+
+
+class Variable:
+    """An array, its gradient and its place on the tape; `Tensor` adds the operators.
+
+    Defaults live on the class, so that making one stores a single attribute.
+    """
+
+    array: np.ndarray
+    grad: Any = None
+    base: Variable | None = None  # the tensor this one is a view of ...
+    chain: tuple = ()  # ... and the (view primitive, settings) that lead from the base to here
+    _requires_grad: bool = False
+    _node: Node | None = None
+    _version: list[int] | None = None  # shared by everything that shares memory; made when first needed
+    _seen: int = 0  # a view's node is right for this version of the base
+    _hooks: dict[int, Callable] | None = None
+    _after_hooks: dict[int, Callable] | None = None
+
+    @property
+    def version(self) -> list[int]:
+        """The counter of in-place changes, shared by all views."""
+        if self._version is None:
+            self._version = [0]
+        return self._version
+
+    def bump(self) -> None:
+        """Count one in-place change of the memory."""
+        self.version[0] += 1
+
+    @property
+    def node(self) -> Node | None:
+        """Where this tensor came from, or None for leaves and constants."""
+        if self.base is not None:
+            self.refresh()
+        return self._node
+
+    def refresh(self) -> None:
+        """Bring a view's node up to date after the base was modified in place: take the view again."""
+        seen = self.version[0]
+        if seen == self._seen:
+            return
+        self._seen = seen
+        base = self.base
+        if base._node is None:  # type: ignore[union-attr]
+            return
+        with set_grad_enabled(True):
+            tensor = follow(self.chain, base)
+        self._node = tensor._node  # type: ignore[union-attr]
+
+    @property
+    def edge(self) -> Node | Variable | None:
+        """Where a gradient for this tensor goes: its node, itself if it is a leaf, or None."""
+        node = self.node
+        if node is not None:
+            return node
+        return self if self._requires_grad else None
+
+    def alias(self, array: np.ndarray) -> Any:
+        """Other data at this leaf's place on the tape: the leaf's memory was replaced after it was kept."""
+        from .inplace import identity
+
+        out = wrap(array)
+        out._node = Node(identity, (self,), {}, False, {}, array)
+        return out
+
+
+def follow(chain: tuple, tensor: Any) -> Any:
+    """Take a view of a view of ... `tensor`: apply each (view primitive, settings) of the chain."""
+    for view, settings in chain:
+        tensor = view(tensor, **settings)
+    return tensor
+
+
+_make = object.__new__
+_result_class: type = Variable
+
+
+def set_result_class(cls: type) -> None:
+    """Name the class that results of primitives have (`Tensor`, which this file has not heard of)."""
+    global _result_class
+    _result_class = cls
+
+
+def wrap(array: Any) -> Any:
+    """A tensor around `array`, not on the tape."""
+    out = _make(_result_class)
+    out.array = array if type(array) is np.ndarray else np.asarray(array)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------- running backward
+
+
+def _needed(roots: Iterable[Node | Variable], wanted: set) -> set:
+    """The nodes below `roots` through which gradients reach something wanted."""
+    nodes, stack = set(), [edge for edge in roots if isinstance(edge, Node)]
+    while stack:
+        node = stack.pop()
+        if node not in nodes:
+            nodes.add(node)
+            stack.extend(parent for parent in node.parents if isinstance(parent, Node))
+    needed = set(wanted)
+    for node in sorted(nodes, key=lambda node: node.sequence):  # parents before children
+        if any(parent in needed for parent in node.parents):
+            needed.add(node)
+    return needed
+
+
+def _shape(edge: Node | Variable) -> tuple[int, ...]:
+    return edge.shape if isinstance(edge, Node) else edge.array.shape
+
+
+def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, retain_graph: bool) -> dict:
+    """Run gradients from `roots` down the tape.
+
+    roots: pairs (edge, gradient). wanted: the edges to stop for, or None for all leaves that require grad.
+    Returns the gradient of each wanted edge that was reached.
+    """
+    gradients: dict[Any, Any] = {}
+    owned: set = set()  # edges whose gradient was summed here, into memory that nobody else holds
+    heap: list[tuple[int, Node]] = []
+    results: dict[Any, Any] = {}
+    needed = None if wanted is None else _needed((edge for edge, _ in roots), wanted)
+
+    def deliver(edge: Any, g: Any) -> None:
+        if edge not in gradients:
+            gradients[edge] = g
+            if type(edge) is Node:
+                heapq.heappush(heap, (-edge.sequence, edge))
+        elif create_graph or edge not in owned:
+            gradients[edge] = gradients[edge] + g
+            owned.add(edge)
+        else:
+            np.add(gradients[edge].array, g.array, out=gradients[edge].array)
+
+    with set_grad_enabled(create_graph):
+        for edge, g in roots:
+            deliver(edge, g)
+        while heap:
+            node = heapq.heappop(heap)[1]
+            g = gradients.pop(node)
+            if node.hooks:
+                g = run_hooks(node.hooks, g)
+            if node.retained is not None:
+                retainer = node.retained()
+                if retainer is not None:
+                    accumulate(retainer, g, create_graph)
+            if needed is not None:
+                if node in wanted:  # type: ignore[operator]
+                    results[node] = g
+                if not any(parent in needed for parent in node.parents):
+                    continue
+            for parent, piece in node.primitive.backward(node, g, needed):
+                if piece.array.shape != _shape(parent):
+                    raise RuntimeError(
+                        f"the derivative rule of {node.primitive.name} gave shape {piece.array.shape} "
+                        f"for an argument of shape {_shape(parent)}"
+                    )
+                deliver(parent, piece)
+            if node.holds and not retain_graph:
+                node.kept = None
+
+    for leaf, g in gradients.items():  # only leaves are left; nothing was changed before everything was known
+        if wanted is None or leaf in wanted:
+            results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
+    return results
+
+
+def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
+    """Pass a gradient through hooks in the order they were registered; a hook may return a replacement."""
+    for hook in list(hooks.values()):
+        replaced = hook(g)
+        if replaced is not None:
+            if replaced.array.shape != g.array.shape:
+                raise RuntimeError(f"a hook has changed the size of value: {g.array.shape} to {replaced.array.shape}")
+            g = replaced
+    return g
+
+
+def accumulate(leaf: Any, g: Any, create_graph: bool) -> None:
+    """leaf.grad += g. The first gradient is copied: no two gradients ever share memory."""
+    if leaf.grad is None:
+        leaf.grad = g if create_graph else wrap(np.array(g.array, order="K"))
+    elif create_graph:
+        leaf.grad = leaf.grad + g
+    else:
+        leaf.grad.array += g.array
+        leaf.grad.bump()
+
+
+def _seed(index: int, output: Any, g: Any) -> tuple:
+    """The (edge, gradient) at which backward starts for one output."""
+    edge = output.edge
+    if edge is None:
+        raise RuntimeError(f"element {index} of tensors does not require grad and does not have a grad_fn")
+    if g is None:
+        if output.array.size != 1:
+            raise RuntimeError(
+                "grad can be implicitly created only for scalar outputs; "
+                f"this one has shape {output.array.shape}: sum it, or pass its gradient"
+            )
+        g = wrap(np.ones_like(output.array))
+    elif not isinstance(g, Variable):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+    elif g.array.shape != output.array.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{index}] has a shape of {g.array.shape} "
+            f"and output[{index}] has a shape of {output.array.shape}."
+        )
+    elif g.array.dtype != output.array.dtype:
+        raise RuntimeError(f"grad_output[{index}] has dtype {g.array.dtype}, but output[{index}] {output.array.dtype}")
+    return edge, g
+
+
+def _listed(tensors: Any) -> list:
+    return [tensors] if tensors is None or isinstance(tensors, Variable) else list(tensors)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    is_grads_batched: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple:
+    """Gradients of `outputs` with respect to `inputs`, a tuple with one tensor per input; no `.grad` is touched.
+
+    The sum over outputs of <grad_outputs, output> is differentiated; a scalar output needs no grad_output. With
+    `create_graph` the result is itself on the tape, to any order. Raises RuntimeError for an input that was not used,
+    unless `allow_unused` (None stands in its place) or `materialize_grads` (zeros do).
+
+    >>> import minitorch
+    >>> x = minitorch.tensor(3.0, requires_grad=True)
+    >>> (first,) = minitorch.autograd.grad(x**3, x, create_graph=True)
+    >>> minitorch.autograd.grad(first, x)
+    (tensor(18.),)
+    """
+    if is_grads_batched:
+        raise NotImplementedError("grad: is_grads_batched=True is not supported; loop over the gradients")
+    outputs, inputs = _listed(outputs), _listed(inputs)
+    grad_outputs = [None] * len(outputs) if grad_outputs is None else _listed(grad_outputs)
+    if len(grad_outputs) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(grad_outputs)} gradients")
+    edges = [x.edge for x in inputs]
+    if any(edge is None for edge in edges):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    roots = [_seed(i, output, g) for i, (output, g) in enumerate(zip(outputs, grad_outputs, strict=True))]
+    found = propagate(roots, set(edges), create_graph, create_graph if retain_graph is None else retain_graph)
+    if materialize_grads:
+        for edge, x in zip(edges, inputs, strict=True):
+            found.setdefault(edge, wrap(np.zeros_like(x.array)))
+    elif not allow_unused and any(edge not in found for edge in edges):
+        raise RuntimeError(
+            "One of the differentiated Tensors appears to not have been used in the graph. "
+            "Set allow_unused=True if this is the desired behavior."
+        )
+    return tuple(found.get(edge) for edge in edges)
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of `tensors` to the `.grad` of every leaf that requires grad, or of `inputs` alone.
+
+    What the tape kept is freed on the way, unless `retain_graph` (by default: `create_graph`).
+    """
+    tensors = _listed(tensors)
+    grad_tensors = [None] * len(tensors) if grad_tensors is None else _listed(grad_tensors)
+    if len(grad_tensors) != len(tensors):
+        raise RuntimeError(f"got {len(tensors)} tensors and {len(grad_tensors)} gradients")
+    wanted = None
+    if inputs is not None:
+        inputs = _listed(inputs)
+        if not inputs:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+        wanted = {x.edge: x for x in inputs}
+        if None in wanted:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+    roots = [_seed(i, output, g) for i, (output, g) in enumerate(zip(tensors, grad_tensors, strict=True))]
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    found = propagate(roots, None if wanted is None else set(wanted), create_graph, retain_graph)
+    for edge, g in found.items():
+        leaf = edge if wanted is None else wanted[edge]
+        with set_grad_enabled(create_graph):
+            accumulate(leaf, g, create_graph)
+        for hook in list((leaf._after_hooks or {}).values()):
+            hook(leaf)
+
+
+# ------------------------------------------------------------------------------------------------------ looking at it
+
+
+def print_tape(tensor: Any, file: Any = None) -> None:
+    """Print the tape below `tensor`, newest node first: number, primitive, output shape, parents, and what it keeps.
+
+    >>> import minitorch
+    >>> x = minitorch.ones(2, 3, requires_grad=True)
+    >>> minitorch.print_tape((x.exp() * 2).sum())  # doctest: +ELLIPSIS
+    #... sum       ()      <- #...  keeps x_shape
+    #... multiply  (2, 3)  <- #...  keeps y, x_shape
+    #... exp       (2, 3)  <- leaf (2, 3)  keeps out 24 B
+    """
+    nodes, stack = set(), [tensor.node] if tensor.node is not None else []
+    while stack:
+        node = stack.pop()
+        if node not in nodes:
+            nodes.add(node)
+            stack.extend(parent for parent in node.parents if isinstance(parent, Node))
+    ordered = sorted(nodes, key=lambda node: -node.sequence)
+    if not ordered:
+        print("(nothing on the tape)", file=file)
+        return
+
+    def parent(edge: Any) -> str:
+        return f"#{edge.sequence}" if isinstance(edge, Node) else f"leaf {edge.array.shape}"
+
+    def keeps(node: Node) -> str:
+        if node.kept is None:
+            return "freed"
+        items = []
+        for name, item in node.kept.items():
+            sized = type(item) is Kept and isinstance(item.array, np.ndarray)
+            items.append(f"{name} {item.array.nbytes:,} B" if sized else name)
+        return "keeps " + (", ".join(items) if items else "nothing")
+
+    number = max(len(str(node.sequence)) for node in ordered)
+    names = max(len(node.primitive.name) for node in ordered)
+    shapes = max(len(str(node.shape)) for node in ordered)
+    for node in ordered:
+        sources = ", ".join(parent(edge) for edge in node.parents if edge is not None)
+        print(
+            f"#{node.sequence:<{number}} {node.primitive.name:<{names}}  {node.shape!s:<{shapes}}  <- {sources}  {keeps(node)}",
+            file=file,
+        )

@@ -1,0 +1,108 @@
+"""The dtypes of tensors, and how they meet: PyTorch's names and promotion over NumPy's storage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class dtype:
+    """One of the six element types; `.numpy` is NumPy's."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.numpy = np.dtype(name)
+        self.is_floating_point = self.numpy.kind == "f"
+        self.is_complex = False
+        self.is_signed = self.numpy.kind in "fi"
+        self.itemsize = self.numpy.itemsize
+
+    def __repr__(self) -> str:
+        return f"minitorch.{self.name}"
+
+    def __reduce__(self) -> tuple:
+        return as_dtype, (self.name,)
+
+
+bool_ = dtype("bool")
+uint8 = dtype("uint8")
+int32 = dtype("int32")
+int64 = dtype("int64")
+float32 = dtype("float32")
+float64 = dtype("float64")
+
+# From the narrowest to the widest: two dtypes meet in the one that stands later, a float of any size after every integer.
+ORDER = (bool_, uint8, int32, int64, float32, float64)
+RANK = {d.numpy: i for i, d in enumerate(ORDER)}
+_NAMED = {d.name: d for d in ORDER} | {"float": float32, "double": float64, "int": int32, "long": int64}
+_PYTHON = {bool: bool_, int: int64}
+_default = float32
+
+
+def as_dtype(value: Any) -> dtype:
+    """The dtype meant by a minitorch or NumPy dtype, a name, or Python's bool, int, float. Raises TypeError if none is."""
+    if isinstance(value, dtype):
+        return value
+    if value is float:
+        return _default
+    if value in _PYTHON:
+        return _PYTHON[value]
+    name = value if isinstance(value, str) else np.dtype(value).name
+    if name not in _NAMED:
+        raise TypeError(f"dtype {name} is not supported; choose one of {', '.join(d.name for d in ORDER)}")
+    return _NAMED[name]
+
+
+def get_default_dtype() -> dtype:
+    """The dtype of new float tensors: float32, unless set otherwise."""
+    return _default
+
+
+def set_default_dtype(d: Any) -> None:
+    """Make float32 or float64 the dtype of new float tensors. Raises TypeError for others."""
+    global _default
+    d = as_dtype(d)
+    if not d.is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type, got {d}")
+    _default = d
+
+
+def finfo(d: Any = None) -> np.finfo:
+    """NumPy's `finfo` of a float dtype."""
+    return np.finfo((_default if d is None else as_dtype(d)).numpy)
+
+
+def iinfo(d: Any) -> np.iinfo:
+    """NumPy's `iinfo` of an integer dtype."""
+    return np.iinfo(as_dtype(d).numpy)
+
+
+def _category(d: np.dtype) -> int:
+    """0 bool, 1 integer, 2 float."""
+    return {"b": 0, "u": 1, "i": 1, "f": 2}[d.kind]
+
+
+def of_scalar(value: Any) -> np.dtype:
+    """The dtype a Python number has when it stands alone."""
+    return (bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else _default).numpy
+
+
+def meet(x: Any, y: Any) -> np.dtype:
+    """The dtype in which two operands (arrays or Python numbers) are computed, by PyTorch's promotion.
+
+    An operand with dimensions outranks one without, and that outranks a Python number, unless the lower one is of a
+    higher category (bool, integer, float).
+    """
+    best: np.dtype | None = None
+    priorities = [(2 if v.ndim else 1, v.dtype) if isinstance(v, np.ndarray) else (0, of_scalar(v)) for v in (x, y)]
+    for level in (2, 1, 0):
+        here = max((d for priority, d in priorities if priority == level), key=RANK.__getitem__, default=None)
+        if here is None:
+            continue
+        if best is None:
+            best = here
+        elif _category(here) > _category(best):
+            best = max(here, best, key=RANK.__getitem__)
+    assert best is not None
+    return best

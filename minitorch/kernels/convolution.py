@@ -1,0 +1,346 @@
+"""Convolution and its two adjoints, all three on the register tile.
+
+`conv` and `conv_transpose` are one kernel, `_gather`, over two tables (see `GatherPlan`): rows of the tile are target pixels,
+steps are (tap, channel) pairs. `conv_weight_grad` turns the same product round: rows are (tap, channel) pairs, steps are
+pixels. There is no im2col: A is read where it lies, which is x itself or, with padding, a copy with zeros around it.
+
+Blocks of work are fixed by the sizes alone and every output is one sum in one order. So it does not matter who computes a
+block: workers claim the next one from a shared counter, and the result has the same bits for any number of them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+
+import numpy as np
+from numba import njit, prange
+
+from minitorch.geometry import ConvGeometry, GatherPlan
+from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, kernel
+from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, narrow, narrow_masked, wide, wide_masked
+
+__all__ = ["conv", "conv_transpose", "conv_weight_grad"]
+
+HEAVY = 4_000_000  # multiply-adds worth waking the other threads for: about 20 us on one core
+PARTIAL_BYTES = 4_000_000  # for the partial sums of a weight gradient
+STRETCH = 256  # pixels summed at a time by a tile of the weight gradient: their B stays in L1
+
+
+# ------------------------------------------------------------------------------------------------ conv, conv_transpose
+def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
+    """out[n, o, k] = sum over taps t and channels c of x[n, o*s + t*d - p, c] * w[k, c, t]."""
+    _product(x, w, out, geometry, geometry.gather, transpose=False)
+
+
+def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
+    """Adjoint of `conv` in x."""
+    _product(y, w, out, geometry, geometry.scatter, transpose=True)
+
+
+def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, plan: GatherPlan,
+             transpose: bool) -> None:
+    """Run a gather plan over a batch."""
+    if not out.size:
+        return
+    dtype, batch, groups, taps = source.dtype, source.shape[0], geometry.groups, prod(geometry.kernel_size)
+    inner, outer = w.shape[0] // groups, w.shape[1]  # K/groups, C/groups
+    strides = (outer * taps, taps)
+    if not transpose:
+        inner, outer, strides = outer, inner, strides[::-1]
+    depthwise = groups > 1 and inner == outer == 1
+    lanes = 4 * WIDTH // dtype.itemsize
+    width = -(-outer // lanes) * lanes
+    work = out.size * plan.order.size // len(plan.phases) * inner
+    heavy = work > HEAVY
+    units = -(-batch // plan.images)
+    splits = max(1, min(16 // units, plan.rows.size // (4 * ROWS)))
+    pixels = prod(plan.source_size)
+    padded = source.size != batch * pixels * inner * groups
+    slots = 0 if not padded else get_num_threads() * plan.images if splits == 1 else batch
+    space = borrow(slots * pixels * inner * groups, dtype)
+    source, out = source.reshape(-1), out.reshape(-1)
+    line = geometry.output_size[-1] if transpose else geometry.input_size[-1]
+    if padded and splits > 1:
+        _pad(heavy, source, space, plan.lines, line * inner * groups, pixels * inner * groups, inner * groups, batch)
+    counter = np.zeros(1, np.int64)
+    if depthwise:
+        packed = borrow(w.size, dtype)
+        packed[:w.size].reshape(taps, groups)[...] = w.reshape(groups, taps).T
+        _gather_depthwise(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.order,
+                          plan.lines, counter, batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups)
+    else:
+        packed = borrow(plan.order.size * groups * inner * width, dtype)
+        _pack(heavy and w.size > 50_000, w.reshape(-1), packed, plan.order, plan.phases, groups, inner, outer, width, lanes,
+              strides[0], strides[1], w.size // groups)
+        _gather(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines, counter,
+                batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width, lanes)
+    give_back(space, packed)
+
+
+@kernel
+def _gather(workers, source, space, packed, out, rows, targets, phases, runs, lines, counter, batch, images, splits,
+            padded, line, pixels, target_pixels, groups, inner, outer, width, lanes):
+    channels = inner * groups
+    for worker in prange(workers):
+        while True:
+            block = claim(counter)
+            unit, split = block // splits, block % splits
+            first = unit * images
+            count = min(images, batch - first)
+            if count <= 0:
+                break
+            a, start = source, first * pixels * channels
+            if padded:
+                a, start = space, (first if splits > 1 else worker * images) * pixels * channels
+                if splits == 1:
+                    for image in range(count):
+                        _surround(source, (first + image) * lines.size * line * channels, a,
+                                  start + image * pixels * channels, lines, line * channels, pixels * channels, channels)
+            for phase in range(phases.shape[0]):
+                row, per_image, tap, taps, run, run_count = phases[phase]
+                total = per_image * count
+                last = row + (split + 1) * total // splits - 1
+                row += split * total // splits
+                steps = taps * inner
+                run_steps = steps // max(run_count, 1)
+                for group in range(groups):
+                    b = (tap * groups + group * taps) * inner * width
+                    c = first * target_pixels * groups * outer + group * outer
+                    for k in range(0, width, 2 * lanes):
+                        if width - k >= 2 * lanes:
+                            for m in range(row, last + 1, ROWS):
+                                wide(a, start + group * inner, rows, m, last, channels, runs, run, run + run_count, channels,
+                                     run_steps, 1, packed, b + k * steps, 2 * lanes,
+                                     out, c + k, targets, groups * outer, outer - k - lanes, 0)
+                        else:
+                            for m in range(row, last + 1, ROWS_NARROW):
+                                narrow(a, start + group * inner, rows, m, last, channels, runs, run, run + run_count,
+                                       channels, run_steps, 1, packed, b + k * steps, lanes,
+                                       out, c + k, targets, groups * outer, outer - k, 0)
+
+
+@kernel
+def _gather_depthwise(workers, source, space, packed, out, rows, targets, phases, runs, order, lines, counter, batch, images,
+                      splits, padded, line, pixels, target_pixels, channels):
+    """`_gather` with one channel a group: nothing to sum over but taps, so channels are the lanes of a plain loop."""
+    for worker in prange(workers):
+        while True:
+            block = claim(counter)
+            unit, split = block // splits, block % splits
+            first = unit * images
+            count = min(images, batch - first)
+            if count <= 0:
+                break
+            a, start = source, first * pixels * channels
+            if padded:
+                a, start = space, (first if splits > 1 else worker * images) * pixels * channels
+                if splits == 1:
+                    for image in range(count):
+                        _surround(source, (first + image) * lines.size * line * channels, a,
+                                  start + image * pixels * channels, lines, line * channels, pixels * channels, channels)
+            for phase in range(phases.shape[0]):
+                row, per_image, tap, taps, run, run_count = phases[phase]
+                total = per_image * count
+                for m in range(row + split * total // splits, row + (split + 1) * total // splits):
+                    at = (first * target_pixels + targets[m]) * channels
+                    to = out[at:at + channels]
+                    to[:] = 0
+                    for t in range(taps):
+                        at = start + (rows[m] + runs[run + t]) * channels
+                        seen = a[at:at + channels]
+                        at = order[tap + t] * channels
+                        weight = packed[at:at + channels]
+                        for c in range(channels):
+                            to[c] += seen[c] * weight[c]
+
+
+@kernel
+def _pack(workers, w, packed, order, phases, groups, inner, outer, width, lanes, inner_stride, outer_stride, group_stride):
+    """The weight as the tile reads it: [phase][group][block of lanes][tap][inner channel][lane], zeros in unused lanes."""
+    blocks = -(-width // (2 * lanes))
+    for worker in prange(workers):
+        for block in range(worker * groups * blocks // workers, (worker + 1) * groups * blocks // workers):
+            group, k = block // blocks, block % blocks * 2 * lanes
+            size = min(2 * lanes, width - k)
+            for phase in range(phases.shape[0]):
+                tap, taps = phases[phase, 2], phases[phase, 3]
+                at = (tap * groups + group * taps) * inner * width + k * taps * inner
+                for t in range(tap, tap + taps):
+                    for i in range(inner):
+                        start = order[t] + i * inner_stride + group * group_stride
+                        for lane in range(min(size, outer - k)):
+                            packed[at + lane] = w[start + (k + lane) * outer_stride]
+                        packed[at + outer - k:at + size] = 0
+                        at += size
+
+
+@kernel
+def _pad(workers, source, space, lines, length, size, channels, batch):
+    """Every image of `source` into `space`, zeros around it."""
+    for image in prange(batch):
+        _surround(source, image * lines.size * length, space, image * size, lines, length, size, channels)
+
+
+@njit(fastmath=FASTMATH)
+def _surround(source, start, space, at, lines, length, size, channels):
+    """One image, line by line, and zeros in the gaps between the lines."""
+    end = 0
+    for i in range(lines.size):
+        line = lines[i] * channels
+        space[at + end:at + line] = 0
+        end = line + length
+        for j in range(length):
+            space[at + line + j] = source[start + i * length + j]
+    space[at + end:at + size] = 0
+
+
+# ------------------------------------------------------------------------------------------------ conv_weight_grad
+def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
+    """Adjoint of `conv` in w: out[k, c, t] = sum over n and o of y[n, o, k] * x[n, o*s + t*d - p, c].
+
+    The batch is cut into parts with a partial sum each, added up in order at the end. Their number follows from the sizes:
+    many parts when the weight is small, few and split by rows and columns of the weight when it is large.
+    """
+    if not out.size:
+        return
+    dtype, batch, channels, outputs, groups = x.dtype, x.shape[0], x.shape[-1], y.shape[-1], geometry.groups
+    plan = geometry.sweep
+    inner, outer = channels // groups, outputs // groups
+    depthwise = groups > 1 and inner == outer == 1
+    pixels = prod(geometry.padded_size)
+    heavy = y.size * out.size // outputs > HEAVY
+    units = -(-batch // plan.images)
+    parts = max(1, min(units, 32, PARTIAL_BYTES // (out.size * dtype.itemsize)))
+    splits = 1 if parts >= 16 or not heavy or depthwise else 16
+    slots = 0 if not geometry.padded else get_num_threads() * plan.images if splits == 1 else batch
+    space = borrow(slots * pixels * channels, dtype)
+    partial = borrow(parts * out.size, dtype)
+    line, lines = geometry.input_size[-1] * channels, geometry.gather.lines
+    x, y, result = x.reshape(-1), y.reshape(-1), out.reshape(-1)
+    if geometry.padded and splits > 1:
+        _pad(heavy, x, space, lines, line, pixels * channels, channels, batch)
+    rows, numbers = _weight_rows(geometry, inner, channels)
+    counter = np.zeros(1, np.int64)
+    if depthwise:
+        _sweep_depthwise(heavy, x, space, y, partial, plan.taps, plan.lines, lines, counter, batch, plan.images, parts,
+                         geometry.padded, line, pixels, plan.lines_per_image, plan.length, plan.step, channels)
+    else:
+        _sweep(heavy, x, space, y, partial, rows, numbers, plan.lines, lines, counter, batch, plan.images, parts, splits,
+               geometry.padded, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer,
+               4 * WIDTH // dtype.itemsize)
+    shape = (1, 1, channels) if depthwise else (groups, inner, outer)
+    _add_parts(heavy and parts * out.size > 100_000, partial, result, parts, *shape, plan.taps.size)
+    give_back(space, partial)
+
+
+@lru_cache(maxsize=1024)
+def _weight_rows(geometry: ConvGeometry, inner: int, channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Offset of every (tap, channel) pair in a padded image, and their numbers."""
+    rows = (geometry.sweep.taps[:, None] * channels + np.arange(inner)).ravel()
+    return rows, np.arange(rows.size)
+
+
+@kernel
+def _sweep(workers, x, space, y, partial, rows, numbers, windows, lines, counter, batch, images, parts, splits, padded, line,
+           pixels, lines_per_image, length, step, groups, inner, outer, lanes):
+    channels, outputs, height = inner * groups, outer * groups, rows.size
+    units = -(-batch // images)
+    stretch = max(1, STRETCH // max(length, 1))
+    k_blocks, m_size = -(-outer // (2 * lanes)), 8 * ROWS
+    m_blocks = -(-height // m_size)
+    tiles = groups * k_blocks * m_blocks
+    for worker in prange(workers):
+        while True:
+            block = claim(counter)
+            part, split = block // splits, block % splits
+            if part >= parts:
+                break
+            begin = part * units // parts
+            for unit in range(begin, max((part + 1) * units // parts, begin + 1)):
+                first = unit * images
+                count = max(min(images, batch - first), 0)
+                a, start = x, first * pixels * channels
+                if padded:
+                    a, start = space, (first if splits > 1 else worker * images) * pixels * channels
+                    if splits == 1:
+                        for image in range(count):
+                            _surround(x, (first + image) * lines.size * line, a, start + image * pixels * channels, lines,
+                                      line, pixels * channels, channels)
+                total = lines_per_image * count
+                for window in range(0, max(total, 1), stretch):
+                    stop = min(window + stretch, total)
+                    more = 0 if unit == begin and window == 0 else 1
+                    b = (first * lines_per_image + window) * length * outputs
+                    for tile in range(split * tiles // splits, (split + 1) * tiles // splits):
+                        group, k = tile // m_blocks // k_blocks, tile // m_blocks % k_blocks * 2 * lanes
+                        low = tile % m_blocks * m_size
+                        last = min(low + m_size, height) - 1
+                        c = (part * groups + group) * height * outer + k
+                        at, b_at = start + group * inner, b + group * outer + k
+                        rest = outer - k
+                        if rest >= 2 * lanes:
+                            for m in range(low, last + 1, ROWS):
+                                wide(a, at, rows, m, last, 1, windows, window, stop, channels, length, step * channels,
+                                     y, b_at, outputs, partial, c, numbers, outer, lanes, more)
+                        elif rest > lanes:
+                            for m in range(low, last + 1, ROWS):
+                                wide_masked(a, at, rows, m, last, 1, windows, window, stop, channels, length, step * channels,
+                                            y, b_at, outputs, partial, c, numbers, outer, rest - lanes, more)
+                        elif rest == lanes:
+                            for m in range(low, last + 1, ROWS_NARROW):
+                                narrow(a, at, rows, m, last, 1, windows, window, stop, channels, length, step * channels,
+                                       y, b_at, outputs, partial, c, numbers, outer, lanes, more)
+                        else:
+                            for m in range(low, last + 1, ROWS_NARROW):
+                                narrow_masked(a, at, rows, m, last, 1, windows, window, stop, channels, length, step * channels,
+                                              y, b_at, outputs, partial, c, numbers, outer, rest, more)
+
+
+@kernel
+def _sweep_depthwise(workers, x, space, y, partial, taps, windows, lines, counter, batch, images, parts, padded, line, pixels,
+                     lines_per_image, length, step, channels):
+    """`_sweep` with one channel a group: channels are the lanes of a plain loop."""
+    units = -(-batch // images)
+    for worker in prange(workers):
+        while True:
+            part = claim(counter)
+            if part >= parts:
+                break
+            sums = partial[part * taps.size * channels:(part + 1) * taps.size * channels]
+            sums[:] = 0
+            for unit in range(part * units // parts, (part + 1) * units // parts):
+                first = unit * images
+                count = min(images, batch - first)
+                a, start = x, first * pixels * channels
+                if padded:
+                    a, start = space, worker * images * pixels * channels
+                    for image in range(count):
+                        _surround(x, (first + image) * lines.size * line, a, start + image * pixels * channels, lines,
+                                  line, pixels * channels, channels)
+                for window in range(lines_per_image * count):
+                    for i in range(length):
+                        at = ((first * lines_per_image + window) * length + i) * channels
+                        g = y[at:at + channels]
+                        for t in range(taps.size):
+                            at = start + (windows[window] + i * step + taps[t]) * channels
+                            seen = a[at:at + channels]
+                            to = sums[t * channels:(t + 1) * channels]
+                            for c in range(channels):
+                                to[c] += seen[c] * g[c]
+
+
+@kernel
+def _add_parts(workers, partial, out, parts, groups, inner, outer, taps):
+    """out[k, c, t] = sum over parts of partial[part, group, t, c, k]; a depthwise partial [t, c] is one group of c outputs."""
+    for worker in prange(workers):
+        for block in range(worker * groups * inner // workers, (worker + 1) * groups * inner // workers):
+            group, c = block // inner, block % inner
+            for t in range(taps):
+                at = ((group * taps + t) * inner + c) * outer
+                to = group * outer * inner * taps + c * taps + t
+                for k in range(outer):
+                    total = partial[at + k]
+                    for part in range(1, parts):
+                        total += partial[part * groups * taps * inner * outer + at + k]
+                    out[to + k * inner * taps] = total

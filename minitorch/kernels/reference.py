@@ -1,0 +1,164 @@
+"""The kernels in plain numpy: any rank, any float dtype, slow and obviously right.
+
+Every convolution below is one sentence, "window o sees tap t at i = o*s + t*d of the padded input", said with one strided
+slice per tap. `conv` reads the slice, its two adjoints write to it and multiply with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from minitorch.geometry import ConvGeometry, PoolGeometry
+
+__all__ = [
+    "conv", "conv_transpose", "conv_weight_grad", "matmul", "max_pool", "pool_gather", "pool_scatter", "window_sum",
+    "window_spread", "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad",
+]
+
+
+# ------------------------------------------------------------------------------------------------ convolution
+def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
+    """out[n, o, k] = sum over taps t and channels c of x[n, o*s + t*d - p, c] * w[k, c, t]."""
+    padded = np.pad(x, [(0, 0), *geometry.padding, (0, 0)])
+    out[...] = 0
+    for tap, seen in _taps(geometry):
+        for c, k in _groups(geometry, x.shape[-1], w.shape[0]):
+            out[..., k] += np.einsum("n...c,kc->n...k", padded[seen][..., c], w[k][(..., *tap)])
+
+
+def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
+    """Adjoint of `conv` in x: every product of `conv` is sent back to the pixel it came from."""
+    padded = np.zeros((y.shape[0], *geometry.padded_size, out.shape[-1]), out.dtype)
+    for tap, seen in _taps(geometry):
+        for c, k in _groups(geometry, out.shape[-1], w.shape[0]):
+            padded[seen][..., c] += np.einsum("n...k,kc->n...c", y[..., k], w[k][(..., *tap)])
+    inside = (slice(p, p + i) for (p, _), i in zip(geometry.padding, geometry.input_size, strict=True))
+    out[...] = padded[(slice(None), *inside)]
+
+
+def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
+    """Adjoint of `conv` in w: out[k, c, t] = sum over images n and windows o of y[n, o, k] * x[n, o*s + t*d - p, c]."""
+    padded = np.pad(x, [(0, 0), *geometry.padding, (0, 0)])
+    m = math.prod(y.shape[:-1])
+    y = y.reshape(m, y.shape[-1])
+    for tap, seen in _taps(geometry):
+        pixels = padded[seen].reshape(m, x.shape[-1])
+        for c, k in _groups(geometry, x.shape[-1], y.shape[-1]):
+            out[k][(..., *tap)] = np.einsum("mk,mc->kc", y[:, k], pixels[:, c])
+
+
+def _taps(geometry: ConvGeometry) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+    """Each tap, and the slice of the padded input that the windows see through it."""
+    for tap in itertools.product(*map(range, geometry.kernel_size)):
+        starts = [t * d for t, d in zip(tap, geometry.dilation, strict=True)]
+        yield tap, (slice(None), *(slice(start, start + (o - 1) * s + 1, s) for start, o, s in
+                                   zip(starts, geometry.output_size, geometry.stride, strict=True)))
+
+
+def _groups(geometry: ConvGeometry, channels: int, outputs: int) -> Iterator[tuple[slice, slice]]:
+    """Channels of x and of y that belong together."""
+    c, k = channels // geometry.groups, outputs // geometry.groups
+    for g in range(geometry.groups):
+        yield slice(g * c, (g + 1) * c), slice(g * k, (g + 1) * k)
+
+
+def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N)."""
+    np.matmul(x, y, out=out)
+
+
+# ------------------------------------------------------------------------------------------------ pooling
+def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolGeometry) -> None:
+    """Largest pixel of every window, and its flat position in the plane: the first of equals; NaN wins, the last NaN."""
+    for at, window in _windows(geometry):
+        pixels = x[(slice(None), *window)]
+        shape = pixels.shape
+        pixels = _flat(pixels)
+        nan = np.isnan(pixels)
+        last_nan = nan.shape[1] - 1 - nan[:, ::-1].argmax(1)
+        best = np.where(nan.any(1), last_nan, np.where(nan, -np.inf, pixels).argmax(1))
+        inside = np.unravel_index(best, shape[1:-1])
+        position = [r.start + r.step * i for r, i in zip(window, inside, strict=True)]
+        out[(slice(None), *at)] = np.take_along_axis(pixels, best[:, None], 1)[:, 0]
+        choice[(slice(None), *at)] = np.ravel_multi_index(position, geometry.input_size) if position else 0
+
+
+def pool_gather(x: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
+    """out[n, o, c] = x[n, choice[n, o, c], c], space flattened."""
+    n, c = x.shape[0], x.shape[-1]
+    out[...] = np.take_along_axis(_flat(x), _flat(choice), 1).reshape(out.shape) if n and c else 0
+
+
+def pool_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
+    """Adjoint of `pool_gather`: out[n, choice[n, o, c], c] += y[n, o, c], all else 0."""
+    out[...] = 0
+    flat, y, choice = _flat(out), _flat(y), _flat(choice)
+    n, c = np.arange(flat.shape[0])[:, None], np.arange(flat.shape[2])
+    for o in range(y.shape[1]):
+        flat[n, choice[:, o], c] += y[:, o]
+
+
+def window_sum(x: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
+    """out[n, o, c] = scale[o] * sum of x over window o."""
+    scale = scale.reshape(geometry.output_size)
+    space = tuple(range(1, x.ndim - 1))
+    for at, window in _windows(geometry):
+        out[(slice(None), *at)] = scale[at] * x[(slice(None), *window)].sum(space)
+
+
+def window_spread(y: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
+    """Adjoint of `window_sum`: every pixel of window o receives scale[o] * y[n, o, c]."""
+    scale = scale.reshape(geometry.output_size)
+    space = tuple(range(1, y.ndim - 1))
+    out[...] = 0
+    for at, window in _windows(geometry):
+        out[(slice(None), *window)] += np.expand_dims(scale[at] * y[(slice(None), *at)], space)
+
+
+def _windows(geometry: PoolGeometry) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+    """Each window's place in the output, and its pixels."""
+    for at in itertools.product(*map(range, geometry.output_size)):
+        yield at, tuple(slice(lo[o], hi[o], d) for o, lo, hi, d in
+                        zip(at, geometry.starts, geometry.stops, geometry.dilation, strict=True))
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    """(N, *size, C) seen as (N, pixels, C); a view."""
+    return images.reshape(images.shape[0], math.prod(images.shape[1:-1]), images.shape[-1])
+
+
+# ------------------------------------------------------------------------------------------------ batch norm
+def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> None:
+    """Mean and biased variance of every column of x (M, C)."""
+    centre = x.mean(0, dtype=_wide(x))
+    mean[...] = centre
+    variance[...] = np.square(x - centre).mean(0)
+
+
+def batch_norm_apply(x: np.ndarray, mean: np.ndarray, invstd: np.ndarray, w: np.ndarray, b: np.ndarray,
+                     out: np.ndarray) -> None:
+    """out = (x - mean) * invstd * w + b."""
+    out[...] = (x - mean) * invstd * w + b
+
+
+def batch_norm_sums(x: np.ndarray, g: np.ndarray, mean: np.ndarray, invstd: np.ndarray, sum_g: np.ndarray,
+                    sum_gx: np.ndarray) -> None:
+    """sum_g = sum of g, sum_gx = sum of g * (x - mean) * invstd, over M."""
+    sum_g[...] = g.sum(0, dtype=_wide(x))
+    sum_gx[...] = (g * (x - mean) * invstd).sum(0, dtype=_wide(x))
+
+
+def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, mean: np.ndarray, invstd: np.ndarray, w: np.ndarray,
+                          sum_g: np.ndarray, sum_gx: np.ndarray, out: np.ndarray) -> None:
+    """out = w * invstd * (g - sum_g/M - xhat * sum_gx/M) with xhat = (x - mean) * invstd."""
+    m = x.dtype.type(x.shape[0])
+    out[...] = w * invstd * (g - sum_g / m - (x - mean) * invstd * (sum_gx / m))
+
+
+def _wide(x: np.ndarray) -> np.dtype:
+    """The dtype to add up in: at least float64."""
+    return np.promote_types(x.dtype, np.float64)

@@ -1,0 +1,295 @@
+"""What every numba kernel shares: threads, the launch lock, the compile cache on disk, and a pool of scratch buffers.
+
+Importing this file does not import numba. Rules that the code below rests on, each the answer to a crash:
+
+- OpenMP's threads do not survive a fork, so forked children run the serial twin of every kernel.
+- Two Python threads must not be in a parallel kernel at once: one process-wide lock round every parallel launch.
+- Idle OpenMP threads spin and starve numpy's BLAS unless GOMP_SPINCOUNT is small.
+- numba's own cache goes stale and trips over corrupt files: ours is a checksummed file per signature, in a directory named by a
+  hash of everything the machine code depends on. Whatever goes wrong there, the kernel is compiled in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import platform
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["kernel", "set_num_threads", "get_num_threads", "compilations", "cache_directory", "borrow", "give_back"]
+
+FASTMATH = {"reassoc", "contract", "nsz"}  # as fast as True here, and NaN stays NaN
+
+
+# ------------------------------------------------------------------------------------------------ threads
+class _State:
+    """What a process knows about its threads; made anew in a forked child."""
+
+    def __init__(self, forked: bool) -> None:
+        self.forked = forked
+        self.launch = threading.Lock()
+        self.compiling = threading.RLock()
+        self.masked = threading.local()  # numba counts threads per Python thread: what this one was last told
+
+
+_state = _State(forked=False)
+_threads: int | None = None
+
+
+def _after_fork() -> None:
+    global _state
+    _state = _State(forked=True)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _most_threads() -> int:
+    """Threads numba may start: NUMBA_NUM_THREADS, else the cores this process may use."""
+    chosen = os.environ.get("NUMBA_NUM_THREADS")
+    if chosen:
+        return int(chosen)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_num_threads(count: int) -> None:
+    """Use `count` threads from now on, at most as many as numba may start. Results do not depend on it, to the last bit."""
+    global _threads
+    if count < 1:
+        raise RuntimeError(f"set_num_threads: expected a positive number of threads, but got {count}")
+    _threads = min(int(count), _most_threads())
+
+
+def get_num_threads() -> int:
+    """Threads that a parallel kernel runs on."""
+    global _threads
+    if _threads is None:
+        _threads = _most_threads()
+    return _threads
+
+
+# ------------------------------------------------------------------------------------------------ kernels
+class Kernel:
+    """A function `body(workers, *arguments)` with `for worker in prange(workers)`, compiled lazily, twice: serial and parallel.
+
+    Called as `kernel(heavy, *arguments)`; `heavy` says that the work is worth waking the other threads. The first
+    argument is an array whose dtype, float32 or float64, decides all other types.
+    """
+
+    def __init__(self, body: Callable[..., None]) -> None:
+        import numba
+
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read by libgomp when the first parallel kernel loads it
+        numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+        self.__doc__, self.__name__ = body.__doc__, body.__name__
+        self.twins = tuple(numba.njit(parallel=parallel, nogil=True, fastmath=FASTMATH, boundscheck=None)(body)
+                           for parallel in (False, True))
+        for parallel, twin in enumerate(self.twins):
+            twin._cache = _disk_cache(f"{body.__module__.rpartition('.')[2]}.{body.__name__}", bool(parallel))
+        self.ready: set[tuple[bool, str]] = set()
+
+    def __call__(self, heavy: bool, *arguments: Any) -> None:
+        workers = get_num_threads()
+        if not heavy or workers == 1 or _state.forked:
+            self._twin(False, 1, arguments)(1, *arguments)
+            return
+        run = self._twin(True, workers, arguments)
+        with _state.launch:
+            if getattr(_state.masked, "count", None) != workers:
+                import numba
+
+                numba.set_num_threads(workers)
+                _state.masked.count = workers
+            run(workers, *arguments)
+
+    def _twin(self, parallel: bool, workers: int, arguments: tuple[Any, ...]) -> Callable[..., None]:
+        """The compiled function; the first call of a process for a dtype loads it from disk or compiles it."""
+        twin = self.twins[parallel]
+        key = (parallel, arguments[0].dtype.char)
+        if key not in self.ready:
+            import numba
+
+            with _state.compiling, _file_lock():
+                twin.compile(tuple(map(numba.typeof, (workers, *arguments))))
+            self.ready.add(key)
+        return twin
+
+
+def kernel(body: Callable[..., None]) -> Kernel:
+    """Decorator: see `Kernel`."""
+    return Kernel(body)
+
+
+# ------------------------------------------------------------------------------------------------ compile cache
+_compilations = 0
+
+
+def compilations() -> int:
+    """Kernels this process had to compile, as against loaded from disk."""
+    return _compilations
+
+
+@cache
+def cache_directory() -> Path | None:
+    """Where compiled kernels are kept, None if that is impossible: $MINITORCH_CACHE_DIR, else in the user's cache directory.
+
+    The last part of the path is a hash of the kernels' sources, of the versions of Python, numpy, numba and llvmlite,
+    of the processor and the vector width. The directory is private, since what it holds is executed.
+    """
+    import llvmlite
+    import llvmlite.binding
+    import numba
+
+    from minitorch.kernels.tile import WIDTH
+
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    digest.update(repr((sys.version, np.__version__, numba.__version__, llvmlite.__version__, platform.platform(), WIDTH,
+                        llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten(),
+                        numba.config.OPT, numba.config.BOUNDSCHECK, numba.config.DEBUG)).encode())
+    path = _cache_home() / f"kernels-{digest.hexdigest()[:20]}"
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+            raise PermissionError(f"{path} belongs to somebody else or others may write to it")
+    except OSError as error:
+        _cache_warning(error)
+        return None
+    return path
+
+
+def _cache_home() -> Path:
+    """The user's cache directory of this platform, or $MINITORCH_CACHE_DIR."""
+    if chosen := os.environ.get("MINITORCH_CACHE_DIR"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "minitorch"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "minitorch"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minitorch"
+
+
+_warned = False
+
+
+def _cache_warning(error: BaseException) -> None:
+    """Say once that the cache does not work."""
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(f"minitorch: cannot use the kernel cache ({type(error).__name__}: {error}); kernels are compiled in "
+                      "memory. Set MINITORCH_CACHE_DIR to a private, writable directory", RuntimeWarning, stacklevel=2)
+
+
+@contextmanager
+def _file_lock() -> Iterator[None]:
+    """Of several processes that need the same kernels at once, one compiles and the others then load its result."""
+    directory = cache_directory()
+    file = None
+    try:
+        if fcntl is not None and directory is not None:
+            file = open(directory / "lock", "a")  # noqa: SIM115 closed below; closing releases the lock
+            fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        _cache_warning(error)
+    try:
+        yield
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _disk_cache(name: str, parallel: bool) -> Any:
+    """A cache for one dispatcher: one file per signature, a SHA-256 followed by numba's pickle of the machine code."""
+    from numba.core.caching import _Cache
+    from numba.core.compiler import CompileResult
+    from numba.core.serialize import dumps
+
+    class DiskCache(_Cache):
+        @property
+        def cache_path(self) -> str:
+            return str(cache_directory())
+
+        def path(self, signature: Any) -> Path | None:
+            directory = cache_directory()
+            tail = hashlib.sha256(repr(signature).encode()).hexdigest()[:16]
+            return directory and directory / f"{name}-{'parallel' if parallel else 'serial'}-{tail}"
+
+        def load_overload(self, signature: Any, target_context: Any) -> Any:
+            target_context.refresh()
+            try:
+                path = self.path(signature)
+                if path is not None and path.exists():
+                    content = path.read_bytes()
+                    if hashlib.sha256(content[32:]).digest() != content[:32]:
+                        raise OSError(f"{path} is damaged")
+                    return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
+            except Exception as error:  # noqa: BLE001 whatever is wrong with the file, compiling is the cure
+                _cache_warning(error)
+            if not _compilations:
+                print("minitorch: compiling kernels for this machine, once (later runs load them from disk) ...", file=sys.stderr)
+            return None
+
+        def save_overload(self, signature: Any, result: Any) -> None:
+            global _compilations
+            _compilations += 1
+            try:
+                path = self.path(signature)
+                if path is not None:
+                    content = dumps(result._reduce())
+                    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+                    part.write_bytes(hashlib.sha256(content).digest() + content)
+                    os.replace(part, path)
+            except Exception as error:  # noqa: BLE001 a full or read-only disk costs time, not the run
+                _cache_warning(error)
+
+        def enable(self) -> None:
+            pass
+
+        disable = flush = enable
+
+    return DiskCache()
+
+
+# ------------------------------------------------------------------------------------------------ scratch buffers
+# Fresh pages cost more than the copies made into them, so scratch arrays are used again. Sizes are powers of two; a
+# buffer that an exception kept from coming back is simply freed.
+_KEPT = 4
+_buffers: dict[tuple[str, int], list[np.ndarray]] = {}
+
+
+def borrow(size: int, dtype: np.dtype) -> np.ndarray:
+    """A 1-d array of at least `size` elements of junk, aligned to 64 bytes; hand it back with `give_back`."""
+    size = max(1024, 1 << (size - 1).bit_length())
+    try:
+        return _buffers[dtype.char, size].pop()
+    except (KeyError, IndexError):
+        raw = np.empty(size * dtype.itemsize + 64, np.uint8)
+        start = -raw.ctypes.data % 64
+        return raw[start:start + size * dtype.itemsize].view(dtype)
+
+
+def give_back(*buffers: np.ndarray) -> None:
+    """Return borrowed buffers to the pool."""
+    for buffer in buffers:
+        kept = _buffers.setdefault((buffer.dtype.char, buffer.size), [])
+        if len(kept) < _KEPT:
+            kept.append(buffer)

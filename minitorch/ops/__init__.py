@@ -1,0 +1,1 @@
+"""Primitives and their derivative rules, one family a file."""

@@ -1,0 +1,81 @@
+"""Convolution: one trilinear form, three faces. Derivations first, then three primitives whose rules name each other.
+
+Let x be an image of C channels, w a kernel of K x C/groups channels, and y an image of K channels. With position
+i = o * stride + t * dilation - padding for output pixel o and kernel tap t,
+
+    conv(x, w)[n, k, o] = sum over c, t of  x[n, c, i(o, t)] w[k, c, t]        (x is 0 outside; c runs over k's group)
+
+Consider the number
+
+    T(x, w, y) = <y, conv(x, w)> = sum over n, k, o, c, t of  y[n, k, o] x[n, c, i(o, t)] w[k, c, t]
+
+It is linear in each of x, w and y while the other two are fixed. So its gradient with respect to one of them is a
+bilinear function of the other two, and there are three of these:
+
+    dT/dy = conv(x, w)                  every output pixel collects the input under its window
+    dT/dx = conv_transpose(y, w)        every input pixel collects the outputs whose windows cover it
+    dT/dw = conv_weight_grad(x, y)      every tap collects the pixel pairs it connected
+
+Now let y = conv(x, w) be a step of a network and g the gradient that arrives for y. What reaches x is the gradient of
+<g, conv(x, w)> = T(x, w, g) with respect to x: conv_transpose(g, w). What reaches w is conv_weight_grad(x, g).
+
+For conv_transpose the gradient g has the shape of x, and <g, conv_transpose(y, w)> = T(g, w, y) again: so y receives
+conv(g, w), and w receives conv_weight_grad(g, y). For conv_weight_grad, g has the shape of w, and T(x, g, y) hands x
+conv_transpose(y, g), and y conv(x, g). The derivative of each is the other two; the family is closed, and every order
+of derivative exists.
+
+One `geometry` (sizes, stride, padding, dilation, groups) belongs to T, not to one of its faces. It is handed on
+unchanged, so no rule contains window arithmetic. It holds for 1, 2 and 3 dimensions alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import kernels
+from ..autograd import primitive
+from ..geometry import ConvGeometry
+from .layout import channels_first, channels_last
+
+
+@primitive
+def conv(x: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
+    """y (N, K, *output_size) from x (N, C, *input_size) and w (K, C/groups, *kernel_size)."""
+    return _run(kernels.conv, x, w, (x.shape[0], *geometry.output_size, w.shape[0]), geometry)
+
+
+@primitive
+def conv_transpose(y: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
+    """x (N, C, *input_size) from y (N, K, *output_size) and w (K, C/groups, *kernel_size): the gradient for x."""
+    return _run(kernels.conv_transpose, y, w, (y.shape[0], *geometry.input_size, w.shape[1] * geometry.groups), geometry)
+
+
+@primitive
+def conv_weight_grad(x: np.ndarray, y: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
+    """w (K, C/groups, *kernel_size) from x (N, C, *input_size) and y (N, K, *output_size): the gradient for w."""
+    out = np.empty((y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel_size), x.dtype)
+    kernels.conv_weight_grad(channels_last(x), channels_last(y), out, geometry)
+    return out
+
+
+conv.vjp(
+    x=lambda g, w, geometry: conv_transpose(g, w, geometry=geometry),
+    w=lambda g, x, geometry: conv_weight_grad(x, g, geometry=geometry),
+)
+conv_transpose.vjp(
+    y=lambda g, w, geometry: conv(g, w, geometry=geometry),
+    w=lambda g, y, geometry: conv_weight_grad(g, y, geometry=geometry),
+)
+conv_weight_grad.vjp(
+    x=lambda g, y, geometry: conv_transpose(y, g, geometry=geometry),
+    y=lambda g, x, geometry: conv(x, g, geometry=geometry),
+)
+
+
+def _run(kernel: Callable, images: np.ndarray, w: np.ndarray, shape: tuple, geometry: ConvGeometry) -> np.ndarray:
+    """Run a kernel on channels-last memory; images in and out are (N, channels, *size) here."""
+    out = np.empty(shape, images.dtype)
+    kernel(channels_last(images), w, out, geometry)
+    return channels_first(out)

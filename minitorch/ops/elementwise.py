@@ -1,0 +1,504 @@
+"""Element by element: arithmetic, comparison, powers, exponentials, choices; broadcasting and promotion as PyTorch's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd import ZERO, Primitive, Variable, primitive
+from ..autograd.tape import wrap
+from .shape import fit
+
+# ------------------------------------------------------------------------------------------- operands meet in one dtype
+
+
+@primitive(residuals="was")
+def cast(x: np.ndarray, *, dtype: np.dtype) -> tuple[np.ndarray, np.dtype]:
+    """x in another dtype."""
+    return x.astype(dtype), x.dtype
+
+
+cast.vjp(x=lambda g, was: cast(g, dtype=was))
+
+
+def to_dtype(x: Any, dtype: np.dtype) -> Any:
+    """x itself if it has the dtype, else cast; Python numbers stay, as NumPy lets them follow the array."""
+    if isinstance(x, Variable):
+        return x if x.array.dtype == dtype else cast(x, dtype=dtype)
+    return x
+
+
+def cast_all(xs: list) -> list:
+    """Tensors cast to the dtype in which all of them meet."""
+    dtype = xs[0].array.dtype
+    for x in xs[1:]:
+        dtype = dtypes.meet(np.empty(0, dtype), np.empty(0, x.array.dtype))
+    return [to_dtype(x, dtype) for x in xs]
+
+
+def operand(x: Any) -> Any:
+    """A tensor, or a plain Python number; NumPy scalars become numbers, arrays tensors, others raise TypeError."""
+    if isinstance(x, Variable) or type(x) in (float, int, bool):
+        return x
+    if isinstance(x, np.generic):
+        return x.item()
+    if isinstance(x, np.ndarray):
+        dtypes.as_dtype(x.dtype)
+        return wrap(x)
+    if isinstance(x, float | int):
+        return float(x) if isinstance(x, float) else int(x)
+    raise TypeError(f"expected a tensor or a number, got {type(x).__name__}")
+
+
+def paired(x: Any, y: Any, floating: bool = False) -> tuple[Any, Any]:
+    """Two operands in the dtype in which they meet; with `floating`, integers meet in the default float."""
+    if type(x) is type(y) and x.array.dtype == y.array.dtype and not floating:
+        return x, y
+    x, y = operand(x), operand(y)
+    arrays = [v.array if isinstance(v, Variable) else v for v in (x, y)]
+    dtype = dtypes.meet(*arrays)
+    if floating and dtype.kind != "f":
+        dtype = dtypes.get_default_dtype().numpy
+    if isinstance(x, Variable) or isinstance(y, Variable):
+        return to_dtype(x, dtype), to_dtype(y, dtype)
+    return wrap(np.asarray(x, dtype)), y
+
+
+def unbroadcastable(name: str, *args: Any) -> RuntimeError:
+    """PyTorch's error for shapes that don't broadcast."""
+    shapes = [arg.array.shape if isinstance(arg, Variable) else np.shape(arg) for arg in args]
+    ndim = max(len(shape) for shape in shapes)
+    padded = [(1,) * (ndim - len(shape)) + shape for shape in shapes]
+    for d in range(ndim - 1, -1, -1):
+        column = [(shape[d], letter) for shape, letter in zip(padded, "abc", strict=False) if shape[d] != 1]
+        for n, letter in column[1:]:
+            if n != column[0][0]:
+                return RuntimeError(
+                    f"The size of tensor {column[0][1]} ({column[0][0]}) must match the size of tensor {letter} ({n}) at "
+                    f"non-singleton dimension {d}; {name} got shapes {', '.join(map(str, shapes))}"
+                )
+    return RuntimeError(f"{name} got shapes that do not broadcast: {shapes}")
+
+
+class Binary(Primitive):
+    """A primitive of two operands: numbers, arrays and tensors of any dtype meet in one dtype first."""
+
+    floating = False
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        x, y = paired(x, y, self.floating)
+        try:
+            return super().__call__(x, y)
+        except ValueError as error:
+            if "broadcast" in str(error):
+                raise unbroadcastable(self.name, x, y) from None
+            raise RuntimeError(f"{self.name}: {error}") from None
+
+
+class FloatBinary(Binary):
+    """A `Binary` whose result is a float also for integers."""
+
+    floating = True
+
+
+class FloatUnary(Primitive):
+    """A primitive of one operand whose result is a float also for integers."""
+
+    def __call__(self, x: Any) -> Any:
+        x = operand(x)
+        if not isinstance(x, Variable):
+            x = wrap(np.asarray(x, dtypes.get_default_dtype().numpy))
+        elif x.array.dtype.kind != "f":
+            x = to_dtype(x, dtypes.get_default_dtype().numpy)
+        return super().__call__(x)
+
+
+# ------------------------------------------------------------------------------------------------------------ arithmetic
+
+
+@Binary
+def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x + y."""
+    return np.add(x, y)
+
+
+add.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, y_shape: fit(g, y_shape))
+
+
+@Binary
+def subtract(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x - y."""
+    return np.subtract(x, y)
+
+
+subtract.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, y_shape: fit(-g, y_shape))
+
+
+@Binary
+def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x * y."""
+    return np.multiply(x, y)
+
+
+multiply.vjp(x=lambda g, y, x_shape: fit(g * y, x_shape), y=lambda g, x, y_shape: fit(g * x, y_shape))
+
+
+@FloatBinary
+def divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x / y."""
+    return np.divide(x, y)
+
+
+divide.vjp(x=lambda g, y, x_shape: fit(g / y, x_shape), y=lambda g, out, y, y_shape: fit(-g * out / y, y_shape))
+
+
+@primitive
+def negative(x: np.ndarray) -> np.ndarray:
+    """-x."""
+    if x.dtype == np.bool_:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the "
+            "`~` or `logical_not()` operator instead."
+        )
+    return np.negative(x)
+
+
+negative.vjp(x=lambda g: -g)
+
+
+@Binary
+def power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x to the power y."""
+    return np.power(x, y)
+
+
+# d x^y / dx = y x^(y-1), which is 0 at y = 0 whatever x is; d x^y / dy = x^y log x, which is 0 at x = 0 < y.
+power.vjp(
+    x=lambda g, x, y, x_shape: fit(g * (y * x ** (y - 1) if not isinstance(y, Variable) and y else _slope(x, y)), x_shape),
+    y=lambda g, x, y, out, y_shape: fit(g * where((x == 0) & (y >= 0), 0.0, out * log(x)), y_shape),
+)
+
+
+def _slope(x: Any, y: Any) -> Any:
+    if not isinstance(y, Variable):
+        return zeros_of(x)
+    flat = y == 0
+    return where(flat, 0.0, y * x ** where(flat, 1.0, y - 1))
+
+
+def zeros_of(x: Any) -> Any:
+    """Zeros of x's shape and dtype, not on the tape."""
+    return wrap(np.zeros(x.array.shape, x.array.dtype))
+
+
+@Binary
+def maximum(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The larger of x and y, NaN if either is; equals share the gradient."""
+    return np.maximum(x, y)
+
+
+@Binary
+def minimum(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The smaller of x and y, NaN if either is; equals share the gradient."""
+    return np.minimum(x, y)
+
+
+def _share(g: Any, mine: Any, other: Any, wins: Callable) -> Any:
+    return g * where(mine == other, 0.5, to_dtype(wins(mine, other), g.array.dtype))
+
+
+maximum.vjp(
+    x=lambda g, x, y, x_shape: fit(_share(g, x, y, greater), x_shape),
+    y=lambda g, x, y, y_shape: fit(_share(g, y, x, greater), y_shape),
+)
+minimum.vjp(
+    x=lambda g, x, y, x_shape: fit(_share(g, x, y, less), x_shape),
+    y=lambda g, x, y, y_shape: fit(_share(g, y, x, less), y_shape),
+)
+
+
+# ---------------------------------------------------------------------------------------------------------- one operand
+
+
+@FloatUnary
+def exp(x: np.ndarray) -> np.ndarray:
+    """e to the power x."""
+    return np.exp(x)
+
+
+exp.vjp(x=lambda g, out: g * out)
+
+
+@FloatUnary
+def expm1(x: np.ndarray) -> np.ndarray:
+    """exp(x) - 1, exact for small x."""
+    return np.expm1(x)
+
+
+expm1.vjp(x=lambda g, out: g * (out + 1))
+
+
+@FloatUnary
+def log(x: np.ndarray) -> np.ndarray:
+    """The natural logarithm of x."""
+    return np.log(x)
+
+
+log.vjp(x=lambda g, x: g / x)
+
+
+@FloatUnary
+def log1p(x: np.ndarray) -> np.ndarray:
+    """log(1 + x), exact for small x."""
+    return np.log1p(x)
+
+
+log1p.vjp(x=lambda g, x: g / (x + 1))
+
+
+@FloatUnary
+def sqrt(x: np.ndarray) -> np.ndarray:
+    """The square root of x; its slope at 0 is infinite."""
+    return np.sqrt(x)
+
+
+sqrt.vjp(x=lambda g, out: g / (out * 2))
+
+
+@FloatUnary
+def sin(x: np.ndarray) -> np.ndarray:
+    """The sine of x, in radians."""
+    return np.sin(x)
+
+
+@FloatUnary
+def cos(x: np.ndarray) -> np.ndarray:
+    """The cosine of x, in radians."""
+    return np.cos(x)
+
+
+sin.vjp(x=lambda g, x: g * cos(x))
+cos.vjp(x=lambda g, x: -g * sin(x))
+
+
+@FloatUnary
+def tanh(x: np.ndarray) -> np.ndarray:
+    """The hyperbolic tangent of x."""
+    return np.tanh(x)
+
+
+tanh.vjp(x=lambda g, out: g * (1 - out * out))
+
+
+@FloatUnary
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)), without overflow: exp is only taken of -|x|."""
+    small = np.exp(-np.abs(x))
+    return np.where(x < 0, small, np.asarray(1, x.dtype)) / (1 + small)
+
+
+sigmoid.vjp(x=lambda g, out: g * (out * (1 - out)))
+
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+@FloatUnary
+def erf(x: np.ndarray) -> np.ndarray:
+    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    return np.asarray(_erf(x), dtype=x.dtype)
+
+
+erf.vjp(x=lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))))
+
+
+@primitive
+def absolute(x: np.ndarray) -> np.ndarray:
+    """|x|; its slope at 0 is 0."""
+    return np.absolute(x)
+
+
+absolute.vjp(x=lambda g, x: g * sign(x))
+
+
+@primitive
+def sign(x: np.ndarray) -> np.ndarray:
+    """-1, 0 or 1 by the sign of x."""
+    return np.sign(x)
+
+
+@primitive
+def floor(x: np.ndarray) -> np.ndarray:
+    """The largest integer not above x."""
+    return np.floor(x) if x.dtype.kind == "f" else x.copy()
+
+
+@primitive
+def ceil(x: np.ndarray) -> np.ndarray:
+    """The smallest integer not below x."""
+    return np.ceil(x) if x.dtype.kind == "f" else x.copy()
+
+
+@primitive
+def round(x: np.ndarray, *, decimals: int = 0) -> np.ndarray:
+    """x rounded, halves to even."""
+    return np.round(x, decimals)
+
+
+for _flat in (sign, floor, ceil, round):
+    _flat.vjp(x=ZERO)
+
+
+def reciprocal(x: Any) -> Any:
+    """1 / x."""
+    return 1 / x
+
+
+def rsqrt(x: Any) -> Any:
+    """1 / sqrt(x)."""
+    return 1 / sqrt(x)
+
+
+def square(x: Any) -> Any:
+    """x * x."""
+    return x * x
+
+
+# --------------------------------------------------------------------------------------------------------------- choices
+
+
+class Where(Primitive):
+    """`where`, with the two values meeting in one dtype first."""
+
+    def __call__(self, condition: Any, x: Any, y: Any) -> Any:
+        if isinstance(condition, Variable) and condition.array.dtype != np.bool_:
+            raise RuntimeError(f"where expected condition to be a boolean tensor, but got {condition.array.dtype}")
+        if not isinstance(x, Variable) and not isinstance(y, Variable):
+            x = wrap(np.asarray(operand(x), dtypes.meet(operand(x), operand(y))))
+        x, y = paired(x, y)
+        try:
+            return super().__call__(condition, x, y)
+        except ValueError:
+            raise unbroadcastable(self.name, condition, x, y) from None
+
+
+@Where
+def where(condition: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x where the condition holds, y elsewhere; no gradient passes through what was not chosen."""
+    return np.where(condition, x, y)
+
+
+where.vjp(
+    x=lambda g, condition, x_shape: fit(where(condition, g, 0.0), x_shape),
+    y=lambda g, condition, y_shape: fit(where(condition, 0.0, g), y_shape),
+)
+
+
+@primitive
+def clamp_to(x: np.ndarray, *, min: float | None, max: float | None) -> np.ndarray:
+    """x, but no less than min and no more than max; slope 1 within and at both edges, NaN stays."""
+    return np.clip(x, min, max)
+
+
+def _inside(x: Any, low: float | None, high: float | None) -> Any:
+    inside = x.array == x.array if low is None else ~(x.array < low)
+    return wrap(inside if high is None else inside & ~(x.array > high))
+
+
+clamp_to.vjp(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0))
+
+
+def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
+    """x limited from below by `min` and from above by `max`, numbers or tensors; one of them may be None."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, Variable) or isinstance(max, Variable):
+        x = x if min is None else where(x < min, min, x)
+        return x if max is None else where(x > max, max, x)
+    dtype = x.array.dtype
+    for bound in (min, max):
+        if bound is not None:
+            dtype = dtypes.meet(np.empty(1, dtype), operand(bound))
+    return clamp_to(to_dtype(x, dtype), min=min, max=max)
+
+
+@primitive
+def relu(x: np.ndarray) -> np.ndarray:
+    """max(x, 0); NaN and -0.0 stay as they are."""
+    return np.where(x < 0, np.zeros((), x.dtype), x)
+
+
+@primitive
+def relu_grad(g: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """g where out is positive or NaN, else 0."""
+    return np.where(out <= 0, np.zeros((), g.dtype), g)
+
+
+relu.vjp(x=lambda g, out: relu_grad(g, out))
+relu_grad.vjp(g=lambda g, out: relu_grad(g, out), out=ZERO)
+
+
+# ------------------------------------------------------------------------------------------------- comparisons and logic
+
+
+def _comparison(name: str, ufunc: np.ufunc, doc: str) -> Binary:
+    def compare(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return ufunc(x, y)
+
+    compare.__name__, compare.__doc__ = name, doc
+    return Binary(compare)
+
+
+equal = _comparison("equal", np.equal, "x == y, element by element.")
+not_equal = _comparison("not_equal", np.not_equal, "x != y, element by element.")
+less = _comparison("less", np.less, "x < y, element by element.")
+less_equal = _comparison("less_equal", np.less_equal, "x <= y, element by element.")
+greater = _comparison("greater", np.greater, "x > y, element by element.")
+greater_equal = _comparison("greater_equal", np.greater_equal, "x >= y, element by element.")
+floor_divide = _comparison("floor_divide", np.floor_divide, "x / y rounded down.")
+bitwise_and = _comparison("bitwise_and", np.bitwise_and, "x & y of integers or bools.")
+bitwise_or = _comparison("bitwise_or", np.bitwise_or, "x | y of integers or bools.")
+bitwise_xor = _comparison("bitwise_xor", np.bitwise_xor, "x ^ y of integers or bools.")
+
+
+@Binary
+def remainder(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x - floor(x / y) * y, with the sign of y."""
+    return np.remainder(x, y)
+
+
+remainder.vjp(
+    x=lambda g, x_shape: fit(g, x_shape), y=lambda g, x, y, y_shape: fit(-g * floor_divide(x, y), y_shape)
+)
+
+
+@primitive
+def bitwise_not(x: np.ndarray) -> np.ndarray:
+    """~x of integers or bools."""
+    if x.dtype.kind == "f":
+        raise RuntimeError(f"bitwise_not is for integers and bools, not {x.dtype}")
+    return np.invert(x)
+
+
+def logical_not(x: Any) -> Any:
+    """Whether each element is zero."""
+    return x == 0
+
+
+def isnan(x: Any) -> Any:
+    """Whether each element is NaN."""
+    return wrap(np.isnan(x.array))
+
+
+def isfinite(x: Any) -> Any:
+    """Whether each element is neither infinite nor NaN."""
+    return wrap(np.isfinite(x.array))
+
+
+def isinf(x: Any) -> Any:
+    """Whether each element is infinite."""
+    return wrap(np.isinf(x.array))

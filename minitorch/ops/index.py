@@ -1,0 +1,246 @@
+"""Picking and placing: indexing as NumPy writes it, gather along an axis, and their adjoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..autograd import Variable, primitive
+from ..autograd.inplace import assign, check_writeable
+from ..autograd.tape import wrap
+from .dims import normalize
+
+
+@primitive(view=True)
+def getitem(x: np.ndarray, *, key: tuple) -> np.ndarray:
+    """x[key]; a view if the key has only integers, slices, None and Ellipsis."""
+    return x[key]
+
+
+@primitive
+def place(y: np.ndarray, *, key: tuple, shape: tuple) -> np.ndarray:
+    """Zeros of `shape` with y added at `key`: the adjoint of getitem; places named twice add up."""
+    out = np.zeros(shape, y.dtype)
+    if any(isinstance(k, np.ndarray) for k in key):
+        np.add.at(out, key, y)
+    else:
+        out[key] = y
+    return out
+
+
+getitem.vjp(x=lambda g, key, x_shape: place(g, key=key, shape=x_shape))
+place.vjp(y=lambda g, key: getitem(g, key=key))
+
+
+@primitive
+def setitem(x: np.ndarray, value: np.ndarray, *, key: tuple) -> np.ndarray:
+    """A copy of x with x[key] = value."""
+    out = np.array(x, order="K")
+    out[key] = value
+    return out
+
+
+def _clear(g: Any, key: tuple) -> Any:
+    return setitem(g, 0.0, key=key)
+
+
+def _taken(g: Any, key: tuple, shape: tuple) -> Any:
+    from .shape import fit
+
+    return fit(getitem(g, key=key), shape)
+
+
+setitem.vjp(x=lambda g, key: _clear(g, key), value=lambda g, key, value_shape: _taken(g, key, value_shape))
+
+
+@primitive(name="gather")
+def take_along(x: np.ndarray, index: np.ndarray, *, dim: int) -> np.ndarray:
+    """out[i][j] = x[index[i][j]][j] along `dim`; index may be smaller than x in the other axes."""
+    key = np.ogrid[tuple(slice(n) for n in index.shape)]
+    return x[(*key[:dim], index, *key[dim + 1 :])]
+
+
+@primitive(name="scatter_add")
+def add_along(y: np.ndarray, index: np.ndarray, *, dim: int, shape: tuple) -> np.ndarray:
+    """Zeros of `shape` with y added where `gather` would have taken it from: the adjoint of gather."""
+    out = np.zeros(shape, y.dtype)
+    key = np.ogrid[tuple(slice(n) for n in index.shape)]
+    np.add.at(out, (*key[:dim], index, *key[dim + 1 :]), y)
+    return out
+
+
+take_along.vjp(x=lambda g, index, dim, x_shape: add_along(g, index, dim=dim, shape=x_shape))
+add_along.vjp(y=lambda g, index, dim: take_along(g, index, dim=dim))
+
+
+# ----------------------------------------------------------------------------------------------------- the public forms
+
+
+def plain_key(x: Any, key: Any) -> tuple:
+    """A user's index as a tuple of ints, slices, None, Ellipsis and arrays. Raises IndexError with PyTorch's words."""
+    items = []
+    for item in key if isinstance(key, tuple) else (key,):
+        if isinstance(item, Variable):
+            item = item.array
+        elif isinstance(item, list | range):
+            item = np.asarray([i.array if isinstance(i, Variable) else i for i in item])
+            if item.size == 0:
+                item = item.astype(np.int64)
+        elif isinstance(item, slice):
+            if item.step is not None and item.step <= 0:
+                raise ValueError("step must be greater than zero")
+            item = slice(*(None if v is None else int(v) for v in (item.start, item.stop, item.step)))
+        elif isinstance(item, np.integer):
+            item = int(item)
+        if isinstance(item, np.ndarray):
+            if item.dtype.kind not in "iub":
+                raise IndexError(
+                    f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}"
+                )
+            if item.ndim == 0 and item.dtype.kind != "b":
+                item = int(item)
+            elif item.dtype == np.uint8:
+                item = item.astype(np.bool_)
+        elif isinstance(item, float | str):
+            raise IndexError(
+                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+                f"{type(item).__name__})"
+            )
+        items.append(item)
+    if not any(item is Ellipsis for item in items):
+        items.append(Ellipsis)  # so that a full index gives an array, not a NumPy scalar
+    return tuple(items)
+
+
+def index(x: Any, key: Any) -> Any:
+    """x[key], as `Tensor.__getitem__`. Raises IndexError for what is out of range."""
+    key = plain_key(x, key)
+    try:
+        return getitem(x, key=key)
+    except IndexError as error:
+        raise _index_error(x, key, error) from None
+
+
+def _index_error(x: Any, key: tuple, error: IndexError) -> IndexError:
+    shape = x.array.shape
+    if len(shape) == 0 and any(isinstance(k, int) for k in key):
+        return IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
+        )
+    used = sum(k is not None and k is not Ellipsis for k in key)
+    if used > len(shape):
+        return IndexError(f"too many indices for tensor of dimension {len(shape)}")
+    return IndexError(f"{error}; the tensor has shape {shape}")
+
+
+def assign_index(x: Any, key: Any, value: Any) -> None:
+    """x[key] = value, as `Tensor.__setitem__`: broadcasts the value, keeps the tape right, changes nothing if it fails."""
+    from .elementwise import operand, to_dtype
+    from .shape import expand
+
+    key = plain_key(x, key)
+    value = operand(value)
+    if not isinstance(value, Variable):
+        value = wrap(np.asarray(value, x.array.dtype))
+    value = to_dtype(value, x.array.dtype)
+    try:
+        target = getitem(x, key=key)
+    except IndexError as error:
+        raise _index_error(x, key, error) from None
+    shape = value.array.shape
+    while len(shape) > target.array.ndim and shape[0] == 1:
+        shape = shape[1:]
+    if shape != value.array.shape:
+        value = getitem(value, key=(0,) * (value.array.ndim - len(shape)) + (Ellipsis,))
+    try:
+        np.broadcast_to(value.array, target.array.shape)
+    except ValueError:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(value.array.shape)} cannot be broadcast to indexing result of "
+            f"shape {list(target.array.shape)}"
+        ) from None
+    if target.base is not None:
+        fresh = value if value.array.shape == target.array.shape else expand(value, shape=target.array.shape)
+        assign(target, fresh)
+    else:
+        check_writeable(x)
+        assign(x, setitem(x, value, key=key))
+
+
+def _checked(x: Any, dim: int, index: Any, name: str) -> tuple[int, np.ndarray]:
+    (d,) = normalize((dim,), x.array.ndim)
+    positions = index.array
+    if positions.dtype != np.int64:
+        raise RuntimeError(f"{name}(): Expected dtype int64 for index")
+    if positions.ndim != x.array.ndim:
+        raise RuntimeError(
+            f"Index tensor must have the same number of dimensions as input tensor: {positions.ndim}, {x.array.ndim}"
+        )
+    for i, (n, m) in enumerate(zip(positions.shape, x.array.shape, strict=True)):
+        if i != d and n > m:
+            raise RuntimeError(
+                f"Size does not match at dimension {i} expected index {list(positions.shape)} to be no larger than self "
+                f"{list(x.array.shape)} apart from dimension {d}"
+            )
+    n = x.array.shape[d]
+    wrong = positions[(positions < 0) | (positions >= n)]
+    if wrong.size:
+        raise RuntimeError(f"index {wrong[0]} is out of bounds for dimension {d} with size {n}")
+    return d, positions
+
+
+def gather(x: Any, dim: int, index: Any) -> Any:
+    """out[i][j] = x[index[i][j]][j] for dim=0, and so on; index int64. Raises RuntimeError where it is out of range."""
+    d, positions = _checked(x, dim, index, "gather")
+    return take_along(x, positions, dim=d)
+
+
+def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
+    """x with src[i][j] added at x[index[i][j]][j] for dim=0, and so on; index int64."""
+    d, positions = _checked(x, dim, index, "scatter_add")
+    if any(n > m for n, m in zip(positions.shape, src.array.shape, strict=True)):
+        raise RuntimeError(f"scatter_add: index {positions.shape} is larger than src {src.array.shape}")
+    used = getitem(src, key=tuple(slice(n) for n in positions.shape))
+    return x + add_along(used, positions, dim=d, shape=x.array.shape)
+
+
+def index_select(x: Any, dim: int, index: Any) -> Any:
+    """The slices of x at the positions `index` (int) along `dim`."""
+    (d,) = normalize((dim,), x.array.ndim)
+    if index.array.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    n = x.array.shape[d]
+    if ((index.array < 0) | (index.array >= n)).any():
+        raise IndexError(f"index out of range in self: dimension {d} has size {n}")
+    return getitem(x, key=(slice(None),) * d + (np.atleast_1d(index.array),))
+
+
+def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+    """x with `value` where the bool mask holds."""
+    from .elementwise import to_dtype, where
+
+    if mask.array.dtype != np.bool_:
+        raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.array.dtype}")
+    fill = value if isinstance(value, Variable) else wrap(np.asarray(value, x.array.dtype))
+    return where(mask, to_dtype(fill, x.array.dtype), x)
+
+
+def masked_select(x: Any, mask: Any) -> Any:
+    """The elements of x where the bool mask holds, as a vector."""
+    return getitem(x, key=(np.broadcast_to(mask.array, x.array.shape),))
+
+
+def nonzero(x: Any) -> Any:
+    """The positions of the elements that are not zero, one per row; int64."""
+    return wrap(np.argwhere(x.array))
+
+
+def tril(x: Any, diagonal: int = 0) -> Any:
+    """x with zeros above the diagonal."""
+    return x * wrap(np.tri(*x.array.shape[-2:], diagonal, x.array.dtype))
+
+
+def triu(x: Any, diagonal: int = 0) -> Any:
+    """x with zeros below the diagonal."""
+    return x * wrap(1 - np.tri(*x.array.shape[-2:], diagonal - 1, x.array.dtype))

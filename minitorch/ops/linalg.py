@@ -1,0 +1,105 @@
+"""Matrix products of all ranks, on the register tile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, kernels
+from ..autograd import primitive
+from .elementwise import unbroadcastable
+from .shape import expand, reshape, squeeze, transpose, unsqueeze
+
+
+@primitive
+def batched_matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x @ y of two stacks of matrices, (B, M, K) and (B, K, N)."""
+    out = np.empty((x.shape[0], x.shape[1], y.shape[2]), x.dtype)
+    kernels.matmul(x, y, out)
+    return out
+
+
+# sum(g * (x @ y)) = sum(g yT * x) = sum(xT g * y): linear in each, and each gradient is a product again.
+batched_matmul.vjp(
+    x=lambda g, y: batched_matmul(g, transpose(y, 1, 2)),
+    y=lambda g, x: batched_matmul(transpose(x, 1, 2), g),
+)
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """x @ y: vectors are a row or a column and lose that axis again; leading axes of larger ranks broadcast.
+
+    Raises RuntimeError if the inner sizes or dtypes differ, or an operand is a scalar.
+    """
+    a, b = x.array, y.array
+    if a.ndim == 0 or b.ndim == 0:
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
+    if a.dtype != b.dtype:
+        names = [str(dtypes.as_dtype(v.dtype)) for v in (a, b)]
+        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {names[0]} != {names[1]}")
+    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        if a.ndim == b.ndim == 1:
+            raise RuntimeError(
+                f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have the same "
+                "number of elements"
+            )
+        rows = "x".join(map(str, a.shape))
+        columns = "x".join(map(str, b.shape))
+        raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows} and {columns})")
+    if a.ndim == 1:
+        return squeeze(matmul(unsqueeze(x, 0), y), -2 if b.ndim > 1 else 0)
+    if b.ndim == 1:
+        return squeeze(matmul(x, unsqueeze(y, 1)), -1)
+    if b.ndim == 2:  # one product of all rows, however they are stacked
+        rows = reshape(x, shape=(1, a.size // a.shape[-1] if a.shape[-1] else _count(a.shape[:-1]), a.shape[-1]))
+        return reshape(batched_matmul(rows, unsqueeze(y, 0)), shape=(*a.shape[:-1], b.shape[1]))
+    try:
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise unbroadcastable("matmul", x, y) from None
+    x, y = (_stacked(v, batch) for v in (x, y))
+    return reshape(batched_matmul(x, y), shape=(*batch, a.shape[-2], b.shape[-1]))
+
+
+def _count(shape: tuple) -> int:
+    return int(np.prod(shape))
+
+
+def _stacked(x: Any, batch: tuple) -> Any:
+    """x broadcast to `batch` and flattened to one batch axis."""
+    matrix = x.array.shape[-2:]
+    full = x if x.array.shape[:-2] == batch else expand(x, shape=(*batch, *matrix))
+    return reshape(full, shape=(_count(batch), *matrix))
+
+
+def mm(x: Any, y: Any) -> Any:
+    """x @ y of two matrices. Raises RuntimeError for other ranks."""
+    for v, name in ((x, "self"), (y, "mat2")):
+        if v.array.ndim != 2:
+            raise RuntimeError(f"{name} must be a matrix, but has shape {v.array.shape}")
+    return matmul(x, y)
+
+
+def bmm(x: Any, y: Any) -> Any:
+    """x @ y of two stacks of matrices. Raises RuntimeError for other ranks or different numbers of matrices."""
+    for v, name in ((x, "batch1"), (y, "batch2")):
+        if v.array.ndim != 3:
+            raise RuntimeError(f"{name} must be a 3D tensor, but has shape {v.array.shape}")
+    if x.array.shape[0] != y.array.shape[0]:
+        raise RuntimeError(f"bmm: batch1 has {x.array.shape[0]} matrices and batch2 {y.array.shape[0]}")
+    return matmul(x, y)
+
+
+def dot(x: Any, y: Any) -> Any:
+    """The sum of products of two vectors. Raises RuntimeError for other ranks."""
+    if x.array.ndim != 1 or y.array.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {x.array.ndim}D and {y.array.ndim}D tensors")
+    return matmul(x, y)
+
+
+def outer(x: Any, y: Any) -> Any:
+    """out[i, j] = x[i] * y[j] of two vectors."""
+    return unsqueeze(x, 1) * y
+
+

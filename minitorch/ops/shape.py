@@ -1,0 +1,333 @@
+"""Where elements stand: reshape, permute, expand and its adjoint sum_to, concatenate, pad, flip."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autograd import primitive
+from .dims import listed, normalize, sizes
+
+
+@primitive(view=True)
+def reshape(x: np.ndarray, *, shape: tuple) -> np.ndarray:
+    """The elements of x in row-major order, in another shape; a view where strides allow it."""
+    return x.reshape(shape)
+
+
+reshape.vjp(x=lambda g, x_shape: reshape(g, shape=x_shape))
+
+
+@primitive(view=True)
+def permute(x: np.ndarray, *, dims: tuple) -> np.ndarray:
+    """Reordered axes: axis i of the result is axis dims[i] of x."""
+    return x.transpose(dims)
+
+
+permute.vjp(x=lambda g, dims: permute(g, dims=tuple(dims.index(i) for i in range(len(dims)))))
+
+
+@primitive(view=True)
+def expand(x: np.ndarray, *, shape: tuple) -> np.ndarray:
+    """x repeated along axes of size 1 and new leading ones, without copying."""
+    return np.broadcast_to(x, shape)
+
+
+@primitive
+def sum_to(x: np.ndarray, *, shape: tuple) -> np.ndarray:
+    """x summed over the axes along which `shape` was broadcast: the adjoint of expand."""
+    lead = x.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
+    return x.sum(axis=axes, keepdims=True).reshape(shape)
+
+
+expand.vjp(x=lambda g, x_shape: fit(g, x_shape))
+sum_to.vjp(x=lambda g, x_shape: expand(g, shape=x_shape))
+
+
+def fit(g: Any, shape: tuple) -> Any:
+    """`sum_to`, or g itself where it has the shape already: what rules of broadcasting ops call."""
+    return g if g.array.shape == shape else sum_to(g, shape=shape)
+
+
+@primitive
+def concatenate(*xs: np.ndarray, dim: int) -> np.ndarray:
+    """The arrays one after the other along axis `dim`."""
+    return np.concatenate(xs, axis=dim)
+
+
+concatenate.vjp(xs=lambda g, index, xs_shapes, dim: narrow(
+    g, dim, builtins.sum(s[dim] for s in xs_shapes[:index]), xs_shapes[index][dim]))  # fmt: skip
+
+
+@primitive
+def pad_constant(x: np.ndarray, *, widths: tuple, value: float = 0.0) -> np.ndarray:
+    """x with `value` around it; widths: (before, after) per axis, negative ones cut off."""
+    shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
+    if any(width for pair in widths for width in pair):
+        out = np.full(shape, value, x.dtype) if value else np.zeros(shape, x.dtype)
+        inside, source = [], []
+        for n, m, (before, after) in zip(x.shape, shape, widths, strict=True):
+            inside.append(slice(max(before, 0), m - max(after, 0)))
+            source.append(slice(max(-before, 0), n - max(-after, 0)))
+        out[tuple(inside)] = x[tuple(source)]
+        return out
+    return x.copy()
+
+
+pad_constant.vjp(x=lambda g, widths: pad_constant(g, widths=tuple((-before, -after) for before, after in widths)))
+
+
+@primitive
+def flip(x: np.ndarray, *, dims: tuple) -> np.ndarray:
+    """x reversed along the axes `dims`."""
+    return np.flip(x, dims).copy()
+
+
+flip.vjp(x=lambda g, dims: flip(g, dims=dims))
+
+
+# --------------------------------------------------------------------------------------- the public forms of the above
+
+
+def infer(shape: tuple, size: int) -> tuple[int, ...]:
+    """`shape` with its one -1, if any, filled in for `size` elements. Raises RuntimeError if they don't fit."""
+    if any(n < -1 for n in shape):
+        raise RuntimeError(f"invalid shape dimension {next(n for n in shape if n < -1)} in shape {list(shape)}")
+    unknown = shape.count(-1)
+    if unknown > 1:
+        raise RuntimeError(f"only one dimension can be inferred, but shape {list(shape)} has {unknown} of -1")
+    known = math.prod(n for n in shape if n != -1)
+    if unknown and known == 0:
+        raise RuntimeError(
+            f"cannot reshape tensor of {size} elements into shape {list(shape)} because the unspecified dimension size -1 "
+            "can be any value and is ambiguous"
+        )
+    if known != size if not unknown else size % known:
+        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
+    return tuple(size // known if n == -1 else n for n in shape)
+
+
+def reshape_to(x: Any, *shape: Any) -> Any:
+    """The elements of x in another shape, one entry of which may be -1; a view where memory allows it.
+
+    Raises RuntimeError if the numbers of elements differ.
+    """
+    target = sizes(shape)
+    return reshape(x, shape=infer(target, x.array.size))
+
+
+def view(x: Any, *shape: Any) -> Any:
+    """`reshape`; or, called with a dtype, the same memory read as that dtype."""
+    return reshape_to(x, *shape)
+
+
+def permute_to(x: Any, *dims: Any) -> Any:
+    """Reordered axes: axis i of the result is axis dims[i] of x. Raises RuntimeError unless dims is a permutation."""
+    order = listed(dims)
+    if len(order) != x.array.ndim:
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {x.array.ndim} is not equal to len(dims) = {len(order)}"
+        )
+    return permute(x, dims=normalize(order, x.array.ndim))
+
+
+def transpose(x: Any, dim0: int, dim1: int) -> Any:
+    """x with two axes exchanged."""
+    order = list(range(x.array.ndim))
+    if not order:
+        normalize((dim0, dim1), 0, unique=False)
+        return x
+    (a, b) = normalize((dim0, dim1), len(order), unique=False)
+    order[a], order[b] = order[b], order[a]
+    return permute(x, dims=tuple(order))
+
+
+def t(x: Any) -> Any:
+    """The transpose of a matrix; vectors and scalars as they are. Raises RuntimeError for more dimensions."""
+    if x.array.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {x.array.ndim}D")
+    return transpose(x, 0, 1) if x.array.ndim == 2 else x
+
+
+def movedim(x: Any, source: Any, destination: Any) -> Any:
+    """x with axes `source` moved to `destination`, the others in order."""
+    ndim = x.array.ndim
+    from_, to = normalize(listed((source,)), ndim), normalize(listed((destination,)), ndim)
+    if len(from_) != len(to):
+        raise RuntimeError(f"movedim: source {from_} and destination {to} differ in length")
+    order = [i for i in range(ndim) if i not in from_]
+    for d, s in sorted(zip(to, from_, strict=True)):
+        order.insert(d, s)
+    return permute(x, dims=tuple(order))
+
+
+def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """The axes from `start_dim` to `end_dim` as one."""
+    shape = x.array.shape
+    start, end = normalize((start_dim, end_dim), len(shape), unique=False)
+    if start > end:
+        raise RuntimeError(f"flatten() has invalid args: start_dim {start_dim} cannot come after end_dim {end_dim}")
+    if not shape:
+        return reshape(x, shape=(1,))
+    if start == end:
+        return x
+    return reshape(x, shape=(*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+
+def unflatten(x: Any, dim: int, sizes_: Sequence[int]) -> Any:
+    """Axis `dim` as several axes of the given sizes, one of which may be -1."""
+    shape = x.array.shape
+    (d,) = normalize((dim,), len(shape))
+    return reshape(x, shape=(*shape[:d], *infer(tuple(sizes_), shape[d]), *shape[d + 1 :]))
+
+
+def squeeze(x: Any, dim: int | Sequence[int] | None = None) -> Any:
+    """x without its axes of size 1, or without those of `dim` that have size 1."""
+    shape = x.array.shape
+    dims = range(len(shape)) if dim is None else normalize(listed((dim,)), len(shape))
+    return reshape(x, shape=tuple(n for i, n in enumerate(shape) if n != 1 or i not in dims))
+
+
+def unsqueeze(x: Any, dim: int) -> Any:
+    """x with a new axis of size 1 at `dim`."""
+    shape = x.array.shape
+    (d,) = normalize((dim,), len(shape) + 1)
+    return reshape(x, shape=(*shape[:d], 1, *shape[d:]))
+
+
+def expand_to(x: Any, *shape: Any) -> Any:
+    """x repeated without copying to `shape`, where -1 keeps a size. Raises RuntimeError where a size is not 1."""
+    target, source = sizes(shape), x.array.shape
+    lead = len(target) - len(source)
+    if lead < 0:
+        raise RuntimeError(
+            f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the number of dimensions "
+            f"in the tensor ({len(source)})"
+        )
+    full = []
+    for i, n in enumerate(target):
+        old = source[i - lead] if i >= lead else None
+        if n == -1 and old is None:
+            raise RuntimeError(
+                f"The expanded size of the tensor (-1) isn't allowed in a leading, non-existing dimension {i}"
+            )
+        if old is not None and n not in (-1, old) and old != 1:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({n}) must match the existing size ({old}) at non-singleton dimension "
+                f"{i}.  Target sizes: {list(target)}.  Tensor sizes: {list(source)}"
+            )
+        full.append(old if n == -1 else n)
+    return expand(x, shape=tuple(full))
+
+
+def expand_as(x: Any, other: Any) -> Any:
+    """x expanded to the shape of `other`."""
+    return expand_to(x, *other.array.shape)
+
+
+def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
+    """x expanded to `shape`."""
+    return expand_to(x, *shape)
+
+
+def repeat(x: Any, *repeats: Any) -> Any:
+    """Copies of x laid out `repeats` times along each axis."""
+    times = sizes(repeats)
+    if len(times) < x.array.ndim:
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
+    shape = (1,) * (len(times) - x.array.ndim) + x.array.shape
+    paired = reshape(x, shape=tuple(m for n in shape for m in (1, n)))
+    spread = expand(paired, shape=tuple(m for pair in zip(times, shape, strict=True) for m in pair))
+    return reshape(spread, shape=tuple(r * n for r, n in zip(times, shape, strict=True)))
+
+
+def cat(tensors: Sequence, dim: int = 0) -> Any:
+    """The tensors one after the other along `dim`. Raises RuntimeError if other sizes differ or there are none."""
+    from .elementwise import cast_all
+
+    tensors = list(tensors)
+    if not tensors:
+        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+    if any(t.array.ndim == 0 for t in tensors):
+        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    kept = [t for t in tensors if t.array.shape != (0,)] or tensors[:1]  # PyTorch passes over empty vectors
+    ndim = kept[0].array.ndim
+    (d,) = normalize((dim,), ndim)
+    for i, other in enumerate(kept):
+        a, b = list(kept[0].array.shape), list(other.array.shape)
+        if len(a) != len(b) or a[:d] + a[d + 1 :] != b[:d] + b[d + 1 :]:
+            raise RuntimeError(
+                f"Sizes of tensors must match except in dimension {d}. Expected {tuple(a)} but got {tuple(b)} for tensor "
+                f"number {i} in the list."
+            )
+    return concatenate(*cast_all(kept), dim=d)
+
+
+def stack(tensors: Sequence, dim: int = 0) -> Any:
+    """The tensors, all of one shape, along a new axis `dim`. Raises RuntimeError if shapes differ or there are none."""
+    tensors = list(tensors)
+    if not tensors:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    first = tensors[0].array.shape
+    for i, other in enumerate(tensors):
+        if other.array.shape != first:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
+                f"{list(other.array.shape)} at entry {i}"
+            )
+    return cat([unsqueeze(tensor, dim) for tensor in tensors], dim)
+
+
+def narrow(x: Any, dim: int, start: int, length: int) -> Any:
+    """Elements start ... start + length - 1 along `dim`, a view. Raises RuntimeError if they don't exist."""
+    from .index import getitem
+
+    (d,) = normalize((dim,), x.array.ndim)
+    n = x.array.shape[d]
+    if not 0 <= start <= start + length <= n:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return getitem(x, key=(slice(None),) * d + (slice(start, start + length),))
+
+
+def split(x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple:
+    """Views of x along `dim`: pieces of one size (the last may be smaller), or of the listed sizes, which must add up."""
+    (d,) = normalize((dim,), x.array.ndim)
+    n = x.array.shape[d]
+    if isinstance(split_size_or_sections, int):
+        step = split_size_or_sections
+        if step < 0 or (step == 0 and n):
+            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={step}")
+        pieces = [min(step, n - start) for start in range(0, n, step)] if n else [0]
+    else:
+        pieces = list(split_size_or_sections)
+        if builtins.sum(pieces) != n or any(p < 0 for p in pieces):
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
+                f"but got split_sizes={pieces}"
+            )
+    return tuple(narrow(x, d, builtins.sum(pieces[:i]), length) for i, length in enumerate(pieces))
+
+
+def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
+    """At most `chunks` views of nearly equal size along `dim`."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    (d,) = normalize((dim,), x.array.ndim)
+    return split(x, max(1, -(-x.array.shape[d] // chunks)), d)
+
+
+def unbind(x: Any, dim: int = 0) -> tuple:
+    """The slices of x along `dim`, without that axis."""
+    (d,) = normalize((dim,), x.array.ndim)
+    return tuple(squeeze(narrow(x, d, i, 1), d) for i in range(x.array.shape[d]))
+
+
+def flip_dims(x: Any, *dims: Any) -> Any:
+    """x reversed along the given axes (a copy)."""
+    return flip(x, dims=normalize(listed(dims), x.array.ndim))

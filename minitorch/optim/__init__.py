@@ -1,0 +1,9 @@
+"""Optimizers: how parameters move along their gradients, and schedules for the learning rate."""
+
+from . import lr_scheduler
+from .adam import Adam
+from .adamw import AdamW
+from .optimizer import Optimizer
+from .sgd import SGD
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]

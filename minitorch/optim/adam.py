@@ -1,0 +1,173 @@
+"""Adam, with weight decay in the gradient or (as AdamW) apart from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from minitorch.autograd.tape import wrap
+
+from .optimizer import Optimizer, Params, as_number, evaluate, in_blocks
+
+
+class Adam(Optimizer):
+    """p -= lr * m' / (sqrt(v') + eps): a gradient averaged over time, over its root mean square (Kingma and Ba, 2015).
+
+    g = gradient + weight_decay * p       (with decoupled_weight_decay, p *= 1 - lr * weight_decay instead)
+    m = beta1 * m + (1 - beta1) * g       m' = m / (1 - beta1 ** step)
+    v = beta2 * v + (1 - beta2) * g * g   v' = v / (1 - beta2 ** step)      (amsgrad: the largest v so far)
+
+    `maximize` turns the gradient's sign. `foreach`, `fused` and `capturable` are accepted for PyTorch's sake and change
+    nothing. Raises ValueError for a negative lr, eps or weight_decay, or a beta outside [0, 1).
+
+    >>> import minitorch
+    >>> w = minitorch.tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = Adam([w], lr=0.5)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w.tolist()
+    [0.5, -1.5]
+    """
+
+    like_parameter = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        lr = as_number("lr", lr)
+        beta1, beta2 = (as_number(f"betas[{index}]", beta) for index, beta in enumerate(betas))
+        if not lr >= 0:
+            raise ValueError(f"Invalid learning rate: {lr}")
+        if not eps >= 0:
+            raise ValueError(f"Invalid epsilon value: {eps}")
+        if not 0 <= beta1 < 1:
+            raise ValueError(f"Invalid beta parameter at index 0: {beta1}")
+        if not 0 <= beta2 < 1:
+            raise ValueError(f"Invalid beta parameter at index 1: {beta2}")
+        if not weight_decay >= 0:
+            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        defaults = {
+            "lr": lr,
+            "betas": (beta1, beta2),
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As `Optimizer.load_state_dict`; step counts may be plain numbers."""
+        super().load_state_dict(state_dict)
+        for state in self.state.values():
+            if isinstance(state.get("step"), (int, float)):
+                state["step"] = wrap(np.array(state["step"], np.float32))
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; returns what `closure`, called first with grad on, returned."""
+        loss = evaluate(closure)
+        for group in self.param_groups:
+            scalars: dict[tuple[np.dtype, float], tuple] = {}
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                x = p.array
+                state = self.state[p]
+                if not state:
+                    state["step"] = wrap(np.zeros((), np.float32))
+                    state["exp_avg"] = wrap(np.zeros_like(x))
+                    state["exp_avg_sq"] = wrap(np.zeros_like(x))
+                    if group["amsgrad"]:
+                        state["max_exp_avg_sq"] = wrap(np.zeros_like(x))
+                count = state["step"].array.item() + 1
+                state["step"].array.fill(count)
+                key = x.dtype, count
+                if key not in scalars:
+                    scalars[key] = _scalars(group, x.dtype, count)
+                peak = state["max_exp_avg_sq"].array if group["amsgrad"] else None
+                arrays = x, p.grad.array, state["exp_avg"].array, state["exp_avg_sq"].array, peak
+                in_blocks(_descend, arrays, *scalars[key])
+                p.bump()
+        return loss
+
+
+def _scalars(group: dict[str, Any], dtype: np.dtype, count: float) -> tuple:
+    """A group's options at step `count` as `_descend` takes them (0-d arrays: see sgd.py).
+
+    With c = sqrt(1 - beta2 ** count), lr * m' / (sqrt(v') + eps) = (lr * c / (1 - beta1 ** count)) * m / (sqrt(v) +
+    eps * c): the corrections fold into the scalars, which saves one pass.
+    """
+    lr, eps, weight_decay = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
+    beta1, beta2 = map(float, group["betas"])
+    correction = sqrt(1 - beta2**count)
+    apart = group["decoupled_weight_decay"]
+    return (
+        np.array(1 - beta1, dtype),
+        np.array(beta2, dtype),
+        np.array(1 - beta2, dtype),
+        np.array(eps * correction, dtype),
+        np.array(lr * correction / (1 - beta1**count), dtype),
+        np.array(1 - lr * weight_decay, dtype) if weight_decay and apart else None,
+        np.array(weight_decay, dtype) if weight_decay and not apart else None,
+        group["maximize"],
+    )
+
+
+def _descend(
+    p: np.ndarray,
+    g: np.ndarray,
+    m: np.ndarray,
+    v: np.ndarray,
+    peak: np.ndarray | None,
+    share1: np.ndarray,
+    beta2: np.ndarray,
+    share2: np.ndarray,
+    eps: np.ndarray,
+    rate: np.ndarray,
+    shrink: np.ndarray | None,
+    weight_decay: np.ndarray | None,
+    maximize: bool,
+) -> None:
+    """One step of p and of its averages m and v (and peak, the largest v so far)."""
+    if maximize:
+        g = -g
+    if shrink is not None:
+        p *= shrink
+    if weight_decay is not None:
+        g = weight_decay * p + g
+    change = g - m
+    change *= share1
+    m += change
+    square = g * g
+    square *= share2
+    v *= beta2
+    v += square
+    if peak is not None:
+        np.maximum(peak, v, out=peak)
+        v = peak
+    change = np.sqrt(v)
+    change += eps
+    np.divide(m, change, change)
+    change *= rate
+    p -= change

@@ -1,0 +1,75 @@
+"""How tensors print: PyTorch's layout, with at most 4 digits and long axes cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+
+DIGITS, THRESHOLD, EDGE, WIDTH = 4, 1000, 3, 80
+
+
+def formatter(values: np.ndarray) -> Callable[[Any], str]:
+    """The format shared by all the printed elements of a tensor, padded to one width."""
+    if values.dtype.kind != "f":
+        def plain(v: Any) -> str:
+            return str(v) if isinstance(v, bool | np.bool_) else f"{v:d}"
+    else:
+        finite = np.abs(values[np.isfinite(values) & (values != 0)].astype(np.float64))
+        whole = bool((finite == np.ceil(finite)).all())
+        large, small = (finite.max(), finite.min()) if finite.size else (0.0, 0.0)
+        if large > 1e8 or (finite.size and large / small > 1000 and not whole) or (small < 1e-4 and finite.size):
+            spec = f".{DIGITS}e"
+        else:
+            spec = "" if whole else f".{DIGITS}f"
+
+        def plain(v: Any) -> str:
+            if spec or not np.isfinite(v):
+                return f"{v:{spec}}"
+            return f"{v:.0f}."
+
+    width = max((len(plain(v)) for v in values.ravel()), default=0)
+    return lambda v: f"{plain(v):>{width}}"
+
+
+def _shown(array: np.ndarray) -> np.ndarray:
+    """The elements that will be printed: the ends of long axes."""
+    if array.size <= THRESHOLD:
+        return array
+    for axis, n in enumerate(array.shape):
+        if n > 2 * EDGE:
+            array = np.take(array, [*range(EDGE), *range(n - EDGE, n)], axis)
+    return array
+
+
+def tensor_text(x: Any, name: str = "tensor") -> str:
+    """`repr(x)`: the elements, then size, dtype and history where they don't go without saying."""
+    array, suffixes = x.array, []
+    if array.size == 0:
+        body = "[]"
+        if array.ndim != 1:
+            suffixes.append(f"size={tuple(array.shape)}")
+    elif array.ndim == 0:
+        body = formatter(array.reshape(1))(array[()]).strip()
+    else:
+        body = np.array2string(
+            array,
+            separator=", ",
+            prefix=f"{name}(",
+            max_line_width=WIDTH,
+            threshold=THRESHOLD,
+            edgeitems=EDGE,
+            formatter={"all": formatter(_shown(array))},
+        )
+    dtype = dtypes.as_dtype(array.dtype)
+    usual = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_)
+    if dtype not in usual or (array.size == 0 and dtype is not dtypes.get_default_dtype()):
+        suffixes.append(f"dtype={dtype}")
+    if x.node is not None:
+        suffixes.append(f"grad_fn=<{x.node.name()}>")
+    elif x._requires_grad:
+        suffixes.append("requires_grad=True")
+    return f"{name}({', '.join([body, *suffixes])})"

@@ -1,0 +1,775 @@
+"""Tensor: an ndarray, a gradient, a place on the tape; its operators call primitives."""
+
+from __future__ import annotations
+
+import itertools
+import numbers
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from . import dtypes, printing
+from .autograd import Variable, tape
+from .autograd.inplace import assign
+from .ops import elementwise, linalg, reduce
+from .ops import index as indexing
+from .ops import shape as shaping
+from .ops.dims import normalize, sizes
+from .random import numpy_generator
+
+
+class Size(tuple):
+    """A shape: a tuple that prints as PyTorch's."""
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self, dtype=object)) if self else 1
+
+    def __repr__(self) -> str:
+        return f"minitorch.Size({list(self)})"
+
+
+class RemovableHandle:
+    """Returned by hook registration: `remove()` takes the hook out again, also at the end of a `with` block."""
+
+    _ids = itertools.count()
+
+    def __init__(self, hooks: dict) -> None:
+        self.hooks = hooks
+        self.id = next(self._ids)
+
+    def remove(self) -> None:
+        """Take the hook out; once is enough."""
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+def _reflected(op: Callable) -> Callable:
+    def method(self: Tensor, other: Any) -> Any:
+        return op(other, self)
+
+    return method
+
+
+def _operator(op: Callable) -> Callable:
+    """An operator method: what is neither tensor, array nor number is left to Python to reject."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, Variable | numbers.Real | np.ndarray | np.generic):
+            return NotImplemented
+        return op(self, other)
+
+    return method
+
+
+def _inplace(op: Callable) -> Callable:
+    """The in-place form of an op: the result goes into self's memory, and self takes its place on the tape."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        value = op(self, *args, **kwargs)
+        if value.array.shape != self.array.shape:
+            raise RuntimeError(
+                f"output with shape {list(self.array.shape)} doesn't match the broadcast shape {list(value.array.shape)}"
+            )
+        mine, its = self.array.dtype, value.array.dtype
+        if mine != its:
+            if dtypes._category(its) > dtypes._category(mine):
+                raise RuntimeError(
+                    f"result type {dtypes.as_dtype(its)} can't be cast to the desired output type {dtypes.as_dtype(mine)}"
+                )
+            value = elementwise.cast(value, dtype=mine)
+        return assign(self, value)
+
+    method.__doc__ = f"`{getattr(op, '__name__', 'op')}`, in place; returns self."
+    return method
+
+
+def _scaled(op: Callable) -> Callable:
+    """add and sub with PyTorch's `alpha`, a factor of the second operand."""
+
+    def method(self: Any, other: Any, *, alpha: float = 1) -> Any:
+        return op(self, other if alpha == 1 else other * alpha)
+
+    method.__name__, method.__doc__ = op.__name__, op.__doc__
+    return method
+
+
+def divide(x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
+    """x / y; rounded down for "floor", toward zero for "trunc"."""
+    if rounding_mode is None:
+        return elementwise.divide(x, y)
+    if rounding_mode == "floor":
+        return elementwise.floor_divide(x, y)
+    if rounding_mode == "trunc":
+        quotient = elementwise.divide(x, y)
+        out = elementwise.where(quotient < 0, elementwise.ceil(quotient), elementwise.floor(quotient))
+        return elementwise.to_dtype(out, dtypes.meet(*(getattr(v, "array", v) for v in (x, y))))
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+
+
+class Tensor(Variable):
+    """An n-dimensional array on the tape. Make one with `minitorch.tensor`, `zeros`, `randn`, ...
+
+    Logical shapes are PyTorch's; memory may stand in another order (images are channels-last), which only `stride()`
+    shows. `.array` is the NumPy array inside.
+    """
+
+    __hash__ = object.__hash__
+    __array_priority__ = 1000
+
+    def __init__(self, data: Any = (), *shape: int) -> None:
+        if shape or isinstance(data, int):
+            self.array = np.zeros((data, *shape), dtypes.get_default_dtype().numpy)
+        else:
+            self.array = as_array(data, dtypes.get_default_dtype())
+
+    # ------------------------------------------------------------------------------------------------ what it is
+
+    @property
+    def shape(self) -> Size:
+        """The sizes of all axes."""
+        return Size(self.array.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The sizes of all axes, or of one."""
+        return self.shape if dim is None else self.array.shape[normalize((dim,), self.array.ndim)[0]]
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        """The element type."""
+        return dtypes.as_dtype(self.array.dtype)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self.array.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes per element."""
+        return self.array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.array.nbytes
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The step in memory along each axis, in elements."""
+        strides = tuple(s // self.array.itemsize for s in self.array.strides)
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether memory is in row-major order."""
+        return self.array.flags.c_contiguous
+
+    def contiguous(self, memory_format: Any = None) -> Any:
+        """self if memory is in row-major order, else a copy that is."""
+        if self.array.flags.c_contiguous:
+            return self
+        out = elementwise.cast(self, dtype=self.array.dtype)
+        out.array = np.ascontiguousarray(out.array)
+        return out
+
+    def is_floating_point(self) -> bool:
+        """Whether elements are float32 or float64."""
+        return self.array.dtype.kind == "f"
+
+    @property
+    def device(self) -> str:
+        """Always "cpu"."""
+        return "cpu"
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return self.array.ctypes.data
+
+    @property
+    def T(self) -> Any:
+        """All axes in reverse order."""
+        return shaping.permute(self, dims=tuple(reversed(range(self.array.ndim))))
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged."""
+        return shaping.transpose(self, -2, -1)
+
+    # ---------------------------------------------------------------------------------------- its place on the tape
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor."""
+        return self._requires_grad or self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for gradients, or no longer; returns self. Raises RuntimeError for integers and for non-leaves."""
+        if requires_grad and self.array.dtype.kind != "f":
+            raise RuntimeError(
+                f"only Tensors of floating point dtype can require gradients; this one is {self.dtype}: "
+                "make it float first, tensor.float().requires_grad_()"
+            )
+        if self.node is not None:
+            if requires_grad:
+                return self
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
+        self._requires_grad = bool(requires_grad)
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the tensor was made by the user, not by a recorded operation."""
+        return self.node is None
+
+    @property
+    def grad_fn(self) -> Any:
+        """The node that made this tensor, or None."""
+        return self.node
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    ) -> None:
+        """Add the gradients of this tensor to the `.grad` of the leaves it was made from.
+
+        gradient: the gradient of this tensor, of its shape; not needed for a scalar. Raises RuntimeError for a
+        non-scalar without it, for a tensor that is not on the tape, and for a second time without `retain_graph`.
+
+        >>> import minitorch
+        >>> x = minitorch.tensor([1.0, 2.0], requires_grad=True)
+        >>> (x * x).sum().backward()
+        >>> x.grad
+        tensor([2., 4.])
+        """
+        tape.backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def detach(self) -> Any:
+        """The same memory, not on the tape."""
+        out = tape.wrap(self.array)
+        out._version = self.version
+        return out
+
+    def detach_(self) -> Tensor:
+        """Take this tensor off the tape; returns self."""
+        if self.base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self._node, self._requires_grad = None, False
+        return self
+
+    @property
+    def data(self) -> Any:
+        """The same memory as a tensor off the tape; assign to replace the memory."""
+        return tape.wrap(self.array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self.array = value.array
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this intermediate result in `.grad`, too."""
+        if not self.requires_grad:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self.node is not None:
+            import weakref
+
+            self.node.retained = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called on this intermediate result."""
+        return self.node is not None and self.node.retained is not None
+
+    def register_hook(self, hook: Callable) -> RemovableHandle:
+        """Call hook(gradient) when the gradient of this tensor is known; what it returns, if anything, replaces it."""
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        owner: Any = self if self.node is None else self.node
+        name = "_hooks" if self.node is None else "hooks"
+        hooks = getattr(owner, name)
+        if hooks is None:
+            hooks = {}
+            setattr(owner, name, hooks)
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = hook
+        return handle
+
+    def register_post_accumulate_grad_hook(self, hook: Callable) -> RemovableHandle:
+        """Call hook(tensor) after backward has added to this leaf's `.grad`."""
+        if self.node is not None or not self._requires_grad:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        if self._after_hooks is None:
+            self._after_hooks = {}
+        handle = RemovableHandle(self._after_hooks)
+        self._after_hooks[handle.id] = hook
+        return handle
+
+    # --------------------------------------------------------------------------------------------- to and from Python
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The array itself, sharing memory. Raises RuntimeError for a tensor that requires grad, unless `force`."""
+        if self.requires_grad and not force:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+            )
+        return self.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"a copy is needed to turn {array.dtype} into {dtype}")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """NumPy's ufuncs on tensors are ours: `ndarray * tensor` stays on the tape."""
+        op = _UFUNCS.get(ufunc)
+        if method == "__call__" and op is not None and not kwargs:
+            return op(*inputs)
+        if any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+            raise TypeError(f"numpy.{ufunc.__name__} has no derivative here; use tensor.detach() if none is needed")
+        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+        out = kwargs.get("out")
+        if out is not None:
+            kwargs["out"] = tuple(x.array if isinstance(x, Tensor) else x for x in out)
+        result = getattr(ufunc, method)(*arrays, **kwargs)
+        if out is not None:
+            return out[0]
+        return tuple(map(tape.wrap, result)) if isinstance(result, tuple) else tape.wrap(result)
+
+    def item(self) -> Any:
+        """The only element as a Python number. Raises RuntimeError if there are several."""
+        if self.array.size != 1:
+            raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self.array.tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.array.dtype.kind not in "iub" or self.array.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.array.item())
+
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            what = "no values" if self.array.size == 0 else "more than one value"
+            raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+        return bool(self.array.item())
+
+    def __len__(self) -> int:
+        if self.array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
+
+    def __iter__(self) -> Iterator:
+        if self.array.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(shaping.unbind(self))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self.array == (value.array if isinstance(value, Tensor) else value)).any())
+
+    def __repr__(self) -> str:
+        return printing.tensor_text(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.array.ndim == 0 else object.__format__(self, spec)
+
+    def __deepcopy__(self, memo: dict) -> Any:
+        if self.node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+            )
+        out = type(self).__new__(type(self))
+        out.__dict__.update({k: v for k, v in self.__dict__.items() if k == "_requires_grad"})
+        out.array = self.array.copy(order="K")
+        memo[id(self)] = out
+        if self.grad is not None:
+            out.grad = self.grad.__deepcopy__(memo)
+        return out
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        if self.node is not None:
+            raise RuntimeError("Only leaf tensors can be pickled; detach() it first")
+        return _rebuild, (type(self), np.ascontiguousarray(self.array), self._requires_grad)
+
+    # ------------------------------------------------------------------------------------------------ other dtypes
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **kwargs: Any) -> Any:
+        """In another dtype, or in that of another tensor; devices other than "cpu" raise RuntimeError."""
+        for arg in args:
+            if isinstance(arg, Tensor):
+                dtype = arg.dtype
+            elif isinstance(arg, dtypes.dtype | type | np.dtype):
+                dtype = arg
+            elif isinstance(arg, str):
+                device = arg
+        if device is not None and str(device).split(":")[0] != "cpu":
+            raise RuntimeError(f"minitorch runs on the CPU; there is no device {device!r}")
+        wanted = self.array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
+        return elementwise.cast(self, dtype=wanted) if copy or wanted != self.array.dtype else self
+
+    def type(self, dtype: Any = None) -> Any:
+        """The dtype's name, or the tensor in another dtype."""
+        return repr(self.dtype) if dtype is None else self.to(dtype)
+
+    def type_as(self, other: Tensor) -> Any:
+        """In the dtype of another tensor."""
+        return self.to(other.dtype)
+
+    def float(self) -> Any:
+        """As float32."""
+        return self.to(dtypes.float32)
+
+    def double(self) -> Any:
+        """As float64."""
+        return self.to(dtypes.float64)
+
+    def long(self) -> Any:
+        """As int64."""
+        return self.to(dtypes.int64)
+
+    def int(self) -> Any:
+        """As int32."""
+        return self.to(dtypes.int32)
+
+    def byte(self) -> Any:
+        """As uint8."""
+        return self.to(dtypes.uint8)
+
+    def bool(self) -> Any:
+        """As bool."""
+        return self.to(dtypes.bool_)
+
+    def cpu(self) -> Tensor:
+        """self: everything is on the CPU."""
+        return self
+
+    def clone(self, *, memory_format: Any = None) -> Any:
+        """A copy, on the tape."""
+        return elementwise.cast(self, dtype=self.array.dtype)
+
+    # ------------------------------------------------------------------------------------------------- operators
+
+    __add__ = _operator(elementwise.add)
+    __sub__ = _operator(elementwise.subtract)
+    __mul__ = _operator(elementwise.multiply)
+    __truediv__ = _operator(elementwise.divide)
+    __pow__ = _operator(elementwise.power)
+    __floordiv__ = _operator(elementwise.floor_divide)
+    __mod__ = _operator(elementwise.remainder)
+    __and__ = _operator(elementwise.bitwise_and)
+    __or__ = _operator(elementwise.bitwise_or)
+    __xor__ = _operator(elementwise.bitwise_xor)
+    __radd__ = _reflected(elementwise.add)
+    __rsub__ = _reflected(elementwise.subtract)
+    __rmul__ = _reflected(elementwise.multiply)
+    __rtruediv__ = _reflected(elementwise.divide)
+    __rpow__ = _reflected(elementwise.power)
+    __rfloordiv__ = _reflected(elementwise.floor_divide)
+    __rmod__ = _reflected(elementwise.remainder)
+    __rand__ = _reflected(elementwise.bitwise_and)
+    __ror__ = _reflected(elementwise.bitwise_or)
+    __rxor__ = _reflected(elementwise.bitwise_xor)
+    __eq__ = _operator(elementwise.equal)  # type: ignore[assignment]
+    __ne__ = _operator(elementwise.not_equal)  # type: ignore[assignment]
+    __lt__ = _operator(elementwise.less)
+    __le__ = _operator(elementwise.less_equal)
+    __gt__ = _operator(elementwise.greater)
+    __ge__ = _operator(elementwise.greater_equal)
+    __neg__ = elementwise.negative
+    __abs__ = elementwise.absolute
+    __invert__ = elementwise.bitwise_not
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __matmul__(self, other: Any) -> Any:
+        return linalg.matmul(self, _tensor(other))
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return linalg.matmul(_tensor(other), self)
+
+    __getitem__ = indexing.index
+    __setitem__ = indexing.assign_index
+    __iadd__ = _inplace(elementwise.add)
+    __isub__ = _inplace(elementwise.subtract)
+    __imul__ = _inplace(elementwise.multiply)
+    __itruediv__ = _inplace(elementwise.divide)
+    __ipow__ = _inplace(elementwise.power)
+
+    add = _scaled(elementwise.add)
+    sub = subtract = _scaled(elementwise.subtract)
+    mul = multiply = elementwise.multiply
+    div = divide = true_divide = divide
+    pow = elementwise.power
+    floor_divide = elementwise.floor_divide
+    remainder = elementwise.remainder
+    neg = negative = elementwise.negative
+    eq, ne = elementwise.equal, elementwise.not_equal
+    lt, le, gt, ge = elementwise.less, elementwise.less_equal, elementwise.greater, elementwise.greater_equal
+    logical_not = elementwise.logical_not
+    isnan, isinf, isfinite = elementwise.isnan, elementwise.isinf, elementwise.isfinite
+
+    exp, expm1, log, log1p = elementwise.exp, elementwise.expm1, elementwise.log, elementwise.log1p
+    sqrt, rsqrt, square, reciprocal = elementwise.sqrt, elementwise.rsqrt, elementwise.square, elementwise.reciprocal
+    sin, cos, tanh, sigmoid, erf = (
+        elementwise.sin, elementwise.cos, elementwise.tanh, elementwise.sigmoid, elementwise.erf
+    )  # fmt: skip
+    abs = absolute = elementwise.absolute
+    sign, floor, ceil, round = elementwise.sign, elementwise.floor, elementwise.ceil, elementwise.round
+    relu, clamp, clip = elementwise.relu, elementwise.clamp, elementwise.clamp
+    maximum, minimum = elementwise.maximum, elementwise.minimum
+
+    sum, mean, var, std, prod, cumsum = reduce.sum, reduce.mean, reduce.var, reduce.std, reduce.prod, reduce.cumsum
+    max, min, amax, amin, argmax, argmin = (
+        reduce.max, reduce.min, reduce.amax, reduce.amin, reduce.argmax, reduce.argmin
+    )  # fmt: skip
+    all, any, norm, logsumexp = reduce.all, reduce.any, reduce.norm, reduce.logsumexp
+    softmax, log_softmax = reduce.softmax, reduce.log_softmax
+
+    matmul, mm, bmm, dot, outer = linalg.matmul, linalg.mm, linalg.bmm, linalg.dot, linalg.outer
+
+    reshape, view, permute, transpose, t = (
+        shaping.reshape_to, shaping.view, shaping.permute_to, shaping.transpose, shaping.t
+    )  # fmt: skip
+    movedim, flatten, unflatten, squeeze, unsqueeze = (
+        shaping.movedim, shaping.flatten, shaping.unflatten, shaping.squeeze, shaping.unsqueeze
+    )  # fmt: skip
+    swapaxes = swapdims = shaping.transpose
+    expand, expand_as, broadcast_to, repeat = shaping.expand_to, shaping.expand_as, shaping.broadcast_to, shaping.repeat
+    narrow, split, chunk, unbind, flip = shaping.narrow, shaping.split, shaping.chunk, shaping.unbind, shaping.flip_dims
+
+    gather, scatter_add, index_select = indexing.gather, indexing.scatter_add, indexing.index_select
+    masked_fill, masked_select, nonzero = indexing.masked_fill, indexing.masked_select, indexing.nonzero
+    tril, triu = indexing.tril, indexing.triu
+
+    def where(self, condition: Any, other: Any) -> Any:
+        """self where the condition holds, `other` elsewhere."""
+        return elementwise.where(condition, self, other)
+
+    def reshape_as(self, other: Tensor) -> Any:
+        """Reshaped like another tensor."""
+        return shaping.reshape_to(self, other.array.shape)
+
+    view_as = reshape_as
+
+    # -------------------------------------------------------------------------------------------------- in place
+
+    add_, sub_, mul_, div_ = _inplace(add), _inplace(sub), _inplace(mul), _inplace(div)
+    pow_, neg_, exp_, log_ = _inplace(pow), _inplace(neg), _inplace(exp), _inplace(log)
+    sqrt_, tanh_, sigmoid_, relu_ = _inplace(sqrt), _inplace(tanh), _inplace(sigmoid), _inplace(relu)
+    abs_, clamp_, masked_fill_ = _inplace(abs), _inplace(clamp), _inplace(masked_fill)
+
+    def copy_(self, source: Any, non_blocking: Any = False) -> Tensor:
+        """Take the values of `source`, broadcast and cast; returns self."""
+        source = elementwise.operand(source)
+        if not isinstance(source, Tensor):
+            return self.fill_(source)
+        value = shaping.expand_to(source, *self.array.shape)
+        return assign(self, elementwise.cast(value, dtype=self.array.dtype))
+
+    def fill_(self, value: Any) -> Tensor:
+        """Set every element to a number; returns self."""
+        value = value.item() if isinstance(value, Tensor) else value
+        filled = np.broadcast_to(np.asarray(value, self.array.dtype), self.array.shape)
+        return assign(self, tape.wrap(filled))
+
+    def zero_(self) -> Tensor:
+        """Set every element to zero; returns self."""
+        return self.fill_(0)
+
+    def uniform_(self, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> Tensor:
+        """Draw every element uniformly from [a, b); returns self."""
+        if a > b:
+            raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
+        drawn = numpy_generator(generator).uniform(a, b, self.array.shape)
+        return assign(self, tape.wrap(drawn.astype(self.array.dtype)))
+
+    def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Tensor:
+        """Draw every element from a normal distribution; returns self."""
+        if std < 0:
+            raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+        drawn = numpy_generator(generator).normal(mean, std, self.array.shape)
+        return assign(self, tape.wrap(drawn.astype(self.array.dtype)))
+
+    def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+        """Set every element to 1 with probability p, else to 0; returns self."""
+        drawn = numpy_generator(generator).random(self.array.shape) < p
+        return assign(self, tape.wrap(drawn.astype(self.array.dtype)))
+
+    # ------------------------------------------------------------------------------------- new ones of the same kind
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: Any = False) -> Any:
+        """`minitorch.tensor` with this tensor's dtype."""
+        return tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+    def new_zeros(self, *size: Any, dtype: Any = None, requires_grad: Any = False) -> Any:
+        """Zeros with this tensor's dtype."""
+        dtype = self.dtype if dtype is None else dtypes.as_dtype(dtype)
+        return tape.wrap(np.zeros(sizes(size), dtype.numpy)).requires_grad_(requires_grad)
+
+
+tape.set_result_class(Tensor)
+
+
+def _rebuild(cls: Any, array: np.ndarray, requires_grad: bool) -> Any:
+    out = cls.__new__(cls)
+    out.array, out._requires_grad = array, requires_grad
+    return out
+
+
+def _tensor(x: Any) -> Any:
+    """A tensor from a tensor or an array. Raises TypeError for anything else."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, np.ndarray):
+        return tape.wrap(x)
+    raise TypeError(f"expected a Tensor, got {type(x).__name__}")
+
+
+def as_array(data: Any, dtype: Any = None) -> np.ndarray:
+    """A new array of what a user gave: numbers, nested sequences, arrays, tensors; Python floats in the default dtype."""
+    if isinstance(data, Tensor):
+        array = data.array
+    elif isinstance(data, np.ndarray | np.generic):
+        array = np.asarray(data)
+    else:
+        array = np.asarray(_plain(data))
+        if array.dtype.kind == "O" or array.dtype.kind in "US":
+            raise TypeError(f"cannot make a tensor of {type(data).__name__}: {str(data)[:60]!r}")
+        if array.dtype == np.float64 and not _holds_float64(data):
+            array = array.astype(dtypes.get_default_dtype().numpy)
+    wanted = dtypes.as_dtype(array.dtype if dtype is None else dtype).numpy
+    return np.array(array, wanted, order="K" if isinstance(data, Tensor) else "C")
+
+
+def _plain(data: Any) -> Any:
+    """Nested sequences in which tensors have become arrays. Raises ValueError where lengths differ."""
+    if isinstance(data, Tensor):
+        return data.array
+    if isinstance(data, list | tuple):
+        items = [_plain(d) for d in data]
+        lengths = [len(i) if isinstance(i, list) else -1 for i in items]
+        for position, n in enumerate(lengths):
+            if n != lengths[0]:
+                raise ValueError(
+                    f"expected sequence of length {max(lengths[0], 0)} at dim 1 (got {max(n, 0)}), at position {position}"
+                )
+        return items
+    return data
+
+
+def _holds_float64(data: Any) -> bool:
+    """Whether a nested sequence has NumPy float64 inside, which keeps its dtype, rather than Python floats."""
+    while isinstance(data, list | tuple) and data:
+        data = data[0]
+    return isinstance(data, np.ndarray | np.generic)
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """A new tensor with a copy of the data: a number, nested sequences, an array or a tensor.
+
+    Python floats become float32 (the default dtype), ints int64, bools bool; arrays keep their dtype. Raises TypeError
+    for what is no number, ValueError for ragged sequences, RuntimeError for integers that should require grad.
+
+    >>> import minitorch
+    >>> minitorch.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    out = tape.wrap(as_array(data, dtype))
+    return out.requires_grad_() if requires_grad else out
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+    """`tensor`, without a copy where `data` is a tensor or array of the right dtype."""
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)
+    if isinstance(data, np.ndarray) and (dtype is None or dtypes.as_dtype(dtype).numpy == data.dtype):
+        return from_numpy(data)
+    return tensor(data, dtype=dtype)
+
+
+def from_numpy(array: np.ndarray) -> Any:
+    """A tensor that shares the array's memory. Raises TypeError for what is no array, or an unsupported dtype."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    dtypes.as_dtype(array.dtype)
+    return tape.wrap(array)
+
+
+_UFUNCS: dict[np.ufunc, Callable] = {
+    getattr(np, name): op
+    for name, op in {
+        "add": elementwise.add,
+        "subtract": elementwise.subtract,
+        "multiply": elementwise.multiply,
+        "divide": elementwise.divide,
+        "power": elementwise.power,
+        "floor_divide": elementwise.floor_divide,
+        "remainder": elementwise.remainder,
+        "maximum": elementwise.maximum,
+        "minimum": elementwise.minimum,
+        "equal": elementwise.equal,
+        "not_equal": elementwise.not_equal,
+        "less": elementwise.less,
+        "less_equal": elementwise.less_equal,
+        "greater": elementwise.greater,
+        "greater_equal": elementwise.greater_equal,
+        "bitwise_and": elementwise.bitwise_and,
+        "bitwise_or": elementwise.bitwise_or,
+        "bitwise_xor": elementwise.bitwise_xor,
+        "negative": elementwise.negative,
+        "absolute": elementwise.absolute,
+        "exp": elementwise.exp,
+        "expm1": elementwise.expm1,
+        "log": elementwise.log,
+        "log1p": elementwise.log1p,
+        "sqrt": elementwise.sqrt,
+        "sin": elementwise.sin,
+        "cos": elementwise.cos,
+        "tanh": elementwise.tanh,
+        "sign": elementwise.sign,
+        "floor": elementwise.floor,
+        "ceil": elementwise.ceil,
+        "isnan": elementwise.isnan,
+        "isfinite": elementwise.isfinite,
+        "isinf": elementwise.isinf,
+    }.items()
+} | {np.matmul: lambda x, y: linalg.matmul(_tensor(x), _tensor(y))}
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is a Tensor."""
+    return isinstance(x, Tensor)
+
+

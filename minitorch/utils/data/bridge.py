@@ -1,0 +1,45 @@
+"""Where arrays become Tensors: the only place in `utils.data` and `vision` that knows the core.
+
+The core is imported inside the functions, so that `minitorch.utils.data` costs no more than numpy to import.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def to_tensor(array: np.ndarray) -> Any:
+    """A Tensor that shares `array`'s memory and keeps its strides."""
+    import minitorch
+
+    return minitorch.from_numpy(array)
+
+
+def is_tensor(value: object) -> bool:
+    """Whether `value` is a minitorch Tensor."""
+    import minitorch
+
+    return isinstance(value, minitorch.Tensor)
+
+
+def to_array(value: Any) -> np.ndarray:
+    """The array of a Tensor, or of anything numpy understands."""
+    return value.array if is_tensor(value) else np.asarray(value)
+
+
+def stack(tensors: list) -> Any:
+    """Join Tensors along a new first axis; a part of the graph when one of them is."""
+    import minitorch
+
+    return minitorch.stack(tensors)
+
+
+def numpy_generator(generator: Any = None) -> np.random.Generator:
+    """The numpy Generator inside a `minitorch.Generator`; the one `minitorch.manual_seed` seeds when None."""
+    if generator is None:
+        import minitorch
+
+        generator = minitorch.default_generator
+    return generator.numpy

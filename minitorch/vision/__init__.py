@@ -1,0 +1,1 @@
+"""Images: data sets and what is done to pictures before training."""

@@ -1,0 +1,143 @@
+"""MNIST and FashionMNIST: files in the idx format, raw or gzipped."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from .download import check_md5, download
+from .image_set import ArrayImages
+
+IMAGES, LABELS = "{}-images-idx3-ubyte", "{}-labels-idx1-ubyte"
+
+
+def read_idx(path: Path, axes: int) -> np.ndarray:
+    """The uint8 array with so many `axes` in an idx file, gzipped if its name ends in .gz.
+
+    The format: two zero bytes, 8 for uint8, the number of axes, each size as a big-endian uint32, then the values.
+
+    Raises:
+        RuntimeError: the file is cut off, too long, damaged or of another kind.
+    """
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise RuntimeError(
+                f"{path}: expected a whole gzip file, found {len(content):,} bytes that cannot be unpacked ({error}). "
+                "Delete it and download it again"
+            ) from error
+    magic, header = bytes([0, 0, 8, axes]), 4 + 4 * axes
+    if content[:4] != magic or len(content) < header:
+        raise RuntimeError(f"{path}: expected an idx file that begins with {magic.hex()}, found {content[:4].hex()!r}")
+    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", axes, 4))
+    expected, found = int(np.prod(shape, dtype=object)), len(content) - header
+    if expected != found:
+        raise RuntimeError(
+            f"{path}: expected {expected:,} bytes for shape {shape}, found {found:,}. Get the file again"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
+
+
+class MNIST(ArrayImages):
+    """70,000 handwritten digits of 28 x 28, grey: 60,000 to train, 10,000 to test.
+
+    `data` is uint8 (N, 28, 28), `targets` a list of ints. The four idx files, raw or `.gz`, lie in `root/MNIST/raw`
+    (where `download=True` puts them) or in `root` itself. Gzipped files are checked against the published md5;
+    `verify=False` leaves that out.
+
+    Raises:
+        RuntimeError: a file is missing or damaged; the message names it, what was expected and what was found.
+    """
+
+    mirrors = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"]
+    md5 = {
+        "train-images-idx3-ubyte": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "train-labels-idx1-ubyte": "d53e105ee54ea40749a09fcbcd1e9432",
+        "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
+        "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
+    }
+    classes = [
+        "0 - zero",
+        "1 - one",
+        "2 - two",
+        "3 - three",
+        "4 - four",
+        "5 - five",
+        "6 - six",
+        "7 - seven",
+        "8 - eight",
+        "9 - nine",
+    ]
+
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        train: bool = True,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+        download: bool = False,
+        *,
+        verify: bool | None = None,
+    ) -> None:
+        self.train = train
+        root = Path(root).expanduser()
+        split = "train" if train else "t10k"
+        images_path, labels_path = (
+            self._locate(root, pattern.format(split), download, verify) for pattern in (IMAGES, LABELS)
+        )
+        data, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+        if len(data) != len(labels):
+            raise RuntimeError(f"{labels_path}: expected {len(data)} labels, one per image, found {len(labels)}")
+        if labels.max(initial=0) >= len(self.classes):
+            raise RuntimeError(f"{labels_path}: expected labels from 0 to 9, found {labels.max()}")
+        super().__init__(data, labels.tolist(), self.classes, root, transform, target_transform)
+
+    def extra_repr(self) -> str:
+        return f"Split: {'Train' if self.train else 'Test'}"
+
+    def _locate(self, root: Path, name: str, fetch: bool, verify: bool | None) -> Path:
+        home = root / type(self).__name__ / "raw"
+        for path in (folder / (name + ending) for folder in (home, root) for ending in ("", ".gz")):
+            if path.is_file():
+                if path.suffix == ".gz" and verify is not False:
+                    check_md5(path, self.md5[name])
+                return path
+        if not fetch:
+            raise RuntimeError(
+                f"{type(self).__name__}: expected {name} or {name}.gz in {home} or {root}, found neither. "
+                "Pass download=True to fetch it"
+            )
+        path = home / (name + ".gz")
+        download([mirror + path.name for mirror in self.mirrors], path, self.md5[name])
+        return path
+
+
+class FashionMNIST(MNIST):
+    """Zalando's 70,000 grey pictures of clothes: MNIST's sizes, files and arguments."""
+
+    mirrors = ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"]
+    md5 = {
+        "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+    }
+    classes = [
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ]
