@@ -134,12 +134,13 @@ from .random import (
     seed,
     set_rng_state,
 )
+from .serialization import load, save
 from .tensor import Size, Tensor, as_tensor, from_numpy, is_tensor, tensor
 from .version import __version__
 
 add, sub, div = Tensor.add, Tensor.sub, Tensor.div
-abs, clip, concat, double, float, long, int = absolute, clamp, cat, float64, float32, int64, int32
 
+abs, clip, concat, double, float, long, int = absolute, clamp, cat, float64, float32, int64, int32
 
 
 def allclose(input, other, rtol=1e-5, atol=1e-8, equal_nan=False):

@@ -65,13 +65,15 @@ def _like(make: Any) -> Any:
 
 def full_like(input: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
     """`full` with the shape and dtype of another tensor."""
-    return full(input.array.shape, fill_value, dtype=input.dtype if dtype is None else dtype, requires_grad=requires_grad)
+    return full(
+        input.array.shape, fill_value, dtype=input.dtype if dtype is None else dtype, requires_grad=requires_grad
+    )
 
 
 def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
-    """start, start + step, ... up to but without `end`; int64 for integers. Raises RuntimeError if it can't get there."""
+    """start, start + step, ... up to but without `end`; int64 for integers. RuntimeError if that can't be."""
     if end is None:
         start, end = 0, start
     if step == 0:
@@ -151,9 +153,7 @@ def bernoulli(input: Any, *, generator: Generator | None = None) -> Any:
     return wrap(drawn.astype(input.array.dtype))
 
 
-def multinomial(
-    input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
-) -> Any:
+def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Any:
     """Positions drawn with probabilities proportional to each row of `input`, int64."""
     weights = np.atleast_2d(input.array).astype(np.float64)
     if (weights < 0).any() or not np.isfinite(weights).all():
@@ -165,5 +165,3 @@ def multinomial(
 
 zeros_like, ones_like, empty_like = _like(zeros), _like(ones), _like(empty)
 rand_like, randn_like = _like(rand), _like(randn)
-
-

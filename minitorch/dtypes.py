@@ -32,7 +32,7 @@ int64 = dtype("int64")
 float32 = dtype("float32")
 float64 = dtype("float64")
 
-# From the narrowest to the widest: two dtypes meet in the one that stands later, a float of any size after every integer.
+# From the narrowest to the widest: two dtypes meet in the later one; every float stands after every integer.
 ORDER = (bool_, uint8, int32, int64, float32, float64)
 RANK = {d.numpy: i for i, d in enumerate(ORDER)}
 _NAMED = {d.name: d for d in ORDER} | {"float": float32, "double": float64, "int": int32, "long": int64}
@@ -41,7 +41,7 @@ _default = float32
 
 
 def as_dtype(value: Any) -> dtype:
-    """The dtype meant by a minitorch or NumPy dtype, a name, or Python's bool, int, float. Raises TypeError if none is."""
+    """The dtype meant by a minitorch or NumPy dtype, a name, or Python's bool, int, float; else TypeError."""
     if isinstance(value, dtype):
         return value
     if value is float:

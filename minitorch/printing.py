@@ -15,6 +15,7 @@ DIGITS, THRESHOLD, EDGE, WIDTH = 4, 1000, 3, 80
 def formatter(values: np.ndarray) -> Callable[[Any], str]:
     """The format shared by all the printed elements of a tensor, padded to one width."""
     if values.dtype.kind != "f":
+
         def plain(v: Any) -> str:
             return str(v) if isinstance(v, bool | np.bool_) else f"{v:d}"
     else:

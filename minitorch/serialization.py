@@ -205,10 +205,9 @@ def _other_format(members: list[str]) -> str:
 
 def _content(archive: zipfile.ZipFile, name: str) -> bytes:
     """A member's bytes, checked against its CRC. What `save` writes is not compressed, so nothing can blow up."""
-    info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{name} is compressed")
-    return archive.read(info)
+    return archive.read(name)
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import numbers
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,6 +27,9 @@ class Size(tuple):
 
     def __repr__(self) -> str:
         return f"minitorch.Size({list(self)})"
+
+
+_OPERANDS = (Variable, float, int, np.ndarray, np.generic)
 
 
 class RemovableHandle:
@@ -61,7 +63,7 @@ def _operator(op: Callable) -> Callable:
     """An operator method: what is neither tensor, array nor number is left to Python to reject."""
 
     def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, Variable | numbers.Real | np.ndarray | np.generic):
+        if not isinstance(other, _OPERANDS):
             return NotImplemented
         return op(self, other)
 
@@ -75,13 +77,15 @@ def _inplace(op: Callable) -> Callable:
         value = op(self, *args, **kwargs)
         if value.array.shape != self.array.shape:
             raise RuntimeError(
-                f"output with shape {list(self.array.shape)} doesn't match the broadcast shape {list(value.array.shape)}"
+                f"output with shape {list(self.array.shape)} doesn't match the broadcast shape "
+                f"{list(value.array.shape)}"
             )
         mine, its = self.array.dtype, value.array.dtype
         if mine != its:
             if dtypes._category(its) > dtypes._category(mine):
                 raise RuntimeError(
-                    f"result type {dtypes.as_dtype(its)} can't be cast to the desired output type {dtypes.as_dtype(mine)}"
+                    f"result type {dtypes.as_dtype(its)} can't be cast to the desired output type "
+                    f"{dtypes.as_dtype(mine)}"
                 )
             value = elementwise.cast(value, dtype=mine)
         return assign(self, value)
@@ -231,8 +235,8 @@ class Tensor(Variable):
             if requires_grad:
                 return self
             raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
-                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
+                "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
         self._requires_grad = bool(requires_grad)
         return self
@@ -266,7 +270,7 @@ class Tensor(Variable):
     def detach(self) -> Any:
         """The same memory, not on the tape."""
         out = tape.wrap(self.array)
-        out._version = self.version
+        out._counter = self.version
         return out
 
     def detach_(self) -> Tensor:
@@ -284,6 +288,30 @@ class Tensor(Variable):
     @data.setter
     def data(self, value: Tensor) -> None:
         self.array = value.array
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that backward has added up here, or None. Raises for one of another shape, dtype or class."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            if value.array.shape != self.array.shape:
+                raise RuntimeError(
+                    f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of size "
+                    f"'{list(self.array.shape)}'. Please ensure that the gradient and the tensor are the same size"
+                )
+            if value.array.dtype != self.array.dtype:
+                raise RuntimeError(f"attempting to assign a gradient of dtype {value.dtype} to a tensor of {self.dtype}")
+        self._grad = value
+
+    @property
+    def _version(self) -> int:
+        """How often the memory was changed in place, under PyTorch's name."""
+        return self._counter[0] if self._counter else 0
 
     def retain_grad(self) -> None:
         """Keep the gradient of this intermediate result in `.grad`, too."""
@@ -328,9 +356,7 @@ class Tensor(Variable):
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The array itself, sharing memory. Raises RuntimeError for a tensor that requires grad, unless `force`."""
         if self.requires_grad and not force:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-            )
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -406,7 +432,8 @@ class Tensor(Variable):
     def __deepcopy__(self, memo: dict) -> Any:
         if self.node is not None:
             raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+                "moment; detach() it first"
             )
         out = type(self).__new__(type(self))
         out.__dict__.update({k: v for k, v in self.__dict__.items() if k == "_requires_grad"})
@@ -499,8 +526,8 @@ class Tensor(Variable):
     __rand__ = _reflected(elementwise.bitwise_and)
     __ror__ = _reflected(elementwise.bitwise_or)
     __rxor__ = _reflected(elementwise.bitwise_xor)
-    __eq__ = _operator(elementwise.equal)  # type: ignore[assignment]
-    __ne__ = _operator(elementwise.not_equal)  # type: ignore[assignment]
+    __eq__ = _operator(elementwise.equal)
+    __ne__ = _operator(elementwise.not_equal)
     __lt__ = _operator(elementwise.less)
     __le__ = _operator(elementwise.less_equal)
     __gt__ = _operator(elementwise.greater)
@@ -657,7 +684,7 @@ def _tensor(x: Any) -> Any:
 
 
 def as_array(data: Any, dtype: Any = None) -> np.ndarray:
-    """A new array of what a user gave: numbers, nested sequences, arrays, tensors; Python floats in the default dtype."""
+    """A new array of a user's numbers, nested sequences, arrays, tensors; Python floats in the default dtype."""
     if isinstance(data, Tensor):
         array = data.array
     elif isinstance(data, np.ndarray | np.generic):
@@ -669,6 +696,8 @@ def as_array(data: Any, dtype: Any = None) -> np.ndarray:
         if array.dtype == np.float64 and not _holds_float64(data):
             array = array.astype(dtypes.get_default_dtype().numpy)
     wanted = dtypes.as_dtype(array.dtype if dtype is None else dtype).numpy
+    if wanted == np.uint8 and isinstance(data, int | list | tuple) and array.size and array.max() > 255:
+        raise RuntimeError("value cannot be converted to type uint8 without overflow")
     return np.array(array, wanted, order="K" if isinstance(data, Tensor) else "C")
 
 
@@ -682,7 +711,7 @@ def _plain(data: Any) -> Any:
         for position, n in enumerate(lengths):
             if n != lengths[0]:
                 raise ValueError(
-                    f"expected sequence of length {max(lengths[0], 0)} at dim 1 (got {max(n, 0)}), at position {position}"
+                    f"expected sequence of length {max(lengths[0], 0)} at dim 1 (got {max(n, 0)}), at {position}"
                 )
         return items
     return data
@@ -723,6 +752,8 @@ def from_numpy(array: np.ndarray) -> Any:
     """A tensor that shares the array's memory. Raises TypeError for what is no array, or an unsupported dtype."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    if not array.dtype.isnative:
+        raise ValueError(f"from_numpy: the array's byte order ({array.dtype.str}) is not the machine's; use astype() first")
     dtypes.as_dtype(array.dtype)
     return tape.wrap(array)
 
@@ -771,5 +802,3 @@ _UFUNCS: dict[np.ufunc, Callable] = {
 def is_tensor(x: Any) -> bool:
     """Whether x is a Tensor."""
     return isinstance(x, Tensor)
-
-

@@ -8,7 +8,10 @@ from torch.optim import lr_scheduler
 
 def two_groups(cls: type) -> torch.optim.Optimizer:
     """PyTorch's counterpart of the tests' `two_groups`."""
-    groups = [{"params": [torch.ones(1, requires_grad=True)]}, {"params": [torch.ones(1, requires_grad=True)], "lr": 0.02}]
+    groups = [
+        {"params": [torch.ones(1, requires_grad=True)]},
+        {"params": [torch.ones(1, requires_grad=True)], "lr": 0.02},
+    ]
     return cls(groups, lr=0.1)
 
 

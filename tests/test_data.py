@@ -121,7 +121,7 @@ def test_joining_the_wrong_kind_raises():
 
 @pytest.mark.parametrize(
     ("total", "lengths", "expected"),
-    [(10, [7, 3], [7, 3]), (10, [0.5, 0.25, 0.25], [5, 3, 2]), (7, [0.5, 0.5], [4, 3]), (5, [5, 0], [5, 0])],
+    [(10, [7, 3], [7, 3]), (10, [0.5, 0.25, 0.25], [6, 2, 2]), (7, [0.5, 0.5], [4, 3]), (5, [5, 0], [5, 0])],
 )
 def test_random_split_lengths(total, lengths, expected):
     """Counts are taken as they are; fractions are rounded down and the rest dealt out in turn."""
@@ -428,7 +428,7 @@ def test_fast_methods_of_a_parent_do_not_hide_an_override():
     ],
 )
 def test_loader_refuses(error, arguments):
-    """Wrong and conflicting arguments raise PyTorch's class, in a message that begins with who and names the argument."""
+    """Wrong and conflicting arguments raise PyTorch's class, in a message that names the argument."""
     with pytest.raises(error) as caught:
         DataLoader(**{"dataset": Squares(), **arguments})
     named = "num_samples" if arguments.get("dataset") == [] else list(arguments)[-1 if "dataset" in arguments else 0]

@@ -75,7 +75,7 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of `func` with central differences (f(x + eps) - f(x - eps)) / (2 eps), element by element.
 
-    inputs: a tensor or a sequence; those that require grad are checked, and should be float64 and not overlap in memory.
+    inputs: a tensor or a sequence; those that require grad are checked, and should be float64 without overlap.
     Passes where |analytical - numerical| <= atol + rtol * |numerical|, and where a second backward gives the same bits
     (within `nondet_tol`). Raises GradcheckError naming the input, the index, both numbers and the worst relative error,
     or returns False if `raise_exception` is off. `fast_mode` compares one random projection per pair. The remaining
@@ -93,17 +93,17 @@ def gradcheck(
     for i, x in checked:
         if x.array.dtype != np.float64 and eps < 1e-4:
             raise ValueError(
-                f"gradcheck: input {i} is {x.array.dtype}; differences with eps={eps} need float64 (or pass a larger eps)"
+                f"gradcheck: input {i} is {x.array.dtype}; differences with eps={eps} need float64, or a larger eps"
             )
     try:
         outputs = _outputs(func, inputs)
         xs = [x for _, x in checked]
         analytical = []
         for y in outputs:
-            rows = [[] for _ in xs] if y.edge is not None else None
+            rows: Any = [[] for _ in xs] if y.edge is not None else None
             for index in range(y.array.size if y.edge is not None else 0):
                 first, again = _analytical(y, xs, index), _analytical(y, xs, index)
-                for column, a, b in zip(rows, first, again, strict=True):  # type: ignore[arg-type]
+                for column, a, b in zip(rows, first, again, strict=True):
                     if np.abs(a - b).max(initial=0) > nondet_tol:
                         raise GradcheckError(f"Backward is not reentrant: two runs differ by {np.abs(a - b).max():.3g}")
                     column.append(a)
@@ -142,7 +142,9 @@ def _compare(found: np.ndarray, expected: np.ndarray, i: int, o: int, x: Any, y:
     worst = np.unravel_index(int(np.nanargmax(np.where(bad, np.nan_to_num(error, nan=np.inf), -1))), error.shape)
     where = "a random projection"
     if error.shape == (x.array.size, y.array.size):
-        at = [tuple(int(k) for k in np.unravel_index(w, a.shape)) for w, a in zip(worst, (x.array, y.array), strict=True)]
+        at = [
+            tuple(int(k) for k in np.unravel_index(w, a.shape)) for w, a in zip(worst, (x.array, y.array), strict=True)
+        ]
         where = f"d output {o} at {at[1]} / d input {i} at {at[0]}"
     raise GradcheckError(
         f"Jacobian mismatch for output {o} with respect to input {i}: {where} is {found[worst]:.8g} by the rules and "
@@ -194,7 +196,11 @@ def gradgradcheck(
         xs, gs = args[:count], args[count:]
         pairs = [(y, g) for y, g in zip(_outputs(func, xs), gs, strict=True) if y.edge is not None]
         found = grad(
-            [y for y, _ in pairs], [xs[i] for i in positions], [g for _, g in pairs], create_graph=True, allow_unused=True
+            [y for y, _ in pairs],
+            [xs[i] for i in positions],
+            [g for _, g in pairs],
+            create_graph=True,
+            allow_unused=True,
         )
         return tuple(g for g in found if g is not None)
 

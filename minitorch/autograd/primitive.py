@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from . import quiet
 from .modes import _enabled
 from .tape import SELF, Kept, Node, Variable, wrap
 
@@ -39,6 +40,7 @@ registry: dict[str, Primitive] = {}
 
 ZERO: Any = "zero"  # a rule: flat wherever it is differentiable (sign, floor)
 
+_tuple = tuple.__new__
 _ARGUMENT, _SHAPE, _OUT, _RESIDUAL, _SHAPES = range(5)
 
 
@@ -75,7 +77,15 @@ class Primitive:
 
     def vjp(self, **rules: Any) -> None:
         """Give the derivative rule of each argument that has one; a misspelt name fails here, at import."""
-        allowed = {"g", "out", "memo", *self.settings, *self.residuals, *self.arguments, *(f"{a}_shape" for a in self.arguments)}
+        allowed = {
+            "g",
+            "out",
+            "memo",
+            *self.settings,
+            *self.residuals,
+            *self.arguments,
+            *(f"{a}_shape" for a in self.arguments),
+        }
         if self.variadic:
             allowed |= {"index", f"{self.arguments[-1]}_shapes"}
         for argument, rule in rules.items():
@@ -84,7 +94,9 @@ class Primitive:
             names = () if rule is ZERO else tuple(inspect.signature(rule).parameters)
             wrong = [name for name in names if name not in allowed]
             if wrong:
-                raise TypeError(f"the rule for {argument!r} of {self.name} asks for {wrong}; allowed: {sorted(allowed)}")
+                raise TypeError(
+                    f"the rule for {argument!r} of {self.name} asks for {wrong}; allowed: {sorted(allowed)}"
+                )
             position = self.arguments.index(argument)
             self.rules[position], self._names[position] = rule, names
             self._differentiable |= -1 << position if self.variadic else 1 << position
@@ -110,14 +122,16 @@ class Primitive:
         holds = any(kind in (_ARGUMENT, _OUT, _RESIDUAL) for _, kind, _ in items)
         return self._plans.setdefault(mask, (items, holds))
 
-    # ------------------------------------------------------------------------------------------------- forward, backward
+    # ----------------------------------------------------------------------------------------------- forward, backward
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         mask, bit, arrays = 0, 1, []
         for arg in args:
             if isinstance(arg, Variable):
                 arrays.append(arg.array)
-                if arg._requires_grad or arg.node is not None:
+                if arg.base is not None:
+                    arg.refresh()
+                if arg._requires_grad or arg._node is not None:
                     mask |= bit
             else:
                 arrays.append(arg)
@@ -125,7 +139,11 @@ class Primitive:
         if self.defaults:
             settings = {**self.defaults, **settings}
         residuals = ()
-        out = self.function(*arrays, **settings)
+        token = quiet.enter()
+        try:
+            out = self.function(*arrays, **settings)
+        finally:
+            quiet.leave(token)
         if self.residuals:
             out, *residuals = out
         result = wrap(out)
@@ -147,19 +165,23 @@ class Primitive:
             elif kind == _ARGUMENT:
                 arg = args[i]
                 if isinstance(arg, Variable):
-                    version = arg.version
-                    kept[name] = Kept(arg.array, arg.edge, version, version[0])
+                    version = arg._counter or arg.version
+                    edge = arg._node or (arg if arg._requires_grad else None)
+                    kept[name] = _tuple(Kept, (arg.array, edge, version, version[0]))
                 else:
-                    kept[name] = Kept(arg, None, None, 0)
+                    kept[name] = _tuple(Kept, (arg, None, None, 0))
             elif kind == _OUT:
                 version = result.version
-                kept[name] = Kept(result.array, SELF, version, version[0])
+                kept[name] = _tuple(Kept, (result.array, SELF, version, version[0]))
             elif kind == _RESIDUAL:
-                kept[name] = Kept(residuals[i], None, None, 0)
+                kept[name] = _tuple(Kept, (residuals[i], None, None, 0))
             else:
                 kept[name] = [arg.array.shape if isinstance(arg, Variable) else np.shape(arg) for arg in args]
-        parents = tuple([arg.edge if mask >> i & 1 else None for i, arg in enumerate(args)])
-        return Node(self, parents, kept, holds, settings, result.array)
+        parents = []
+        for arg in args:
+            parents.append((arg._node or arg) if mask & 1 else None)
+            mask >>= 1
+        return Node(self, tuple(parents), kept, holds, settings, result.array)
 
     def _connect(self, source: Any, result: Any, settings: dict) -> None:
         """Make `result` a view of `source` for later in-place changes, if it shares its memory."""
@@ -170,8 +192,8 @@ class Primitive:
             return
         result.base = source if source.base is None else source.base
         result.chain = (*source.chain, (self, settings))
-        result._version = source.version
-        result._seen = result._version[0]
+        result._counter = source.version
+        result._seen = result._counter[0]
 
     def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
         """The pairs (parent, gradient for it), for the parents that are needed."""
@@ -183,11 +205,11 @@ class Primitive:
                 "backward."
             )
         values: dict[str, Any] = {"g": g, "memo": {}}
-        pieces = []
+        pieces: list[tuple] = []
         for i, parent in enumerate(node.parents):
             if parent is None or (needed is not None and parent not in needed):
                 continue
-            position = min(i, len(self.rules) - 1)
+            position = 0 if self.variadic else i
             rule = self.rules[position]
             if rule is ZERO:
                 pieces.append((parent, wrap(np.zeros(g.array.shape, g.array.dtype))))
@@ -195,14 +217,17 @@ class Primitive:
             if self.variadic:
                 values["index"] = i
                 values[f"{self.arguments[-1]}_shape"] = node.kept[f"{self.arguments[-1]}_shapes"][i]
-            for name in self._names[position]:
+            names = self._names[position]
+            for name in names:
                 if name not in values:
                     values[name] = node.unpack(name) if name in node.kept else node.settings[name]
-            pieces.append((parent, rule(*[values[name] for name in self._names[position]])))
+            pieces.append((parent, rule(*[values[name] for name in names])))
         return pieces
 
 
-def primitive(function: Callable | None = None, *, residuals: str = "", view: bool = False, name: str | None = None) -> Any:
+def primitive(
+    function: Callable | None = None, *, residuals: str = "", view: bool = False, name: str | None = None
+) -> Any:
     """Register a function of arrays as a primitive; see the head of this file.
 
     residuals: names, separated by spaces, of the arrays that the function returns after its result, for its rules.

@@ -44,7 +44,8 @@ class Node:
     """
 
     __slots__ = (
-        "primitive", "parents", "kept", "holds", "settings", "sequence", "shape", "dtype", "hooks", "retained", "__weakref__"
+        "primitive", "parents", "kept", "holds", "settings", "sequence", "shape", "dtype", "hooks", "retained",
+        "__weakref__",
     )  # fmt: skip
 
     def __init__(
@@ -104,12 +105,12 @@ class Variable:
     """
 
     array: np.ndarray
-    grad: Any = None
+    _grad: Any = None
     base: Variable | None = None  # the tensor this one is a view of ...
     chain: tuple = ()  # ... and the (view primitive, settings) that lead from the base to here
     _requires_grad: bool = False
     _node: Node | None = None
-    _version: list[int] | None = None  # shared by everything that shares memory; made when first needed
+    _counter: list[int] | None = None  # shared by everything that shares memory; made when first needed
     _seen: int = 0  # a view's node is right for this version of the base
     _hooks: dict[int, Callable] | None = None
     _after_hooks: dict[int, Callable] | None = None
@@ -117,9 +118,9 @@ class Variable:
     @property
     def version(self) -> list[int]:
         """The counter of in-place changes, shared by all views."""
-        if self._version is None:
-            self._version = [0]
-        return self._version
+        if self._counter is None:
+            self._counter = [0]
+        return self._counter
 
     def bump(self) -> None:
         """Count one in-place change of the memory."""
@@ -143,7 +144,7 @@ class Variable:
             return
         with set_grad_enabled(True):
             tensor = follow(self.chain, base)
-        self._node = tensor._node  # type: ignore[union-attr]
+        self._node = tensor._node
 
     @property
     def edge(self) -> Node | Variable | None:
@@ -181,12 +182,12 @@ def set_result_class(cls: type) -> None:
 
 def wrap(array: Any) -> Any:
     """A tensor around `array`, not on the tape."""
-    out = _make(_result_class)
+    out: Any = _make(_result_class)
     out.array = array if type(array) is np.ndarray else np.asarray(array)
     return out
 
 
-# ---------------------------------------------------------------------------------------------------- running backward
+# --------------------------------------------------------------------------------------------------- running backward
 
 
 def _needed(roots: Iterable[Node | Variable], wanted: set) -> set:
@@ -202,10 +203,6 @@ def _needed(roots: Iterable[Node | Variable], wanted: set) -> set:
         if any(parent in needed for parent in node.parents):
             needed.add(node)
     return needed
-
-
-def _shape(edge: Node | Variable) -> tuple[int, ...]:
-    return edge.shape if isinstance(edge, Node) else edge.array.shape
 
 
 def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, retain_graph: bool) -> dict:
@@ -249,10 +246,11 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                 if not any(parent in needed for parent in node.parents):
                     continue
             for parent, piece in node.primitive.backward(node, g, needed):
-                if piece.array.shape != _shape(parent):
+                shape = parent.shape if type(parent) is Node else parent.array.shape
+                if piece.array.shape != shape:
                     raise RuntimeError(
                         f"the derivative rule of {node.primitive.name} gave shape {piece.array.shape} "
-                        f"for an argument of shape {_shape(parent)}"
+                        f"for an argument of shape {shape}"
                     )
                 deliver(parent, piece)
             if node.holds and not retain_graph:
@@ -276,14 +274,14 @@ def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
 
 
 def accumulate(leaf: Any, g: Any, create_graph: bool) -> None:
-    """leaf.grad += g. The first gradient is copied: no two gradients ever share memory."""
-    if leaf.grad is None:
-        leaf.grad = g if create_graph else wrap(np.array(g.array, order="K"))
+    """leaf._grad += g. The first gradient is copied: no two gradients ever share memory."""
+    if leaf._grad is None:
+        leaf._grad = g if create_graph else wrap(np.array(g.array, order="K"))
     elif create_graph:
-        leaf.grad = leaf.grad + g
+        leaf._grad = leaf._grad + g
     else:
-        leaf.grad.array += g.array
-        leaf.grad.bump()
+        leaf._grad.array += g.array
+        leaf._grad.bump()
 
 
 def _seed(index: int, output: Any, g: Any) -> tuple:
@@ -433,7 +431,5 @@ def print_tape(tensor: Any, file: Any = None) -> None:
     shapes = max(len(str(node.shape)) for node in ordered)
     for node in ordered:
         sources = ", ".join(parent(edge) for edge in node.parents if edge is not None)
-        print(
-            f"#{node.sequence:<{number}} {node.primitive.name:<{names}}  {node.shape!s:<{shapes}}  <- {sources}  {keeps(node)}",
-            file=file,
-        )
+        line = f"#{node.sequence:<{number}} {node.primitive.name:<{names}}  {node.shape!s:<{shapes}}"
+        print(f"{line}  <- {sources}  {keeps(node)}", file=file)

@@ -18,7 +18,7 @@ from numba import njit, prange
 
 from minitorch.geometry import ConvGeometry, GatherPlan
 from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, kernel
-from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, narrow, narrow_masked, wide, wide_masked
+from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, clear, copy, move, narrow, wide
 
 __all__ = ["conv", "conv_transpose", "conv_weight_grad"]
 
@@ -188,11 +188,10 @@ def _surround(source, start, space, at, lines, length, size, channels):
     end = 0
     for i in range(lines.size):
         line = lines[i] * channels
-        space[at + end:at + line] = 0
+        clear(space, at + end, line - end)
+        copy(source, start + i * length, space, at + line, length)
         end = line + length
-        for j in range(length):
-            space[at + line + j] = source[start + i * length + j]
-    space[at + end:at + size] = 0
+    clear(space, at + end, size - end)
 
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
@@ -205,6 +204,7 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
     if not out.size:
         return
     dtype, batch, channels, outputs, groups = x.dtype, x.shape[0], x.shape[-1], y.shape[-1], geometry.groups
+    lanes = 4 * WIDTH // dtype.itemsize
     plan = geometry.sweep
     inner, outer = channels // groups, outputs // groups
     depthwise = groups > 1 and inner == outer == 1
@@ -226,9 +226,10 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
         _sweep_depthwise(heavy, x, space, y, partial, plan.taps, plan.lines, lines, counter, batch, plan.images, parts,
                          geometry.padded, line, pixels, plan.lines_per_image, plan.length, plan.step, channels)
     else:
-        _sweep(heavy, x, space, y, partial, rows, numbers, plan.lines, lines, counter, batch, plan.images, parts, splits,
-               geometry.padded, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer,
-               4 * WIDTH // dtype.itemsize)
+        panels = borrow(get_num_threads() * 2 * lanes * STRETCH, dtype)
+        _sweep(heavy, x, space, y, partial, panels, rows, numbers, plan.lines, lines, counter, batch, plan.images, parts, splits,
+               geometry.padded, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer, lanes)
+        give_back(panels)
     shape = (1, 1, channels) if depthwise else (groups, inner, outer)
     _add_parts(heavy and parts * out.size > 100_000, partial, result, parts, *shape, plan.taps.size)
     give_back(space, partial)
@@ -242,7 +243,7 @@ def _weight_rows(geometry: ConvGeometry, inner: int, channels: int) -> tuple[np.
 
 
 @kernel
-def _sweep(workers, x, space, y, partial, rows, numbers, windows, lines, counter, batch, images, parts, splits, padded, line,
+def _sweep(workers, x, space, y, partial, panels, rows, numbers, windows, lines, counter, batch, images, parts, splits, padded, line,
            pixels, lines_per_image, length, step, groups, inner, outer, lanes):
     channels, outputs, height = inner * groups, outer * groups, rows.size
     units = -(-batch // images)
@@ -251,12 +252,14 @@ def _sweep(workers, x, space, y, partial, rows, numbers, windows, lines, counter
     m_blocks = -(-height // m_size)
     tiles = groups * k_blocks * m_blocks
     for worker in prange(workers):
+        panel = worker * 2 * lanes * STRETCH
         while True:
             block = claim(counter)
             part, split = block // splits, block % splits
             if part >= parts:
                 break
             begin = part * units // parts
+            more = 0
             for unit in range(begin, max((part + 1) * units // parts, begin + 1)):
                 first = unit * images
                 count = max(min(images, batch - first), 0)
@@ -270,31 +273,40 @@ def _sweep(workers, x, space, y, partial, rows, numbers, windows, lines, counter
                 total = lines_per_image * count
                 for window in range(0, max(total, 1), stretch):
                     stop = min(window + stretch, total)
-                    more = 0 if unit == begin and window == 0 else 1
-                    b = (first * lines_per_image + window) * length * outputs
-                    for tile in range(split * tiles // splits, (split + 1) * tiles // splits):
-                        group, k = tile // m_blocks // k_blocks, tile // m_blocks % k_blocks * 2 * lanes
-                        low = tile % m_blocks * m_size
-                        last = min(low + m_size, height) - 1
-                        c = (part * groups + group) * height * outer + k
-                        at, b_at = start + group * inner, b + group * outer + k
-                        rest = outer - k
-                        if rest >= 2 * lanes:
-                            for m in range(low, last + 1, ROWS):
-                                wide(a, at, rows, m, last, 1, windows, window, stop, channels, length, step * channels,
-                                     y, b_at, outputs, partial, c, numbers, outer, lanes, more)
-                        elif rest > lanes:
-                            for m in range(low, last + 1, ROWS):
-                                wide_masked(a, at, rows, m, last, 1, windows, window, stop, channels, length, step * channels,
-                                            y, b_at, outputs, partial, c, numbers, outer, rest - lanes, more)
-                        elif rest == lanes:
-                            for m in range(low, last + 1, ROWS_NARROW):
-                                narrow(a, at, rows, m, last, 1, windows, window, stop, channels, length, step * channels,
-                                       y, b_at, outputs, partial, c, numbers, outer, lanes, more)
-                        else:
-                            for m in range(low, last + 1, ROWS_NARROW):
-                                narrow_masked(a, at, rows, m, last, 1, windows, window, stop, channels, length, step * channels,
-                                              y, b_at, outputs, partial, c, numbers, outer, rest, more)
+                    for piece in range(0, max(length, 1), STRETCH):
+                        steps = min(STRETCH, length - piece)
+                        b = ((first * lines_per_image + window) * length + piece) * outputs
+                        held = -1
+                        for tile in range(split * tiles // splits, (split + 1) * tiles // splits):
+                            column = tile // m_blocks
+                            group, k = column // k_blocks, column % k_blocks * 2 * lanes
+                            size = 2 * lanes if outer - k > lanes else lanes
+                            if column != held:
+                                _panel(y, b + group * outer + k, (stop - window) * steps, outputs, panels, panel, size, lanes,
+                                       outer - k)
+                                held = column
+                            low = tile % m_blocks * m_size
+                            last = min(low + m_size, height) - 1
+                            at = start + group * inner + piece * step * channels
+                            c = (part * groups + group) * height * outer + k
+                            if size > lanes:
+                                for m in range(low, last + 1, ROWS):
+                                    wide(a, at, rows, m, last, 1, windows, window, stop, channels, steps, step * channels,
+                                         panels, panel, size, partial, c, numbers, outer, outer - k - lanes, more)
+                            else:
+                                for m in range(low, last + 1, ROWS_NARROW):
+                                    narrow(a, at, rows, m, last, 1, windows, window, stop, channels, steps, step * channels,
+                                           panels, panel, size, partial, c, numbers, outer, outer - k, more)
+                        more = 1
+
+
+@njit(fastmath=FASTMATH)
+def _panel(y, start, pixels, outputs, panels, at, size, lanes, used):
+    """`size` lanes of so many pixels of y, side by side: at a stride of y's channels they would share few sets of the L1 cache."""
+    for pixel in range(pixels):
+        move(y, start + pixel * outputs, panels, at + pixel * size, used)
+        if size > lanes:
+            move(y, start + pixel * outputs + lanes, panels, at + pixel * size + lanes, used - lanes)
 
 
 @kernel

@@ -4,28 +4,37 @@ Convolution, both its gradients and matmul spend their time in one product,
 
     C[m, :] (+)= sum over steps s of A[m, s] * B[s, :]        m = 0 .. MR-1,  ":" = NV vectors of L lanes
 
-whose MR x NV accumulators stay in registers: every step loads NV vectors of B, broadcasts MR scalars of A, and does
-MR*NV fused multiply-adds. A step costs (MR + NV) loads for MR*NV FMAs, so a big tile is bound by arithmetic alone; it must
-leave room for the NV vectors of B and one broadcast: MR*NV + NV + 1 <= registers.
+whose MR x NV accumulators stay in registers. A step loads NV vectors of B, broadcasts MR scalars of A and does MR*NV fused
+multiply-adds: MR + NV loads for MR*NV FMAs, so a big tile is bound by arithmetic alone. It must leave room for B and for one
+broadcast scalar: MR*NV + NV + 1 <= registers.
 
-What differs between the products is only where A's scalars lie. The steps are two nested loops,
+The products differ only in where the scalars of A lie. Steps are two nested loops, over o and i, and
 
     address of A[m, (o, i)] = a + row_scale*rows[m] + outer_scale*outer[o] + inner_stride*i
 
-- conv: rows are output pixels, outer the (runs of) taps, inner the channels;
-- conv_transpose: the same, over another table;
-- conv_weight_grad: rows are (tap, channel) pairs, outer the rows of output pixels, inner the pixels along them;
-- matmul: rows and inner steps of a strided matrix.
+- conv, conv_transpose: rows are target pixels, o the (runs of) taps, i the channels;
+- conv_weight_grad:     rows are (tap, channel) pairs, o the lines of output pixels, i the pixels along a line;
+- matmul:               rows and steps of a strided matrix; o has one value.
 
-B advances by b_step a step. The rows of C lie at c + target_scale*targets[m]. A tile at the lower edge repeats the last row (the same
-value is written twice by the same thread); at the right edge the last vector of C, and of an unpacked B, is masked.
+Rows come from a table, so that a tile may run over the end of an image line or from one image to the next. This costs nothing
+against rows at a constant stride (275 and 276 GFLOP/s for 14x2): the MR addresses that do not fit into registers are
+reloaded in the shadow of the FMAs. B lies packed, b_step apart. A tile at the lower edge repeats its last row: the same
+thread writes the same value twice. At the right edge the last vector of C is masked to `valid` lanes, and with
+`masked` also that of B, which then may be the end of an array.
 
-Measured, float32, one core (AMD Zen 5, 2026-11), see the table at the bottom.
+Shapes, float32, one core of an AMD Zen 5 with AVX-512 (32 registers), GFLOP/s in cache, 2026-11, 192 x 3 steps:
+
+| MR x NV | 14x2 | 13x2 | 12x2 | 9x3 | 8x3 | 6x4 | 5x5 | 24x1 | 28x1 | 16x1 | 14x2 masked | 28x1 masked |
+|---------|------|------|------|-----|-----|-----|-----|------|------|------|-------------|-------------|
+| GFLOP/s |  275 |  278 |  276 | 271 | 272 | 273 | 272 |  246 |  240 |  199 |         272 |         231 |
+
+14x2 wastes the fewest lanes of those at the ceiling. NV = 1 needs a load for each FMA; it serves what is left of the columns.
 """
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
@@ -33,27 +42,78 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-INT = ir.IntType(64)
+INT, LANE, BIT = ir.IntType(64), ir.IntType(32), ir.IntType(1)
 
 
 def vector_width() -> int:
-    """Float32 lanes of this machine's vectors: MINITORCH_VECTOR_WIDTH if set, else 16, 8 or 4 by the host's features."""
+    """Float32 lanes of a vector: MINITORCH_VECTOR_WIDTH if set, else 16, 8 or 4 as this machine has AVX-512, AVX2 or neither."""
     chosen = os.environ.get("MINITORCH_VECTOR_WIDTH")
-    if chosen:
-        if chosen not in ("16", "8", "4"):
-            raise ValueError(f"MINITORCH_VECTOR_WIDTH must be 16, 8 or 4, but is {chosen!r}")
-        return int(chosen)
+    if chosen is not None and chosen not in ("16", "8", "4"):
+        raise ValueError(f"MINITORCH_VECTOR_WIDTH must be 16, 8 or 4, but is {chosen!r}")
     features = llvmlite.binding.get_host_cpu_features()
-    return 16 if features.get("avx512f") else 8 if features.get("avx2") else 4
+    return int(chosen or (16 if features.get("avx512f") else 8 if features.get("avx2") else 4))
 
 
 WIDTH = vector_width()
-ROWS = {16: 14, 8: 6, 4: 8}[WIDTH]  # MR of the tile of two vectors
+ROWS = {16: 14, 8: 6, 4: 8}[WIDTH]  # MR of the tile of two vectors; AVX2 has 16 registers, NEON 32
 ROWS_NARROW = {16: 28, 8: 12, 4: 16}[WIDTH]  # MR of the tile of one vector
 
 
-def make_tile(rows_count, vectors, masked):
-    """An intrinsic for one tile shape; `masked` says that the last vector of B must not be read beyond `valid` lanes."""
+class _Vectors:
+    """LLVM's operations on vectors of one element type."""
+
+    def __init__(self, builder: ir.IRBuilder, element: ir.Type) -> None:
+        self.builder = builder
+        self.bytes = 4 if element == ir.FloatType() else 8
+        self.lanes = 4 * WIDTH // self.bytes
+        self.type = ir.VectorType(element, self.lanes)
+        self.zero = ir.Constant(self.type, None)
+        self.align = LANE(self.bytes)
+
+    def call(self, name: str, result: ir.Type, *arguments: ir.Value) -> ir.Value:
+        """An LLVM intrinsic, declared by its mangled name: llvmlite's `declare_intrinsic` knows scalars only."""
+        name = f"llvm.{name}.v{self.lanes}f{8 * self.bytes}{'.p0' if name.startswith('masked') else ''}"
+        function = ir.FunctionType(result, [argument.type for argument in arguments])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function, name), arguments)
+
+    def splat(self, value: ir.Value) -> ir.Value:
+        """The value in every lane."""
+        undefined = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
+        first = self.builder.insert_element(undefined, value, LANE(0))
+        return self.builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(LANE, self.lanes), None))
+
+    def mask(self, valid: ir.Value) -> ir.Value:
+        """True in the lanes below `valid`."""
+        number = ir.Constant(ir.VectorType(INT, self.lanes), list(range(self.lanes)))
+        return self.builder.icmp_signed("<", number, self.splat(valid))
+
+    def load(self, address: ir.Value, mask: ir.Value | None = None) -> ir.Value:
+        """The vector at an element's address; lanes that the mask leaves out are not read, but zero."""
+        address = self.builder.bitcast(address, self.type.as_pointer())
+        if mask is None:
+            return self.builder.load(address, align=self.bytes)
+        return self.call("masked.load", self.type, address, self.align, mask, self.zero)
+
+    def store(self, value: ir.Value, address: ir.Value, mask: ir.Value | None = None) -> None:
+        """Write the lanes that the mask allows."""
+        address = self.builder.bitcast(address, self.type.as_pointer())
+        if mask is None:
+            self.builder.store(value, address, align=self.bytes)
+        else:
+            self.call("masked.store", ir.VoidType(), value, address, self.align, mask)
+
+    def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+        """a * b + c, rounded once."""
+        return self.call("fma", self.type, a, b, c)
+
+
+def _data(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value) -> ir.Value:
+    """Address of an array's first element."""
+    return context.make_array(array_type)(context, builder, array).data
+
+
+def make_tile(height: int, vectors: int, masked: bool) -> Any:
+    """The tile of height x vectors accumulators, as a function to call from jitted code; see the top of this file."""
 
     @intrinsic
     def tile(typingctx, a, a_start, rows, row, row_last, row_scale, outer, outer_start, outer_stop, outer_scale,
@@ -63,83 +123,48 @@ def make_tile(rows_count, vectors, masked):
 
         def emit(context, builder, signature, arguments):
             (a, a_start, rows, row, row_last, row_scale, outer, outer_start, outer_stop, outer_scale, inner, inner_stride,
-             b, b_start, b_step, c, c_start, targets, target_scale, valid, accumulate) = arguments
-            scalar = context.get_data_type(signature.args[0].dtype)
-            lanes = WIDTH if isinstance(scalar, ir.FloatType) else WIDTH // 2
-            vector = ir.VectorType(scalar, lanes)
-            mask_type = ir.VectorType(ir.IntType(1), lanes)
-            suffix = f"v{lanes}f{32 if isinstance(scalar, ir.FloatType) else 64}"
+             b, b_start, b_step, c, c_start, targets, target_scale, valid, accumulate) = (
+                _data(context, builder, kind, value) if isinstance(kind, types.Array) else value
+                for kind, value in zip(signature.args, arguments, strict=True))
+            v = _Vectors(builder, context.get_data_type(signature.args[0].dtype))
+            edge = [None] * (vectors - 1) + [v.mask(valid)]
 
-            def data(position):
-                return context.make_array(signature.args[position])(context, builder, arguments[position]).data
+            def entry(table, index):
+                return builder.load(builder.gep(table, [index]))
 
-            def declare(name, result, *argument_types):
-                return cgutils.get_or_insert_function(builder.module, ir.FunctionType(result, argument_types), name)
+            def shifted(address, *offsets):
+                for offset in offsets:
+                    address = builder.gep(address, [offset])
+                return address
 
-            pointer = vector.as_pointer()
-            fma = declare(f"llvm.fma.{suffix}", vector, vector, vector, vector)
-            masked_load = declare(f"llvm.masked.load.{suffix}.p0", vector, pointer, ir.IntType(32), mask_type, vector)
-            masked_store = declare(f"llvm.masked.store.{suffix}.p0", ir.VoidType(), vector, pointer, ir.IntType(32), mask_type)
-            size = scalar.width // 8 if hasattr(scalar, "width") else (4 if isinstance(scalar, ir.FloatType) else 8)
-            align = ir.Constant(ir.IntType(32), size)
-            zero = ir.Constant(vector, None)
-            index = ir.Constant(ir.VectorType(INT, lanes), list(range(lanes)))
+            numbers = [builder.add(row, INT(m)) for m in range(height)]
+            numbers = [builder.select(builder.icmp_signed("<", m, row_last), m, row_last) for m in numbers]
+            lefts = [shifted(a, a_start, builder.mul(entry(rows, m), row_scale)) for m in numbers]
+            sums = [[cgutils.alloca_once_value(builder, v.zero) for _ in range(vectors)] for _ in range(height)]
+            a_at = cgutils.alloca_once(builder, INT)  # LLVM turns these slots into registers
+            b_at = cgutils.alloca_once_value(builder, shifted(b, b_start))
 
-            def splat(value, vector_type):
-                undefined = ir.Constant(vector_type, ir.Undefined)
-                first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-                return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
-
-            mask = builder.icmp_signed("<", index, splat(valid, index.type))
-
-            def load(address, last):
-                address = builder.bitcast(address, pointer)
-                if last and masked:
-                    return builder.call(masked_load, [address, align, mask, zero])
-                return builder.load(address, align=size)
-
-            def table(position, at):
-                return builder.load(builder.gep(data(position), [at]))
-
-            def row_index(m):
-                at = builder.add(row, INT(m))
-                return builder.select(builder.icmp_signed("<", at, row_last), at, row_last)
-
-            at = [row_index(m) for m in range(rows_count)]
-            origin = builder.gep(data(0), [a_start])
-            bases = [builder.gep(origin, [builder.mul(table(2, i), row_scale)]) for i in at]
-            sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(vectors)] for _ in range(rows_count)]
-            b_at = cgutils.alloca_once_value(builder, builder.gep(data(12), [b_start]))
             with cgutils.for_range_slice(builder, outer_start, outer_stop, INT(1)) as (o, _):
-                a_at = cgutils.alloca_once_value(builder, builder.mul(table(6, o), outer_scale))
-                builder.store(builder.mul(table(6, o), outer_scale), a_at)
+                builder.store(builder.mul(entry(outer, o), outer_scale), a_at)
                 with cgutils.for_range(builder, inner):
-                    offset, b_now = builder.load(a_at), builder.load(b_at)
-                    right = [load(builder.gep(b_now, [INT(v * lanes)]), v == vectors - 1) for v in range(vectors)]
-                    for base, row_sums in zip(bases, sums, strict=True):
-                        left = splat(builder.load(builder.gep(base, [offset])), vector)
-                        for part, total in zip(right, row_sums, strict=True):
-                            builder.store(builder.call(fma, [left, part, builder.load(total)]), total)
-                    builder.store(builder.add(offset, inner_stride), a_at)
-                    builder.store(builder.gep(b_now, [b_step]), b_at)
+                    a_now, b_now = builder.load(a_at), builder.load(b_at)
+                    rights = [v.load(shifted(b_now, INT(j * v.lanes)), edge[j] if masked else None) for j in range(vectors)]
+                    for left, row_sums in zip(lefts, sums, strict=True):
+                        scalar = v.splat(builder.load(shifted(left, a_now)))
+                        for right, total in zip(rights, row_sums, strict=True):
+                            builder.store(v.fma(scalar, right, builder.load(total)), total)
+                    builder.store(builder.add(a_now, inner_stride), a_at)
+                    builder.store(shifted(b_now, b_step), b_at)
 
-            start = builder.gep(data(15), [c_start])
-            places = [builder.gep(start, [builder.mul(table(17, i), target_scale)]) for i in at]
-            keep = builder.icmp_signed("!=", accumulate, INT(0))
-            with builder.if_then(keep):
-                for place, row_sums in zip(places, sums, strict=True):
-                    for v, total in enumerate(row_sums):
-                        address = builder.bitcast(builder.gep(place, [INT(v * lanes)]), pointer)
-                        old = (builder.call(masked_load, [address, align, mask, zero]) if v == vectors - 1
-                               else builder.load(address, align=size))
-                        builder.store(builder.fadd(old, builder.load(total)), total)
-            for place, row_sums in zip(places, sums, strict=True):
-                for v, total in enumerate(row_sums):
-                    address = builder.bitcast(builder.gep(place, [INT(v * lanes)]), pointer)
-                    if v == vectors - 1:
-                        builder.call(masked_store, [builder.load(total), address, align, mask])
-                    else:
-                        builder.store(builder.load(total), address, align=size)
+            places = [shifted(c, c_start, builder.mul(entry(targets, m), target_scale)) for m in numbers]
+            cells = [(total, shifted(place, INT(j * v.lanes)), edge[j])
+                     for place, row_sums in zip(places, sums, strict=True) for j, total in enumerate(row_sums)]
+            with builder.if_then(builder.icmp_signed("!=", accumulate, INT(0))):
+                olds = [v.load(address, mask) for _, address, mask in cells]  # all, before a repeated row is written
+                for (total, _, _), old in zip(cells, olds, strict=True):
+                    builder.store(builder.fadd(old, builder.load(total)), total)
+            for total, address, mask in cells:
+                v.store(builder.load(total), address, mask)
             return context.get_dummy_value()
 
         return signature, emit
@@ -147,18 +172,55 @@ def make_tile(rows_count, vectors, masked):
     return tile
 
 
-wide = make_tile(ROWS, 2, masked=False)
-narrow = make_tile(ROWS_NARROW, 1, masked=False)
-wide_masked = make_tile(ROWS, 2, masked=True)
-narrow_masked = make_tile(ROWS_NARROW, 1, masked=True)
+wide, wide_masked = make_tile(ROWS, 2, masked=False), make_tile(ROWS, 2, masked=True)
+narrow, narrow_masked = make_tile(ROWS_NARROW, 1, masked=False), make_tile(ROWS_NARROW, 1, masked=True)
+
+
+@intrinsic
+def move(typingctx, source, start, target, at, valid):
+    """One vector from source[start:] to target[at:]: `valid` lanes are read, the others become zero."""
+
+    def emit(context, builder, signature, arguments):
+        source, target = (_data(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        v = _Vectors(builder, context.get_data_type(signature.args[0].dtype))
+        vector = v.load(builder.gep(source, [arguments[1]]), v.mask(arguments[4]))
+        v.store(vector, builder.gep(target, [arguments[3]]))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp, types.intp), emit
+
+
+@intrinsic
+def copy(typingctx, source, start, target, at, count):
+    """target[at:at+count] = source[start:start+count], by the C library: numba's own loop checks every index and stays scalar."""
+
+    def emit(context, builder, signature, arguments):
+        source, target = (_data(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        cgutils.raw_memcpy(builder, builder.gep(target, [arguments[3]]), builder.gep(source, [arguments[1]]), arguments[4],
+                           context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype)))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp, types.intp), emit
+
+
+@intrinsic
+def clear(typingctx, target, at, count):
+    """target[at:at+count] = 0"""
+
+    def emit(context, builder, signature, arguments):
+        address = builder.gep(_data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        size = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
+        cgutils.memset(builder, address, builder.mul(arguments[2], INT(size)), 0)
+        return context.get_dummy_value()
+
+    return types.void(target, types.intp, types.intp), emit
 
 
 @intrinsic
 def claim(typingctx, counter):
-    """counter[0]++ as one atomic step: the worker that gets a number owns the block of that number."""
+    """counter[0]++ in one atomic step: the worker that gets a number owns the block of that number."""
 
     def emit(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.atomic_rmw("add", data, INT(1), "monotonic")
+        return builder.atomic_rmw("add", _data(context, builder, signature.args[0], arguments[0]), INT(1), "monotonic")
 
     return types.intp(counter), emit

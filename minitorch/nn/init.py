@@ -112,7 +112,8 @@ def dirac_(tensor: Any, groups: int = 1) -> Any:
     centre = tuple(size // 2 for size in shape[2:])
     values = np.zeros(shape)
     for group in range(groups):
-        values[(group * outputs + same, same, *centre)] = 1
+        place = (group * outputs + same, same, *centre)
+        values[place] = 1
     return _fill(tensor, values)
 
 

@@ -49,7 +49,9 @@ def conv(x: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
 @primitive
 def conv_transpose(y: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """x (N, C, *input_size) from y (N, K, *output_size) and w (K, C/groups, *kernel_size): the gradient for x."""
-    return _run(kernels.conv_transpose, y, w, (y.shape[0], *geometry.input_size, w.shape[1] * geometry.groups), geometry)
+    return _run(
+        kernels.conv_transpose, y, w, (y.shape[0], *geometry.input_size, w.shape[1] * geometry.groups), geometry
+    )
 
 
 @primitive

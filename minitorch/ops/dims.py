@@ -12,7 +12,9 @@ def normalize(dims: tuple, ndim: int, unique: bool = True) -> tuple[int, ...]:
     out = []
     for dim in dims:
         if not -span <= dim < span:
-            raise IndexError(f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {dim})")
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {dim})"
+            )
         out.append(dim % span)
     if unique and len(set(out)) != len(out):
         twice = next(d for d in out if out.count(d) > 1)

@@ -1,4 +1,4 @@
-"""Element by element: arithmetic, comparison, powers, exponentials, choices; broadcasting and promotion as PyTorch's."""
+"""Element by element: arithmetic, comparison, powers, exponentials, choices; broadcast and promoted as in PyTorch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..autograd import ZERO, Primitive, Variable, primitive
 from ..autograd.tape import wrap
 from .shape import fit
 
-# ------------------------------------------------------------------------------------------- operands meet in one dtype
+# ------------------------------------------------------------------------------------------ operands meet in one dtype
 
 
 @primitive(residuals="was")
@@ -56,11 +56,14 @@ def operand(x: Any) -> Any:
 
 def paired(x: Any, y: Any, floating: bool = False) -> tuple[Any, Any]:
     """Two operands in the dtype in which they meet; with `floating`, integers meet in the default float."""
-    if type(x) is type(y) and x.array.dtype == y.array.dtype and not floating:
-        return x, y
+    if isinstance(x, Variable):  # nearly always one of these two
+        if isinstance(y, Variable):
+            if x.array.dtype is y.array.dtype and (not floating or x.array.dtype.kind == "f"):
+                return x, y
+        elif type(y) in (float, int) and x.array.dtype.kind == "f":
+            return x, y
     x, y = operand(x), operand(y)
-    arrays = [v.array if isinstance(v, Variable) else v for v in (x, y)]
-    dtype = dtypes.meet(*arrays)
+    dtype = dtypes.meet(*(v.array if isinstance(v, Variable) else v for v in (x, y)))
     if floating and dtype.kind != "f":
         dtype = dtypes.get_default_dtype().numpy
     if isinstance(x, Variable) or isinstance(y, Variable):
@@ -78,8 +81,8 @@ def unbroadcastable(name: str, *args: Any) -> RuntimeError:
         for n, letter in column[1:]:
             if n != column[0][0]:
                 return RuntimeError(
-                    f"The size of tensor {column[0][1]} ({column[0][0]}) must match the size of tensor {letter} ({n}) at "
-                    f"non-singleton dimension {d}; {name} got shapes {', '.join(map(str, shapes))}"
+                    f"The size of tensor {column[0][1]} ({column[0][0]}) must match the size of tensor {letter} ({n}) "
+                    f"at non-singleton dimension {d}; {name} got shapes {', '.join(map(str, shapes))}"
                 )
     return RuntimeError(f"{name} got shapes that do not broadcast: {shapes}")
 
@@ -117,7 +120,7 @@ class FloatUnary(Primitive):
         return super().__call__(x)
 
 
-# ------------------------------------------------------------------------------------------------------------ arithmetic
+# --------------------------------------------------------------------------------------------------------- arithmetic
 
 
 @Binary
@@ -132,7 +135,13 @@ add.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, y_shape: fit(g, y_shap
 @Binary
 def subtract(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x - y."""
-    return np.subtract(x, y)
+    try:
+        return np.subtract(x, y)
+    except TypeError:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. "
+            "Use the `^` or `logical_xor()` operator instead."
+        ) from None
 
 
 subtract.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, y_shape: fit(-g, y_shape))
@@ -161,8 +170,8 @@ def negative(x: np.ndarray) -> np.ndarray:
     """-x."""
     if x.dtype == np.bool_:
         raise RuntimeError(
-            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the "
-            "`~` or `logical_not()` operator instead."
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or `logical_not()` operator instead."
         )
     return np.negative(x)
 
@@ -172,13 +181,20 @@ negative.vjp(x=lambda g: -g)
 
 @Binary
 def power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """x to the power y."""
-    return np.power(x, y)
+    """x to the power y. Raises RuntimeError for an integer to a negative integer."""
+    try:
+        return np.power(x, y)
+    except ValueError as error:
+        if "negative integer" in str(error):
+            raise RuntimeError("Integers to negative integer powers are not allowed.") from None
+        raise
 
 
 # d x^y / dx = y x^(y-1), which is 0 at y = 0 whatever x is; d x^y / dy = x^y log x, which is 0 at x = 0 < y.
 power.vjp(
-    x=lambda g, x, y, x_shape: fit(g * (y * x ** (y - 1) if not isinstance(y, Variable) and y else _slope(x, y)), x_shape),
+    x=lambda g, x, y, x_shape: fit(
+        g * (y * x ** (y - 1) if not isinstance(y, Variable) and y else _slope(x, y)), x_shape
+    ),
     y=lambda g, x, y, out, y_shape: fit(g * where((x == 0) & (y >= 0), 0.0, out * log(x)), y_shape),
 )
 
@@ -186,8 +202,8 @@ power.vjp(
 def _slope(x: Any, y: Any) -> Any:
     if not isinstance(y, Variable):
         return zeros_of(x)
-    flat = y == 0
-    return where(flat, 0.0, y * x ** where(flat, 1.0, y - 1))
+    flat = equal(y, 0)
+    return where(flat, 0.0, y * x ** where(flat, 1.0, subtract(y, 1)))
 
 
 def zeros_of(x: Any) -> Any:
@@ -221,7 +237,7 @@ minimum.vjp(
 )
 
 
-# ---------------------------------------------------------------------------------------------------------- one operand
+# -------------------------------------------------------------------------------------------------------- one operand
 
 
 @FloatUnary
@@ -368,7 +384,7 @@ def square(x: Any) -> Any:
     return x * x
 
 
-# --------------------------------------------------------------------------------------------------------------- choices
+# ------------------------------------------------------------------------------------------------------------ choices
 
 
 class Where(Primitive):
@@ -442,7 +458,7 @@ relu.vjp(x=lambda g, out: relu_grad(g, out))
 relu_grad.vjp(g=lambda g, out: relu_grad(g, out), out=ZERO)
 
 
-# ------------------------------------------------------------------------------------------------- comparisons and logic
+# ---------------------------------------------------------------------------------------------- comparisons and logic
 
 
 def _comparison(name: str, ufunc: np.ufunc, doc: str) -> Binary:
@@ -459,21 +475,31 @@ less = _comparison("less", np.less, "x < y, element by element.")
 less_equal = _comparison("less_equal", np.less_equal, "x <= y, element by element.")
 greater = _comparison("greater", np.greater, "x > y, element by element.")
 greater_equal = _comparison("greater_equal", np.greater_equal, "x >= y, element by element.")
-floor_divide = _comparison("floor_divide", np.floor_divide, "x / y rounded down.")
 bitwise_and = _comparison("bitwise_and", np.bitwise_and, "x & y of integers or bools.")
 bitwise_or = _comparison("bitwise_or", np.bitwise_or, "x | y of integers or bools.")
 bitwise_xor = _comparison("bitwise_xor", np.bitwise_xor, "x ^ y of integers or bools.")
 
 
+def _refuse_zero(x: np.ndarray, y: np.ndarray) -> None:
+    if np.result_type(x, y).kind != "f" and np.any(np.equal(y, 0)):
+        raise RuntimeError("ZeroDivisionError: integer division by zero")
+
+
+@Binary
+def floor_divide(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x / y rounded down. Raises RuntimeError for integers over 0."""
+    _refuse_zero(x, y)
+    return np.floor_divide(x, y)
+
+
 @Binary
 def remainder(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """x - floor(x / y) * y, with the sign of y."""
+    """x - floor(x / y) * y, with the sign of y. Raises RuntimeError for integers over 0."""
+    _refuse_zero(x, y)
     return np.remainder(x, y)
 
 
-remainder.vjp(
-    x=lambda g, x_shape: fit(g, x_shape), y=lambda g, x, y, y_shape: fit(-g * floor_divide(x, y), y_shape)
-)
+remainder.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, x, y, y_shape: fit(-g * floor_divide(x, y), y_shape))
 
 
 @primitive

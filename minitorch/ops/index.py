@@ -57,16 +57,18 @@ setitem.vjp(x=lambda g, key: _clear(g, key), value=lambda g, key, value_shape: _
 @primitive(name="gather")
 def take_along(x: np.ndarray, index: np.ndarray, *, dim: int) -> np.ndarray:
     """out[i][j] = x[index[i][j]][j] along `dim`; index may be smaller than x in the other axes."""
-    key = np.ogrid[tuple(slice(n) for n in index.shape)]
-    return x[(*key[:dim], index, *key[dim + 1 :])]
+    key = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    key[dim] = index
+    return x[tuple(key)]
 
 
 @primitive(name="scatter_add")
 def add_along(y: np.ndarray, index: np.ndarray, *, dim: int, shape: tuple) -> np.ndarray:
     """Zeros of `shape` with y added where `gather` would have taken it from: the adjoint of gather."""
     out = np.zeros(shape, y.dtype)
-    key = np.ogrid[tuple(slice(n) for n in index.shape)]
-    np.add.at(out, (*key[:dim], index, *key[dim + 1 :]), y)
+    key = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    key[dim] = index
+    np.add.at(out, tuple(key), y)
     return out
 
 
@@ -74,7 +76,7 @@ take_along.vjp(x=lambda g, index, dim, x_shape: add_along(g, index, dim=dim, sha
 add_along.vjp(y=lambda g, index, dim: take_along(g, index, dim=dim))
 
 
-# ----------------------------------------------------------------------------------------------------- the public forms
+# --------------------------------------------------------------------------------------------------- the public forms
 
 
 def plain_key(x: Any, key: Any) -> tuple:
@@ -95,14 +97,14 @@ def plain_key(x: Any, key: Any) -> tuple:
             item = int(item)
         if isinstance(item, np.ndarray):
             if item.dtype.kind not in "iub":
-                raise IndexError(
-                    f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}"
-                )
+                raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, got {item.dtype}")
             if item.ndim == 0 and item.dtype.kind != "b":
                 item = int(item)
             elif item.dtype == np.uint8:
                 item = item.astype(np.bool_)
-        elif isinstance(item, float | str):
+        elif isinstance(item, str):
+            raise TypeError(f"a tensor cannot be indexed with {item!r}; use integers, slices, tensors, None or ...")
+        elif isinstance(item, float):
             raise IndexError(
                 "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
                 f"{type(item).__name__})"
@@ -135,7 +137,7 @@ def _index_error(x: Any, key: tuple, error: IndexError) -> IndexError:
 
 
 def assign_index(x: Any, key: Any, value: Any) -> None:
-    """x[key] = value, as `Tensor.__setitem__`: broadcasts the value, keeps the tape right, changes nothing if it fails."""
+    """x[key] = value, as `Tensor.__setitem__`: broadcasts the value; changes nothing if it fails."""
     from .elementwise import operand, to_dtype
     from .shape import expand
 
@@ -157,8 +159,8 @@ def assign_index(x: Any, key: Any, value: Any) -> None:
         np.broadcast_to(value.array, target.array.shape)
     except ValueError:
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(value.array.shape)} cannot be broadcast to indexing result of "
-            f"shape {list(target.array.shape)}"
+            f"shape mismatch: value tensor of shape {list(value.array.shape)} cannot be broadcast to indexing result "
+            f"of shape {list(target.array.shape)}"
         ) from None
     if target.base is not None:
         fresh = value if value.array.shape == target.array.shape else expand(value, shape=target.array.shape)
@@ -180,8 +182,8 @@ def _checked(x: Any, dim: int, index: Any, name: str) -> tuple[int, np.ndarray]:
     for i, (n, m) in enumerate(zip(positions.shape, x.array.shape, strict=True)):
         if i != d and n > m:
             raise RuntimeError(
-                f"Size does not match at dimension {i} expected index {list(positions.shape)} to be no larger than self "
-                f"{list(x.array.shape)} apart from dimension {d}"
+                f"Size does not match at dimension {i} expected index {list(positions.shape)} to be no larger than "
+                f"self {list(x.array.shape)} apart from dimension {d}"
             )
     n = x.array.shape[d]
     wrong = positions[(positions < 0) | (positions >= n)]
@@ -238,9 +240,9 @@ def nonzero(x: Any) -> Any:
 
 def tril(x: Any, diagonal: int = 0) -> Any:
     """x with zeros above the diagonal."""
-    return x * wrap(np.tri(*x.array.shape[-2:], diagonal, x.array.dtype))
+    return x * wrap(np.tri(x.array.shape[-2], x.array.shape[-1], diagonal, x.array.dtype))
 
 
 def triu(x: Any, diagonal: int = 0) -> Any:
     """x with zeros below the diagonal."""
-    return x * wrap(1 - np.tri(*x.array.shape[-2:], diagonal - 1, x.array.dtype))
+    return x * wrap(1 - np.tri(x.array.shape[-2], x.array.shape[-1], diagonal - 1, x.array.dtype))

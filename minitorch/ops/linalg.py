@@ -101,5 +101,3 @@ def dot(x: Any, y: Any) -> Any:
 def outer(x: Any, y: Any) -> Any:
     """out[i, j] = x[i] * y[j] of two vectors."""
     return unsqueeze(x, 1) * y
-
-

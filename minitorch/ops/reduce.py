@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,13 +25,13 @@ def kept(shape: tuple, dim: tuple) -> tuple:
 
 def spread(g: Any, shape: tuple, dim: tuple) -> Any:
     """A reduced tensor, with or without the axes of size 1, expanded to what was reduced: the adjoint of sum."""
-    return expand(reshape(g, shape=kept(shape, dim)), shape=shape)
+    return expand(reshape(g, shape=kept(shape, dim)) if g.array.ndim else g, shape=shape)
 
 
 @primitive(name="sum")
 def reduce_sum(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
     """x added up over the axes `dim`."""
-    return np.add.reduce(x, axis=dim, keepdims=keepdim)
+    return x.sum(axis=dim, keepdims=keepdim)
 
 
 reduce_sum.vjp(x=lambda g, x_shape, dim: spread(g, x_shape, dim))
@@ -88,7 +87,7 @@ def std(x: Any, dim: Any = None, correction: float = 1, keepdim: bool = False, *
     return sqrt(var(x, dim, correction, keepdim, unbiased=unbiased))
 
 
-# -------------------------------------------------------------------------------------------------------------- extremes
+# ----------------------------------------------------------------------------------------------------------- extremes
 
 
 class Extreme(NamedTuple):
@@ -101,13 +100,13 @@ class Extreme(NamedTuple):
 @primitive
 def amax_over(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
     """The largest elements over the axes `dim`, NaN if there is one; equals share the gradient."""
-    return np.maximum.reduce(x, axis=dim, keepdims=keepdim)
+    return x.max(axis=dim, keepdims=keepdim)
 
 
 @primitive
 def amin_over(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
     """The smallest elements over the axes `dim`, NaN if there is one; equals share the gradient."""
-    return np.minimum.reduce(x, axis=dim, keepdims=keepdim)
+    return x.min(axis=dim, keepdims=keepdim)
 
 
 def _shared(g: Any, out: Any, x: Any, dim: tuple) -> Any:
@@ -186,7 +185,7 @@ def argmin(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     return _position(x, dim, keepdim, np.argmin, "argmin")
 
 
-# ------------------------------------------------------------------------------------------------------ products and more
+# -------------------------------------------------------------------------------------------------- products and more
 
 
 def prod(x: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
@@ -253,7 +252,7 @@ def _two_norm(x: Any, dim: tuple, keepdim: bool) -> Any:
     return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))
 
 
-# --------------------------------------------------------------------------------------------------------------- softmax
+# ------------------------------------------------------------------------------------------------------------ softmax
 
 
 @primitive(name="softmax")
@@ -305,5 +304,3 @@ def logsumexp(x: Any, dim: Any, keepdim: bool = False) -> Any:
     top = wrap(np.where(np.isfinite(top), top, 0).astype(x.array.dtype))
     out = add(log(sum((x - top).exp(), axes, keepdim=True)), top)
     return out if keepdim else reshape(out, shape=tuple(n for i, n in enumerate(x.array.shape) if i not in axes))
-
-

@@ -91,7 +91,7 @@ def flip(x: np.ndarray, *, dims: tuple) -> np.ndarray:
 flip.vjp(x=lambda g, dims: flip(g, dims=dims))
 
 
-# --------------------------------------------------------------------------------------- the public forms of the above
+# -------------------------------------------------------------------------------------- the public forms of the above
 
 
 def infer(shape: tuple, size: int) -> tuple[int, ...]:
@@ -104,8 +104,8 @@ def infer(shape: tuple, size: int) -> tuple[int, ...]:
     known = math.prod(n for n in shape if n != -1)
     if unknown and known == 0:
         raise RuntimeError(
-            f"cannot reshape tensor of {size} elements into shape {list(shape)} because the unspecified dimension size -1 "
-            "can be any value and is ambiguous"
+            f"cannot reshape tensor of {size} elements into shape {list(shape)} because the unspecified dimension size "
+            "-1 can be any value and is ambiguous"
         )
     if known != size if not unknown else size % known:
         raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {size}")
@@ -207,8 +207,8 @@ def expand_to(x: Any, *shape: Any) -> Any:
     lead = len(target) - len(source)
     if lead < 0:
         raise RuntimeError(
-            f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the number of dimensions "
-            f"in the tensor ({len(source)})"
+            f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the number of "
+            f"dimensions in the tensor ({len(source)})"
         )
     full = []
     for i, n in enumerate(target):
@@ -219,8 +219,8 @@ def expand_to(x: Any, *shape: Any) -> Any:
             )
         if old is not None and n not in (-1, old) and old != 1:
             raise RuntimeError(
-                f"The expanded size of the tensor ({n}) must match the existing size ({old}) at non-singleton dimension "
-                f"{i}.  Target sizes: {list(target)}.  Tensor sizes: {list(source)}"
+                f"The expanded size of the tensor ({n}) must match the existing size ({old}) at non-singleton "
+                f"dimension {i}.  Target sizes: {list(target)}.  Tensor sizes: {list(source)}"
             )
         full.append(old if n == -1 else n)
     return expand(x, shape=tuple(full))
@@ -263,8 +263,8 @@ def cat(tensors: Sequence, dim: int = 0) -> Any:
         a, b = list(kept[0].array.shape), list(other.array.shape)
         if len(a) != len(b) or a[:d] + a[d + 1 :] != b[:d] + b[d + 1 :]:
             raise RuntimeError(
-                f"Sizes of tensors must match except in dimension {d}. Expected {tuple(a)} but got {tuple(b)} for tensor "
-                f"number {i} in the list."
+                f"Sizes of tensors must match except in dimension {d}. Expected {tuple(a)} but got {tuple(b)} for "
+                f"tensor number {i} in the list."
             )
     return concatenate(*cast_all(kept), dim=d)
 
@@ -296,7 +296,7 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Any:
 
 
 def split(x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple:
-    """Views of x along `dim`: pieces of one size (the last may be smaller), or of the listed sizes, which must add up."""
+    """Views of x along `dim`: pieces of one size (the last may be smaller), or of the listed sizes."""
     (d,) = normalize((dim,), x.array.ndim)
     n = x.array.shape[d]
     if isinstance(split_size_or_sections, int):

@@ -356,8 +356,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         else:
             epoch = epoch or 0
             self.T_cur, self.T_i = epoch, self.T_0
-            if self.T_mult == 1:
-                self.T_cur = epoch % self.T_0
             while self.T_cur >= self.T_i:
                 self.T_cur -= self.T_i
                 self.T_i *= self.T_mult
@@ -446,7 +444,7 @@ class OneCycleLR(LRScheduler):
         else:
             ends = [("initial", "max", rise), ("max", "min", last)]
         momentum_at = {"initial": "max_momentum", "max": "base_momentum", "min": "max_momentum"}
-        self._schedule_phases = [
+        self._schedule_phases: list[dict[str, Any]] = [
             {
                 "end_step": end_step,
                 "start_lr": f"{start}_lr",

@@ -52,7 +52,7 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self._pre_hooks: dict[int, Callable] = {}
         self._post_hooks: dict[int, Callable] = {}
-        groups = list(params)
+        groups: list[Any] = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
@@ -136,7 +136,7 @@ class Optimizer:
         The tensors in it are the optimizer's own, not copies.
         """
         params = list(chain.from_iterable(group["params"] for group in self.param_groups))
-        index = {p: number for number, p in reversed(list(enumerate(params)))}
+        index = {p: number for number, p in enumerate(params)}
         groups = []
         for group in self.param_groups:
             options = {option: value for option, value in group.items() if option != "params"}

@@ -83,11 +83,10 @@ class SGD(Optimizer):
                 buffer, fresh = None, False
                 if group["momentum"]:
                     state = self.state[p]
-                    kept = state.get("momentum_buffer")
-                    fresh = kept is None
+                    fresh = state.get("momentum_buffer") is None
                     if fresh:
-                        kept = state["momentum_buffer"] = wrap(np.empty_like(x))
-                    buffer = kept.array
+                        state["momentum_buffer"] = wrap(np.empty_like(x))
+                    buffer = state["momentum_buffer"].array
                 in_blocks(_descend, (x, p.grad.array, buffer), fresh, *scalars[x.dtype])
                 p.bump()
         return loss

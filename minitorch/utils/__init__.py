@@ -1,1 +1,5 @@
 """What surrounds training: `data` feeds it."""
+
+from . import data
+
+__all__ = ["data"]

@@ -181,12 +181,9 @@ class Normalize:
         """The same to float images (N, H, W, C), which are overwritten."""
         if images.dtype.kind != "f":
             raise TypeError("Normalize: needs a Tensor of floats (put ToTensor before it), but got images of uint8")
-        pixels = images.shape[1] * images.shape[2]
         # One constant per number of an image: numpy's inner loop is then 3,072 long instead of 3.
-        mean, std = (
-            np.resize(np.broadcast_to(c, images.shape[3]), pixels * images.shape[3])
-            for c in self._constants(images.dtype, images.shape[3])
-        )
+        constants = self._constants(images.dtype, images.shape[3])
+        mean, std = (np.broadcast_to(c, images.shape[1:]).reshape(-1) for c in constants)
         rows = np.ascontiguousarray(images).reshape(len(images), mean.size)
         rows -= mean
         rows /= std

@@ -159,7 +159,7 @@ def random_split(dataset: Dataset[T], lengths: Sequence[int | float], generator:
 
     Example:
         >>> [len(part) for part in random_split(range(10), [0.5, 0.25, 0.25])]
-        [5, 3, 2]
+        [6, 2, 2]
     """
     total = len(dataset)  # type: ignore[arg-type]
     counts = [int(length) for length in lengths]

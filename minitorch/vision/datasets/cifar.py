@@ -198,8 +198,8 @@ class CIFAR10(_Cifar):
 
     `data` is uint8 (N, 32, 32, 3), `targets` a list of ints. `root` holds `cifar-10-batches-py/`,
     `cifar-10-batches-bin/` or either archive, which is read without unpacking; `download=True` fetches the binary
-    archive when there is none. Archives are checked against the published md5, unpacked files only with `verify=True`, and
-    nothing with `verify=False`.
+    archive when there is none. Archives are checked against the published md5, unpacked files only with `verify=True`,
+    and nothing with `verify=False`.
 
     Raises:
         RuntimeError: there is no data, or a file is damaged; the message names it, what was expected and found.

@@ -1,0 +1,616 @@
+"""Module: parameters, buffers and submodules under the names they were assigned to; and Parameter.
+
+Assigning sorts by kind: a `Parameter` goes to `_parameters`, a `Module` to `_modules`, `register_buffer` to `_buffers`,
+anything else into the instance as usual. All of a model's walks (`parameters`, `state_dict`, `to`, ...) read these dicts.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import creation, dtypes
+from ..autograd.inplace import check_writeable, identity
+from ..autograd.tape import wrap
+from ..tensor import RemovableHandle, Tensor
+
+__all__ = ["Module", "Parameter"]
+
+
+class Parameter(Tensor):
+    """A tensor that a `Module` registers when it is assigned to it; it shares memory with `data`.
+
+    Raises TypeError for data that is no tensor, RuntimeError for integers that should require grad.
+
+    >>> import minitorch
+    >>> minitorch.nn.Parameter(minitorch.ones(2))
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
+    """
+
+    def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
+        if data is None:
+            data = creation.empty(0)
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Parameter: `data` must be a Tensor, but got {type(data).__name__}")
+        self.array = data.array
+        self._counter = data.version
+        self.requires_grad_(requires_grad)
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+
+def new_parameter(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:
+    """An uninitialised parameter, in the default dtype if none is named."""
+    return Parameter(creation.empty(shape, dtype=dtype, device=device))
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict(strict=False)` did not find, and what it did not use."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+
+    __str__ = __repr__
+
+
+class Module:
+    """The base of all layers and models: assign parameters and submodules in `__init__`, compute in `forward`.
+
+    >>> from minitorch import nn
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.fc = nn.Linear(3, 2)
+    ...     def forward(self, x):
+    ...         return self.fc(x).relu()
+    >>> [name for name, _ in Net().named_parameters()]
+    ['fc.weight', 'fc.bias']
+    """
+
+    training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Module | None]
+
+    def __init__(self) -> None:
+        self.__dict__.update(
+            training=True,
+            _parameters={},
+            _buffers={},
+            _modules={},
+            _non_persistent_buffers_set=set(),
+            _forward_hooks={},
+            _forward_pre_hooks={},
+            _backward_hooks={},
+        )
+
+    # ----------------------------------------------------------------------------------------------------------- calling
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes: every subclass defines it. Call the module itself, which also runs the hooks."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not (self._forward_hooks or self._forward_pre_hooks or self._backward_hooks):
+            return self.forward(*args, **kwargs)
+        return self._call_with_hooks(args, kwargs)
+
+    def _call_with_hooks(self, args: tuple, kwargs: dict) -> Any:
+        for hook in list(self._forward_pre_hooks.values()):
+            replaced = hook(self, args)
+            if replaced is not None:
+                args = replaced if isinstance(replaced, tuple) else (replaced,)
+        watch = _BackwardWatch(self) if self._backward_hooks else None
+        if watch:
+            args = watch.inputs(args)
+        out = self.forward(*args, **kwargs)
+        for hook in list(self._forward_hooks.values()):
+            replaced = hook(self, args, out)
+            if replaced is not None:
+                out = replaced
+        return watch.output(out) if watch else out
+
+    def register_forward_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Call hook(module, args) before every forward; what it returns, if anything, replaces the arguments."""
+        return _register(self._forward_pre_hooks, hook)
+
+    def register_forward_hook(self, hook: Callable) -> RemovableHandle:
+        """Call hook(module, args, output) after every forward; what it returns, if anything, replaces the output."""
+        return _register(self._forward_hooks, hook)
+
+    def register_full_backward_hook(self, hook: Callable) -> RemovableHandle:
+        """Call hook(module, grad_input, grad_output) when backward has passed the module; both are tuples.
+
+        What it returns, if anything, replaces grad_input, which has an entry per positional argument, None where no
+        gradient goes. A call then raises NotImplementedError if more than one argument requires grad, or the output is
+        not a single tensor.
+        """
+        return _register(self._backward_hooks, hook)
+
+    # -------------------------------------------------------------------------------------------------------- attributes
+
+    def __getattr__(self, name: str) -> Any:
+        state = self.__dict__
+        for kind in ("_parameters", "_buffers", "_modules"):
+            members = state.get(kind)
+            if members is not None and name in members:
+                return members[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        state = self.__dict__
+        if isinstance(value, Parameter):
+            if "_parameters" not in state:
+                raise AttributeError("cannot assign parameters before Module.__init__() call")
+            self._forget(name)
+            self.register_parameter(name, value)
+        elif name in state.get("_parameters", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{_type_name(value)}' as parameter '{name}' (minitorch.nn.Parameter or None expected)"
+                )
+            state["_parameters"][name] = None
+        elif isinstance(value, Module):
+            if "_modules" not in state:
+                raise AttributeError("cannot assign module before Module.__init__() call")
+            if name not in state["_modules"]:
+                self._forget(name)
+            state["_modules"][name] = value
+        elif name in state.get("_modules", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{_type_name(value)}' as child module '{name}' (minitorch.nn.Module or None expected)"
+                )
+            state["_modules"][name] = None
+        elif name in state.get("_buffers", ()):
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(
+                    f"cannot assign '{_type_name(value)}' as buffer '{name}' (minitorch.Tensor or None expected)"
+                )
+            state["_buffers"][name] = value
+        else:
+            object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        for kind in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__.get(kind, ()):
+                del self.__dict__[kind][name]
+                self._non_persistent_buffers_set.discard(name)
+                return
+        object.__delattr__(self, name)
+
+    def _forget(self, name: str) -> None:
+        """Free `name` for a member of another kind."""
+        for members in (self.__dict__, self._buffers, self._modules):
+            members.pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
+
+    def __dir__(self) -> list[str]:
+        names = {*dir(type(self)), *self.__dict__, *self._parameters, *self._modules, *self._buffers}
+        return sorted(name for name in names if not name[0].isdigit())
+
+    def _check_name(self, what: str, name: Any, members: dict) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string. Got {_type_name(name)}")
+        if "." in name:
+            raise KeyError(f'{what} name can\'t contain ".", got: {name}')
+        if name == "":
+            raise KeyError(f'{what} name can\'t be empty string ""')
+        if name not in members and hasattr(self, name):
+            raise KeyError(f"attribute '{name}' already exists")
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Make `param` the parameter `name`; None reserves the name.
+
+        Raises KeyError for a name that is taken, empty or dotted, TypeError unless `param` is a Parameter, ValueError for
+        one that is computed.
+        """
+        if "_parameters" not in self.__dict__:
+            raise AttributeError("cannot assign parameter before Module.__init__() call")
+        self._check_name("parameter", name, self._parameters)
+        if param is not None:
+            if not isinstance(param, Parameter):
+                raise TypeError(
+                    f"cannot assign '{_type_name(param)}' object to parameter '{name}' "
+                    "(minitorch.nn.Parameter or None required)"
+                )
+            if not param.is_leaf:
+                raise ValueError(
+                    f"Cannot assign non-leaf Tensor to parameter '{name}': a parameter is made by the user. To compute "
+                    f"'{name}' from another tensor, do so in forward()."
+                )
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Make `tensor` the buffer `name`: state that is no parameter; saved in `state_dict` if `persistent`.
+
+        Raises KeyError for a name that is taken, empty or dotted, TypeError unless `tensor` is a Tensor or None.
+        """
+        if "_buffers" not in self.__dict__:
+            raise AttributeError("cannot assign buffer before Module.__init__() call")
+        self._check_name("buffer", name, self._buffers)
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' (minitorch Tensor or None required)"
+            )
+        self._buffers[name] = tensor
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Make `module` the submodule `name`. Raises as `register_parameter`."""
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"{_type_name(module)} is not a Module subclass")
+        self._check_name("module", name, self._modules)
+        self._modules[name] = module
+
+    register_module = add_module
+
+    # ------------------------------------------------------------------------------------------------------------- walks
+
+    def named_modules(
+        self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """(dotted name, module) of this module, named `prefix`, and of all below it; each once if `remove_duplicate`."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(memo, _joined(prefix, name), remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) of the direct submodules, each once."""
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """The direct submodules, each once."""
+        return (module for _, module in self.named_children())
+
+    def _named_members(self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+        seen = set()
+        owners = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        for owner, module in owners:
+            for name, member in getattr(module, kind).items():
+                if member is None or member in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(member)
+                yield _joined(owner, name), member
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """(dotted name, parameter) of this module and, with `recurse`, of all below it."""
+        return self._named_members("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters of this module and, with `recurse`, of all below it, each once."""
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """(dotted name, buffer) of this module and, with `recurse`, of all below it."""
+        return self._named_members("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers of this module and, with `recurse`, of all below it, each once."""
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
+
+    def get_submodule(self, target: str) -> Module:
+        """The module under a dotted name, itself for "". Raises AttributeError if there is none."""
+        module = self
+        for name in target.split(".") if target else ():
+            if not hasattr(module, name):
+                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+            module = getattr(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter under a dotted name. Raises AttributeError if there is none."""
+        return self._get_member(target, "_parameters", "an nn.Parameter")
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer under a dotted name. Raises AttributeError if there is none."""
+        return self._get_member(target, "_buffers", "a buffer")
+
+    def _get_member(self, target: str, kind: str, what: str) -> Any:
+        owner, _, name = target.rpartition(".")
+        module = self.get_submodule(owner)
+        if not hasattr(module, name):
+            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+        if getattr(module, kind).get(name) is None:
+            raise AttributeError(f"`{name}` is not {what}")
+        return getattr(module, kind)[name]
+
+    # -------------------------------------------------------------------------------------------------- changes of state
+
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Call fn on every submodule, then on this module; returns self."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def train(self, mode: bool = True) -> Module:
+        """Set training mode here and below; returns self. Raises ValueError unless `mode` is a bool."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """`train(False)`."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Ask for gradients of all parameters, or no longer; returns self."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters: set them to None, or to zeros in place."""
+        for parameter in self.parameters():
+            if parameter.grad is None:
+                continue
+            if set_to_none:
+                parameter.grad = None
+            else:
+                parameter.grad = parameter.grad.detach()
+                parameter.grad.zero_()
+
+    def to(self, *args: Any, device: Any = None, dtype: Any = None, **kwargs: Any) -> Module:
+        """Cast all floating parameters and buffers, in place; returns self. Takes what `Tensor.to` takes.
+
+        Raises TypeError for a dtype that is not floating, RuntimeError for a device other than "cpu".
+        """
+        probe = wrap(np.empty(0, np.float32))
+        wanted = probe.to(*args, device=device, dtype=dtype, **kwargs).dtype
+        named = dtype is not None or any(isinstance(arg, dtypes.dtype | type | np.dtype | Tensor) for arg in args)
+        if not named:
+            return self
+        if not wanted.is_floating_point:
+            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={wanted}")
+        for module in self.modules():
+            for parameter in module._parameters.values():
+                if parameter is not None and parameter.is_floating_point():
+                    parameter.array = parameter.array.astype(wanted.numpy, copy=False)
+                    if parameter.grad is not None:
+                        parameter.grad = wrap(parameter.grad.array.astype(wanted.numpy, copy=False))
+            for name, buffer in module._buffers.items():
+                if buffer is not None and buffer.is_floating_point():
+                    module._buffers[name] = buffer.to(wanted)
+        return self
+
+    def float(self) -> Module:
+        """Cast all floating parameters and buffers to float32; returns self."""
+        return self.to(dtypes.float32)
+
+    def double(self) -> Module:
+        """Cast all floating parameters and buffers to float64; returns self."""
+        return self.to(dtypes.float64)
+
+    def cpu(self) -> Module:
+        """self: everything is on the CPU."""
+        return self
+
+    # ----------------------------------------------------------------------------------------------- saving and restoring
+
+    def _state(self) -> Iterator[tuple[str, Module, str, Tensor]]:
+        """(key, owner, name, tensor) of everything a `state_dict` holds, a shared module once per name."""
+        for owner, module in self.named_modules(remove_duplicate=False):
+            for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+                if tensor is not None and name not in module._non_persistent_buffers_set:
+                    yield _joined(owner, name), module, name, tensor
+
+    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+        """All parameters and persistent buffers by dotted name, detached but sharing memory; as they are if `keep_vars`.
+
+        `prefix` is put before every name ("model." with its dot); `destination` is a dict to fill instead of a new one.
+        """
+        destination = OrderedDict() if destination is None else destination
+        for key, _, _, tensor in self._state():
+            destination[prefix + key] = tensor if keep_vars else tensor.detach()
+        return destination
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+        """Copy tensors or arrays into the parameters and buffers of the same names; returns the names that differ.
+
+        With `assign` the given tensors themselves become parameters and buffers. Everything is checked before anything
+        changes. Raises TypeError for what is no mapping, RuntimeError for sizes that differ and, if `strict`, for names
+        that are missing or unexpected.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        state = {key: (module, name, tensor) for key, module, name, tensor in self._state()}
+        missing = [key for key in state if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in state]
+        errors = []
+        if strict and missing:
+            errors.append(f"Missing key(s) in state_dict: {_quoted(missing)}. ")
+        if strict and unexpected:
+            errors.append(f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")
+        plan = []
+        for key, (module, name, tensor) in state.items():
+            if key not in state_dict:
+                continue
+            value = state_dict[key]
+            problem = _problem(key, tensor, value, assign)
+            if problem:
+                errors.append(problem)
+            else:
+                plan.append((module, name, tensor, value))
+        if errors:
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
+        for module, name, tensor, value in plan:
+            if assign:
+                setattr(module, name, _replacement(tensor, value))
+            else:
+                tensor.array[...] = value.array if isinstance(value, Tensor) else value
+                tensor.bump()
+        return IncompatibleKeys(missing, unexpected)
+
+    # ------------------------------------------------------------------------------------------------------ how it prints
+
+    def extra_repr(self) -> str:
+        """What stands between the parentheses of this module's repr, before its submodules."""
+        return ""
+
+    def _lines(self) -> list[str]:
+        """The submodules as lines of the repr."""
+        return [f"({name}): {_indented(repr(module))}" for name, module in self._modules.items()]
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr().split("\n") if self.extra_repr() else []
+        children = self._lines()
+        name = type(self).__name__
+        if not children and len(extra) <= 1:
+            return f"{name}({''.join(extra)})"
+        return f"{name}(\n  " + "\n  ".join([*extra, *children]) + "\n)"
+
+
+class _BackwardWatch:
+    """One call of a module with backward hooks: identities at both ends of it, whose gradients the hooks are shown."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.position: int | None = None
+        self.count = 0
+        self.grad_output: tuple = (None,)
+
+    def inputs(self, args: tuple) -> tuple:
+        """The arguments, the one that requires grad behind an identity."""
+        wanting = [i for i, arg in enumerate(args) if isinstance(arg, Tensor) and arg.requires_grad]
+        if len(wanting) > 1:
+            raise NotImplementedError(
+                f"register_full_backward_hook: {type(self.module).__name__} was called with {len(wanting)} tensors that "
+                "require grad; only one is supported. Register hooks on the tensors instead."
+            )
+        self.count = len(args)
+        if not wanting:
+            return args
+        self.position = wanting[0]
+        watched = identity(args[self.position])
+        if watched.requires_grad:
+            watched.register_hook(self._run)
+        return (*args[: self.position], watched, *args[self.position + 1 :])
+
+    def output(self, out: Any) -> Any:
+        """The output behind an identity."""
+        if not isinstance(out, Tensor):
+            raise NotImplementedError(
+                f"register_full_backward_hook: {type(self.module).__name__} returned {type(out).__name__}; only a single "
+                "tensor is supported. Register hooks on the tensors instead."
+            )
+        watched = identity(out)
+        if watched.requires_grad:
+            watched.register_hook(self._arrived)
+        return watched
+
+    def _arrived(self, g: Any) -> None:
+        self.grad_output = (g,)
+        if self.position is None and self._run(None) is not None:
+            raise RuntimeError("a backward hook returned a gradient for a module whose inputs need none")
+
+    def _run(self, g: Any) -> Any:
+        grad_input = tuple(g if i == self.position else None for i in range(self.count))
+        replaced = False
+        for hook in list(self.module._backward_hooks.values()):
+            result = hook(self.module, grad_input, self.grad_output)
+            if result is not None:
+                result = result if isinstance(result, tuple) else (result,)
+                if len(result) != self.count:
+                    raise RuntimeError(f"a backward hook returned {len(result)} gradients, but {self.count} are needed")
+                grad_input, replaced = result, True
+        if not replaced:
+            return None
+        return grad_input[self.position] if self.position is not None else grad_input
+
+
+def _register(hooks: dict, hook: Callable) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def _problem(key: str, tensor: Tensor, value: Any, assign: bool) -> str | None:
+    """Why `value` can't be loaded into `tensor`, or None."""
+    if not isinstance(value, Tensor | np.ndarray):
+        return (
+            f'While copying the parameter named "{key}", expected a Tensor or array from checkpoint but received '
+            f"{type(value)}"
+        )
+    shape = tuple(value.shape)
+    if shape != tensor.array.shape:
+        return (
+            f"size mismatch for {key}: copying a param with shape {_sized(shape)} from checkpoint, the shape in current "
+            f"model is {_sized(tensor.array.shape)}."
+        )
+    try:
+        dtypes.as_dtype(value.dtype)
+        if assign and isinstance(tensor, Parameter) and tensor._requires_grad and value.dtype.name[:5] != "float":
+            raise TypeError(f"dtype {value.dtype} can't require grad")
+        if not assign:
+            check_writeable(tensor)
+    except (TypeError, RuntimeError) as error:
+        return f'While copying the parameter named "{key}", whose dimensions are {_sized(shape)}: {error}.'
+    return None
+
+
+def _replacement(tensor: Tensor, value: Any) -> Any:
+    """What takes the place of `tensor` in load_state_dict(assign=True)."""
+    value = value if isinstance(value, Tensor) else wrap(value)
+    if not isinstance(tensor, Parameter):
+        return value
+    if isinstance(value, Parameter):
+        return value.requires_grad_(tensor._requires_grad)
+    return Parameter(value, tensor._requires_grad)
+
+
+def _sized(shape: tuple) -> str:
+    return f"minitorch.Size({list(shape)})"
+
+
+def _type_name(value: Any) -> str:
+    return f"minitorch.{type(value).__name__}" if isinstance(value, Tensor) else type(value).__name__
+
+
+def _joined(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _indented(text: str) -> str:
+    """All lines but the first two spaces further in."""
+    return text.replace("\n", "\n  ")

@@ -1,0 +1,216 @@
+"""Freeze PyTorch's values and gradients for every sample of `samples.py` into `golden/ops.npz`.
+
+Run where torch 2.13 is installed: `python tests/make_golden_ops.py`. The tests read the numbers and need no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from samples import POOLINGS, ROWS, Row, Sample, incoming
+
+PATH = Path(__file__).parent / "golden" / "ops.npz"
+
+
+def pad(x: Any, widths: tuple, value: float = 0.0) -> Any:
+    """F.pad with (before, after) per axis, first axis first."""
+    return F.pad(x, [n for pair in reversed(widths) for n in pair], value=value)
+
+
+def conv(x: Any, w: Any, geometry: Any) -> Any:
+    """Convolution with padding of its own on either side."""
+    function = (F.conv1d, F.conv2d, F.conv3d)[len(geometry.input_size) - 1]
+    x = pad(x, geometry.padding)
+    return function(x, w, None, geometry.stride, 0, geometry.dilation, geometry.groups)
+
+
+def adjoint(function: Any, shape: tuple, g: Any) -> Any:
+    """The adjoint of a linear function of an array of `shape`, applied to g, differentiable in g and what function holds."""
+    x = torch.zeros(shape, dtype=g.dtype, requires_grad=True)
+    return torch.autograd.grad(function(x), x, g, create_graph=True)[0]
+
+
+def conv_transpose(y: Any, w: Any, geometry: Any) -> Any:
+    """The gradient of conv for x."""
+    shape = (y.shape[0], w.shape[1] * geometry.groups, *geometry.input_size)
+    return adjoint(lambda x: conv(x, w, geometry), shape, y)
+
+
+def conv_weight_grad(x: Any, y: Any, geometry: Any) -> Any:
+    """The gradient of conv for w."""
+    shape = (y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel_size)
+    return adjoint(lambda w: conv(x, w, geometry), shape, y)
+
+
+def pooled(x: Any, geometry: Any, kind: str) -> Any:
+    """Sliding or adaptive pooling, as the settings that made the geometry say."""
+    settings = POOLINGS[geometry]
+    prefix = "adaptive_" if "output_size" in settings else ""
+    return getattr(F, f"{prefix}{kind}_pool{len(geometry.input_size)}d")(x, **settings)
+
+
+def average_transpose(y: Any, geometry: Any, scale: tuple) -> Any:
+    """The gradient of average pooling."""
+    return adjoint(lambda x: pooled(x, geometry, "avg"), (*y.shape[:2], *geometry.input_size), y)
+
+
+def index_key(key: tuple) -> tuple:
+    """Index arrays as tensors."""
+    return tuple(torch.from_numpy(k) if isinstance(k, np.ndarray) else k for k in key)
+
+
+def getitem(x: Any, key: tuple) -> Any:
+    """x[key]"""
+    return x[index_key(key)]
+
+
+def setitem(x: Any, value: Any, key: tuple) -> Any:
+    """A copy of x with x[key] = value."""
+    out = x.clone()
+    out[index_key(key)] = value
+    return out
+
+
+def overwrite(x: Any, value: Any, views: tuple) -> Any:
+    """A copy of x, changed through a chain of views."""
+    out = x.clone()
+    target = out
+    for view, settings in views:
+        target = {"getitem": getitem, "permute": torch.permute, "reshape": torch.Tensor.view}[view.name](
+            target, *settings.values()
+        )
+    target.copy_(value)
+    return out
+
+
+def flat(x: Any) -> Any:
+    """Spatial axes as one."""
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
+
+
+def pool_gather(x: Any, choice: Any) -> Any:
+    """Pixels picked by flat position."""
+    return flat(x).gather(2, flat(choice).long()).reshape(choice.shape)
+
+
+def pool_scatter(y: Any, choice: Any, size: tuple) -> Any:
+    """Pixels added at flat positions."""
+    out = torch.zeros(*y.shape[:2], math.prod(size), dtype=y.dtype)
+    return out.scatter_add(2, flat(choice).long(), flat(y)).reshape(*y.shape[:2], *size)
+
+
+def extreme(name: str) -> Any:
+    """amax or amin; over all axes as max() and min()."""
+
+    def function(x: Any, dim: tuple, keepdim: bool) -> Any:
+        return getattr(torch, name)(x, dim=dim, keepdim=keepdim)
+
+    return function
+
+
+def number(x: Any, like: Any) -> Any:
+    """A Python number stays one where torch takes it."""
+    return x if isinstance(x, torch.Tensor) else torch.full((), x, dtype=like.dtype)
+
+
+DTYPES = {np.dtype("float32"): torch.float32, np.dtype("float64"): torch.float64}
+TORCH = {
+    "reshape": torch.reshape,
+    "permute": torch.permute,
+    "expand": lambda x, shape: x.expand(shape),
+    "sum_to": lambda x, shape: x.sum_to_size(shape),
+    "concatenate": lambda *xs, dim: torch.cat(xs, dim),
+    "pad_constant": pad,
+    "flip": torch.flip,
+    "cast": lambda x, dtype: x.to(DTYPES[dtype]),
+    "add": torch.add,
+    "subtract": lambda x, y: x - y,
+    "multiply": lambda x, y: x * y,
+    "divide": lambda x, y: x / y,
+    "negative": torch.neg,
+    "power": lambda x, y: torch.pow(x if isinstance(x, torch.Tensor) else number(x, y), y),
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+    **{name: getattr(torch, name) for name in "exp expm1 log log1p sqrt sin cos tanh sigmoid erf sign floor ceil round".split()},
+    "absolute": torch.abs,
+    "where": torch.where,
+    "clamp_to": torch.clamp,
+    "relu": torch.relu,
+    "relu_grad": lambda g, out: torch.where(out <= 0, 0.0, g),
+    "equal": torch.eq,
+    "not_equal": torch.ne,
+    "less": torch.lt,
+    "less_equal": torch.le,
+    "greater": torch.gt,
+    "greater_equal": torch.ge,
+    "floor_divide": torch.floor_divide,
+    "remainder": torch.remainder,
+    "bitwise_and": torch.bitwise_and,
+    "bitwise_or": torch.bitwise_or,
+    "bitwise_xor": torch.bitwise_xor,
+    "bitwise_not": torch.bitwise_not,
+    "getitem": getitem,
+    "place": lambda y, key, shape: adjoint(lambda x: getitem(x, key), shape, y),
+    "setitem": setitem,
+    "gather": lambda x, index, dim: x.gather(dim, index),
+    "scatter_add": lambda y, index, dim, shape: torch.zeros(shape, dtype=y.dtype).scatter_add(dim, index, y),
+    "identity": lambda x: x.clone(),
+    "overwrite": overwrite,
+    "sum": lambda x, dim, keepdim: x.sum(dim, keepdim=keepdim) if dim else x.sum(),
+    "amax_over": extreme("amax"),
+    "amin_over": extreme("amin"),
+    "cumsum": lambda x, dim, reverse: x.flip(dim).cumsum(dim).flip(dim) if reverse else x.cumsum(dim),
+    "softmax": torch.softmax,
+    "log_softmax": torch.log_softmax,
+    "softplus": F.softplus,
+    "batched_matmul": torch.bmm,
+    "conv": conv,
+    "conv_transpose": conv_transpose,
+    "conv_weight_grad": conv_weight_grad,
+    "max_pool": lambda x, geometry: pooled(x, geometry, "max"),
+    "pool_gather": pool_gather,
+    "pool_scatter": pool_scatter,
+    "average": lambda x, geometry, scale: pooled(x, geometry, "avg"),
+    "average_transpose": average_transpose,
+    "batch_norm": lambda x, w, b, eps: F.batch_norm(x, None, None, w, b, True, 0.0, eps),
+}
+
+
+def freeze(row: Row, sample: Sample) -> dict[str, np.ndarray]:
+    """The value, the gradients for one fixed incoming gradient, and what identifies the inputs."""
+    args = [torch.from_numpy(a.copy()) if isinstance(a, np.ndarray) else a for a in sample.args]
+    wanted = row.differentiable(sample)
+    for i in wanted:
+        args[i].requires_grad_()
+    out = TORCH[row.name](*args, **sample.settings)
+    found = {"value": out.detach().numpy()}
+    if wanted:
+        if out.requires_grad:
+            g = torch.from_numpy(incoming(out.shape, out.detach().numpy().dtype))
+            grads = torch.autograd.grad(out, [args[i] for i in wanted], g, allow_unused=True)
+        else:
+            grads = [None] * len(wanted)
+        for i, grad in zip(wanted, grads, strict=True):
+            found[f"grad{i}"] = np.zeros_like(sample.args[i]) if grad is None else grad.numpy()
+    found["inputs"] = sample.fingerprint()
+    return found
+
+
+def main() -> None:
+    """Write the file."""
+    frozen = {}
+    for row in ROWS.values():
+        for i, sample in enumerate(row.samples):
+            for key, array in freeze(row, sample).items():
+                frozen[f"{row.name}/{i}/{key}"] = array
+    np.savez_compressed(PATH, **frozen)
+    print(f"torch {torch.__version__}: {len(frozen)} arrays, {PATH.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

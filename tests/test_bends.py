@@ -1,0 +1,56 @@
+"""The tests are tested: every derivative rule is bent by 1% in turn, and the checks of its samples must notice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import BENDS
+from samples import ROWS, Row
+from test_primitives import check_first_order, check_second_order
+
+from minitorch.autograd import GradcheckError
+
+RULES = [(row, position) for row in ROWS.values() for position in row.bendable()]
+
+
+def bent(rule: Callable) -> Callable:
+    """The rule, times 1.01."""
+
+    def scaled(*args: Any) -> Any:
+        return rule(*args) * 1.01
+
+    return scaled
+
+
+def noticed(row: Row) -> bool:
+    """Whether some sample of the row fails its derivative checks."""
+    try:
+        for sample in row.samples:
+            if not sample.special:
+                check_first_order(row, sample)
+                check_second_order(row, sample)
+    except GradcheckError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("row,position", RULES, ids=[f"{row.name}-{row.primitive.arguments[p]}" for row, p in RULES])
+def test_bent_rule_is_noticed(row: Row, position: int) -> None:
+    """1% too much in this one rule makes the derivative checks fail."""
+    rules = row.primitive.rules
+    name = f"{row.name}, rule of {row.primitive.arguments[position]}"
+    straight = rules[position]
+    rules[position] = bent(straight)
+    try:
+        BENDS[name] = noticed(row)
+    finally:
+        rules[position] = straight
+    assert BENDS[name], f"{name}: bent by 1%, and no check failed"
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS.values() if row.bendable()], ids=lambda row: row.name)
+def test_straight_rules_pass(row: Row) -> None:
+    """Without a bend the same checks pass: what the bends are measured against."""
+    assert not noticed(row)

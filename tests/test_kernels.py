@@ -1,0 +1,460 @@
+"""Reference and numba kernels: same names, same values; the promises of the fast ones about threads, memory and cache.
+
+Tests that need an environment of their own run a function of this file in a fresh interpreter (`in_process`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minitorch import kernels
+from minitorch.geometry import ConvGeometry, PoolGeometry
+from minitorch.kernels import reference
+
+FAST = kernels.implementation() == "numba"
+needs_numba = pytest.mark.skipif(not FAST, reason="the reference kernels were chosen")
+DTYPES = (np.float32, np.float64)
+
+# batch, channels of x, channels of y, geometry
+CONVOLUTIONS = {
+    "1d": (3, 4, 5, ConvGeometry.of((11,), 3, padding=1)),
+    "1d stride beyond kernel": (2, 3, 2, ConvGeometry.of((17,), 2, stride=5, padding=1)),
+    "2d 3x3": (3, 16, 32, ConvGeometry.of((9, 8), 3, padding=1)),
+    "2d three blocks of lanes": (1, 5, 41, ConvGeometry.of((6, 7), 3)),
+    "2d many outputs": (2, 7, 70, ConvGeometry.of((5, 5), (3, 2), padding=1)),
+    "2d 1x1": (3, 20, 33, ConvGeometry.of((6, 6), 1)),
+    "2d 1x1 stride 2": (3, 8, 16, ConvGeometry.of((7, 6), 1, stride=2)),
+    "2d stride 2": (4, 6, 9, ConvGeometry.of((9, 10), 3, stride=2, padding=1)),
+    "2d stride 3, kernel 2, unreached pixels": (2, 3, 4, ConvGeometry.of((10, 11), 2, stride=3)),
+    "2d dilated": (2, 4, 3, ConvGeometry.of((9, 11), 3, dilation=(2, 3), padding=2)),
+    "2d dilated and strided": (2, 4, 3, ConvGeometry.of((12, 13), 3, stride=(2, 3), dilation=(3, 2), padding=3)),
+    "2d uneven padding": (2, 3, 4, ConvGeometry.of((6, 5), 3, padding=((0, 2), (3, 1)))),
+    "2d kernel covers input": (5, 3, 4, ConvGeometry.of((4, 5), (4, 5))),
+    "2d padding beyond kernel": (2, 2, 3, ConvGeometry.of((3, 3), 2, padding=4)),
+    "2d groups": (2, 6, 9, ConvGeometry.of((6, 6), 3, padding=1, groups=3)),
+    "2d depthwise": (3, 10, 10, ConvGeometry.of((7, 8), 3, padding=1, stride=2, groups=10)),
+    "2d depthwise, three outputs each": (2, 4, 12, ConvGeometry.of((6, 6), 3, padding=1, groups=4)),
+    "2d one image": (1, 3, 8, ConvGeometry.of((40, 31), 3, padding=1)),
+    "2d many small images": (70, 3, 6, ConvGeometry.of((4, 4), 3, padding=1)),
+    "2d large enough for threads": (8, 33, 40, ConvGeometry.of((17, 18), 3, padding=1)),
+    "2d large weight": (3, 128, 140, ConvGeometry.of((6, 6), 3, padding=1)),
+    "2d empty batch": (0, 3, 4, ConvGeometry.of((6, 6), 3)),
+    "3d": (2, 3, 5, ConvGeometry.of((5, 6, 4), (2, 3, 2), stride=(1, 2, 1), padding=1)),
+}
+POOLS = {
+    "1d": (3, 5, PoolGeometry.windows((9,), 2)),
+    "2d 2x2": (3, 16, PoolGeometry.windows((8, 6), 2)),
+    "2d overlapping": (2, 7, PoolGeometry.windows((9, 8), 3, stride=2, padding=1)),
+    "2d ceil_mode": (2, 3, PoolGeometry.windows((7, 8), 3, stride=2, ceil_mode=True)),
+    "2d dilated": (2, 3, PoolGeometry.windows((9, 9), 3, stride=1, padding=1, dilation=2)),
+    "2d adaptive": (2, 20, PoolGeometry.adaptive((7, 5), (3, 4))),
+    "2d adaptive to nothing": (2, 3, PoolGeometry.adaptive((7, 5), (0, 4))),
+    "2d global": (5, 33, PoolGeometry.adaptive((8, 8), 1)),
+    "2d large enough for threads": (16, 32, PoolGeometry.windows((16, 16), 2)),
+    "2d empty batch": (0, 3, PoolGeometry.windows((4, 4), 2)),
+    "3d": (2, 3, PoolGeometry.windows((4, 5, 6), 2, stride=(1, 2, 3))),
+}
+MATRICES = [(1, 1, 1, 1), (1, 4, 400, 120), (1, 14, 16, 32), (3, 15, 33, 17), (1, 100, 7, 47), (1, 130, 1100, 40), (2, 3, 0, 4),
+            (0, 3, 4, 5), (1, 160, 200, 170), (5, 40, 3, 20)]
+COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (5000, 32)]
+
+
+def samples(dtype, make=np.array):
+    """(kernel, case, operands, results, settings) of every kernel; `make` places each array."""
+    rng = np.random.default_rng(0)
+
+    def normal(*shape):
+        return make(rng.standard_normal(shape).astype(dtype))
+
+    def like(a):
+        return make(np.full_like(a, 7))
+
+    for case, (batch, channels, outputs, g) in CONVOLUTIONS.items():
+        x, w = normal(batch, *g.input_size, channels), normal(outputs, channels // g.groups, *g.kernel_size)
+        y = normal(batch, *g.output_size, outputs)
+        yield "conv", case, (x, w), (like(y),), (g,)
+        yield "conv_transpose", case, (y, w), (like(x),), (g,)
+        yield "conv_weight_grad", case, (x, y), (like(w),), (g,)
+    for case, (batch, channels, g) in POOLS.items():
+        x, y = normal(batch, *g.input_size, channels), normal(batch, *g.output_size, channels)
+        tied = np.round(x)
+        tied[rng.random(x.shape) < 0.1] = np.nan
+        best, choice = np.empty_like(y), np.zeros(y.shape, np.int32)
+        reference.max_pool(tied, best, choice, g)
+        scale = (1 / np.array(g.divisors())).astype(dtype)
+        yield "max_pool", case, (make(tied),), (like(y), like(choice)), (g,)
+        yield "pool_gather", case, (x, make(choice)), (like(y),), ()
+        yield "pool_scatter", case, (y, make(choice)), (like(x),), ()
+        yield "window_sum", case, (x, make(scale)), (like(y),), (g,)
+        yield "window_spread", case, (y, make(scale)), (like(x),), (g,)
+    for batch, m, k, n in MATRICES:
+        case = f"{batch} x ({m}, {k}) @ ({k}, {n})"
+        x, y, out = normal(batch, m, k), normal(batch, k, n), np.zeros((batch, m, n), dtype)
+        turned_x, turned_y = normal(batch, k, m).transpose(0, 2, 1), normal(batch, n, k).transpose(0, 2, 1)
+        yield "matmul", case, (x, y), (like(out),), ()
+        yield "matmul", case + " turned x", (turned_x, y), (like(out),), ()
+        yield "matmul", case + " turned y", (x, turned_y), (like(out),), ()
+        yield "matmul", case + " turned both", (turned_x, turned_y), (like(out),), ()
+        if batch:
+            yield "matmul", case + " one y", (x, np.broadcast_to(y[:1], y.shape)), (like(out),), ()
+        sliced_x, sliced_y = normal(batch, 2 * m, 2 * k)[:, ::2, ::2], normal(batch, k, 2 * n)[:, ::-1, ::2]
+        yield "matmul", case + " sliced", (sliced_x, sliced_y), (like(out),), ()
+    for m, channels in COLUMNS:
+        case = f"({m}, {channels})"
+        x, g = normal(m, channels), normal(m, channels)
+        mean, invstd, w, b, sum_g, sum_gx = (normal(channels) for _ in range(6))
+        yield "batch_norm_statistics", case, (x,), (like(mean), like(mean)), ()
+        yield "batch_norm_apply", case, (x, mean, invstd, w, b), (like(x),), ()
+        yield "batch_norm_sums", case, (x, g, mean, invstd), (like(mean), like(mean)), ()
+        yield "batch_norm_input_grad", case, (x, g, mean, invstd, w, sum_g, sum_gx), (like(x),), ()
+
+
+def compare(make=np.array, names=None):
+    """Every sample on both implementations: all results agree, operands are as before."""
+    seen = set()
+    for dtype in DTYPES:
+        for name, case, operands, results, settings in samples(dtype, make):
+            if names and name not in names:
+                continue
+            seen.add(name)
+            before = [a.tobytes() for a in operands]
+            expected = [np.full_like(a, -7) for a in results]
+            getattr(reference, name)(*operands, *expected, *settings)
+            getattr(kernels, name)(*operands, *results, *settings)
+            assert before == [a.tobytes() for a in operands], f"{name}, {case}: an operand was written to"
+            for got, want in zip(results, expected, strict=True):
+                largest = np.nanmax(np.abs(want), initial=0)
+                np.testing.assert_allclose(got, want, rtol=0, atol=largest * (1e-12 if dtype == np.float64 else 1e-5),
+                                           err_msg=f"{name}, {case}, {np.dtype(dtype)}")
+    return seen
+
+
+def in_process(expression, **environment):
+    """Evaluate an expression of this file's names in a new interpreter and return what it printed and its stderr."""
+    here = Path(__file__).parent
+    code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]\nfrom test_kernels import *\n{expression}"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True,
+                          timeout=600)
+    assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout.strip(), done.stderr
+
+
+# ------------------------------------------------------------------------------------------------ values
+def test_fast_kernels_agree_with_reference():
+    """Over all samples and both dtypes; and there is a sample for every name."""
+    assert compare() == set(reference.__all__)
+
+
+@needs_numba
+def test_both_implementations_export_the_same_names():
+    """What the numba files export is what reference.py exports."""
+    assert set(kernels._fast()) == set(reference.__all__)
+
+
+@needs_numba
+@pytest.mark.parametrize("width", ["8", "4"])
+def test_narrower_vectors_agree_with_reference(width):
+    """The tile in the widths of AVX2 and NEON."""
+    names = ("conv", "conv_transpose", "conv_weight_grad", "matmul")
+    in_process(f"compare(names={names})", MINITORCH_VECTOR_WIDTH=width)
+
+
+def test_convolution_by_hand():
+    """A case small enough to write down: correlation, not convolution; zeros outside."""
+    g = ConvGeometry.of((4,), 3, stride=2, padding=1)
+    x, w = np.array([1, 2, 3, 4.0]).reshape(1, 4, 1), np.array([1, 10, 100.0]).reshape(1, 1, 3)
+    for implementation in (reference, kernels):
+        out = np.empty((1, 2, 1))
+        implementation.conv(x, w, out, g)
+        assert out.ravel().tolist() == [210, 432]
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_the_three_faces_of_one_trilinear_form(case):
+    """sum(y * conv(x, w)) = sum(x * conv_transpose(y, w)) = sum(w * conv_weight_grad(x, y))."""
+    batch, channels, outputs, g = CONVOLUTIONS[case]
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((batch, *g.input_size, channels))
+    w = rng.standard_normal((outputs, channels // g.groups, *g.kernel_size))
+    y = rng.standard_normal((batch, *g.output_size, outputs))
+    for implementation in (reference, kernels):
+        gx, gw, gy = np.empty_like(x), np.empty_like(w), np.empty_like(y)
+        implementation.conv(x, w, gy, g)
+        implementation.conv_transpose(y, w, gx, g)
+        implementation.conv_weight_grad(x, y, gw, g)
+        form = np.vdot(y, gy)
+        np.testing.assert_allclose([np.vdot(x, gx), np.vdot(w, gw)], [form, form], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_statistics_survive_a_large_mean(dtype):
+    """Deviation 1 round a mean of 1e4: the variance keeps its digits."""
+    x = (np.random.default_rng(0).standard_normal((10_000, 3)) + [0, 1e4, -1e4]).astype(dtype)
+    mean, variance = np.empty(3, dtype), np.empty(3, dtype)
+    kernels.batch_norm_statistics(x, mean, variance)
+    wide = x.astype(np.longdouble)
+    np.testing.assert_allclose(variance, wide.var(0), rtol=1e-6)
+    np.testing.assert_allclose(mean, wide.mean(0), rtol=1e-6, atol=1e-6)
+
+
+def test_max_pool_choices():
+    """The first of equals, the last NaN, and -inf is a value like any other."""
+    x = np.array([[1, 1, -np.inf, -np.inf, np.nan, 2, np.nan, np.nan]]).reshape(1, 8, 1)
+    for implementation in (reference, kernels):
+        out, choice = np.empty((1, 4, 1)), np.empty((1, 4, 1), np.int32)
+        implementation.max_pool(x, out, choice, PoolGeometry.windows((8,), 2))
+        np.testing.assert_array_equal(out.ravel(), [1, -np.inf, np.nan, np.nan])
+        assert choice.ravel().tolist() == [0, 2, 4, 7]
+
+
+# ------------------------------------------------------------------------------------------------ the door
+def test_any_layout_is_served():
+    """Strided and read-only operands, strided results, float16 and big-endian numbers."""
+    g = ConvGeometry.of((5, 5), 3, padding=1)
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 3, 5, 5)).transpose(0, 2, 3, 1), rng.standard_normal((4, 3, 3, 3))
+    w.flags.writeable = False
+    expected = np.empty((2, 5, 5, 4))
+    reference.conv(x, w, expected, g)
+    out = np.empty((2, 4, 5, 5)).transpose(0, 2, 3, 1)
+    kernels.conv(x, w, out, g)
+    np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-12)
+    for dtype, tolerance in (("float16", 0.05), (">f8", 1e-12)):
+        out = np.empty(expected.shape, dtype)
+        kernels.conv(x.astype(dtype), w.astype(dtype), out, g)
+        np.testing.assert_allclose(out.astype(float), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("environment", [{"MINITORCH_KERNELS": "reference"}, {"NUMBA_DISABLE_JIT": "1"}])
+def test_the_reference_can_be_chosen(environment):
+    """By its own variable, or because numba is switched off; numba is then not imported."""
+    out, _ = in_process("compare(names=('conv', 'max_pool')); print(kernels.implementation(), 'numba' in sys.modules)",
+                        **environment)
+    assert out == "reference False"
+
+
+# ------------------------------------------------------------------------------------------------ threads
+def results_for_threads(*counts):
+    """Whether all samples have the same bits for each number of threads."""
+    bits = []
+    for count in counts:
+        kernels.set_num_threads(count)
+        assert kernels.get_num_threads() == count
+        bits.append([])
+        for dtype in DTYPES:
+            for name, _, operands, results, settings in samples(dtype):
+                getattr(kernels, name)(*operands, *results, *settings)
+                bits[-1] += [result.tobytes() for result in results]
+    return all(b == bits[0] for b in bits)
+
+
+@needs_numba
+def test_same_bits_for_any_number_of_threads():
+    """1, 2, 3 and 4 threads, and twice the same number."""
+    assert in_process("print(results_for_threads(1, 2, 3, 4, 4))", NUMBA_NUM_THREADS="4")[0] == "True"
+
+
+def fork_after_launch():
+    """A child forked after a parallel kernel ran, and a grandchild, run kernels too: exit codes."""
+    compare(names=("conv", "max_pool"))
+    child = os.fork()
+    if child == 0:
+        compare(names=("conv", "max_pool"))
+        grandchild = os.fork()
+        if grandchild == 0:
+            compare(names=("conv",))
+            os._exit(0)
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@needs_numba
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_children_run_kernels():
+    """On their serial twins, without touching the threads that did not survive the fork."""
+    assert in_process("print(fork_after_launch())")[0] == "0"
+
+
+def many_python_threads():
+    """Parallel kernels from four Python threads at once: every one gets its own right answer."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 1, 300, 300), dtype=np.float32)
+
+    def product(scale):
+        out = np.empty_like(x)
+        for _ in range(20):
+            kernels.matmul(x * np.float32(scale), y, out)
+        return np.allclose(out / scale, x @ y, atol=1e-3)
+
+    with ThreadPoolExecutor(4) as pool:
+        return all(pool.map(product, range(1, 9)))
+
+
+@needs_numba
+def test_python_threads_share_the_kernels():
+    """One launch at a time."""
+    assert in_process("print(many_python_threads())")[0] == "True"
+
+
+def alternation_cost():
+    """Time of a BLAS product and a parallel kernel in turns, over the sum of their times alone; best of several."""
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((300, 300), dtype=np.float32)
+    x, g = rng.standard_normal((64, 16, 16, 32), dtype=np.float32), PoolGeometry.windows((16, 16), 2)
+    out, choice = np.empty((64, 8, 8, 32), np.float32), np.empty((64, 8, 8, 32), np.int32)
+
+    def seconds(*actions):
+        start = time.perf_counter()
+        for action in actions:
+            for _ in range(20):
+                action()
+        return time.perf_counter() - start
+
+    def blas():
+        np.matmul(a, a)
+
+    def ours():
+        kernels.max_pool(x, out, choice, g)
+
+    def both():
+        blas()
+        ours()
+
+    seconds(blas, ours)
+    return min(seconds(both) / seconds(blas, ours) for _ in range(10))
+
+
+@needs_numba
+def test_kernels_and_blas_do_not_fight():
+    """Spinning OpenMP threads once made such a pair 40 times slower."""
+    assert float(in_process("print(alternation_cost())")[0]) < 3
+
+
+# ------------------------------------------------------------------------------------------------ memory
+def beside_guard(before):
+    """A function that copies an array to memory of its own, flush with an unmapped page before or behind it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    page = mmap.PAGESIZE
+
+    def place(array):
+        array = np.asarray(array)
+        room = -(-array.nbytes // page) * page
+        memory = mmap.mmap(-1, room + 2 * page)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        for guard in (start, start + page + room):
+            assert libc.mprotect(ctypes.c_void_p(guard), page, 0) == 0
+        at = start + page + (0 if before else room - array.nbytes)
+        copy = np.frombuffer((ctypes.c_char * array.nbytes).from_address(at), array.dtype).reshape(array.shape)
+        copy[...] = array
+        kept.append(memory)
+        return copy
+
+    kept = beside_guard.kept = getattr(beside_guard, "kept", [])
+    return place
+
+
+def compare_beside_guards(before):
+    """All samples, operands, results and scratch buffers beside guard pages: an access outside is a segmentation fault."""
+    place = beside_guard(before)
+    if FAST:
+        from minitorch.kernels import convolution, gemm, norm
+
+        for module in (convolution, gemm, norm):
+            module.borrow = lambda size, dtype: place(np.full(size, np.nan, dtype))
+            module.give_back = lambda *buffers: None
+    compare(place)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("width", ["16", "8"])
+def test_nothing_outside_an_array_is_touched(before, width):
+    """Neither before nor behind it, by reading or writing, in the vectorised kernels of two widths."""
+    in_process(f"compare_beside_guards({before})", MINITORCH_VECTOR_WIDTH=width)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
+def test_guard_pages_guard():
+    """One element too far does crash: the two tests above can fail."""
+    for before, index in ((True, -1), (False, 4)):
+        with pytest.raises(AssertionError, match="exit -11"):
+            in_process(f"a = beside_guard({before})(np.zeros(4)); ctypes.c_double.from_address(a.ctypes.data + 8 * {index}).value")
+
+
+@needs_numba
+def test_indexed_kernels_stay_inside_bounds():
+    """Pooling and batch norm with numba's own bounds checks on."""
+    names = [name for name in reference.__all__ if not name.startswith(("conv", "matmul"))]
+    in_process(f"compare(names={names})", NUMBA_BOUNDSCHECK="1")
+
+
+# ------------------------------------------------------------------------------------------------ compile cache
+def run_one_kernel():
+    """Run `pool_gather` and print how many kernels had to be compiled."""
+    compare(names=("pool_gather",))
+    print(kernels.compilations())
+
+
+@needs_numba
+def test_second_process_compiles_nothing(tmp_path):
+    """The first says so on stderr, the second is silent; a damaged file is compiled again, with one warning."""
+    def run():
+        return in_process("run_one_kernel()", MINITORCH_CACHE_DIR=str(tmp_path))
+
+    out, errors = run()
+    assert int(out) > 0
+    assert errors.count("compiling kernels") == 1
+    assert run() == ("0", "")
+    (directory,) = tmp_path.iterdir()
+    assert directory.stat().st_mode & 0o077 == 0
+    for path in directory.glob("pool.*"):
+        path.write_bytes(path.read_bytes()[:-100])
+    repaired, errors = run()
+    assert repaired == out
+    assert errors.count("cannot use the kernel cache") == 1
+    assert run() == ("0", "")
+
+
+@needs_numba
+def test_unusable_cache_directory_costs_only_time(tmp_path):
+    """A path that cannot be made, one that others may write to, and one that is read-only."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "open").mkdir()
+    script = """
+import minitorch.kernels.runtime as r; r._cache_home = lambda: Path({!r})
+for p in [r.cache_directory()] if {} else []: p.chmod(0o777)
+r.cache_directory.cache_clear()
+run_one_kernel()"""
+    for home, loosen in ((tmp_path / "file", False), (tmp_path / "open", True)):
+        out, errors = in_process(script.format(str(home), loosen))
+        assert int(out) > 0
+        assert errors.count("cannot use the kernel cache") == 1
+
+
+@needs_numba
+def test_full_disk_costs_only_time(tmp_path):
+    """Writing fails: the kernel runs all the same, with one warning."""
+    out, errors = in_process("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
+                             "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); run_one_kernel()",
+                             MINITORCH_CACHE_DIR=str(tmp_path))
+    assert int(out) > 0
+    assert errors.count("cannot use the kernel cache") == 1
+
+
+def test_importing_kernels_compiles_nothing_and_leaves_numba_alone():
+    """numba arrives with the first kernel."""
+    assert in_process("", PYTHONPATH=str(Path(__file__).parent.parent)) == ("", "")
+    here = str(Path(__file__).parent.parent)
+    code = f"import sys; sys.path.insert(0, {here!r}); import minitorch.kernels; print('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
