@@ -138,6 +138,8 @@ from .serialization import load, save
 from .tensor import Size, Tensor, as_tensor, from_numpy, is_tensor, tensor
 from .version import __version__
 
+from . import nn, optim, utils, vision
+
 add, sub, div = Tensor.add, Tensor.sub, Tensor.div
 
 abs, clip, concat, double, float, long, int = absolute, clamp, cat, float64, float32, int64, int32

@@ -213,22 +213,23 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
     units = -(-batch // plan.images)
     parts = max(1, min(units, 32, PARTIAL_BYTES // (out.size * dtype.itemsize)))
     splits = 1 if parts >= 16 or not heavy or depthwise else 16
-    slots = 0 if not geometry.padded else get_num_threads() * plan.images if splits == 1 else batch
+    copied = geometry.padded or splits == 1  # also without padding: a sequential copy into L2 beats strided reads from afar
+    slots = 0 if not copied else get_num_threads() * plan.images if splits == 1 else batch
     space = borrow(slots * pixels * channels, dtype)
     partial = borrow(parts * out.size, dtype)
     line, lines = geometry.input_size[-1] * channels, geometry.gather.lines
     x, y, result = x.reshape(-1), y.reshape(-1), out.reshape(-1)
-    if geometry.padded and splits > 1:
+    if copied and splits > 1:
         _pad(heavy, x, space, lines, line, pixels * channels, channels, batch)
     rows, numbers = _weight_rows(geometry, inner, channels)
     counter = np.zeros(1, np.int64)
     if depthwise:
         _sweep_depthwise(heavy, x, space, y, partial, plan.taps, plan.lines, lines, counter, batch, plan.images, parts,
-                         geometry.padded, line, pixels, plan.lines_per_image, plan.length, plan.step, channels)
+                         copied, line, pixels, plan.lines_per_image, plan.length, plan.step, channels)
     else:
         panels = borrow(get_num_threads() * 2 * lanes * STRETCH, dtype)
         _sweep(heavy, x, space, y, partial, panels, rows, numbers, plan.lines, lines, counter, batch, plan.images, parts, splits,
-               geometry.padded, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer, lanes)
+               copied, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer, lanes)
         give_back(panels)
     shape = (1, 1, channels) if depthwise else (groups, inner, outer)
     _add_parts(heavy and parts * out.size > 100_000, partial, result, parts, *shape, plan.taps.size)

@@ -21,8 +21,10 @@ from ..autograd import Variable
 from ..autograd.inplace import assign
 from ..autograd.tape import wrap
 from ..geometry import LIMIT, ConvGeometry, PoolGeometry, transposed_input_size
-from ..ops import elementwise, loss, norm, pool, reduce, shape
 from ..ops import conv as convolution
+from ..ops import elementwise, loss, norm, pool
+from ..ops import reduce as reducing
+from ..ops import shape as shaping
 from ..ops.dims import normalize
 from ..ops.elementwise import where
 from ..ops.index import getitem, index_select
@@ -95,11 +97,11 @@ def _about(name: str, error: RuntimeError, shapes: str) -> RuntimeError:
 
 
 def _with_batch(x: Any) -> Any:
-    return shape.reshape(x, shape=(1, *x.array.shape))
+    return shaping.reshape(x, shape=(1, *x.array.shape))
 
 
 def _without_batch(x: Any) -> Any:
-    return shape.reshape(x, shape=x.array.shape[1:])
+    return shaping.reshape(x, shape=x.array.shape[1:])
 
 
 # ----------------------------------------------------------------------------------------------------------- convolution
@@ -167,7 +169,7 @@ def _conv(
     )  # fmt: skip
     out = convolution.conv(x if batched else _with_batch(x), w, geometry=geometry)
     if b is not None:
-        out = elementwise.add(out, shape.reshape(b, shape=column))
+        out = elementwise.add(out, shaping.reshape(b, shape=column))
     return out if batched else _without_batch(out)
 
 
@@ -233,10 +235,10 @@ def _conv_transpose(
     )  # fmt: skip
     y = y if batched else _with_batch(y)
     if widths is not None:
-        y = shape.pad_constant(y, widths=widths)
+        y = shaping.pad_constant(y, widths=widths)
     out = convolution.conv_transpose(y, w, geometry=geometry)
     if b is not None:
-        out = elementwise.add(out, shape.reshape(b, shape=column))
+        out = elementwise.add(out, shaping.reshape(b, shape=column))
     return out if batched else _without_batch(out)
 
 
@@ -308,7 +310,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     if math.prod(padded) > LIMIT:
         raise RuntimeError(f"pad: input {size} padded by {ends} gives {tuple(padded)}, more than {LIMIT} elements")
     if mode == "constant":
-        return shape.pad_constant(input, widths=pairs, value=0.0 if value is None else value)
+        return shaping.pad_constant(input, widths=pairs, value=0.0 if value is None else value)
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"pad: unrecognised padding mode {mode!r}")
     if value is not None and value != 0:
@@ -339,7 +341,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         )
     if bias is not None and bias.array.shape not in ((w[0],), (1,), ()):
         raise RuntimeError(f"linear: `bias` must have shape ({w[0]},), but has {bias.array.shape}; weight {w}")
-    out = matmul(input, shape.permute(weight, dims=(1, 0)))
+    out = matmul(input, shaping.permute(weight, dims=(1, 0)))
     return out if bias is None else elementwise.add(out, bias)
 
 
@@ -602,8 +604,8 @@ def batch_norm(
 
 def _standardized(x: Any, axes: tuple, eps: float) -> Any:
     """x with mean 0 and variance 1 over `axes`."""
-    deviation = x - reduce.mean(x, axes, keepdim=True)
-    return deviation * elementwise.rsqrt(reduce.mean(deviation * deviation, axes, keepdim=True) + eps)
+    deviation = x - reducing.mean(x, axes, keepdim=True)
+    return deviation * elementwise.rsqrt(reducing.mean(deviation * deviation, axes, keepdim=True) + eps)
 
 
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
@@ -642,11 +644,11 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
             raise RuntimeError(f"group_norm: `{argument}` must have shape ({x[1]},), but has {value.array.shape}; input {x}")
     if not input.array.size:
         return input * 1
-    rows = shape.reshape(input, shape=(x[0], num_groups, math.prod(x[1:]) // num_groups))
-    out = shape.reshape(_standardized(rows, (2,), eps), shape=x)
+    rows = shaping.reshape(input, shape=(x[0], num_groups, math.prod(x[1:]) // num_groups))
+    out = shaping.reshape(_standardized(rows, (2,), eps), shape=x)
     column = (x[1], *(1,) * (len(x) - 2))
-    out = out if weight is None else out * shape.reshape(weight, shape=column)
-    return out if bias is None else out + shape.reshape(bias, shape=column)
+    out = out if weight is None else out * shaping.reshape(weight, shape=column)
+    return out if bias is None else out + shaping.reshape(bias, shape=column)
 
 
 # ----------------------------------------------------------------------------------------------------------- activations
@@ -738,12 +740,12 @@ def _implicit_dim(name: str, x: Any, dim: int | None) -> int:
 
 def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """exp(x) over its sum along `dim`."""
-    return reduce.softmax(input, _implicit_dim("softmax", input, dim), dtype=dtype)
+    return reducing.softmax(input, _implicit_dim("softmax", input, dim), dtype=dtype)
 
 
 def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """log(softmax(x)) along `dim`, without overflow."""
-    return reduce.log_softmax(input, _implicit_dim("log_softmax", input, dim), dtype=dtype)
+    return reducing.log_softmax(input, _implicit_dim("log_softmax", input, dim), dtype=dtype)
 
 
 # --------------------------------------------------------------------------------------------------------------- dropout
@@ -811,8 +813,8 @@ def _reduction(size_average: bool | None, reduce_: bool | None, reduction: str) 
 
 def _reduced(losses: Any, reduction: str) -> Any:
     if reduction == "mean":
-        return reduce.mean(losses)
-    return reduce.sum(losses) if reduction == "sum" else losses
+        return reducing.mean(losses)
+    return reducing.sum(losses) if reduction == "sum" else losses
 
 
 def _class_weight(name: str, weight: Any, classes: int, x: tuple) -> np.ndarray | None:
@@ -853,8 +855,8 @@ def _rows(x: Any) -> Any:
         return x
     if n == 1:
         return _with_batch(x)
-    moved = shape.permute(x, dims=(0, *range(2, n), 1))
-    return shape.reshape(moved, shape=(math.prod(moved.array.shape[:-1]), x.array.shape[1]))
+    moved = shaping.permute(x, dims=(0, *range(2, n), 1))
+    return shaping.reshape(moved, shape=(math.prod(moved.array.shape[:-1]), x.array.shape[1]))
 
 
 def _picked(rows: Any, target: Any, weight: np.ndarray | None, ignore_index: int, reduction: str) -> tuple[Any, Any]:
@@ -862,8 +864,8 @@ def _picked(rows: Any, target: Any, weight: np.ndarray | None, ignore_index: int
     labels = target.array.astype(np.int64, copy=False).ravel()
     losses = loss.nll(rows, labels, weight, ignore_index)
     if reduction == "none":
-        return losses if losses.array.shape == target.array.shape else shape.reshape(losses, shape=target.array.shape), None
-    total = reduce.sum(losses)
+        return losses if losses.array.shape == target.array.shape else shaping.reshape(losses, shape=target.array.shape), None
+    total = reducing.sum(losses)
     if reduction == "sum":
         return total, None
     counted = labels != ignore_index
@@ -918,18 +920,18 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     axis = _check_labels(name, x, target)
     weights = _class_weight(name, weight, x[axis], x)
-    rows = _rows(reduce_log_softmax(input, dim=axis))
+    rows = _rows(reducing.log_softmax_over(input, dim=axis))
     out, divisor = _picked(rows, target, weights, ignore_index, reduction)
     if not label_smoothing:
         return out
     # The uniform part: every class counts, each with its weight, in the rows that are not ignored.
     counted = target.array.ravel() != ignore_index
     each = np.broadcast_to(np.ones(x[axis], rows.array.dtype) if weights is None else weights, rows.array.shape)
-    spread = reduce_sum(rows * wrap(-each * counted[:, None]), dim=(1,), keepdim=False)
+    spread = reducing.reduce_sum(rows * wrap(-each * counted[:, None]), dim=(1,), keepdim=False)
     if reduction == "none":
-        uniform = shape.reshape(spread, shape=target.array.shape)
+        uniform = shaping.reshape(spread, shape=target.array.shape)
     else:
-        uniform = reduce_sum(spread, dim=(0,), keepdim=False)
+        uniform = reducing.reduce_sum(spread, dim=(0,), keepdim=False)
         if reduction == "mean":
             uniform = _mean(uniform, divisor)
     return out * (1 - label_smoothing) + uniform * (label_smoothing / x[axis])
@@ -945,17 +947,14 @@ def _soft_cross_entropy(input: Any, target: Any, weight: Any, ignore_index: int,
     weights = _class_weight("cross_entropy", weight, classes, x)
     if smoothing:
         target = target * (1 - smoothing) + smoothing / classes
-    terms = reduce_log_softmax(input, dim=axis) * target
+    terms = reducing.log_softmax_over(input, dim=axis) * target
     if weights is not None:
         terms = terms * wrap(weights.reshape(-1, *(1,) * (len(x) - axis - 1)))
-    losses = -reduce_sum(terms, dim=(axis,), keepdim=False)
+    losses = -reducing.reduce_sum(terms, dim=(axis,), keepdim=False)
     if reduction == "none":
         return losses
-    total = reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False)
+    total = reducing.reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False)
     return total if reduction == "sum" else _mean(total, float(losses.array.size))
-
-
-reduce_log_softmax, reduce_sum = reduce.log_softmax_over, reduce.reduce_sum  # functions here have an argument `reduce`
 
 
 def _pair(name: str, input: Any, target: Any) -> tuple[Any, Any]:
@@ -974,7 +973,7 @@ def _weighted(losses: Any, weight: Any, reduction: str) -> Any:
     if weight is None:
         return _reduced(losses, reduction)
     if reduction == "mean":
-        return reduce.sum(losses * weight) / reduce.sum(weight)
+        return reducing.sum(losses * weight) / reducing.sum(weight)
     return _reduced(losses * weight, reduction)
 
 
@@ -1040,8 +1039,8 @@ def _same_size(name: str, input: Any, target: Any) -> None:
 def _floored_log(x: Any) -> Any:
     """log(x), but no less than -100, and slope 1e12 below x = 1e-12: so that losses and gradients stay finite."""
     tiny = wrap(x.array < 1e-12)
-    floor = wrap(np.log(np.maximum(x.array, math.exp(-100) if x.array.dtype == np.float64 else 1e-43)))
-    floor.array[x.array <= math.exp(-100)] = -100.0
+    least = np.finfo(x.array.dtype).smallest_subnormal
+    floor = wrap(np.maximum(np.log(np.maximum(x.array, least)), -100).astype(x.array.dtype))
     return where(tiny, floor + (x - x.detach()) * 1e12, elementwise.log(where(tiny, 1.0, x)))
 
 
@@ -1099,5 +1098,5 @@ def kl_div(
         zero = wrap(target.array == 0)
         losses = where(zero, 0.0, target * elementwise.log(where(zero, 1.0, target))) - target * input
     if reduction == "batchmean":
-        return reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False) / float(input.array.shape[0])
+        return reducing.reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False) / float(input.array.shape[0])
     return _reduced(losses, reduction)

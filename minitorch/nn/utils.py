@@ -1,0 +1,67 @@
+"""Gradients and parameters of a whole model at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..autograd.tape import wrap
+from ..ops.shape import cat, reshape
+from ..tensor import Tensor
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"]
+
+
+def _gradients(parameters: Any) -> list[Tensor]:
+    listed = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [p.grad for p in listed if p.grad is not None]
+
+
+def clip_grad_norm_(
+    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None
+) -> Any:
+    """Scale all gradients down, in place, so that their common norm is at most `max_norm`; returns the norm before.
+
+    Raises RuntimeError for a norm that is not finite if `error_if_nonfinite`.
+    """
+    gradients = _gradients(parameters)
+    if not gradients:
+        return wrap(np.zeros((), np.float32))
+    norms = np.array([np.linalg.norm(g.array.ravel(), norm_type) for g in gradients])
+    total = np.linalg.norm(norms, norm_type)
+    if error_if_nonfinite and not math.isfinite(total):
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be clipped; "
+            "with error_if_nonfinite=False gradients are scaled by it anyway"
+        )
+    factor = min(max_norm / (float(total) + 1e-6), 1.0) if not math.isnan(total) else math.nan
+    for g in gradients:
+        g.array *= g.array.dtype.type(factor)
+        g.bump()
+    return wrap(total.astype(gradients[0].array.dtype))
+
+
+def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) -> None:
+    """Limit every element of all gradients, in place, to [-clip_value, clip_value]."""
+    for g in _gradients(parameters):
+        np.clip(g.array, -clip_value, clip_value, out=g.array)
+        g.bump()
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Any:
+    """All parameters as one vector, on the tape."""
+    return cat([reshape(p, shape=(p.array.size,)) for p in parameters])
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Copy consecutive parts of a vector into the parameters. Raises TypeError for what is no tensor."""
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
+    start = 0
+    for p in parameters:
+        p.array[...] = vec.array[start : start + p.array.size].reshape(p.array.shape)
+        p.bump()
+        start += p.array.size
