@@ -13,7 +13,8 @@ One equation holds for every axis, and the rest of this file solves it for one l
 
     i + p = o*s + t*d
 
-`*_size` has one entry per spatial axis, `*_shape` is a full shape. Nothing here depends on the rank, on channels or dtypes.
+`*_size` has one entry per spatial axis, `*_shape` is a full shape. Nothing here depends on the rank, on channels or
+dtypes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -70,8 +72,8 @@ class ConvGeometry:
         if any(side < 0 for pair in self.padding for side in pair):
             raise RuntimeError(f"convolution: negative padding is not supported, but got padding={self.padding}")
         if prod(self.padded_size) > LIMIT:
-            raise RuntimeError(f"convolution: an input of {_times(self.input_size)} padded by {self.padding} would have "
-                               f"{prod(self.padded_size)} pixels per channel, more than the {LIMIT} supported")
+            raise RuntimeError(f"convolution: an input of {_times(self.input_size)} padded by {self.padding} would "
+                               f"have {prod(self.padded_size)} pixels per channel, more than the {LIMIT} supported")
         if any(extent > size for extent, size in zip(self.extent, self.padded_size, strict=True)):
             raise RuntimeError(
                 f"convolution: calculated padded input size per channel: ({_times(self.padded_size)}). Kernel size: "
@@ -139,8 +141,8 @@ def transposed_input_size(output_size: Sequence[int], kernel_size: Sequence[int]
     size = tuple((o - 1) * s - sum(p) + d * (k - 1) + extra + 1 for o, k, s, p, d, extra in
                  zip(output_size, kernel_size, stride, padding, dilation, output_padding, strict=True))
     if min(size, default=1) < 1 or prod(size) > LIMIT:
-        raise RuntimeError(f"transposed convolution: an input of {_times(output_size)} gives a calculated output size of "
-                           f"{_times(size)}: every axis needs at least 1 pixel and all together at most {LIMIT}")
+        raise RuntimeError(f"transposed convolution: an input of {_times(output_size)} gives a calculated output size "
+                           f"of {_times(size)}: every axis needs at least 1 pixel and all together at most {LIMIT}")
     return size
 
 
@@ -149,9 +151,9 @@ def transposed_input_size(output_size: Sequence[int], kernel_size: Sequence[int]
 class GatherPlan:
     """A convolution, or its adjoint, as table look-ups: target[j] = sum over taps of source[row[j] + tap] * w[tap].
 
-    All offsets count pixels; the kernels multiply them by the number of channels. Target pixels that use the same taps
-    form a phase; a convolution has one phase, its adjoint one for each residue of the stride. Taps at consecutive pixels
-    are merged into runs of equal length when the channels of a pixel are all used (one group).
+    All offsets count pixels; the kernels multiply them by the number of channels. Target pixels that use the same
+    taps form a phase; a convolution has one phase, its adjoint one for each residue of the stride. Taps at
+    consecutive pixels are merged into runs of equal length when the channels of a pixel are all used (one group).
     """
 
     padding: tuple[tuple[int, int], ...]  # zeros the source needs around it
@@ -168,7 +170,10 @@ class GatherPlan:
 
 @dataclass(frozen=True, eq=False)
 class SweepPlan:
-    """All output pixels in C order as lines of equal length: what the weight's gradient sums over. Offsets count pixels."""
+    """All output pixels in C order, as lines of equal length: what the weight's gradient sums over.
+
+    Offsets count pixels.
+    """
 
     taps: np.ndarray  # int64: offset of each tap in the padded input
     images: int  # images covered by `lines`, so that small images make long enough sums
@@ -195,7 +200,7 @@ def _sweep_plan(geometry: ConvGeometry) -> SweepPlan:
 
 @dataclass(frozen=True)
 class _Axis:
-    """One axis of a plan: padding of the source, its size, and phases of (source and target positions, taps, offsets)."""
+    """One axis of a plan: padding of the source, its size, and phases (source and target positions, taps, offsets)."""
 
     padding: tuple[int, int]
     size: int
@@ -217,7 +222,7 @@ def _adjoint_axis(geometry: ConvGeometry, axis: int) -> _Axis:
     Offsets rise when the taps fall. Pixels that no tap reaches form a phase of their own, without taps.
     """
     s, d, p = geometry.stride[axis], geometry.dilation[axis], geometry.padding[axis][0]
-    taps_of: dict[int, list[int]] = {}
+    taps_of: dict[int | None, list[int]] = {}
     for t in reversed(range(geometry.kernel_size[axis])):
         taps_of.setdefault(t * d % s, []).append(t)
     pixels_of: dict[int | None, list[int]] = {}
@@ -236,12 +241,17 @@ def _adjoint_axis(geometry: ConvGeometry, axis: int) -> _Axis:
     return _Axis(padding, geometry.output_size[axis] + sum(padding), phases)
 
 
-def _gather_plan(axes: list[_Axis], target_size: tuple[int, ...], kernel_size: tuple[int, ...], merge: bool) -> GatherPlan:
+def _gather_plan(axes: list[_Axis], target_size: tuple[int, ...], kernel_size: tuple[int, ...],
+                 merge: bool) -> GatherPlan:
     """The product of the axes: offsets add up, weighted with the strides of the source."""
     source_size = tuple(axis.size for axis in axes)
     target_pixels = prod(target_size)
     images = max(1, -(-256 // max(target_pixels, 1)))
-    rows, targets, order, runs, table = [], [], [], [], []
+    rows: list[np.ndarray] = []
+    targets: list[np.ndarray] = []
+    order: list[np.ndarray] = []
+    runs: list[np.ndarray] = []
+    table: list[tuple[int, ...]] = []
     steps, target_steps, tap_steps = _steps(source_size), _steps(target_size), _steps(kernel_size)
     for parts in itertools.product(*(axis.phases for axis in axes)):
         row = _grid([q for q, _, _, _ in parts], steps)
@@ -249,15 +259,25 @@ def _gather_plan(axes: list[_Axis], target_size: tuple[int, ...], kernel_size: t
         tap = _grid([t for _, _, t, _ in parts], tap_steps)
         run = _merge(_grid([e for _, _, _, e in parts], steps)) if merge else _grid([e for _, _, _, e in parts], steps)
         image = np.arange(images, dtype=np.int64)[:, None]
-        table.append((sum(map(len, rows)), len(row), sum(map(len, order)), len(tap), sum(map(len, runs)), len(run)))
+        table.append((_total(rows), len(row), _total(order), len(tap), _total(runs), len(run)))
         rows.append((row + image * prod(source_size)).ravel())
         targets.append((target + image * target_pixels).ravel())
         order.append(tap)
         runs.append(run)
     padding = tuple(axis.padding for axis in axes)
     return GatherPlan(padding, source_size, _lines(padding, source_size), target_pixels, images,
-                      *(np.concatenate([*part, np.zeros(0, np.int64)]) for part in (rows, targets, order, runs)),
+                      _joined(rows), _joined(targets), _joined(order), _joined(runs),
                       np.array(table, np.int64).reshape(-1, 6))
+
+
+def _total(parts: list[np.ndarray]) -> int:
+    """Entries of all parts."""
+    return sum(part.size for part in parts)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """All parts in one table, which may be empty."""
+    return np.concatenate([*parts, np.zeros(0, np.int64)])
 
 
 def _lines(padding: tuple[tuple[int, int], ...], padded_size: tuple[int, ...]) -> np.ndarray:
@@ -308,9 +328,9 @@ class PoolGeometry:
     counts: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def windows(cls, input_size: Sequence[int], kernel_size: int | Sequence[int], stride: int | Sequence[int] | None = None,
-                padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1,
-                ceil_mode: bool = False) -> PoolGeometry:
+    def windows(cls, input_size: Sequence[int], kernel_size: int | Sequence[int],
+                stride: int | Sequence[int] | None = None, padding: int | Sequence[int] = 0,
+                dilation: int | Sequence[int] = 1, ceil_mode: bool = False) -> PoolGeometry:
         """Sliding windows as in PyTorch's max_pool and avg_pool; stride None means the kernel size."""
         rank = len(input_size)
         kernel = _per_axis(kernel_size, rank, "kernel_size")
@@ -364,7 +384,7 @@ class PoolGeometry:
 @lru_cache(maxsize=4096)
 def _sliding_windows(input_size: tuple[int, ...], kernel_size: tuple[int, ...], stride: tuple[int, ...],
                      padding: tuple[int, ...], dilation: tuple[int, ...], ceil_mode: bool) -> PoolGeometry:
-    """PyTorch's rule: as many windows as fit; with `ceil_mode` also a last partial one, if it starts before the right padding."""
+    """As many windows as fit; with `ceil_mode` also a last partial one, if it starts before the right padding."""
     _check_windows(kernel_size, stride, dilation, what="pooling")
     output_size, starts, stops, counts = [], [], [], []
     for i, k, s, p, d in zip(input_size, kernel_size, stride, padding, dilation, strict=True):
@@ -392,8 +412,8 @@ def _sliding_windows(input_size: tuple[int, ...], kernel_size: tuple[int, ...], 
         stops.append(tuple(min(c + extent, i) for c in corners))
         counts.append(tuple(min(c + extent, i + p) - c for c in corners))
         if any(lo >= hi for lo, hi in zip(starts[-1], stops[-1], strict=True)):
-            raise RuntimeError(f"pooling: a window of kernel_size={k}, dilation={d} and padding={p} over {i} pixels holds "
-                               "nothing but padding")
+            raise RuntimeError(f"pooling: a window of kernel_size={k}, dilation={d} and padding={p} over {i} pixels "
+                               "holds nothing but padding")
     return PoolGeometry(input_size, tuple(starts), tuple(stops), dilation, tuple(counts))
 
 
@@ -406,8 +426,8 @@ def _adaptive_windows(input_size: tuple[int, ...], output_size: tuple[int, ...])
     if min(input_size, default=1) < 1:
         raise RuntimeError(f"adaptive pooling: expected an input with non-zero size, but got ({_times(input_size)})")
     if max(output_size, default=1) > WINDOWS or prod(output_size) > LIMIT or prod(input_size) > LIMIT:
-        raise RuntimeError(f"adaptive pooling: output size ({_times(output_size)}) has {prod(output_size)} windows, more "
-                           f"than supported ({WINDOWS} along an axis, {LIMIT} together)")
+        raise RuntimeError(f"adaptive pooling: output size ({_times(output_size)}) has {prod(output_size)} windows, "
+                           f"more than supported ({WINDOWS} along an axis, {LIMIT} together)")
     starts = tuple(tuple(w * i // o for w in range(o)) for i, o in zip(input_size, output_size, strict=True))
     stops = tuple(tuple(-(-(w + 1) * i // o) for w in range(o)) for i, o in zip(input_size, output_size, strict=True))
     counts = tuple(tuple(b - a for a, b in zip(lo, hi, strict=True)) for lo, hi in zip(starts, stops, strict=True))
@@ -426,13 +446,15 @@ def _per_axis(value: int | Sequence[int], rank: int, name: str) -> tuple[int, ..
     return entries
 
 
-def _padding_per_axis(padding: int | Sequence[int] | Sequence[tuple[int, int]], rank: int) -> tuple[tuple[int, int], ...]:
+def _padding_per_axis(padding: int | Sequence[int] | Sequence[tuple[int, int]],
+                      rank: int) -> tuple[tuple[int, int], ...]:
     """(before, after) per axis, from an int, ints or pairs."""
-    if isinstance(padding, Iterable):
-        pairs = tuple(padding)
-        if len(pairs) == rank and all(isinstance(pair, Iterable) for pair in pairs):
-            return tuple((operator.index(before), operator.index(after)) for before, after in pairs)
-    return tuple((p, p) for p in _per_axis(padding, rank, "padding"))
+    entries: Any = padding
+    if isinstance(entries, Iterable):
+        entries = tuple(entries)
+        if len(entries) == rank and all(isinstance(pair, Iterable) for pair in entries):
+            return tuple((operator.index(before), operator.index(after)) for before, after in entries)
+    return tuple((p, p) for p in _per_axis(entries, rank, "padding"))
 
 
 def _check_windows(kernel_size: Sequence[int], stride: Sequence[int], dilation: Sequence[int],

@@ -380,6 +380,7 @@ def overwritten(x: np.ndarray, value: np.ndarray, views: tuple) -> np.ndarray:
 row("overwrite", lambda n: [S(n(3, 4), n(2, 4), views=(view((slice(1, 3), Ellipsis)),)), S(n(3), n(3), views=()),
                             S(n(3, 4), n(2, 2), views=(view((slice(1, 3), Ellipsis)), view((slice(None), slice(1, 4, 2), Ellipsis)))),
                             S(n(2, 3), n(2), views=((registry["permute"], {"dims": (1, 0)}), view((1, Ellipsis)))),
+                            S(n(2, 3), n(3, 2), views=((registry["reshape"], {"shape": (3, 2)}),)),
                             S(n(6), n(3, 2), views=((registry["reshape"], {"shape": (3, 2)}),)),
                             S(n(3, 4), n(0, 4), views=(view((slice(1, 1), Ellipsis)),))],
     overwritten, linear=True)  # fmt: skip

@@ -28,6 +28,7 @@ DTYPES = (np.float32, np.float64)
 CONVOLUTIONS = {
     "1d": (3, 4, 5, ConvGeometry.of((11,), 3, padding=1)),
     "1d stride beyond kernel": (2, 3, 2, ConvGeometry.of((17,), 2, stride=5, padding=1)),
+    "1d long lines": (2, 3, 5, ConvGeometry.of((700,), 3, padding=1)),
     "2d 3x3": (3, 16, 32, ConvGeometry.of((9, 8), 3, padding=1)),
     "2d three blocks of lanes": (1, 5, 41, ConvGeometry.of((6, 7), 3)),
     "2d many outputs": (2, 7, 70, ConvGeometry.of((5, 5), (3, 2), padding=1)),
@@ -63,8 +64,8 @@ POOLS = {
     "2d empty batch": (0, 3, PoolGeometry.windows((4, 4), 2)),
     "3d": (2, 3, PoolGeometry.windows((4, 5, 6), 2, stride=(1, 2, 3))),
 }
-MATRICES = [(1, 1, 1, 1), (1, 4, 400, 120), (1, 14, 16, 32), (3, 15, 33, 17), (1, 100, 7, 47), (1, 130, 1100, 40), (2, 3, 0, 4),
-            (0, 3, 4, 5), (1, 160, 200, 170), (5, 40, 3, 20)]
+MATRICES = [(1, 1, 1, 1), (1, 4, 400, 120), (1, 14, 16, 32), (3, 15, 33, 17), (1, 100, 7, 47), (1, 130, 1100, 40),
+            (2, 3, 0, 4), (0, 3, 4, 5), (1, 160, 200, 170), (5, 40, 3, 20)]
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (5000, 32)]
 
 
@@ -108,6 +109,12 @@ def samples(dtype, make=np.array):
             yield "matmul", case + " one y", (x, np.broadcast_to(y[:1], y.shape)), (like(out),), ()
         sliced_x, sliced_y = normal(batch, 2 * m, 2 * k)[:, ::2, ::2], normal(batch, k, 2 * n)[:, ::-1, ::2]
         yield "matmul", case + " sliced", (sliced_x, sliced_y), (like(out),), ()
+    for size in (1, 1000, 200_003):
+        x, g = normal(size), normal(size)
+        x[::7] = -0.0
+        yield "erf", f"{size}", (x,), (like(x),), ()
+        yield "relu", f"{size}", (x,), (like(x),), ()
+        yield "relu_grad", f"{size}", (g, x), (like(x),), ()
     for m, channels in COLUMNS:
         case = f"({m}, {channels})"
         x, g = normal(m, channels), normal(m, channels)
@@ -365,7 +372,7 @@ def beside_guard(before):
 
 
 def compare_beside_guards(before):
-    """All samples, operands, results and scratch buffers beside guard pages: an access outside is a segmentation fault."""
+    """All samples; operands, results and scratch buffers beside guard pages: an access outside is a crash."""
     place = beside_guard(before)
     if FAST:
         from minitorch.kernels import convolution, gemm, norm
@@ -389,7 +396,8 @@ def test_guard_pages_guard():
     """One element too far does crash: the two tests above can fail."""
     for before, index in ((True, -1), (False, 4)):
         with pytest.raises(AssertionError, match="exit -11"):
-            in_process(f"a = beside_guard({before})(np.zeros(4)); ctypes.c_double.from_address(a.ctypes.data + 8 * {index}).value")
+            in_process(f"a = beside_guard({before})(np.zeros(4))\n"
+                       f"ctypes.c_double.from_address(a.ctypes.data + 8 * {index}).value")
 
 
 @needs_numba

@@ -187,8 +187,8 @@ class Primitive:
         """Make `result` a view of `source` for later in-place changes, if it shares its memory."""
         if not isinstance(source, Variable):
             return
-        owner = source.array if source.array.base is None else source.array.base
-        if result.array.base is not owner:  # NumPy had to copy (a reshape across strides)
+        array, base = source.array, result.array.base
+        if base is None or (base is not array and base is not array.base):  # NumPy had to copy, as a reshape may have to
             return
         result.base = source if source.base is None else source.base
         result.chain = (*source.chain, (self, settings))

@@ -1,17 +1,18 @@
 """Arrays in, arrays out: the loops over pixels. This package has never heard of Tensor.
 
-The contract, for every function below: operands are plain arrays of one float dtype, images channels-last (N, *size, C), shapes
-already checked. A kernel fills `out` (and other results named in its docstring) and returns None; it neither allocates results
-nor raises. `conv`, `conv_transpose` and `conv_weight_grad` are the partial gradients of one trilinear form
+The contract, for every function below: operands are plain arrays of one float dtype, images channels-last (N, *size,
+C), shapes already checked. A kernel fills `out` (and other results named in its docstring) and returns None; it
+neither allocates results nor raises. `conv`, `conv_transpose` and `conv_weight_grad` are the partial gradients of one
+trilinear form
 
     T(x, w, y) = sum(y * conv(x, w)),    x (N, *input_size, C), w (K, C/groups, *kernel_size), y (N, *output_size, K)
 
 and take the same geometry.
 
-There are two implementations with the same names. `reference` is numpy: any rank, any float dtype, slow. The numba files serve
-float32 and float64, and give the same bits for any number of threads. The choice is made here, per call by dtype and once per process by
-the environment: MINITORCH_KERNELS=reference, NUMBA_DISABLE_JIT=1 or a missing numba choose the reference. numba is
-imported when the first fast kernel runs.
+There are two implementations with the same names. `reference` is numpy: any rank, any float dtype, slow. The numba
+files serve float32 and float64, and give the same bits for any number of threads. The choice is made here, per call
+by dtype and once per process by the environment: MINITORCH_KERNELS=reference, NUMBA_DISABLE_JIT=1 or a missing numba
+choose the reference. numba is imported when the first fast kernel runs.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ import numpy as np
 
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.kernels import reference
+from minitorch.kernels.memory import empty, empty_like
 from minitorch.kernels.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
-__all__ = [*reference.__all__, "implementation", "set_num_threads", "get_num_threads", "compilations", "cache_directory"]
+__all__ = [*reference.__all__, "empty", "empty_like", "implementation", "set_num_threads", "get_num_threads", "compilations",
+           "cache_directory"]
 
 
 @cache
@@ -45,13 +48,14 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import convolution, gemm, norm, pool
+    from minitorch.kernels import convolution, elementwise, gemm, norm, pool
 
-    return {name: getattr(module, name) for module in (convolution, gemm, norm, pool) for name in module.__all__}
+    modules = (convolution, elementwise, gemm, norm, pool)
+    return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
 def _serve(name: str, operands: tuple[np.ndarray, ...], results: tuple[np.ndarray, ...], *settings: Any) -> None:
-    """The one door: fast kernels get contiguous, aligned, writable arrays, so that each is compiled for two signatures at most."""
+    """The one door: fast kernels get contiguous, aligned, writable arrays, and so have two signatures at most."""
     fast = _fast().get(name) if operands[0].dtype.char in "fd" and operands[0].dtype.isnative else None
     if fast is None:
         getattr(reference, name)(*operands, *results, *settings)
@@ -137,3 +141,19 @@ def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, mean: np.ndarray, invstd
                           sum_g: np.ndarray, sum_gx: np.ndarray, out: np.ndarray) -> None:
     """out = w * invstd * (g - sum_g/M - xhat * sum_gx/M) with xhat = (x - mean) * invstd."""
     _serve("batch_norm_input_grad", (x, g, mean, invstd, w, sum_g, sum_gx), (out,))
+
+
+# ------------------------------------------------------------------------------------------------ element by element
+def erf(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the error function of x, a vector."""
+    _serve("erf", (x,), (out,))
+
+
+def relu(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x where it is not negative, else 0, for a vector: NaN and -0.0 stay."""
+    _serve("relu", (x,), (out,))
+
+
+def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = g where y = relu(x) is positive or NaN, else 0, for vectors."""
+    _serve("relu_grad", (g, y), (out,))

@@ -1,11 +1,13 @@
 """Convolution and its two adjoints, all three on the register tile.
 
-`conv` and `conv_transpose` are one kernel, `_gather`, over two tables (see `GatherPlan`): rows of the tile are target pixels,
-steps are (tap, channel) pairs. `conv_weight_grad` turns the same product round: rows are (tap, channel) pairs, steps are
-pixels. There is no im2col: A is read where it lies, which is x itself or, with padding, a copy with zeros around it.
+`conv` and `conv_transpose` are one kernel, `_gather`, over two tables (see `GatherPlan`): rows of the tile are target
+pixels, steps are (tap, channel) pairs. `conv_weight_grad` turns the same product round: rows are (tap, channel)
+pairs, steps are pixels. There is no im2col: A is read where it lies, which is x itself or, with padding, a copy with
+zeros around it.
 
-Blocks of work are fixed by the sizes alone and every output is one sum in one order. So it does not matter who computes a
-block: workers claim the next one from a shared counter, and the result has the same bits for any number of them.
+Blocks of work are fixed by the sizes alone and every output is one sum in one order. So it does not matter who
+computes a block: workers claim the next one from a shared counter, and the result has the same bits for any number of
+them.
 """
 
 from __future__ import annotations
@@ -62,19 +64,21 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     source, out = source.reshape(-1), out.reshape(-1)
     line = geometry.output_size[-1] if transpose else geometry.input_size[-1]
     if padded and splits > 1:
-        _pad(heavy, source, space, plan.lines, line * inner * groups, pixels * inner * groups, inner * groups, batch)
+        _pad(heavy, source, space, plan.lines, line, pixels, inner * groups, batch)
     counter = np.zeros(1, np.int64)
     if depthwise:
         packed = borrow(w.size, dtype)
         packed[:w.size].reshape(taps, groups)[...] = w.reshape(groups, taps).T
-        _gather_depthwise(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.order,
-                          plan.lines, counter, batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups)
+        _gather_depthwise(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs,
+                          plan.order, plan.lines, counter, batch, plan.images, splits, padded, line, pixels,
+                          plan.target_pixels, groups)
     else:
         packed = borrow(plan.order.size * groups * inner * width, dtype)
-        _pack(heavy and w.size > 50_000, w.reshape(-1), packed, plan.order, plan.phases, groups, inner, outer, width, lanes,
-              strides[0], strides[1], w.size // groups)
+        _pack(heavy and w.size > 50_000, w.reshape(-1), packed, plan.order, plan.phases, groups, inner, outer, width,
+              lanes, *strides, w.size // groups)
         _gather(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines, counter,
-                batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width, lanes)
+                batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
+                lanes)
     give_back(space, packed)
 
 
@@ -94,9 +98,7 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
             if padded:
                 a, start = space, (first if splits > 1 else worker * images) * pixels * channels
                 if splits == 1:
-                    for image in range(count):
-                        _surround(source, (first + image) * lines.size * line * channels, a,
-                                  start + image * pixels * channels, lines, line * channels, pixels * channels, channels)
+                    _surround(source, first, count, space, start, lines, line, pixels, channels)
             for phase in range(phases.shape[0]):
                 row, per_image, tap, taps, run, run_count = phases[phase]
                 total = per_image * count
@@ -110,8 +112,8 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
                     for k in range(0, width, 2 * lanes):
                         if width - k >= 2 * lanes:
                             for m in range(row, last + 1, ROWS):
-                                wide(a, start + group * inner, rows, m, last, channels, runs, run, run + run_count, channels,
-                                     run_steps, 1, packed, b + k * steps, 2 * lanes,
+                                wide(a, start + group * inner, rows, m, last, channels, runs, run, run + run_count,
+                                     channels, run_steps, 1, packed, b + k * steps, 2 * lanes,
                                      out, c + k, targets, groups * outer, outer - k - lanes, 0)
                         else:
                             for m in range(row, last + 1, ROWS_NARROW):
@@ -121,8 +123,8 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
 
 
 @kernel
-def _gather_depthwise(workers, source, space, packed, out, rows, targets, phases, runs, order, lines, counter, batch, images,
-                      splits, padded, line, pixels, target_pixels, channels):
+def _gather_depthwise(workers, source, space, packed, out, rows, targets, phases, runs, order, lines, counter, batch,
+                      images, splits, padded, line, pixels, target_pixels, channels):
     """`_gather` with one channel a group: nothing to sum over but taps, so channels are the lanes of a plain loop."""
     for worker in prange(workers):
         while True:
@@ -136,9 +138,7 @@ def _gather_depthwise(workers, source, space, packed, out, rows, targets, phases
             if padded:
                 a, start = space, (first if splits > 1 else worker * images) * pixels * channels
                 if splits == 1:
-                    for image in range(count):
-                        _surround(source, (first + image) * lines.size * line * channels, a,
-                                  start + image * pixels * channels, lines, line * channels, pixels * channels, channels)
+                    _surround(source, first, count, space, start, lines, line, pixels, channels)
             for phase in range(phases.shape[0]):
                 row, per_image, tap, taps, run, run_count = phases[phase]
                 total = per_image * count
@@ -156,8 +156,9 @@ def _gather_depthwise(workers, source, space, packed, out, rows, targets, phases
 
 
 @kernel
-def _pack(workers, w, packed, order, phases, groups, inner, outer, width, lanes, inner_stride, outer_stride, group_stride):
-    """The weight as the tile reads it: [phase][group][block of lanes][tap][inner channel][lane], zeros in unused lanes."""
+def _pack(workers, w, packed, order, phases, groups, inner, outer, width, lanes, inner_stride, outer_stride,
+          group_stride):
+    """The weight as the tile reads it: [phase][group][block of lanes][tap][inner channel][lane], unused lanes zero."""
     blocks = -(-width // (2 * lanes))
     for worker in prange(workers):
         for block in range(worker * groups * blocks // workers, (worker + 1) * groups * blocks // workers):
@@ -176,63 +177,63 @@ def _pack(workers, w, packed, order, phases, groups, inner, outer, width, lanes,
 
 
 @kernel
-def _pad(workers, source, space, lines, length, size, channels, batch):
-    """Every image of `source` into `space`, zeros around it."""
-    for image in prange(batch):
-        _surround(source, image * lines.size * length, space, image * size, lines, length, size, channels)
+def _pad(workers, source, space, lines, line, pixels, channels, batch):
+    """The whole batch into `space`, with zeros around every image."""
+    for worker in prange(workers):
+        first, stop = worker * batch // workers, (worker + 1) * batch // workers
+        _surround(source, first, stop - first, space, first * pixels * channels, lines, line, pixels, channels)
 
 
 @njit(fastmath=FASTMATH)
-def _surround(source, start, space, at, lines, length, size, channels):
-    """One image, line by line, and zeros in the gaps between the lines."""
-    end = 0
-    for i in range(lines.size):
-        line = lines[i] * channels
-        clear(space, at + end, line - end)
-        copy(source, start + i * length, space, at + line, length)
-        end = line + length
-    clear(space, at + end, size - end)
+def _surround(source, first, count, space, start, lines, line, pixels, channels):
+    """`count` images into `space`: line by line, and zeros in the gaps between the lines."""
+    length = line * channels
+    for image in range(count):
+        at, end = start + image * pixels * channels, 0
+        for i in range(lines.size):
+            begin = lines[i] * channels
+            clear(space, at + end, begin - end)
+            copy(source, ((first + image) * lines.size + i) * length, space, at + begin, length)
+            end = begin + length
+        clear(space, at + end, pixels * channels - end)
 
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
 def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in w: out[k, c, t] = sum over n and o of y[n, o, k] * x[n, o*s + t*d - p, c].
 
-    The batch is cut into parts with a partial sum each, added up in order at the end. Their number follows from the sizes:
-    many parts when the weight is small, few and split by rows and columns of the weight when it is large.
+    The batch is cut into parts with a partial sum each, added up in order at the end. Their number follows from the
+    sizes: many parts when the weight is small, few and split by rows and columns of the weight when it is large.
     """
     if not out.size:
         return
     dtype, batch, channels, outputs, groups = x.dtype, x.shape[0], x.shape[-1], y.shape[-1], geometry.groups
-    lanes = 4 * WIDTH // dtype.itemsize
-    plan = geometry.sweep
-    inner, outer = channels // groups, outputs // groups
+    plan, pixels = geometry.sweep, prod(geometry.padded_size)
+    inner, outer, lanes = channels // groups, outputs // groups, 4 * WIDTH // dtype.itemsize
     depthwise = groups > 1 and inner == outer == 1
-    pixels = prod(geometry.padded_size)
     heavy = y.size * out.size // outputs > HEAVY
-    units = -(-batch // plan.images)
-    parts = max(1, min(units, 32, PARTIAL_BYTES // (out.size * dtype.itemsize)))
+    parts = max(1, min(-(-batch // plan.images), 32, PARTIAL_BYTES // (out.size * dtype.itemsize)))
     splits = 1 if parts >= 16 or not heavy or depthwise else 16
-    copied = geometry.padded or splits == 1  # also without padding: a sequential copy into L2 beats strided reads from afar
+    copied = geometry.padded or splits == 1  # even without padding: a copy into L2 beats strided reads from afar
     slots = 0 if not copied else get_num_threads() * plan.images if splits == 1 else batch
-    space = borrow(slots * pixels * channels, dtype)
-    partial = borrow(parts * out.size, dtype)
-    line, lines = geometry.input_size[-1] * channels, geometry.gather.lines
+    space, partial = borrow(slots * pixels * channels, dtype), borrow(parts * out.size, dtype)
+    line, lines = geometry.input_size[-1], geometry.gather.lines
     x, y, result = x.reshape(-1), y.reshape(-1), out.reshape(-1)
     if copied and splits > 1:
-        _pad(heavy, x, space, lines, line, pixels * channels, channels, batch)
-    rows, numbers = _weight_rows(geometry, inner, channels)
+        _pad(heavy, x, space, lines, line, pixels, channels, batch)
     counter = np.zeros(1, np.int64)
     if depthwise:
         _sweep_depthwise(heavy, x, space, y, partial, plan.taps, plan.lines, lines, counter, batch, plan.images, parts,
-                         copied, line, pixels, plan.lines_per_image, plan.length, plan.step, channels)
+                         line, pixels, plan.lines_per_image, plan.length, plan.step, channels)
+        inner, outer, groups = 1, channels, 1
     else:
+        rows, numbers = _weight_rows(geometry, inner, channels)
         panels = borrow(get_num_threads() * 2 * lanes * STRETCH, dtype)
-        _sweep(heavy, x, space, y, partial, panels, rows, numbers, plan.lines, lines, counter, batch, plan.images, parts, splits,
-               copied, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer, lanes)
+        _sweep(heavy, x, space, y, partial, panels, rows, numbers, plan.lines, lines, counter, batch, plan.images,
+               parts, splits, copied, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer,
+               lanes)
         give_back(panels)
-    shape = (1, 1, channels) if depthwise else (groups, inner, outer)
-    _add_parts(heavy and parts * out.size > 100_000, partial, result, parts, *shape, plan.taps.size)
+    _add_parts(heavy and parts * out.size > 100_000, partial, result, parts, groups, inner, outer, plan.taps.size)
     give_back(space, partial)
 
 
@@ -244,11 +245,10 @@ def _weight_rows(geometry: ConvGeometry, inner: int, channels: int) -> tuple[np.
 
 
 @kernel
-def _sweep(workers, x, space, y, partial, panels, rows, numbers, windows, lines, counter, batch, images, parts, splits, padded, line,
-           pixels, lines_per_image, length, step, groups, inner, outer, lanes):
+def _sweep(workers, x, space, y, partial, panels, rows, numbers, windows, lines, counter, batch, images, parts, splits,
+           copied, line, pixels, lines_per_image, length, step, groups, inner, outer, lanes):
     channels, outputs, height = inner * groups, outer * groups, rows.size
-    units = -(-batch // images)
-    stretch = max(1, STRETCH // max(length, 1))
+    units, stretch = -(-batch // images), max(1, STRETCH // length)
     k_blocks, m_size = -(-outer // (2 * lanes)), 8 * ROWS
     m_blocks = -(-height // m_size)
     tiles = groups * k_blocks * m_blocks
@@ -259,51 +259,50 @@ def _sweep(workers, x, space, y, partial, panels, rows, numbers, windows, lines,
             part, split = block // splits, block % splits
             if part >= parts:
                 break
+            more = 0  # the first sums overwrite what the buffer held
             begin = part * units // parts
-            more = 0
-            for unit in range(begin, max((part + 1) * units // parts, begin + 1)):
+            for unit in range(begin, max((part + 1) * units // parts, begin + 1)):  # an empty batch sums to 0
                 first = unit * images
                 count = max(min(images, batch - first), 0)
                 a, start = x, first * pixels * channels
-                if padded:
+                if copied:
                     a, start = space, (first if splits > 1 else worker * images) * pixels * channels
                     if splits == 1:
-                        for image in range(count):
-                            _surround(x, (first + image) * lines.size * line, a, start + image * pixels * channels, lines,
-                                      line, pixels * channels, channels)
+                        _surround(x, first, count, space, start, lines, line, pixels, channels)
                 total = lines_per_image * count
                 for window in range(0, max(total, 1), stretch):
                     stop = min(window + stretch, total)
-                    for piece in range(0, max(length, 1), STRETCH):
+                    for piece in range(0, length, STRETCH):
                         steps = min(STRETCH, length - piece)
                         b = ((first * lines_per_image + window) * length + piece) * outputs
                         held = -1
                         for tile in range(split * tiles // splits, (split + 1) * tiles // splits):
-                            column = tile // m_blocks
+                            column, low = tile // m_blocks, tile % m_blocks * m_size
                             group, k = column // k_blocks, column % k_blocks * 2 * lanes
                             size = 2 * lanes if outer - k > lanes else lanes
                             if column != held:
-                                _panel(y, b + group * outer + k, (stop - window) * steps, outputs, panels, panel, size, lanes,
-                                       outer - k)
                                 held = column
-                            low = tile % m_blocks * m_size
+                                _panel(y, b + group * outer + k, (stop - window) * steps, outputs, panels, panel, size,
+                                       lanes, outer - k)
                             last = min(low + m_size, height) - 1
                             at = start + group * inner + piece * step * channels
                             c = (part * groups + group) * height * outer + k
                             if size > lanes:
                                 for m in range(low, last + 1, ROWS):
-                                    wide(a, at, rows, m, last, 1, windows, window, stop, channels, steps, step * channels,
-                                         panels, panel, size, partial, c, numbers, outer, outer - k - lanes, more)
+                                    wide(a, at, rows, m, last, 1, windows, window, stop, channels, steps,
+                                         step * channels, panels, panel, size, partial, c, numbers, outer,
+                                         outer - k - lanes, more)
                             else:
                                 for m in range(low, last + 1, ROWS_NARROW):
-                                    narrow(a, at, rows, m, last, 1, windows, window, stop, channels, steps, step * channels,
-                                           panels, panel, size, partial, c, numbers, outer, outer - k, more)
+                                    narrow(a, at, rows, m, last, 1, windows, window, stop, channels, steps,
+                                           step * channels, panels, panel, size, partial, c, numbers, outer,
+                                           outer - k, more)
                         more = 1
 
 
 @njit(fastmath=FASTMATH)
 def _panel(y, start, pixels, outputs, panels, at, size, lanes, used):
-    """`size` lanes of so many pixels of y, side by side: at a stride of y's channels they would share few sets of the L1 cache."""
+    """`size` lanes of these pixels of y, side by side; as far apart as in y they would share few sets of the cache."""
     for pixel in range(pixels):
         move(y, start + pixel * outputs, panels, at + pixel * size, used)
         if size > lanes:
@@ -311,7 +310,7 @@ def _panel(y, start, pixels, outputs, panels, at, size, lanes, used):
 
 
 @kernel
-def _sweep_depthwise(workers, x, space, y, partial, taps, windows, lines, counter, batch, images, parts, padded, line, pixels,
+def _sweep_depthwise(workers, x, space, y, partial, taps, windows, lines, counter, batch, images, parts, line, pixels,
                      lines_per_image, length, step, channels):
     """`_sweep` with one channel a group: channels are the lanes of a plain loop."""
     units = -(-batch // images)
@@ -325,19 +324,15 @@ def _sweep_depthwise(workers, x, space, y, partial, taps, windows, lines, counte
             for unit in range(part * units // parts, (part + 1) * units // parts):
                 first = unit * images
                 count = min(images, batch - first)
-                a, start = x, first * pixels * channels
-                if padded:
-                    a, start = space, worker * images * pixels * channels
-                    for image in range(count):
-                        _surround(x, (first + image) * lines.size * line, a, start + image * pixels * channels, lines,
-                                  line, pixels * channels, channels)
+                start = worker * images * pixels * channels
+                _surround(x, first, count, space, start, lines, line, pixels, channels)
                 for window in range(lines_per_image * count):
                     for i in range(length):
                         at = ((first * lines_per_image + window) * length + i) * channels
                         g = y[at:at + channels]
                         for t in range(taps.size):
                             at = start + (windows[window] + i * step + taps[t]) * channels
-                            seen = a[at:at + channels]
+                            seen = space[at:at + channels]
                             to = sums[t * channels:(t + 1) * channels]
                             for c in range(channels):
                                 to[c] += seen[c] * g[c]
@@ -345,7 +340,7 @@ def _sweep_depthwise(workers, x, space, y, partial, taps, windows, lines, counte
 
 @kernel
 def _add_parts(workers, partial, out, parts, groups, inner, outer, taps):
-    """out[k, c, t] = sum over parts of partial[part, group, t, c, k]; a depthwise partial [t, c] is one group of c outputs."""
+    """out[k, c, t] = sum over parts of partial[part, group, t, c, k]; a depthwise partial is one group of C outputs."""
     for worker in prange(workers):
         for block in range(worker * groups * inner // workers, (worker + 1) * groups * inner // workers):
             group, c = block // inner, block % inner

@@ -1,7 +1,7 @@
 """Matrix product on the register tile: rows of x against blocks of columns of y.
 
-The tile wants B as [step][lanes]. y is copied into that form, unless its rows lie ready in memory and are used only a few
-times. When x is the smaller operand it is cheaper to copy x instead and form out' = y' x'.
+The tile wants B as [step][lanes]. y is copied into that form, unless its rows lie ready in memory and are used only a
+few times. When x is the smaller operand it is cheaper to copy x instead and form out' = y' x'.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N)."""
     if not out.size:
         return
-    batch, m, n, k = *out.shape, x.shape[2]
+    batch, m, n = out.shape
     plain = _packing(y, m)
     swapped = _packing(x.transpose(0, 2, 1), n) + m * n
     if plain <= swapped:
@@ -115,7 +115,7 @@ def _pack(workers, y, packed, batch, k, n, width, lanes, batch_stride, k_stride,
 def _matmul(workers, x, packed, out, numbers, counter, batch, m, n, k, lanes, batch_stride, m_stride, k_stride,
             in_place, y_batch_stride, y_k_stride):
     m_blocks, n_blocks = -(-m // BLOCK), -(-n // (2 * lanes))
-    for worker in prange(workers):
+    for _ in prange(workers):
         while True:
             block = claim(counter)
             matrix = block // (m_blocks * n_blocks)
@@ -140,13 +140,13 @@ def _matmul(workers, x, packed, out, numbers, counter, batch, m, n, k, lanes, ba
                              out, c, numbers, n, rest - lanes, more)
                 elif rest > lanes:
                     for i in range(low, last + 1, ROWS):
-                        wide_masked(x, a, numbers, i, last, m_stride, numbers, 0, 1, 0, steps, k_stride, packed, b, b_step,
-                                    out, c, numbers, n, rest - lanes, more)
+                        wide_masked(x, a, numbers, i, last, m_stride, numbers, 0, 1, 0, steps, k_stride, packed, b,
+                                    b_step, out, c, numbers, n, rest - lanes, more)
                 elif rest == lanes or not in_place:
                     for i in range(low, last + 1, ROWS_NARROW):
                         narrow(x, a, numbers, i, last, m_stride, numbers, 0, 1, 0, steps, k_stride, packed, b, b_step,
                                out, c, numbers, n, rest, more)
                 else:
                     for i in range(low, last + 1, ROWS_NARROW):
-                        narrow_masked(x, a, numbers, i, last, m_stride, numbers, 0, 1, 0, steps, k_stride, packed, b, b_step,
-                                      out, c, numbers, n, rest, more)
+                        narrow_masked(x, a, numbers, i, last, m_stride, numbers, 0, 1, 0, steps, k_stride, packed, b,
+                                      b_step, out, c, numbers, n, rest, more)

@@ -19,8 +19,8 @@ WIDE = np.dtype(np.float64)
 def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> None:
     """Mean and biased variance of every column of x (M, C).
 
-    With d = x - x[0], mean = x[0] + mean(d) and variance = mean(d^2) - mean(d)^2: one pass, and since d is of the size of the
-    deviation, nothing cancels when |mean| is much larger than it.
+    With d = x - x[0], mean = x[0] + mean(d) and variance = mean(d^2) - mean(d)^2: one pass, and since d is of the
+    size of the deviation, nothing cancels when |mean| is much larger than it.
     """
     blocks = _blocks(x)
     partial = borrow(2 * blocks * x.shape[1], WIDE)

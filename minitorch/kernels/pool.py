@@ -17,7 +17,7 @@ HEAVY = 100_000  # elements read, worth waking the other threads for
 
 
 def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolGeometry) -> None:
-    """Largest pixel of every window, and its flat position in the plane: the first of equals; NaN wins, the last NaN."""
+    """Largest pixel of every window and its flat position in the plane; the first of equals, but NaN wins, the last."""
     first, pixels = geometry.table
     _max_pool(out.size * pixels.size > HEAVY * first.size, _flat(x), _flat(out), _flat(choice), first, pixels)
 

@@ -1,7 +1,7 @@
 """The kernels in plain numpy: any rank, any float dtype, slow and obviously right.
 
-Every convolution below is one sentence, "window o sees tap t at i = o*s + t*d of the padded input", said with one strided
-slice per tap. `conv` reads the slice, its two adjoints write to it and multiply with it.
+Every convolution below is one sentence, "window o sees tap t at i = o*s + t*d of the padded input", said with one
+strided slice per tap. `conv` reads the slice, its two adjoints write to it and multiply with it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from minitorch.geometry import ConvGeometry, PoolGeometry
 __all__ = [
     "conv", "conv_transpose", "conv_weight_grad", "matmul", "max_pool", "pool_gather", "pool_scatter", "window_sum",
     "window_spread", "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad",
+    "erf", "relu", "relu_grad",
 ]
 
 
@@ -27,7 +29,7 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) 
     out[...] = 0
     for tap, seen in _taps(geometry):
         for c, k in _groups(geometry, x.shape[-1], w.shape[0]):
-            out[..., k] += np.einsum("n...c,kc->n...k", padded[seen][..., c], w[k][(..., *tap)])
+            out[..., k] += np.einsum("n...c,kc->n...k", padded[seen][..., c], w[k][tap])
 
 
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
@@ -35,9 +37,9 @@ def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: Conv
     padded = np.zeros((y.shape[0], *geometry.padded_size, out.shape[-1]), out.dtype)
     for tap, seen in _taps(geometry):
         for c, k in _groups(geometry, out.shape[-1], w.shape[0]):
-            padded[seen][..., c] += np.einsum("n...k,kc->n...c", y[..., k], w[k][(..., *tap)])
-    inside = (slice(p, p + i) for (p, _), i in zip(geometry.padding, geometry.input_size, strict=True))
-    out[...] = padded[(slice(None), *inside)]
+            padded[seen][..., c] += np.einsum("n...k,kc->n...c", y[..., k], w[k][tap])
+    inside = [slice(p, p + i) for (p, _), i in zip(geometry.padding, geometry.input_size, strict=True)]
+    out[...] = padded[tuple([slice(None), *inside])]
 
 
 def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
@@ -48,14 +50,14 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
     for tap, seen in _taps(geometry):
         pixels = padded[seen].reshape(m, x.shape[-1])
         for c, k in _groups(geometry, x.shape[-1], y.shape[-1]):
-            out[k][(..., *tap)] = np.einsum("mk,mc->kc", y[:, k], pixels[:, c])
+            out[k][tap] = np.einsum("mk,mc->kc", y[:, k], pixels[:, c])
 
 
-def _taps(geometry: ConvGeometry) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
-    """Each tap, and the slice of the padded input that the windows see through it."""
+def _taps(geometry: ConvGeometry) -> Iterator[tuple[Any, Any]]:
+    """Each tap as an index of w, and as the slice of the padded input that the windows see through it."""
     for tap in itertools.product(*map(range, geometry.kernel_size)):
         starts = [t * d for t, d in zip(tap, geometry.dilation, strict=True)]
-        yield tap, (slice(None), *(slice(start, start + (o - 1) * s + 1, s) for start, o, s in
+        yield (..., *tap), (slice(None), *(slice(start, start + (o - 1) * s + 1, s) for start, o, s in
                                    zip(starts, geometry.output_size, geometry.stride, strict=True)))
 
 
@@ -73,18 +75,18 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
 
 # ------------------------------------------------------------------------------------------------ pooling
 def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolGeometry) -> None:
-    """Largest pixel of every window, and its flat position in the plane: the first of equals; NaN wins, the last NaN."""
+    """Largest pixel of every window and its flat position in the plane; the first of equals, but NaN wins, the last."""
     for at, window in _windows(geometry):
-        pixels = x[(slice(None), *window)]
+        pixels = x[window]
         shape = pixels.shape
         pixels = _flat(pixels)
         nan = np.isnan(pixels)
         last_nan = nan.shape[1] - 1 - nan[:, ::-1].argmax(1)
         best = np.where(nan.any(1), last_nan, np.where(nan, -np.inf, pixels).argmax(1))
         inside = np.unravel_index(best, shape[1:-1])
-        position = [r.start + r.step * i for r, i in zip(window, inside, strict=True)]
-        out[(slice(None), *at)] = np.take_along_axis(pixels, best[:, None], 1)[:, 0]
-        choice[(slice(None), *at)] = np.ravel_multi_index(position, geometry.input_size) if position else 0
+        position = [r.start + r.step * i for r, i in zip(window[1:], inside, strict=True)]
+        out[at] = np.take_along_axis(pixels, best[:, None], 1)[:, 0]
+        choice[at] = np.ravel_multi_index(position, geometry.input_size) if position else 0
 
 
 def pool_gather(x: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
@@ -107,7 +109,7 @@ def window_sum(x: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: Pool
     scale = scale.reshape(geometry.output_size)
     space = tuple(range(1, x.ndim - 1))
     for at, window in _windows(geometry):
-        out[(slice(None), *at)] = scale[at] * x[(slice(None), *window)].sum(space)
+        out[at] = scale[at[1:]] * x[window].sum(space)
 
 
 def window_spread(y: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
@@ -116,14 +118,15 @@ def window_spread(y: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: P
     space = tuple(range(1, y.ndim - 1))
     out[...] = 0
     for at, window in _windows(geometry):
-        out[(slice(None), *window)] += np.expand_dims(scale[at] * y[(slice(None), *at)], space)
+        out[window] += np.expand_dims(scale[at[1:]] * y[at], space)
 
 
-def _windows(geometry: PoolGeometry) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
-    """Each window's place in the output, and its pixels."""
+def _windows(geometry: PoolGeometry) -> Iterator[tuple[Any, Any]]:
+    """Each window as an index of its place in the output, and as the slice of its pixels."""
     for at in itertools.product(*map(range, geometry.output_size)):
-        yield at, tuple(slice(lo[o], hi[o], d) for o, lo, hi, d in
-                        zip(at, geometry.starts, geometry.stops, geometry.dilation, strict=True))
+        yield (slice(None), *at), (slice(None), *(slice(lo[o], hi[o], d) for o, lo, hi, d in
+                                                  zip(at, geometry.starts, geometry.stops, geometry.dilation,
+                                                      strict=True)))
 
 
 def _flat(images: np.ndarray) -> np.ndarray:
@@ -162,3 +165,22 @@ def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, mean: np.ndarray, invstd
 def _wide(x: np.ndarray) -> np.dtype:
     """The dtype to add up in: at least float64."""
     return np.promote_types(x.dtype, np.float64)
+
+
+# ------------------------------------------------------------------------------------------------ element by element
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def erf(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the error function of x."""
+    out[...] = _erf(x)
+
+
+def relu(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x where it is not negative, else 0: NaN and -0.0 stay."""
+    out[...] = np.where(x < 0, 0, x)
+
+
+def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = g where y = relu(x) is positive or NaN, else 0."""
+    out[...] = np.where(y <= 0, 0, g)

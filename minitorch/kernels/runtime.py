@@ -5,8 +5,9 @@ Importing this file does not import numba. Rules that the code below rests on, e
 - OpenMP's threads do not survive a fork, so forked children run the serial twin of every kernel.
 - Two Python threads must not be in a parallel kernel at once: one process-wide lock round every parallel launch.
 - Idle OpenMP threads spin and starve numpy's BLAS unless GOMP_SPINCOUNT is small.
-- numba's own cache goes stale and trips over corrupt files: ours is a checksummed file per signature, in a directory named by a
-  hash of everything the machine code depends on. Whatever goes wrong there, the kernel is compiled in memory.
+- numba's own cache goes stale and trips over corrupt files: ours is a checksummed file per signature, in a directory
+  named by a hash of everything the machine code depends on. Whatever goes wrong there, the kernel is compiled in
+  memory.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _most_threads() -> int:
 
 
 def set_num_threads(count: int) -> None:
-    """Use `count` threads from now on, at most as many as numba may start. Results do not depend on it, to the last bit."""
+    """Use `count` threads from now on, at most as many as numba may start. No bit of any result depends on it."""
     global _threads
     if count < 1:
         raise RuntimeError(f"set_num_threads: expected a positive number of threads, but got {count}")
@@ -86,22 +87,26 @@ def get_num_threads() -> int:
 
 # ------------------------------------------------------------------------------------------------ kernels
 class Kernel:
-    """A function `body(workers, *arguments)` with `for worker in prange(workers)`, compiled lazily, twice: serial and parallel.
+    """A function `body(workers, *arguments)` that loops over `prange(workers)`, compiled lazily, serial and parallel.
 
     Called as `kernel(heavy, *arguments)`; `heavy` says that the work is worth waking the other threads. The first
     argument is an array whose dtype, float32 or float64, decides all other types.
     """
 
     def __init__(self, body: Callable[..., None]) -> None:
-        import numba
+        from numba import config, njit
 
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read by libgomp when the first parallel kernel loads it
-        numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+        settings: Any = config
+        settings.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
         self.__doc__, self.__name__ = body.__doc__, body.__name__
-        self.twins = tuple(numba.njit(parallel=parallel, nogil=True, fastmath=FASTMATH, boundscheck=None)(body)
-                           for parallel in (False, True))
-        for parallel, twin in enumerate(self.twins):
-            twin._cache = _disk_cache(f"{body.__module__.rpartition('.')[2]}.{body.__name__}", bool(parallel))
+
+        def twin(parallel: bool) -> Any:
+            dispatcher: Any = njit(parallel=parallel, nogil=True, fastmath=FASTMATH)(body)
+            dispatcher._cache = _disk_cache(f"{body.__module__.rpartition('.')[2]}.{body.__name__}", parallel)
+            return dispatcher
+
+        self.twins = twin(False), twin(True)
         self.ready: set[tuple[bool, str]] = set()
 
     def __call__(self, heavy: bool, *arguments: Any) -> None:
@@ -147,7 +152,8 @@ def compilations() -> int:
 
 @cache
 def cache_directory() -> Path | None:
-    """Where compiled kernels are kept, None if that is impossible: $MINITORCH_CACHE_DIR, else in the user's cache directory.
+    """Where compiled kernels are kept, None if that is impossible: $MINITORCH_CACHE_DIR, else in the user's cache
+    directory.
 
     The last part of the path is a hash of the kernels' sources, of the versions of Python, numpy, numba and llvmlite,
     of the processor and the vector width. The directory is private, since what it holds is executed.
@@ -158,12 +164,14 @@ def cache_directory() -> Path | None:
 
     from minitorch.kernels.tile import WIDTH
 
+    settings: Any = numba.config
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
-    digest.update(repr((sys.version, np.__version__, numba.__version__, llvmlite.__version__, platform.platform(), WIDTH,
-                        llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten(),
-                        numba.config.OPT, numba.config.BOUNDSCHECK, numba.config.DEBUG)).encode())
+    digest.update(repr((sys.version, np.__version__, numba.__version__, llvmlite.__version__, platform.platform(),
+                        WIDTH, llvmlite.binding.get_host_cpu_name(),
+                        llvmlite.binding.get_host_cpu_features().flatten(),
+                        settings.OPT, settings.BOUNDSCHECK, settings.DEBUG)).encode())
     path = _cache_home() / f"kernels-{digest.hexdigest()[:20]}"
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -195,8 +203,8 @@ def _cache_warning(error: BaseException) -> None:
     global _warned
     if not _warned:
         _warned = True
-        warnings.warn(f"minitorch: cannot use the kernel cache ({type(error).__name__}: {error}); kernels are compiled in "
-                      "memory. Set MINITORCH_CACHE_DIR to a private, writable directory", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"minitorch: cannot use the kernel cache ({type(error).__name__}: {error}); kernels are compiled "
+                      "in memory. Set MINITORCH_CACHE_DIR to a private, writable directory", stacklevel=2)
 
 
 @contextmanager
@@ -245,7 +253,8 @@ def _disk_cache(name: str, parallel: bool) -> Any:
             except Exception as error:  # noqa: BLE001 whatever is wrong with the file, compiling is the cure
                 _cache_warning(error)
             if not _compilations:
-                print("minitorch: compiling kernels for this machine, once (later runs load them from disk) ...", file=sys.stderr)
+                print("minitorch: compiling kernels for this machine, once (later runs load them from disk) ...",
+                      file=sys.stderr, flush=True)
             return None
 
         def save_overload(self, signature: Any, result: Any) -> None:

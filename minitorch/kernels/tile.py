@@ -4,9 +4,9 @@ Convolution, both its gradients and matmul spend their time in one product,
 
     C[m, :] (+)= sum over steps s of A[m, s] * B[s, :]        m = 0 .. MR-1,  ":" = NV vectors of L lanes
 
-whose MR x NV accumulators stay in registers. A step loads NV vectors of B, broadcasts MR scalars of A and does MR*NV fused
-multiply-adds: MR + NV loads for MR*NV FMAs, so a big tile is bound by arithmetic alone. It must leave room for B and for one
-broadcast scalar: MR*NV + NV + 1 <= registers.
+whose MR x NV accumulators stay in registers. A step loads NV vectors of B, broadcasts MR scalars of A and does MR*NV
+fused multiply-adds: MR + NV loads for MR*NV FMAs, so a big tile is bound by arithmetic alone. It must leave room for
+B and for one broadcast scalar: MR*NV + NV + 1 <= registers.
 
 The products differ only in where the scalars of A lie. Steps are two nested loops, over o and i, and
 
@@ -16,11 +16,11 @@ The products differ only in where the scalars of A lie. Steps are two nested loo
 - conv_weight_grad:     rows are (tap, channel) pairs, o the lines of output pixels, i the pixels along a line;
 - matmul:               rows and steps of a strided matrix; o has one value.
 
-Rows come from a table, so that a tile may run over the end of an image line or from one image to the next. This costs nothing
-against rows at a constant stride (275 and 276 GFLOP/s for 14x2): the MR addresses that do not fit into registers are
-reloaded in the shadow of the FMAs. B lies packed, b_step apart. A tile at the lower edge repeats its last row: the same
-thread writes the same value twice. At the right edge the last vector of C is masked to `valid` lanes, and with
-`masked` also that of B, which then may be the end of an array.
+Rows come from a table, so that a tile may run over the end of an image line or from one image to the next. This costs
+nothing against rows at a constant stride (275 and 276 GFLOP/s for 14x2): the MR addresses that do not fit into
+registers are reloaded in the shadow of the FMAs. B lies packed, b_step apart. A tile at the lower edge repeats its
+last row: the same thread writes the same value twice. At the right edge the last vector of C is masked to `valid`
+lanes, and with `masked` also that of B, which then may be the end of an array.
 
 Shapes, float32, one core of an AMD Zen 5 with AVX-512 (32 registers), GFLOP/s in cache, 2026-11, 192 x 3 steps:
 
@@ -28,7 +28,8 @@ Shapes, float32, one core of an AMD Zen 5 with AVX-512 (32 registers), GFLOP/s i
 |---------|------|------|------|-----|-----|-----|-----|------|------|------|-------------|-------------|
 | GFLOP/s |  275 |  278 |  276 | 271 | 272 | 273 | 272 |  246 |  240 |  199 |         272 |         231 |
 
-14x2 wastes the fewest lanes of those at the ceiling. NV = 1 needs a load for each FMA; it serves what is left of the columns.
+14x2 wastes the fewest lanes of those at the ceiling. NV = 1 needs a load for each FMA; it serves what is left of the
+columns.
 """
 
 from __future__ import annotations
@@ -37,16 +38,17 @@ import os
 from typing import Any
 
 import llvmlite.binding
+import numba.extending
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
+intrinsic: Any = numba.extending.intrinsic
 INT, LANE, BIT = ir.IntType(64), ir.IntType(32), ir.IntType(1)
 
 
 def vector_width() -> int:
-    """Float32 lanes of a vector: MINITORCH_VECTOR_WIDTH if set, else 16, 8 or 4 as this machine has AVX-512, AVX2 or neither."""
+    """Float32 lanes of a vector: MINITORCH_VECTOR_WIDTH if set, else 16, 8 or 4 for AVX-512, AVX2 or neither."""
     chosen = os.environ.get("MINITORCH_VECTOR_WIDTH")
     if chosen is not None and chosen not in ("16", "8", "4"):
         raise ValueError(f"MINITORCH_VECTOR_WIDTH must be 16, 8 or 4, but is {chosen!r}")
@@ -118,12 +120,13 @@ def make_tile(height: int, vectors: int, masked: bool) -> Any:
     @intrinsic
     def tile(typingctx, a, a_start, rows, row, row_last, row_scale, outer, outer_start, outer_stop, outer_scale,
              inner, inner_stride, b, b_start, b_step, c, c_start, targets, target_scale, valid, accumulate):
-        signature = types.void(a, types.intp, rows, *[types.intp] * 3, outer, *[types.intp] * 5, b, types.intp, types.intp,
-                               c, types.intp, targets, *[types.intp] * 3)
+        size = types.intp
+        signature = types.void(a, size, rows, *[size] * 3, outer, *[size] * 5, b, size, size, c, size, targets,
+                               *[size] * 3)
 
         def emit(context, builder, signature, arguments):
-            (a, a_start, rows, row, row_last, row_scale, outer, outer_start, outer_stop, outer_scale, inner, inner_stride,
-             b, b_start, b_step, c, c_start, targets, target_scale, valid, accumulate) = (
+            (a, a_start, rows, row, row_last, row_scale, outer, outer_start, outer_stop, outer_scale, inner,
+             inner_stride, b, b_start, b_step, c, c_start, targets, target_scale, valid, accumulate) = (
                 _data(context, builder, kind, value) if isinstance(kind, types.Array) else value
                 for kind, value in zip(signature.args, arguments, strict=True))
             v = _Vectors(builder, context.get_data_type(signature.args[0].dtype))
@@ -148,7 +151,8 @@ def make_tile(height: int, vectors: int, masked: bool) -> Any:
                 builder.store(builder.mul(entry(outer, o), outer_scale), a_at)
                 with cgutils.for_range(builder, inner):
                     a_now, b_now = builder.load(a_at), builder.load(b_at)
-                    rights = [v.load(shifted(b_now, INT(j * v.lanes)), edge[j] if masked else None) for j in range(vectors)]
+                    rights = [v.load(shifted(b_now, INT(j * v.lanes)), edge[j] if masked else None)
+                              for j in range(vectors)]
                     for left, row_sums in zip(lefts, sums, strict=True):
                         scalar = v.splat(builder.load(shifted(left, a_now)))
                         for right, total in zip(rights, row_sums, strict=True):
@@ -192,12 +196,13 @@ def move(typingctx, source, start, target, at, valid):
 
 @intrinsic
 def copy(typingctx, source, start, target, at, count):
-    """target[at:at+count] = source[start:start+count], by the C library: numba's own loop checks every index and stays scalar."""
+    """target[at:at+count] = source[start:start+count], by memcpy: numba's loop checks every index and stays scalar."""
 
     def emit(context, builder, signature, arguments):
         source, target = (_data(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
-        cgutils.raw_memcpy(builder, builder.gep(target, [arguments[3]]), builder.gep(source, [arguments[1]]), arguments[4],
-                           context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype)))
+        size = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
+        cgutils.raw_memcpy(builder, builder.gep(target, [arguments[3]]), builder.gep(source, [arguments[1]]),
+                           arguments[4], size)
         return context.get_dummy_value()
 
     return types.void(source, types.intp, target, types.intp, types.intp), emit

@@ -59,8 +59,8 @@ class _Conv(Module):
         self.groups = groups
         self.padding_mode = padding_mode
         first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
-        self.weight = new_parameter(first, second // groups, *self.kernel_size, device=device, dtype=dtype)
-        self.bias = new_parameter(out_channels, device=device, dtype=dtype) if bias else None
+        self.weight = new_parameter(first, second // groups, *self.kernel_size, dtype=dtype)
+        self.register_parameter("bias", new_parameter(out_channels, dtype=dtype) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -874,8 +874,8 @@ def _picked(rows: Any, target: Any, weight: np.ndarray | None, ignore_index: int
 
 
 def _mean(total: Any, divisor: float) -> Any:
-    """total / divisor; NaN, without NumPy's warning, if everything was ignored."""
-    return total * (1 / divisor) if divisor else total * math.nan
+    """total / divisor; NaN, with gradient 0, if everything was ignored."""
+    return total * (1 / divisor) if divisor else total + math.nan
 
 
 def nll_loss(

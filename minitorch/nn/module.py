@@ -44,9 +44,9 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
 
-def new_parameter(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:
+def new_parameter(*shape: int, dtype: Any = None) -> Parameter:
     """An uninitialised parameter, in the default dtype if none is named."""
-    return Parameter(creation.empty(shape, dtype=dtype, device=device))
+    return Parameter(creation.empty(shape, dtype=dtype))
 
 
 class IncompatibleKeys(NamedTuple):

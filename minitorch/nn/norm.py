@@ -37,11 +37,8 @@ class _BatchNorm(Module):
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight = new_parameter(num_features, device=device, dtype=dtype) if affine else None
-        self.bias = new_parameter(num_features, device=device, dtype=dtype) if affine else None
-        if not affine:
-            self.register_parameter("weight", None)
-            self.register_parameter("bias", None)
+        for name in ("weight", "bias"):
+            self.register_parameter(name, new_parameter(num_features, dtype=dtype) if affine else None)
         tracked = track_running_stats
         self.register_buffer("running_mean", creation.zeros(num_features, dtype=dtype) if tracked else None)
         self.register_buffer("running_var", creation.ones(num_features, dtype=dtype) if tracked else None)

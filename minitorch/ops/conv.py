@@ -57,7 +57,7 @@ def conv_transpose(y: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> n
 @primitive
 def conv_weight_grad(x: np.ndarray, y: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """w (K, C/groups, *kernel_size) from x (N, C, *input_size) and y (N, K, *output_size): the gradient for w."""
-    out = np.empty((y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel_size), x.dtype)
+    out = kernels.empty((y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel_size), x.dtype)
     kernels.conv_weight_grad(channels_last(x), channels_last(y), out, geometry)
     return out
 
@@ -78,6 +78,6 @@ conv_weight_grad.vjp(
 
 def _run(kernel: Callable, images: np.ndarray, w: np.ndarray, shape: tuple, geometry: ConvGeometry) -> np.ndarray:
     """Run a kernel on channels-last memory; images in and out are (N, channels, *size) here."""
-    out = np.empty(shape, images.dtype)
+    out = kernels.empty(shape, images.dtype)
     kernel(channels_last(images), w, out, geometry)
     return channels_first(out)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, kernels
 from ..autograd import ZERO, Primitive, Variable, primitive
 from ..autograd.tape import wrap
+from .layout import vectors
 from .shape import fit
 
 # ------------------------------------------------------------------------------------------ operands meet in one dtype
@@ -320,13 +321,12 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 sigmoid.vjp(x=lambda g, out: g * (out * (1 - out)))
 
 
-_erf = np.frompyfunc(math.erf, 1, 1)
-
-
 @FloatUnary
 def erf(x: np.ndarray) -> np.ndarray:
     """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    return np.asarray(_erf(x), dtype=x.dtype)
+    out, (flat, source) = vectors(x)
+    kernels.erf(source, flat)
+    return out
 
 
 erf.vjp(x=lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))))
@@ -445,13 +445,17 @@ def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
 @primitive
 def relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0); NaN and -0.0 stay as they are."""
-    return np.where(x < 0, np.zeros((), x.dtype), x)
+    out, (flat, source) = vectors(x)
+    kernels.relu(source, flat)
+    return out
 
 
 @primitive
 def relu_grad(g: np.ndarray, out: np.ndarray) -> np.ndarray:
     """g where out is positive or NaN, else 0."""
-    return np.where(out <= 0, np.zeros((), g.dtype), g)
+    gx, (flat, values, gradients) = vectors(out, g)
+    kernels.relu_grad(gradients, values, flat)
+    return gx
 
 
 relu.vjp(x=lambda g, out: relu_grad(g, out))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import kernels
+
 _LAST = {n: (0, *range(2, n), 1) for n in range(2, 8)}
 _FIRST = {n: (0, n - 1, *range(1, n - 1)) for n in range(2, 8)}
 
@@ -20,3 +22,14 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 def channels_first(x: np.ndarray) -> np.ndarray:
     """(N, *size, C) seen as (N, C, *size)."""
     return x.transpose(_FIRST[x.ndim])
+
+
+def vectors(*arrays: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """A new array, and it and the given ones as vectors, all in the memory order of the first: images stay channels-last."""
+    moved = list(arrays)
+    last = moved[0].ndim > 2 and not moved[0].flags.c_contiguous
+    if last:
+        moved = [channels_last(a) for a in moved]
+    memory = kernels.empty(moved[0].shape, moved[0].dtype)
+    out = channels_first(memory) if last else memory
+    return out, [memory.reshape(-1), *(a.reshape(-1) for a in moved)]

@@ -15,7 +15,7 @@ from .shape import expand, reshape, squeeze, transpose, unsqueeze
 @primitive
 def batched_matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x @ y of two stacks of matrices, (B, M, K) and (B, K, N)."""
-    out = np.empty((x.shape[0], x.shape[1], y.shape[2]), x.dtype)
+    out = kernels.empty((x.shape[0], x.shape[1], y.shape[2]), x.dtype)
     kernels.matmul(x, y, out)
     return out
 

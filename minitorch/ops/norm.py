@@ -29,7 +29,7 @@ def _flat(x: np.ndarray) -> np.ndarray:
 
 def _like(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A new array of x's shape in channels-last memory, and the same as (pixels, C)."""
-    memory = np.empty(channels_last(x).shape, x.dtype)
+    memory = kernels.empty(channels_last(x).shape, x.dtype)
     return channels_first(memory), memory.reshape(-1, x.shape[1])
 
 

@@ -20,7 +20,7 @@ from .layout import channels_first, channels_last
 def _choose(x: np.ndarray, geometry: PoolGeometry) -> tuple[np.ndarray, np.ndarray]:
     """The largest element of each window, and where it stands in the flattened image (int32)."""
     shape = (x.shape[0], *geometry.output_size, x.shape[1])
-    out, choice = np.empty(shape, x.dtype), np.empty(shape, np.int32)
+    out, choice = kernels.empty(shape, x.dtype), kernels.empty(shape, np.int32)
     kernels.max_pool(channels_last(x), out, choice, geometry)
     return channels_first(out), channels_first(choice)
 
@@ -34,7 +34,7 @@ def max_pool(x: np.ndarray, *, geometry: PoolGeometry) -> tuple[np.ndarray, np.n
 @primitive
 def pool_gather(x: np.ndarray, choice: np.ndarray) -> np.ndarray:
     """out[n, c, o] = x[n, c, choice[n, c, o]], with the pixels of x counted flat."""
-    out = np.empty(channels_last(choice).shape, x.dtype)
+    out = kernels.empty(channels_last(choice).shape, x.dtype)
     kernels.pool_gather(channels_last(x), channels_last(choice), out)
     return channels_first(out)
 
@@ -42,7 +42,7 @@ def pool_gather(x: np.ndarray, choice: np.ndarray) -> np.ndarray:
 @primitive
 def pool_scatter(y: np.ndarray, choice: np.ndarray, *, size: tuple) -> np.ndarray:
     """Zeros of (N, C, *size) with y added at its chosen pixels: the adjoint of pool_gather."""
-    out = np.empty((y.shape[0], *size, y.shape[1]), y.dtype)
+    out = kernels.empty((y.shape[0], *size, y.shape[1]), y.dtype)
     kernels.pool_scatter(channels_last(y), channels_last(choice), out)
     return channels_first(out)
 
@@ -61,7 +61,7 @@ def max_pool_with_indices(x: Any, geometry: PoolGeometry) -> tuple[Any, Any]:
 @primitive
 def average(x: np.ndarray, *, geometry: PoolGeometry, scale: tuple) -> np.ndarray:
     """The sum over each window of x (N, C, *input_size), times the window's `scale`."""
-    out = np.empty((x.shape[0], *geometry.output_size, x.shape[1]), x.dtype)
+    out = kernels.empty((x.shape[0], *geometry.output_size, x.shape[1]), x.dtype)
     kernels.window_sum(channels_last(x), np.array(scale, x.dtype), out, geometry)
     return channels_first(out)
 
@@ -69,7 +69,7 @@ def average(x: np.ndarray, *, geometry: PoolGeometry, scale: tuple) -> np.ndarra
 @primitive
 def average_transpose(y: np.ndarray, *, geometry: PoolGeometry, scale: tuple) -> np.ndarray:
     """Every pixel collects y times `scale` from the windows that hold it: the adjoint of average."""
-    out = np.empty((y.shape[0], *geometry.input_size, y.shape[1]), y.dtype)
+    out = kernels.empty((y.shape[0], *geometry.input_size, y.shape[1]), y.dtype)
     kernels.window_spread(channels_last(y), np.array(scale, y.dtype), out, geometry)
     return channels_first(out)
 

@@ -1,0 +1,80 @@
+"""Large arrays from a pool: memory that was touched before, so that a training loop faults in no new pages.
+
+A fresh page costs a fault when it is first written, on virtual machines up to 4.7 us: 9.7 ms for the 8 MB result of a ReLU that
+takes 0.1 ms to compute (2 cores, 2026-11). Here the memory of a large array returns to the pool when the last view of it
+dies, and the next array of about that size gets it back. The pool keeps no more than was in use at the peak.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+SMALL = 1 << 16  # bytes below which numpy's own allocator is as good
+ALIGNMENT = 64  # bytes: a cache line, and a vector of AVX-512
+
+
+class _Pool:
+    """Free blocks by size, and how many bytes are out and in."""
+
+    def __init__(self) -> None:
+        self.free: defaultdict[int, list[np.ndarray]] = defaultdict(list)
+        self.lent = self.kept = self.peak = 0
+
+    def take(self, size: int) -> np.ndarray:
+        """A block of `size` bytes: a free one if there is one, else a new one."""
+        self.lent += size
+        self.peak = max(self.peak, self.lent)
+        try:
+            block = self.free[size].pop()
+        except IndexError:
+            return np.empty(size + ALIGNMENT, np.uint8)
+        self.kept -= size
+        return block
+
+    def put(self, block: np.ndarray, size: int) -> None:
+        """Take a block back, or drop it where more would be kept than was ever in use."""
+        self.lent -= size
+        if self.lent + self.kept + size <= self.peak:
+            self.kept += size
+            self.free[size].append(block)
+
+
+_pool = _Pool()
+
+
+class _Loan:
+    """What a pooled array's views keep alive: its death brings the block home."""
+
+    __slots__ = ("__array_interface__", "block", "pool", "size")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, size: int) -> None:
+        self.pool, self.size = _pool, size
+        self.block = _pool.take(size)
+        address = self.block.ctypes.data
+        address += -address % ALIGNMENT
+        self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": (address, False)}
+
+    def __del__(self) -> None:
+        self.pool.put(self.block, self.size)
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """`np.empty`; large arrays come from the pool."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    if size < SMALL:
+        return np.empty(shape, dtype)
+    step = 1 << (size.bit_length() - 4)  # sizes in steps of an eighth or less, so that few different ones exist
+    return np.asarray(_Loan(shape, dtype, -(-size // step) * step))
+
+
+def empty_like(x: np.ndarray) -> np.ndarray:
+    """`np.empty_like` with the memory order of x; large arrays come from the pool."""
+    if x.nbytes < SMALL or x.flags.c_contiguous:
+        return empty(x.shape, x.dtype)
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    return empty(tuple(x.shape[axis] for axis in order), x.dtype).transpose(np.argsort(order))
