@@ -230,8 +230,8 @@ def _adjoint_axis(geometry: ConvGeometry, axis: int) -> _Axis:
         r = (i + p) % s
         pixels_of.setdefault(r if r in taps_of else None, []).append(i)
     phases = []
-    for r, pixels in pixels_of.items():
-        taps = [] if r is None else taps_of[r]
+    for residue, pixels in pixels_of.items():
+        taps = taps_of.get(residue, [])
         phases.append(([(i + p) // s if taps else 0 for i in pixels], pixels, taps, [-(t * d // s) for t in taps]))
     reach = [(min(q) + min(e), max(q) + max(e)) for q, _, taps, e in phases if taps]
     before = max((-low for low, _ in reach), default=0)

@@ -34,7 +34,7 @@ except ImportError:  # Windows
 
 __all__ = ["kernel", "set_num_threads", "get_num_threads", "compilations", "cache_directory", "borrow", "give_back"]
 
-FASTMATH = {"reassoc", "contract", "nsz"}  # as fast as True here, and NaN stays NaN
+FASTMATH = {"reassoc", "contract", "nsz"}  # not True, which would make isnan(nan) False
 
 
 # ------------------------------------------------------------------------------------------------ threads

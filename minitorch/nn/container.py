@@ -163,7 +163,9 @@ def _pairs(items: Any, what: str) -> list[tuple[str, Any]]:
     if isinstance(items, Mapping | ModuleDict | ParameterDict):
         return list(items.items())
     if not isinstance(items, Iterable):
-        raise TypeError(f"{what}.update should be called with an iterable of key/value pairs, but got {type(items).__name__}")
+        raise TypeError(
+            f"{what}.update should be called with an iterable of key/value pairs, but got {type(items).__name__}"
+        )
     pairs = []
     for position, pair in enumerate(items):
         if not isinstance(pair, Iterable):

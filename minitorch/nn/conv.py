@@ -108,7 +108,18 @@ class _ForwardConv(_Conv):
         dtype: Any = None,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias, padding_mode, device, dtype
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            0,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
         )
 
     def forward(self, input: Any) -> Any:
@@ -117,7 +128,15 @@ class _ForwardConv(_Conv):
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._ends(), self.padding_mode), 0
         return F._conv(
-            _NAMES[self.rank], self.rank, input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+            _NAMES[self.rank],
+            self.rank,
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            padding,
+            self.dilation,
+            self.groups,
         )
 
     def _ends(self) -> list[int]:
@@ -138,8 +157,9 @@ class Conv1d(_ForwardConv):
 class Conv2d(_ForwardConv):
     """Convolution of (N, C, H, W) or (C, H, W) to `out_channels` channels; parameters `weight` and `bias`.
 
-    kernel_size, stride, padding, dilation: an int or one per axis; padding also "same" or "valid". padding_mode: "zeros",
-    "reflect", "replicate", "circular". Raises ValueError for channels that `groups` doesn't divide and unknown modes.
+    kernel_size, stride, padding, dilation: an int or one per axis; padding also "same" or "valid". padding_mode:
+    "zeros", "reflect", "replicate", "circular". Raises ValueError for channels that `groups` doesn't divide and unknown
+    modes.
 
     >>> from minitorch import nn
     >>> nn.Conv2d(3, 8, 3, padding=1)
@@ -176,7 +196,9 @@ class _TransposedConv(_Conv):
         dtype: Any = None,
     ) -> None:
         if padding_mode != "zeros":
-            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}, but got {padding_mode!r}')
+            raise ValueError(
+                f'Only "zeros" padding mode is supported for {type(self).__name__}, but got {padding_mode!r}'
+            )
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, output_padding, dilation, groups, bias, padding_mode,
             device, dtype,
@@ -195,7 +217,8 @@ class _TransposedConv(_Conv):
         wanted = tuple(output_size)[-self.rank :]
         if len(output_size) not in (self.rank, self.rank + 1, self.rank + 2) or len(output_size) > len(shape):
             raise ValueError(
-                f"{type(self).__name__}: for input {shape}, output_size must have {self.rank} or {len(shape)} elements, but "
+                f"{type(self).__name__}: for input {shape}, output_size must have {self.rank} or {len(shape)} "
+                f"elements, but "
                 f"got {tuple(output_size)}"
             )
         least = [
@@ -207,7 +230,8 @@ class _TransposedConv(_Conv):
         for o, low, s in zip(wanted, least, self.stride, strict=True):
             if not low <= o < low + s:
                 raise ValueError(
-                    f"{type(self).__name__}: requested an output size of {wanted}, but valid sizes range from {least} to "
+                    f"{type(self).__name__}: requested an output size of {wanted}, but valid sizes range from "
+                    f"{least} to "
                     f"{[n + t - 1 for n, t in zip(least, self.stride, strict=True)]} for input {shape}"
                 )
         return tuple(o - low for o, low in zip(wanted, least, strict=True))

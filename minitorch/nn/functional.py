@@ -25,7 +25,6 @@ from ..ops import conv as convolution
 from ..ops import elementwise, loss, norm, pool
 from ..ops import reduce as reducing
 from ..ops import shape as shaping
-from ..ops.dims import normalize
 from ..ops.elementwise import where
 from ..ops.index import getitem, index_select
 from ..ops.linalg import matmul
@@ -42,12 +41,17 @@ __all__ = [
 ]  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------- settings and operands
+# ------------------------------------------------------------------------------------------------ settings and operands
 
 
-def _setting(value: Any) -> Any:
-    """A setting as a cache key."""
-    return tuple(value) if type(value) is list else value
+def _setting(name: str, argument: str, value: Any) -> Any:
+    """A setting as a cache key: an int, a string or None as it is, several as a tuple of ints (2.0 would equal 2)."""
+    if isinstance(value, tuple | list):
+        try:
+            return tuple(map(operator.index, value))
+        except TypeError:
+            raise TypeError(f"{name}: `{argument}` must be an int or a tuple of ints, but got {value!r}") from None
+    return value
 
 
 def _ints(name: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
@@ -85,7 +89,8 @@ def _batched(name: str, x: tuple, rank: int) -> bool:
     """Whether a shape is (N, C, *size) rather than (C, *size). Raises RuntimeError if it is neither."""
     if len(x) not in (rank + 1, rank + 2):
         raise RuntimeError(
-            f"{name}: expected `input` of {rank + 2} dimensions (N, C, *size), or {rank + 1} without the batch, but got "
+            f"{name}: expected `input` of {rank + 2} dimensions (N, C, *size), or {rank + 1} without the batch, but "
+            f"got "
             f"{len(x)}: input {x}"
         )
     return len(x) == rank + 2
@@ -104,7 +109,7 @@ def _without_batch(x: Any) -> Any:
     return shaping.reshape(x, shape=x.array.shape[1:])
 
 
-# ----------------------------------------------------------------------------------------------------------- convolution
+# ---------------------------------------------------------------------------------------------------------- convolution
 
 
 def _check_conv(name: str, x: tuple, w: tuple, b: tuple | None, rank: int, groups: int, transposed: bool) -> bool:
@@ -117,16 +122,21 @@ def _check_conv(name: str, x: tuple, w: tuple, b: tuple | None, rank: int, group
         raise RuntimeError(f"{name}: `groups` should be greater than zero, but got {groups}")
     if w[0] % groups or w[0] < groups:
         raise RuntimeError(
-            f"{name}: given groups={groups}, expected `weight` to be divisible by {groups} at dimension 0, but it has size "
+            f"{name}: given groups={groups}, expected `weight` to be divisible by {groups} at dimension 0, but it "
+            f"has size "
             f"{w[0]}; {shapes}"
         )
     channels, needed = x[-rank - 1], w[0] if transposed else w[1] * groups
     if channels != needed:
         product = f" (groups={groups} x {w[1]})" if groups > 1 and not transposed else ""
-        raise RuntimeError(f"{name}: `weight` expects {needed} input channels{product} but `input` has {channels}; {shapes}")
+        raise RuntimeError(
+            f"{name}: `weight` expects {needed} input channels{product} but `input` has {channels}; {shapes}"
+        )
     outputs = w[1] * groups if transposed else w[0]
     if b is not None and b != (outputs,):
-        raise RuntimeError(f"{name}: `bias` must have shape ({outputs},), one entry per output channel, but has {b}; {shapes}")
+        raise RuntimeError(
+            f"{name}: `bias` must have shape ({outputs},), one entry per output channel, but has {b}; {shapes}"
+        )
     return batched
 
 
@@ -144,7 +154,7 @@ def _padding(name: str, padding: Any, kernel: tuple, stride: tuple, dilation: tu
     return tuple((n // 2, n - n // 2) for n in spare)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096, typed=True)
 def _conv_plan(
     name: str, rank: int, x: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> tuple[ConvGeometry, bool, tuple]:
@@ -159,13 +169,11 @@ def _conv_plan(
     return geometry, batched, (w[0], *(1,) * rank)
 
 
-def _conv(
-    name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int
-) -> Any:
+def _conv(name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     _operands(name, x, weight=w, bias=b)
     geometry, batched, column = _conv_plan(
         name, rank, x.array.shape, w.array.shape, None if b is None else b.array.shape,
-        _setting(stride), _setting(padding), _setting(dilation), groups,
+        _setting(name, "stride", stride), _setting(name, "padding", padding), _setting(name, "dilation", dilation), groups,
     )  # fmt: skip
     out = convolution.conv(x if batched else _with_batch(x), w, geometry=geometry)
     if b is not None:
@@ -202,7 +210,7 @@ def conv3d(
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096, typed=True)
 def _transposed_plan(
     name: str, rank: int, y: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, output_padding: Any, groups: int,
     dilation: Any,
@@ -226,12 +234,22 @@ def _transposed_plan(
 
 
 def _conv_transpose(
-    name: str, rank: int, y: Any, w: Any, b: Any, stride: Any, padding: Any, output_padding: Any, groups: int, dilation: Any
+    name: str,
+    rank: int,
+    y: Any,
+    w: Any,
+    b: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
 ) -> Any:
     _operands(name, y, weight=w, bias=b)
     geometry, batched, column, widths = _transposed_plan(
         name, rank, y.array.shape, w.array.shape, None if b is None else b.array.shape,
-        _setting(stride), _setting(padding), _setting(output_padding), groups, _setting(dilation),
+        _setting(name, "stride", stride), _setting(name, "padding", padding),
+        _setting(name, "output_padding", output_padding), groups, _setting(name, "dilation", dilation),
     )  # fmt: skip
     y = y if batched else _with_batch(y)
     if widths is not None:
@@ -258,8 +276,8 @@ def conv_transpose2d(
 ) -> Any:  # fmt: skip
     """The adjoint of `conv2d`, of input (N, K, H, W) or (K, H, W) with weight (K, C/groups, kernel, kernel).
 
-    The result has (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 pixels along an axis.
-    Raises as `conv2d`, and RuntimeError unless output_padding is smaller than the stride or the dilation.
+    The result has (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 pixels along an
+    axis. Raises as `conv2d`, and RuntimeError unless output_padding is smaller than the stride or the dilation.
     """
     return _conv_transpose(
         "conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation
@@ -292,8 +310,8 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     """input with pixels added, or with negative entries cut off, at both ends of its last axes.
 
     pad: (before, after) of the last axis, then of the one before it, ... mode "constant" adds `value` (0); "reflect",
-    "replicate" and "circular" add pixels of the input. Raises RuntimeError for what does not fit, NotImplementedError for
-    an unknown mode.
+    "replicate" and "circular" add pixels of the input. Raises RuntimeError for what does not fit, NotImplementedError
+    for an unknown mode.
 
     >>> import minitorch
     >>> minitorch.nn.functional.pad(minitorch.tensor([1.0, 2.0, 3.0]), (2, 1), mode="reflect")
@@ -302,10 +320,15 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     size = _tensor("pad", input).array.shape
     ends = tuple(map(operator.index, pad))
     if len(ends) % 2 or len(ends) > 2 * len(size):
-        raise RuntimeError(f"pad: `pad` needs a (before, after) pair for at most {len(size)} axes, but got {ends}; input {size}")
+        raise RuntimeError(
+            f"pad: `pad` needs a (before, after) pair for at most {len(size)} axes, but got {ends}; input {size}"
+        )
     pairs = ((0, 0),) * (len(size) - len(ends) // 2) + tuple(zip(ends[-2::-2], ends[::-2], strict=True))
     padded = [n + before + after for n, (before, after) in zip(size, pairs, strict=True)]
-    if any(n < 0 or -before > n or -after > n for n, (before, after) in zip(padded, pairs, strict=True)) and min(padded) < 0:
+    if (
+        any(n < 0 or -before > n or -after > n for n, (before, after) in zip(padded, pairs, strict=True))
+        and min(padded) < 0
+    ):
         raise RuntimeError(f"pad: a length would be negative: input {size} padded by {ends} gives {tuple(padded)}")
     if math.prod(padded) > LIMIT:
         raise RuntimeError(f"pad: input {size} padded by {ends} gives {tuple(padded)}, more than {LIMIT} elements")
@@ -321,7 +344,8 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
             continue
         if mode == "reflect" and most >= n or mode == "circular" and most > n or n == 0 or min(before, after) < 0:
             raise RuntimeError(
-                f"pad: Padding size should be non-negative and, to {mode}, less than the corresponding input dimension, but "
+                f"pad: Padding size should be non-negative and, to {mode}, less than the corresponding input "
+                f"dimension, but "
                 f"got ({before}, {after}) at dimension {axis} of input {size}"
             )
         input = index_select(input, axis, wrap(_source(mode, n, before, after)))
@@ -389,7 +413,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     return wrap((classes[..., None] == np.arange(num_classes)).astype(np.int64))
 
 
-# --------------------------------------------------------------------------------------------------------------- pooling
+# -------------------------------------------------------------------------------------------------------------- pooling
 
 
 def _pooled(x: Any, batched: bool, pooling: Callable) -> Any:
@@ -400,7 +424,7 @@ def _pooled(x: Any, batched: bool, pooling: Callable) -> Any:
     return tuple(map(_without_batch, out)) if isinstance(out, tuple) else _without_batch(out)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096, typed=True)
 def _max_pool_plan(
     name: str, rank: int, x: tuple, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> tuple[PoolGeometry, bool]:
@@ -419,8 +443,8 @@ def _max_pool(
 ) -> Any:
     name = f"max_pool{rank}d"
     geometry, batched = _max_pool_plan(
-        name, rank, _tensor(name, x).array.shape, _setting(kernel), _setting(stride), _setting(padding), _setting(dilation),
-        ceil_mode,
+        name, rank, _tensor(name, x).array.shape, _setting(name, "kernel_size", kernel), _setting(name, "stride", stride),
+        _setting(name, "padding", padding), _setting(name, "dilation", dilation), ceil_mode,
     )  # fmt: skip
     if indices:
         return _pooled(x, batched, lambda x: pool.max_pool_with_indices(x, geometry))
@@ -472,7 +496,7 @@ def _with_indices(rank: int) -> Callable:
 max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices = map(_with_indices, (1, 2, 3))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096, typed=True)
 def _avg_pool_plan(
     name: str, rank: int, x: tuple, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, include: bool, divisor: Any
 ) -> tuple[PoolGeometry, tuple, bool]:
@@ -488,8 +512,9 @@ def _avg_pool(
     name = f"avg_pool{rank}d"
     _operands(name, x)
     geometry, scale, batched = _avg_pool_plan(
-        name, rank, x.array.shape, _setting(kernel), _setting(stride), _setting(padding), ceil_mode, include, divisor
-    )
+        name, rank, x.array.shape, _setting(name, "kernel_size", kernel), _setting(name, "stride", stride),
+        _setting(name, "padding", padding), ceil_mode, include, divisor,
+    )  # fmt: skip
     return _pooled(x, batched, lambda x: pool.average(x, geometry=geometry, scale=scale))
 
 
@@ -521,12 +546,14 @@ def avg_pool3d(
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096, typed=True)
 def _adaptive_plan(name: str, rank: int, x: tuple, output_size: Any) -> tuple[PoolGeometry, tuple, bool]:
     batched = _batched(name, x, rank)
     wanted = output_size if isinstance(output_size, tuple) else (output_size,) * rank
     if len(wanted) != rank:
-        raise RuntimeError(f"{name}: `output_size` must be an int or a tuple of {rank}, but got {output_size!r}; input {x}")
+        raise RuntimeError(
+            f"{name}: `output_size` must be an int or a tuple of {rank}, but got {output_size!r}; input {x}"
+        )
     sizes = tuple(i if o is None else o for i, o in zip(x[-rank:], wanted, strict=True))
     try:
         geometry = PoolGeometry.adaptive(x[-rank:], _ints(name, "output_size", sizes, rank))
@@ -538,7 +565,9 @@ def _adaptive_plan(name: str, rank: int, x: tuple, output_size: Any) -> tuple[Po
 def _adaptive_avg_pool(rank: int, x: Any, output_size: Any) -> Any:
     name = f"adaptive_avg_pool{rank}d"
     _operands(name, x)
-    geometry, scale, batched = _adaptive_plan(name, rank, x.array.shape, _setting(output_size))
+    geometry, scale, batched = _adaptive_plan(
+        name, rank, x.array.shape, tuple(output_size) if isinstance(output_size, list) else output_size
+    )
     return _pooled(x, batched, lambda x: pool.average(x, geometry=geometry, scale=scale))
 
 
@@ -560,7 +589,7 @@ def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
     return _adaptive_avg_pool(3, input, output_size)
 
 
-# --------------------------------------------------------------------------------------------------------- normalisation
+# -------------------------------------------------------------------------------------------------------- normalisation
 
 
 def batch_norm(
@@ -569,8 +598,8 @@ def batch_norm(
 ) -> Any:  # fmt: skip
     """Every channel of input (N, C, *) to mean 0 and variance 1, then scaled by weight (C,) and shifted by bias (C,).
 
-    In training the batch's own mean and (biased) variance normalise, and running = (1 - momentum) * running + momentum *
-    own, the variance unbiased; otherwise the running ones do. Raises ValueError in training for a single value per
+    In training the batch's own mean and (biased) variance normalise, and running = (1 - momentum) * running + momentum
+    * own, the variance unbiased; otherwise the running ones do. Raises ValueError in training for a single value per
     channel, RuntimeError where sizes don't fit.
     """
     _operands("batch_norm", input, running_mean=None, bias=bias)
@@ -586,7 +615,8 @@ def batch_norm(
                 raise RuntimeError(f"batch_norm: Expected `{argument}` to be defined when training=False")
         elif value.array.shape != (channels,):
             raise RuntimeError(
-                f"batch_norm: `{argument}` should contain {channels} elements, one per channel, not {value.array.size}; "
+                f"batch_norm: `{argument}` should contain {channels} elements, one per channel, not "
+                f"{value.array.size}; "
                 f"input {x}"
             )
     if not training:
@@ -641,9 +671,13 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
         )
     for argument, value in (("weight", weight), ("bias", bias)):
         if value is not None and value.array.shape != (x[1],):
-            raise RuntimeError(f"group_norm: `{argument}` must have shape ({x[1]},), but has {value.array.shape}; input {x}")
+            raise RuntimeError(
+                f"group_norm: `{argument}` must have shape ({x[1]},), but has {value.array.shape}; input {x}"
+            )
     if not input.array.size:
         return input * 1
+    if input.array.size == num_groups:
+        raise ValueError(f"group_norm: Expected more than 1 value per channel when training, got input size {x}")
     rows = shaping.reshape(input, shape=(x[0], num_groups, math.prod(x[1:]) // num_groups))
     out = shaping.reshape(_standardized(rows, (2,), eps), shape=x)
     column = (x[1], *(1,) * (len(x) - 2))
@@ -651,7 +685,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     return out if bias is None else out + shaping.reshape(bias, shape=column)
 
 
-# ----------------------------------------------------------------------------------------------------------- activations
+# ---------------------------------------------------------------------------------------------------------- activations
 
 
 def _placed(x: Any, out: Any, inplace: bool) -> Any:
@@ -687,14 +721,16 @@ def relu6(input: Any, inplace: bool = False) -> Any:
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """x above 0, alpha * (exp(x) - 1) below."""
     _operands("elu", input)
-    below = elementwise.expm1(elementwise.clamp(input, max=0.0)) * alpha
-    return _placed(input, where(wrap(input.array > 0), input, below), inplace)
+    x = input.clone() if inplace else input  # its derivative needs the input
+    below = elementwise.expm1(elementwise.clamp(x, max=0.0)) * alpha
+    return _placed(input, where(wrap(~(x.array <= 0)), x, below), inplace)
 
 
 def silu(input: Any, inplace: bool = False) -> Any:
     """x * sigmoid(x)."""
     _operands("silu", input)
-    return _placed(input, input * elementwise.sigmoid(input), inplace)
+    x = input.clone() if inplace else input  # its derivative needs the input
+    return _placed(input, x * elementwise.sigmoid(x), inplace)
 
 
 def gelu(input: Any, approximate: str = "none") -> Any:
@@ -748,7 +784,7 @@ def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype:
     return reducing.log_softmax(input, _implicit_dim("log_softmax", input, dim), dtype=dtype)
 
 
-# --------------------------------------------------------------------------------------------------------------- dropout
+# -------------------------------------------------------------------------------------------------------------- dropout
 
 
 def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_shape: tuple) -> Any:
@@ -797,7 +833,7 @@ def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     return _dropped("dropout3d", input, p, training, inplace, (*x[:-3], 1, 1, 1))
 
 
-# ---------------------------------------------------------------------------------------------------------------- losses
+# --------------------------------------------------------------------------------------------------------------- losses
 
 
 def _reduction(size_average: bool | None, reduce_: bool | None, reduction: str) -> str:
@@ -822,7 +858,8 @@ def _class_weight(name: str, weight: Any, classes: int, x: tuple) -> np.ndarray 
         return None
     if _tensor(name, weight, "weight").array.shape != (classes,):
         raise RuntimeError(
-            f"{name}: `weight` must have one entry for each of the {classes} classes, but has shape {weight.array.shape}; "
+            f"{name}: `weight` must have one entry for each of the {classes} classes, but has shape "
+            f"{weight.array.shape}; "
             f"input {x}"
         )
     return weight.array
@@ -837,11 +874,14 @@ def _check_labels(name: str, x: tuple, target: Any) -> int:
         raise RuntimeError(f"{name}: `input` needs an axis of classes, but is a scalar")
     if len(x) == 1:
         if len(t) > 1 or math.prod(t) != 1:
-            raise ValueError(f"{name}: for 1D input, `target` must be a scalar or of size 1, but has shape {t}; input {x}")
+            raise ValueError(
+                f"{name}: for 1D input, `target` must be a scalar or of size 1, but has shape {t}; input {x}"
+            )
         return 0
     if not t or x[0] != t[0]:
         raise ValueError(
-            f"{name}: Expected input batch_size ({x[0]}) to match target batch_size ({t[0] if t else 0}); input {x}, target {t}"
+            f"{name}: Expected input batch_size ({x[0]}) to match target batch_size ({t[0] if t else 0}); input {x}, "
+            f"target {t}"
         )
     if (x[0], *x[2:]) != t:
         raise RuntimeError(f"{name}: `target` must have shape {(x[0], *x[2:])}, but has {t}; input {x}")
@@ -864,7 +904,9 @@ def _picked(rows: Any, target: Any, weight: np.ndarray | None, ignore_index: int
     labels = target.array.astype(np.int64, copy=False).ravel()
     losses = loss.nll(rows, labels, weight, ignore_index)
     if reduction == "none":
-        return losses if losses.array.shape == target.array.shape else shaping.reshape(losses, shape=target.array.shape), None
+        return losses if losses.array.shape == target.array.shape else shaping.reshape(
+            losses, shape=target.array.shape
+        ), None
     total = reducing.sum(losses)
     if reduction == "sum":
         return total, None
@@ -937,7 +979,9 @@ def cross_entropy(
     return out * (1 - label_smoothing) + uniform * (label_smoothing / x[axis])
 
 
-def _soft_cross_entropy(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float) -> Any:
+def _soft_cross_entropy(
+    input: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float
+) -> Any:
     """`cross_entropy` for class probabilities."""
     if ignore_index >= 0:
         raise RuntimeError(f"cross_entropy: ignore_index={ignore_index} is not supported for floating point target")
@@ -962,7 +1006,8 @@ def _pair(name: str, input: Any, target: Any) -> tuple[Any, Any]:
     x, t = _tensor(name, input).array.shape, _tensor(name, target, "target").array.shape
     if x != t:
         warnings.warn(
-            f"{name}: `target` {t} is different to the `input` size {x}. This will likely lead to incorrect results due to "
+            f"{name}: `target` {t} is different to the `input` size {x}. This will likely lead to incorrect results "
+            f"due to "
             "broadcasting. Please ensure they have the same size.",
             stacklevel=3,
         )
@@ -1013,9 +1058,7 @@ def smooth_l1_loss(
     return _reduced(_huber(distance, beta, 0.5 / beta, 1.0), reduction)
 
 
-def huber_loss(
-    input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
-) -> Any:
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
     """0.5 d^2 where d = |input - target| <= delta, delta (d - 0.5 delta) elsewhere. Raises RuntimeError for delta <= 0."""
     reduction = _reduction(None, None, reduction)
     x, t = _pair("huber_loss", input, target)
@@ -1057,7 +1100,8 @@ def binary_cross_entropy(
     _operands("binary_cross_entropy", input, target=target)
     x = input.array
     if not ((x >= 0) & (x <= 1)).all():
-        raise RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1; apply sigmoid first, or "
+        raise RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1; apply sigmoid "
+                           "first, or "
                            "call binary_cross_entropy_with_logits")  # fmt: skip
     losses = (target - 1.0) * _floored_log(1.0 - input) - target * _floored_log(input)
     return _reduced(losses if weight is None else losses * weight, reduction)
@@ -1087,7 +1131,8 @@ def kl_div(
 ) -> Any:  # fmt: skip
     """t (log t - input) for log-probabilities `input` and probabilities t, or with `log_target` their logarithms.
 
-    reduction "batchmean" divides the sum by the batch size, which is the mathematical definition; "mean" by all elements.
+    reduction "batchmean" divides the sum by the batch size, which is the mathematical definition; "mean" by all
+    elements.
     """
     if reduction != "batchmean":
         reduction = _reduction(size_average, reduce, reduction)
@@ -1098,5 +1143,7 @@ def kl_div(
         zero = wrap(target.array == 0)
         losses = where(zero, 0.0, target * elementwise.log(where(zero, 1.0, target))) - target * input
     if reduction == "batchmean":
-        return reducing.reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False) / float(input.array.shape[0])
+        return reducing.reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False) / float(
+            input.array.shape[0]
+        )
     return _reduced(losses, reduction)

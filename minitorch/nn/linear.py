@@ -84,7 +84,9 @@ class Embedding(Module):
             raise NotImplementedError("Embedding: max_norm, scale_grad_by_freq and sparse are not supported")
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError(f"Embedding: padding_idx {padding_idx} must be within num_embeddings {num_embeddings}")
+                raise AssertionError(
+                    f"Embedding: padding_idx {padding_idx} must be within num_embeddings {num_embeddings}"
+                )
             padding_idx %= num_embeddings
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
         if _weight is not None:
@@ -102,9 +104,7 @@ class Embedding(Module):
             self.weight.bump()
 
     @classmethod
-    def from_pretrained(
-        cls, embeddings: Any, freeze: bool = True, padding_idx: int | None = None
-    ) -> Embedding:
+    def from_pretrained(cls, embeddings: Any, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
         """A layer with this table, which gets no gradient if `freeze`."""
         rows, columns = embeddings.array.shape
         return cls(rows, columns, padding_idx, _weight=embeddings, _freeze=freeze)

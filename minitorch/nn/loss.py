@@ -27,9 +27,7 @@ class _Loss(Module):
 class L1Loss(_Loss):
     """|input - target|."""
 
-    def __init__(
-        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__(size_average, reduce, reduction)
 
     def forward(self, input: Any, target: Any) -> Any:
@@ -40,9 +38,7 @@ class L1Loss(_Loss):
 class MSELoss(_Loss):
     """(input - target)^2."""
 
-    def __init__(
-        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__(size_average, reduce, reduction)
 
     def forward(self, input: Any, target: Any) -> Any:

@@ -1,7 +1,8 @@
 """Module: parameters, buffers and submodules under the names they were assigned to; and Parameter.
 
 Assigning sorts by kind: a `Parameter` goes to `_parameters`, a `Module` to `_modules`, `register_buffer` to `_buffers`,
-anything else into the instance as usual. All of a model's walks (`parameters`, `state_dict`, `to`, ...) read these dicts.
+anything else into the instance as usual. All of a model's walks (`parameters`, `state_dict`, `to`, ...) read these
+dicts.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Module:
             _backward_hooks={},
         )
 
-    # ----------------------------------------------------------------------------------------------------------- calling
+    # ---------------------------------------------------------------------------------------------------------- calling
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes: every subclass defines it. Call the module itself, which also runs the hooks."""
@@ -137,7 +138,7 @@ class Module:
         """
         return _register(self._backward_hooks, hook)
 
-    # -------------------------------------------------------------------------------------------------------- attributes
+    # ------------------------------------------------------------------------------------------------------- attributes
 
     def __getattr__(self, name: str) -> Any:
         state = self.__dict__
@@ -157,7 +158,8 @@ class Module:
         elif name in state.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{_type_name(value)}' as parameter '{name}' (minitorch.nn.Parameter or None expected)"
+                    f"cannot assign '{_type_name(value)}' as parameter '{name}' (minitorch.nn.Parameter or None "
+                    f"expected)"
                 )
             state["_parameters"][name] = None
         elif isinstance(value, Module):
@@ -169,7 +171,8 @@ class Module:
         elif name in state.get("_modules", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{_type_name(value)}' as child module '{name}' (minitorch.nn.Module or None expected)"
+                    f"cannot assign '{_type_name(value)}' as child module '{name}' (minitorch.nn.Module or None "
+                    f"expected)"
                 )
             state["_modules"][name] = None
         elif name in state.get("_buffers", ()):
@@ -212,8 +215,8 @@ class Module:
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Make `param` the parameter `name`; None reserves the name.
 
-        Raises KeyError for a name that is taken, empty or dotted, TypeError unless `param` is a Parameter, ValueError for
-        one that is computed.
+        Raises KeyError for a name that is taken, empty or dotted, TypeError unless `param` is a Parameter, ValueError
+        for one that is computed.
         """
         if "_parameters" not in self.__dict__:
             raise AttributeError("cannot assign parameter before Module.__init__() call")
@@ -258,7 +261,7 @@ class Module:
 
     register_module = add_module
 
-    # ------------------------------------------------------------------------------------------------------------- walks
+    # ------------------------------------------------------------------------------------------------------------ walks
 
     def named_modules(
         self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
@@ -290,7 +293,9 @@ class Module:
         """The direct submodules, each once."""
         return (module for _, module in self.named_children())
 
-    def _named_members(self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+    def _named_members(
+        self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
         seen = set()
         owners = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for owner, module in owners:
@@ -349,7 +354,7 @@ class Module:
             raise AttributeError(f"`{name}` is not {what}")
         return getattr(module, kind)[name]
 
-    # -------------------------------------------------------------------------------------------------- changes of state
+    # ------------------------------------------------------------------------------------------------- changes of state
 
     def apply(self, fn: Callable[[Module], Any]) -> Module:
         """Call fn on every submodule, then on this module; returns self."""
@@ -422,7 +427,7 @@ class Module:
         """self: everything is on the CPU."""
         return self
 
-    # ----------------------------------------------------------------------------------------------- saving and restoring
+    # --------------------------------------------------------------------------------------------- saving and restoring
 
     def _state(self) -> Iterator[tuple[str, Module, str, Tensor]]:
         """(key, owner, name, tensor) of everything a `state_dict` holds, a shared module once per name."""
@@ -441,7 +446,9 @@ class Module:
             destination[prefix + key] = tensor if keep_vars else tensor.detach()
         return destination
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
         """Copy tensors or arrays into the parameters and buffers of the same names; returns the names that differ.
 
         With `assign` the given tensors themselves become parameters and buffers. Everything is checked before anything
@@ -478,7 +485,7 @@ class Module:
                 tensor.bump()
         return IncompatibleKeys(missing, unexpected)
 
-    # ------------------------------------------------------------------------------------------------------ how it prints
+    # ---------------------------------------------------------------------------------------------------- how it prints
 
     def extra_repr(self) -> str:
         """What stands between the parentheses of this module's repr, before its submodules."""
@@ -511,7 +518,8 @@ class _BackwardWatch:
         wanting = [i for i, arg in enumerate(args) if isinstance(arg, Tensor) and arg.requires_grad]
         if len(wanting) > 1:
             raise NotImplementedError(
-                f"register_full_backward_hook: {type(self.module).__name__} was called with {len(wanting)} tensors that "
+                f"register_full_backward_hook: {type(self.module).__name__} was called with {len(wanting)} tensors "
+                f"that "
                 "require grad; only one is supported. Register hooks on the tensors instead."
             )
         self.count = len(args)
@@ -527,7 +535,8 @@ class _BackwardWatch:
         """The output behind an identity."""
         if not isinstance(out, Tensor):
             raise NotImplementedError(
-                f"register_full_backward_hook: {type(self.module).__name__} returned {type(out).__name__}; only a single "
+                f"register_full_backward_hook: {type(self.module).__name__} returned {type(out).__name__}; only a "
+                f"single "
                 "tensor is supported. Register hooks on the tensors instead."
             )
         watched = identity(out)
@@ -571,7 +580,8 @@ def _problem(key: str, tensor: Tensor, value: Any, assign: bool) -> str | None:
     shape = tuple(value.shape)
     if shape != tensor.array.shape:
         return (
-            f"size mismatch for {key}: copying a param with shape {_sized(shape)} from checkpoint, the shape in current "
+            f"size mismatch for {key}: copying a param with shape {_sized(shape)} from checkpoint, the shape in "
+            f"current "
             f"model is {_sized(tensor.array.shape)}."
         )
     try:

@@ -65,23 +65,18 @@ class _BatchNorm(Module):
         if ndim not in self.ranks:
             expected = " or ".join(f"{n}D" for n in self.ranks)
             raise ValueError(f"{type(self).__name__}: expected {expected} input (got {ndim}D input)")
+        counting = self.training and self.track_running_stats and self.num_batches_tracked is not None
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+        if counting and self.momentum is None:  # the plain mean over all batches so far
+            momentum = 1 / (self.num_batches_tracked.item() + 1)
+        use = not self.training or self.track_running_stats
+        mean, var = (self.running_mean, self.running_var) if use else (None, None)
+        training = self.training or (mean is None and var is None)
+        out = F.batch_norm(input, mean, var, self.weight, self.bias, training, momentum, self.eps)
+        if counting:
             self.num_batches_tracked.array += 1
             self.num_batches_tracked.bump()
-            if self.momentum is None:  # the plain mean over all batches so far
-                momentum = 1.0 / float(self.num_batches_tracked.array)
-        update = not self.training or self.track_running_stats
-        return F.batch_norm(
-            input,
-            self.running_mean if update else None,
-            self.running_var if update else None,
-            self.weight,
-            self.bias,
-            self.training or (self.running_mean is None and self.running_var is None),
-            momentum,
-            self.eps,
-        )
+        return out
 
     def extra_repr(self) -> str:
         """All settings."""
@@ -168,9 +163,7 @@ class GroupNorm(Module):
     ) -> None:
         super().__init__()
         if num_channels % num_groups:
-            raise ValueError(
-                f"GroupNorm: num_channels ({num_channels}) must be divisible by num_groups ({num_groups})"
-            )
+            raise ValueError(f"GroupNorm: num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
         self.register_parameter("weight", new_parameter(num_channels, dtype=dtype) if affine else None)
         self.register_parameter("bias", new_parameter(num_channels, dtype=dtype) if affine else None)

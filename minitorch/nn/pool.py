@@ -119,7 +119,10 @@ class AvgPool1d(_AvgPool):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        first = [v[0] if isinstance(v, tuple) else v for v in (kernel_size, kernel_size if stride is None else stride, padding)]
+        first = [
+            v[0] if isinstance(v, tuple) else v
+            for v in (kernel_size, kernel_size if stride is None else stride, padding)
+        ]
         super().__init__(*((v,) for v in first), ceil_mode, count_include_pad)
 
 
