@@ -2,7 +2,7 @@
 
 import builtins as _builtins
 
-from . import autograd, dtypes, kernels
+from . import autograd, dtypes, kernels, nn, optim, utils, vision
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -137,8 +137,6 @@ from .random import (
 from .serialization import load, save
 from .tensor import Size, Tensor, as_tensor, from_numpy, is_tensor, tensor
 from .version import __version__
-
-from . import nn, optim, utils, vision
 
 add, sub, div = Tensor.add, Tensor.sub, Tensor.div
 

@@ -298,14 +298,18 @@ class Tensor(Variable):
     def grad(self, value: Any) -> None:
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
             if value.array.shape != self.array.shape:
                 raise RuntimeError(
                     f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of size "
                     f"'{list(self.array.shape)}'. Please ensure that the gradient and the tensor are the same size"
                 )
             if value.array.dtype != self.array.dtype:
-                raise RuntimeError(f"attempting to assign a gradient of dtype {value.dtype} to a tensor of {self.dtype}")
+                raise RuntimeError(
+                    f"attempting to assign a gradient of dtype {value.dtype} to a tensor of {self.dtype}"
+                )
         self._grad = value
 
     @property
@@ -753,7 +757,9 @@ def from_numpy(array: np.ndarray) -> Any:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     if not array.dtype.isnative:
-        raise ValueError(f"from_numpy: the array's byte order ({array.dtype.str}) is not the machine's; use astype() first")
+        raise ValueError(
+            f"from_numpy: the array's byte order ({array.dtype.str}) is not the machine's; use astype() first"
+        )
     dtypes.as_dtype(array.dtype)
     return tape.wrap(array)
 

@@ -1,4 +1,4 @@
-"""Write golden/nn.npz: PyTorch's numbers for the rows of test_nn.py. Run after changing a row, where torch is installed."""
+"""Write golden/nn.npz: PyTorch's numbers for the rows of test_nn.py. Run by hand after changing a row."""
 
 import numpy as np
 import torch

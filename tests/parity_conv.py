@@ -76,7 +76,11 @@ def draw(rng: np.random.Generator, tiny: bool = False) -> Case:
             weight = (groups * per_out, per_in, *kernel)
         if out.min() < 1 or np.prod(out) > 400:
             continue
-        settings |= {"stride": tuple(map(int, stride)), "padding": tuple(map(int, padding)), "dilation": tuple(map(int, dilation))}
+        settings |= {
+            "stride": tuple(map(int, stride)),
+            "padding": tuple(map(int, padding)),
+            "dilation": tuple(map(int, dilation)),
+        }
         if rng.random() < 0.2:
             settings["stride"] = int(stride[0]) if len(set(stride)) == 1 else settings["stride"]
         bias = rng.standard_normal(groups * per_out) if rng.random() < 0.5 else None
@@ -138,7 +142,9 @@ def test_values_and_gradients() -> None:
         found = m.autograd.grad(out, leaves, m.from_numpy(layout(rng, g)))
         wanted = torch.autograd.grad(expected, oracle, torch.from_numpy(g.copy()))
         for name, a, b in zip(("x", "w", "b"), found, wanted, strict=False):
-            worst[f"gradient of {name}"] = max(worst[f"gradient of {name}"], worse(a.array, b.numpy(), case, f"gradient of {name}", 1e-9))
+            worst[f"gradient of {name}"] = max(
+                worst[f"gradient of {name}"], worse(a.array, b.numpy(), case, f"gradient of {name}", 1e-9)
+            )
         counts[case.name] += 1
     print(f"\nseed {SEED}: {CASES} geometries {dict(counts)}")
     print("worst relative errors:", {k: f"{v:.1e}" for k, v in worst.items()})
@@ -157,7 +163,9 @@ def test_second_order() -> None:
         first = m.autograd.grad((out * out).sum() * 0.5 + (out * g).sum(), leaves, create_graph=True)
         other = torch.autograd.grad((expected * expected).sum() * 0.5 + (expected * h).sum(), oracle, create_graph=True)
         v = [rng.standard_normal(tuple(t.shape)) for t in other]
-        found = m.autograd.grad(sum((a * m.from_numpy(u)).sum() for a, u in zip(first, v, strict=True)), [*leaves, g], allow_unused=True)
+        found = m.autograd.grad(
+            sum((a * m.from_numpy(u)).sum() for a, u in zip(first, v, strict=True)), [*leaves, g], allow_unused=True
+        )
         wanted = torch.autograd.grad(
             sum((a * torch.from_numpy(u)).sum() for a, u in zip(other, v, strict=True)), [*oracle, h], allow_unused=True
         )
@@ -175,7 +183,11 @@ def test_float32() -> None:
     worst, cases = 0.0, max(1, CASES // 5)
     for _ in range(cases):
         case = draw(rng)
-        case = Case(case.name, *(a if a is None else a.astype(np.float32).astype(float) for a in (case.x, case.w, case.b)), case.settings)
+        case = Case(
+            case.name,
+            *(a if a is None else a.astype(np.float32).astype(float) for a in (case.x, case.w, case.b)),
+            case.settings,
+        )
         leaves, oracle = ours(case, np.float32), theirs(case)
         out, expected = case.run(MF, leaves), case.run(TF, oracle)
         g = rng.standard_normal(tuple(expected.shape)).astype(np.float32)

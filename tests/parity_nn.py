@@ -145,7 +145,8 @@ def activation(rng):
     shape = tuple(int(v) for v in rng.integers(1, 5, int(rng.integers(2, 4))))
     low = float(rng.uniform(-2, 0))
     names = [
-        "ReLU()", "ReLU6()", f"LeakyReLU({rng.random()})", f"Hardtanh({low}, {low + 1})", f"ELU({rng.random()})", "SiLU()",
+        "ReLU()", "ReLU6()", f"LeakyReLU({rng.random()})", f"Hardtanh({low}, {low + 1})", f"ELU({rng.random()})",
+        "SiLU()",
         "GELU()", "GELU('tanh')", f"Softplus({rng.uniform(0.1, 3)}, {rng.uniform(0, 5)})", "Tanh()", "Sigmoid()",
         f"Softmax({rng.integers(-2, 2)})", f"LogSoftmax({rng.integers(-2, 2)})",
     ]  # fmt: skip
@@ -169,7 +170,7 @@ def outcome(library, tensor_of, row):
 # Where we differ on purpose, by words of the refusal.
 ACCEPTED = [  # here, not by PyTorch
     "smaller than kernel size",  # AvgPool3d of an input that only reaches the kernel's size with its padding
-    "half of kernel size",  # a dilated MaxPool: its padding may reach half of the dilated kernel, as the documentation has it
+    "half of kernel size",  # MaxPool's padding may reach half of the dilated kernel, as PyTorch documents
 ]
 REFUSED = ["nothing but padding"]  # by us: PyTorch gives -inf there, and an index outside the image
 

@@ -142,108 +142,264 @@ def ints(*shape: int) -> Any:
     return m.ones(*shape, dtype=m.int64)
 
 
-# fmt: off
 ODD = [0.0, -0.0, INF, -INF, NAN, 1.0, -1.0, 2.5]
 
 # ----------------------------------------------------------------------------------------------------------------- shape
 
-row("reshape", lambda n: [S(n(2, 6), shape=(3, 4)), S(n(4), shape=(2, 1, 2)), S(n(1), shape=()), S(n(0, 3), shape=(3, 0))],
-    lambda x, shape: x.reshape(shape), linear=True,
-    errors=[(lambda: m.ones(2, 3).reshape(5), RuntimeError, "shape '[5]' is invalid for input of size 6"),
-            (lambda: m.ones(6).reshape(-1, -1), RuntimeError, "only one dimension can be inferred"),
-            (lambda: m.ones(6).reshape(4, -1), RuntimeError, "shape '[4, -1]' is invalid for input of size 6"),
-            (lambda: m.ones(6).reshape(6.0), TypeError, "ints")])  # fmt: skip
-row("permute", lambda n: [S(n(2, 3), dims=(1, 0)), S(n(2, 1, 3, 2), dims=(2, 0, 3, 1)), S(n(), dims=()),
-                          S(n(2, 0, 3), dims=(1, 2, 0))],
-    lambda x, dims: np.transpose(x, dims), linear=True,
-    errors=[(lambda: m.ones(2, 3).permute(0), RuntimeError, "input.dim() = 2 is not equal to len(dims) = 1"),
-            (lambda: m.ones(2, 3).permute(0, 0), RuntimeError, "dim 0"),
-            (lambda: m.ones(2, 3).transpose(0, 2), IndexError, "[-2, 1], but got 2")])  # fmt: skip
-row("expand", lambda n: [S(n(1, 3), shape=(2, 3)), S(n(2, 1), shape=(2, 2, 3)), S(n(), shape=(2, 2)), S(n(2, 3), shape=(2, 3)),
-                         S(n(1, 3), shape=(0, 3)), S(n(0, 1), shape=(2, 0, 3))],
-    lambda x, shape: x + np.zeros(shape), linear=True,
-    errors=[(lambda: m.ones(2).expand(3), RuntimeError, "(3) must match the existing size (2) at non-singleton dimension 0"),
-            (lambda: m.ones(2, 3).expand(3), RuntimeError, "greater or equal to the number of dimensions"),
-            (lambda: m.ones(2).expand(-1, 2), RuntimeError, "leading, non-existing dimension 0")])  # fmt: skip
-row("sum_to", lambda n: [S(n(2, 3), shape=(3,)), S(n(2, 3), shape=(2, 1)), S(n(2, 2, 3), shape=(1, 2, 1)), S(n(2, 3), shape=()),
-                         S(n(0, 3), shape=(1, 3)), S(n(2, 3), shape=(2, 3))],
-    lambda x, shape: np.einsum(x, [*range(9, 9 + x.ndim)], [9 + x.ndim - len(shape) + i for i, s in enumerate(shape) if s != 1])
-    .reshape(shape), linear=True)  # fmt: skip
-row("concatenate", lambda n: [S(n(2, 3), n(1, 3), n(2, 3), dim=0), S(n(2, 1), n(2, 2), dim=1), S(n(2), dim=0),
-                              S(n(0, 2), n(1, 2), dim=0)],
-    lambda *xs, dim: np.moveaxis(np.array([v for x in xs for v in np.moveaxis(x, dim, 0)]), 0, dim), linear=True,
-    errors=[(lambda: m.cat([m.ones(2, 3), m.ones(2, 4)]), RuntimeError, "number 1 in the list"),
-            (lambda: m.cat([]), RuntimeError, "non-empty list of Tensors"),
-            (lambda: m.cat([m.ones(2), m.tensor(1.0)]), RuntimeError, "zero-dimensional tensor"),
-            (lambda: m.stack([m.ones(2), m.ones(3)]), RuntimeError, "[2] at entry 0 and [3] at entry 1"),
-            (lambda: m.stack([]), RuntimeError, "stack expects a non-empty TensorList")])  # fmt: skip
-row("pad_constant", lambda n: [S(n(2, 3), widths=((1, 0), (0, 2)), value=0.0), S(n(2, 3), widths=((1, 1), (2, 1)), value=1.5),
-                               S(n(4), widths=((-1, 2),), value=0.0), S(n(4, 3), widths=((-1, -1), (0, -2)), value=0.0),
-                               S(n(2), widths=((0, 0),), value=3.0), S(n(0, 2), widths=((1, 1), (0, 0)), value=2.0)])  # fmt: skip
-row("flip", lambda n: [S(n(3), dims=(0,)), S(n(2, 3), dims=(0, 1)), S(n(2, 3), dims=()), S(n(0, 2), dims=(1,))], linear=True,
-    errors=[(lambda: m.ones(2).flip(1), IndexError, "[-1, 0], but got 1")])  # fmt: skip
+row(
+    "reshape",
+    lambda n: [S(n(2, 6), shape=(3, 4)), S(n(4), shape=(2, 1, 2)), S(n(1), shape=()), S(n(0, 3), shape=(3, 0))],
+    lambda x, shape: x.reshape(shape),
+    linear=True,
+    errors=[
+        (lambda: m.ones(2, 3).reshape(5), RuntimeError, "shape '[5]' is invalid for input of size 6"),
+        (lambda: m.ones(6).reshape(-1, -1), RuntimeError, "only one dimension can be inferred"),
+        (lambda: m.ones(6).reshape(4, -1), RuntimeError, "shape '[4, -1]' is invalid for input of size 6"),
+        (lambda: m.ones(6).reshape(6.0), TypeError, "ints"),
+    ],
+)
+row(
+    "permute",
+    lambda n: [
+        S(n(2, 3), dims=(1, 0)),
+        S(n(2, 1, 3, 2), dims=(2, 0, 3, 1)),
+        S(n(), dims=()),
+        S(n(2, 0, 3), dims=(1, 2, 0)),
+    ],
+    lambda x, dims: np.transpose(x, dims),
+    linear=True,
+    errors=[
+        (lambda: m.ones(2, 3).permute(0), RuntimeError, "input.dim() = 2 is not equal to len(dims) = 1"),
+        (lambda: m.ones(2, 3).permute(0, 0), RuntimeError, "dim 0"),
+        (lambda: m.ones(2, 3).transpose(0, 2), IndexError, "[-2, 1], but got 2"),
+    ],
+)
+row(
+    "expand",
+    lambda n: [
+        S(n(1, 3), shape=(2, 3)),
+        S(n(2, 1), shape=(2, 2, 3)),
+        S(n(), shape=(2, 2)),
+        S(n(2, 3), shape=(2, 3)),
+        S(n(1, 3), shape=(0, 3)),
+        S(n(0, 1), shape=(2, 0, 3)),
+    ],
+    lambda x, shape: x + np.zeros(shape),
+    linear=True,
+    errors=[
+        (
+            lambda: m.ones(2).expand(3),
+            RuntimeError,
+            "(3) must match the existing size (2) at non-singleton dimension 0",
+        ),
+        (lambda: m.ones(2, 3).expand(3), RuntimeError, "greater or equal to the number of dimensions"),
+        (lambda: m.ones(2).expand(-1, 2), RuntimeError, "leading, non-existing dimension 0"),
+    ],
+)
+row(
+    "sum_to",
+    lambda n: [
+        S(n(2, 3), shape=(3,)),
+        S(n(2, 3), shape=(2, 1)),
+        S(n(2, 2, 3), shape=(1, 2, 1)),
+        S(n(2, 3), shape=()),
+        S(n(0, 3), shape=(1, 3)),
+        S(n(2, 3), shape=(2, 3)),
+    ],
+    lambda x, shape: np.einsum(
+        x, [*range(9, 9 + x.ndim)], [9 + x.ndim - len(shape) + i for i, s in enumerate(shape) if s != 1]
+    ).reshape(shape),
+    linear=True,
+)
+row(
+    "concatenate",
+    lambda n: [
+        S(n(2, 3), n(1, 3), n(2, 3), dim=0),
+        S(n(2, 1), n(2, 2), dim=1),
+        S(n(2), dim=0),
+        S(n(0, 2), n(1, 2), dim=0),
+    ],
+    lambda *xs, dim: np.moveaxis(np.array([v for x in xs for v in np.moveaxis(x, dim, 0)]), 0, dim),
+    linear=True,
+    errors=[
+        (lambda: m.cat([m.ones(2, 3), m.ones(2, 4)]), RuntimeError, "number 1 in the list"),
+        (lambda: m.cat([]), RuntimeError, "non-empty list of Tensors"),
+        (lambda: m.cat([m.ones(2), m.tensor(1.0)]), RuntimeError, "zero-dimensional tensor"),
+        (lambda: m.stack([m.ones(2), m.ones(3)]), RuntimeError, "[2] at entry 0 and [3] at entry 1"),
+        (lambda: m.stack([]), RuntimeError, "stack expects a non-empty TensorList"),
+    ],
+)
+row(
+    "pad_constant",
+    lambda n: [
+        S(n(2, 3), widths=((1, 0), (0, 2)), value=0.0),
+        S(n(2, 3), widths=((1, 1), (2, 1)), value=1.5),
+        S(n(4), widths=((-1, 2),), value=0.0),
+        S(n(4, 3), widths=((-1, -1), (0, -2)), value=0.0),
+        S(n(2), widths=((0, 0),), value=3.0),
+        S(n(0, 2), widths=((1, 1), (0, 0)), value=2.0),
+    ],
+)
+row(
+    "flip",
+    lambda n: [S(n(3), dims=(0,)), S(n(2, 3), dims=(0, 1)), S(n(2, 3), dims=()), S(n(0, 2), dims=(1,))],
+    linear=True,
+    errors=[(lambda: m.ones(2).flip(1), IndexError, "[-1, 0], but got 1")],
+)
 
 # ----------------------------------------------------------------------------------------------------------- elementwise
 
 
 def binary(n: Draw) -> list[Sample]:
     """Two operands of equal and of broadcast shapes, and a number on either side."""
-    return [S(n(2, 3), n(2, 3)), S(n(2, 3), n(3)), S(n(2, 1), n(1, 3)), S(n(), n(2)), S(n(2, 2), 1.5), S(-0.5, n(2)),
-            S(n(0, 3), n(3)), S(n(1, 1), n(0, 3))]  # fmt: skip
+    return [
+        S(n(2, 3), n(2, 3)),
+        S(n(2, 3), n(3)),
+        S(n(2, 1), n(1, 3)),
+        S(n(), n(2)),
+        S(n(2, 2), 1.5),
+        S(-0.5, n(2)),
+        S(n(0, 3), n(3)),
+        S(n(1, 1), n(0, 3)),
+    ]
 
 
 def mismatch(op: Callable) -> tuple:
     """Shapes that do not broadcast."""
-    return (lambda: op(m.ones(2, 3), m.ones(2, 4)), RuntimeError,
-            "size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1")  # fmt: skip
+    return (
+        lambda: op(m.ones(2, 3), m.ones(2, 4)),
+        RuntimeError,
+        "size of tensor a (3) must match the size of tensor b (4) at non-singleton dimension 1",
+    )
 
 
 # Multiples of 1/4 are exact in float32: differences with step 1 are, too.
-row("cast", lambda n: [S(np.round(n(2, 3) * 4) / 4, dtype=np.dtype("float32"), tolerance=1e-5), S(n(2, 3), dtype=np.dtype("float64")),
-                       S(n(), dtype=np.dtype("float64")), S(n(0, 2), dtype=np.dtype("float32"))],
-    lambda x, dtype: np.array([dtype.type(v) for v in x.ravel()], dtype).reshape(x.shape), linear=True, kept=False)  # fmt: skip
-row("add", lambda n: [*binary(n), S(ODD, ODD[::-1], special=True)], lambda x, y: x + y, linear=True,
-    errors=[mismatch(lambda x, y: x + y), (lambda: m.ones(2) + None, TypeError, "unsupported operand type(s) for +"),
-            (lambda: m.ones(2) + "a", TypeError, "+"), (lambda: None + m.ones(2), TypeError, "")])  # fmt: skip
-row("subtract", lambda n: [*binary(n), S(ODD, ODD[::-1], special=True)], lambda x, y: x - y, linear=True,
-    errors=[mismatch(lambda x, y: x - y),
-            (lambda: m.tensor([True]) - m.tensor([True]), RuntimeError, "with two bool tensors is not supported")])  # fmt: skip
-row("multiply", lambda n: [*binary(n), S(ODD, ODD[::-1], special=True)], lambda x, y: x * y, linear=True,
-    errors=[mismatch(lambda x, y: x * y)])  # fmt: skip
-row("divide", lambda n: [S(n(2, 3), n.between(0.5, 2, 2, 3)), S(n(2, 3), n.between(0.5, 2, 3)), S(n(2, 1), n.between(-2, -0.5, 1, 3)),
-                         S(2.0, n.between(0.5, 2, 3)), S(n(3), 4.0), S(n(0, 3), n.between(1, 2, 3)),
-                         S([1.0, -1.0, 0.0, 2.0, NAN], [0.0, 0.0, 0.0, -0.0, 1.0], special=True)],
-    lambda x, y: x / y, errors=[mismatch(lambda x, y: x / y)])  # fmt: skip
-row("negative", lambda n: [S(n(2, 3)), S(n()), S(n(0, 2)), S(ODD, special=True)], lambda x: 0 - x, linear=True,
-    errors=[(lambda: -m.tensor([True]), RuntimeError, "the `-` operator, on a bool tensor is not supported")])  # fmt: skip
-row("power", lambda n: [S(n.between(0.5, 2, 2, 3), n(2, 3)), S(n.between(0.5, 2, 2, 3), n(3)), S(n.between(0.5, 2, 2, 1), n(1, 3)),
-                        S(n(3), 2), S(n(3), 3.0), S(n.between(0.5, 2, 3), -1.5), S(2.0, n(3)), S(n.apart(3), 0), S(n.apart(2), 1),
-                        S(n.between(1, 2, 0, 3), n(3)),
-                        S([0.0, 0.0, 0.0, 0.0, -1.5, -1.5, NAN, 2.0, 1.0, INF], [0.0, 1.0, 2.0, 0.5, 2.0, 3.0, 0.0, NAN, INF, 0.0],
-                          special=True),
-                        S([0.0, -0.0, -1.0, NAN, INF], 2.0, special=True), S([0.0, -1.0, NAN, INF], 0.0, special=True),
-                        S([0.0, 2.0], 1.0, special=True), S([0.0, 4.0], 0.5, special=True), S([0.0, 4.0], -1.0, special=True),
-                        S(0.0, [0.0, 1.0, 2.0], special=True)],
+row(
+    "cast",
+    lambda n: [
+        S(np.round(n(2, 3) * 4) / 4, dtype=np.dtype("float32"), tolerance=1e-5),
+        S(n(2, 3), dtype=np.dtype("float64")),
+        S(n(), dtype=np.dtype("float64")),
+        S(n(0, 2), dtype=np.dtype("float32")),
+    ],
+    lambda x, dtype: np.array([dtype.type(v) for v in x.ravel()], dtype).reshape(x.shape),
+    linear=True,
+    kept=False,
+)
+row(
+    "add",
+    lambda n: [*binary(n), S(ODD, ODD[::-1], special=True)],
+    lambda x, y: x + y,
+    linear=True,
+    errors=[
+        mismatch(lambda x, y: x + y),
+        (lambda: m.ones(2) + None, TypeError, "unsupported operand type(s) for +"),
+        (lambda: m.ones(2) + "a", TypeError, "+"),
+        (lambda: None + m.ones(2), TypeError, ""),
+    ],
+)
+row(
+    "subtract",
+    lambda n: [*binary(n), S(ODD, ODD[::-1], special=True)],
+    lambda x, y: x - y,
+    linear=True,
+    errors=[
+        mismatch(lambda x, y: x - y),
+        (lambda: m.tensor([True]) - m.tensor([True]), RuntimeError, "with two bool tensors is not supported"),
+    ],
+)
+row(
+    "multiply",
+    lambda n: [*binary(n), S(ODD, ODD[::-1], special=True)],
+    lambda x, y: x * y,
+    linear=True,
+    errors=[mismatch(lambda x, y: x * y)],
+)
+row(
+    "divide",
+    lambda n: [
+        S(n(2, 3), n.between(0.5, 2, 2, 3)),
+        S(n(2, 3), n.between(0.5, 2, 3)),
+        S(n(2, 1), n.between(-2, -0.5, 1, 3)),
+        S(2.0, n.between(0.5, 2, 3)),
+        S(n(3), 4.0),
+        S(n(0, 3), n.between(1, 2, 3)),
+        S([1.0, -1.0, 0.0, 2.0, NAN], [0.0, 0.0, 0.0, -0.0, 1.0], special=True),
+    ],
+    lambda x, y: x / y,
+    errors=[mismatch(lambda x, y: x / y)],
+)
+row(
+    "negative",
+    lambda n: [S(n(2, 3)), S(n()), S(n(0, 2)), S(ODD, special=True)],
+    lambda x: 0 - x,
+    linear=True,
+    errors=[(lambda: -m.tensor([True]), RuntimeError, "the `-` operator, on a bool tensor is not supported")],
+)
+row(
+    "power",
+    lambda n: [
+        S(n.between(0.5, 2, 2, 3), n(2, 3)),
+        S(n.between(0.5, 2, 2, 3), n(3)),
+        S(n.between(0.5, 2, 2, 1), n(1, 3)),
+        S(n(3), 2),
+        S(n(3), 3.0),
+        S(n.between(0.5, 2, 3), -1.5),
+        S(2.0, n(3)),
+        S(n.apart(3), 0),
+        S(n.apart(2), 1),
+        S(n.between(1, 2, 0, 3), n(3)),
+        S(
+            [0.0, 0.0, 0.0, 0.0, -1.5, -1.5, NAN, 2.0, 1.0, INF],
+            [0.0, 1.0, 2.0, 0.5, 2.0, 3.0, 0.0, NAN, INF, 0.0],
+            special=True,
+        ),
+        S([0.0, -0.0, -1.0, NAN, INF], 2.0, special=True),
+        S([0.0, -1.0, NAN, INF], 0.0, special=True),
+        S([0.0, 2.0], 1.0, special=True),
+        S([0.0, 4.0], 0.5, special=True),
+        S([0.0, 4.0], -1.0, special=True),
+        S(0.0, [0.0, 1.0, 2.0], special=True),
+    ],
     lambda x, y: np.where(np.asarray(x) < 0, np.cos(np.pi * np.asarray(y)), 1) * np.exp(y * np.log(np.abs(x))),
-    errors=[mismatch(lambda x, y: x**y),
-            (lambda: m.tensor(2) ** -1, RuntimeError, "Integers to negative integer powers are not allowed")])  # fmt: skip
+    errors=[
+        mismatch(lambda x, y: x**y),
+        (lambda: m.tensor(2) ** -1, RuntimeError, "Integers to negative integer powers are not allowed"),
+    ],
+)
 TIES = ([1.0, 2.0, 3.0, NAN, 1.0, INF, 0.0], [1.0, 3.0, 2.0, 1.0, NAN, INF, 0.0])
 for _name, _op in (("maximum", max), ("minimum", min)):
-    row(_name, lambda n: [S(n.apart(2, 3), n.apart(2, 3) + 0.1), S(n.apart(2, 3), n.apart(3) + 0.1), S(n.apart(2, 1), n.apart(1, 3) + 0.1),
-                          S(n(0, 3), n(3)), S(*TIES, special=True)],
+    row(
+        _name,
+        lambda n: [
+            S(n.apart(2, 3), n.apart(2, 3) + 0.1),
+            S(n.apart(2, 3), n.apart(3) + 0.1),
+            S(n.apart(2, 1), n.apart(1, 3) + 0.1),
+            S(n(0, 3), n(3)),
+            S(*TIES, special=True),
+        ],
         lambda x, y, op=_op: np.vectorize(op, otypes=[float])(x, y),
-        errors=[mismatch(getattr(m, _name))])  # fmt: skip
+        errors=[mismatch(getattr(m, _name))],
+    )
 
 
 def unary(n: Draw, low: float = -2, high: float = 2, odd: list | None = None) -> list[Sample]:
     """A few shapes within the domain, and the special values."""
-    return [S(n.between(low, high, 2, 3)), S(n.between(low, high)), S(n.between(low, high, 0, 3)),
-            S(ODD if odd is None else odd, special=True)]  # fmt: skip
+    return [
+        S(n.between(low, high, 2, 3)),
+        S(n.between(low, high)),
+        S(n.between(low, high, 0, 3)),
+        S(ODD if odd is None else odd, special=True),
+    ]
 
 
 FAR = [*ODD, 30.0, -30.0, 800.0, -800.0, 1e-300, -1e-300]
 row("exp", lambda n: unary(n, odd=FAR), lambda x: np.e**x)
-row("expm1", lambda n: [*unary(n, odd=FAR), S([1e-12, -1e-12], special=True)], lambda x: 2 * np.exp(x / 2) * np.sinh(x / 2))
+row(
+    "expm1",
+    lambda n: [*unary(n, odd=FAR), S([1e-12, -1e-12], special=True)],
+    lambda x: 2 * np.exp(x / 2) * np.sinh(x / 2),
+)
 row("log", lambda n: unary(n, 0.5, 3, FAR), lambda x: np.log2(x) / np.log2(np.e))
 row("log1p", lambda n: [*unary(n, -0.5, 3), S([1e-12, -1e-12], special=True)], lambda x: np.log(x + 1))
 row("sqrt", lambda n: unary(n, 0.5, 3), lambda x: np.exp(np.log(x) / 2))
@@ -256,53 +412,135 @@ row("absolute", lambda n: [S(n.apart(2, 3)), S(n.apart()), S(n(0, 2)), S(ODD, sp
 row("sign", lambda n: [S(n.apart(2, 3)), S(n(0, 2)), S(ODD, special=True)], lambda x: x / np.abs(x))
 row("floor", lambda n: [S(n.apart(2, 3)), S(n(0, 2)), S(ODD, special=True)], lambda x: x - np.mod(x, 1))
 row("ceil", lambda n: [S(n.apart(2, 3)), S(n(0, 2)), S(ODD, special=True)], lambda x: x + np.mod(-x, 1))
-row("round", lambda n: [S(n.apart(2, 3)), S(n.apart(2, 3) / 7, decimals=1), S(n(0, 2)), S([0.5, 1.5, 2.5, -0.5, -1.5, NAN, INF], special=True)])
-row("where", lambda n: [S(n(2, 3) > 0, n(2, 3), n(2, 3)), S(n(2, 1) > 0, n(3), n(2, 1)), S(np.array([True, False]), n(2), 0.5),
-                        S(np.array([True, False]), 0.5, n(2)), S(np.zeros((0, 2), bool), n(2), n(0, 2)),
-                        S(np.array([True, False, True]), [NAN, NAN, 1.0], [1.0, 2.0, INF], special=True)],
-    lambda c, x, y: c * x + (1 - c) * y, linear=True,
-    errors=[(lambda: m.where(m.ones(2), m.ones(2), m.ones(2)), RuntimeError, "expected condition to be a boolean tensor"),
-            (lambda: m.where(m.ones(2) > 0, m.ones(2), m.ones(3)), RuntimeError, "(2)")])  # fmt: skip
-row("clamp_to", lambda n: [S(n.apart(2, 6), min=-1.0, max=1.0), S(n.apart(2, 3), min=None, max=0.0), S(n.apart(2, 3), min=0.0, max=None),
-                           S(n(0, 2), min=0.0, max=1.0), S([-1.0, 1.0, -2.0, 2.0, NAN, INF, -INF, 0.0], min=-1.0, max=1.0, special=True)],
-    lambda x, min, max: np.where(x < (-INF if min is None else min), min, np.where(x > (INF if max is None else max), max, x))
-    .astype(float),
-    errors=[(lambda: m.ones(2).clamp(), RuntimeError, "At least one of 'min' or 'max' must not be None")])  # fmt: skip
-row("relu", lambda n: [S(n.apart(2, 3)), S(n.apart(3, 35)[:, 16:19]), S(n.apart()), S(n(0, 2)), S(ODD, special=True),
-                       S(n.between(-2, 2, 33, 35), special=True)],
-    lambda x: (x + np.abs(x)) / 2)  # fmt: skip
-row("relu_grad", lambda n: [S(n(2, 3), n.apart(2, 3)), S(n(0, 2), n(0, 2)), S(n(), np.asarray(1.0)),
-                            S([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [0.0, -0.0, NAN, INF, -1.0, 1.0], special=True)],
-    lambda g, out: g * ~(out <= 0), linear=True)  # fmt: skip
+row(
+    "round",
+    lambda n: [
+        S(n.apart(2, 3)),
+        S(n.apart(2, 3) / 7, decimals=1),
+        S(n(0, 2)),
+        S([0.5, 1.5, 2.5, -0.5, -1.5, NAN, INF], special=True),
+    ],
+)
+row(
+    "where",
+    lambda n: [
+        S(n(2, 3) > 0, n(2, 3), n(2, 3)),
+        S(n(2, 1) > 0, n(3), n(2, 1)),
+        S(np.array([True, False]), n(2), 0.5),
+        S(np.array([True, False]), 0.5, n(2)),
+        S(np.zeros((0, 2), bool), n(2), n(0, 2)),
+        S(np.array([True, False, True]), [NAN, NAN, 1.0], [1.0, 2.0, INF], special=True),
+    ],
+    lambda c, x, y: c * x + (1 - c) * y,
+    linear=True,
+    errors=[
+        (lambda: m.where(m.ones(2), m.ones(2), m.ones(2)), RuntimeError, "expected condition to be a boolean tensor"),
+        (lambda: m.where(m.ones(2) > 0, m.ones(2), m.ones(3)), RuntimeError, "(2)"),
+    ],
+)
+row(
+    "clamp_to",
+    lambda n: [
+        S(n.apart(2, 6), min=-1.0, max=1.0),
+        S(n.apart(2, 3), min=None, max=0.0),
+        S(n.apart(2, 3), min=0.0, max=None),
+        S(n(0, 2), min=0.0, max=1.0),
+        S([-1.0, 1.0, -2.0, 2.0, NAN, INF, -INF, 0.0], min=-1.0, max=1.0, special=True),
+    ],
+    lambda x, min, max: np.where(
+        x < (-INF if min is None else min), min, np.where(x > (INF if max is None else max), max, x)
+    ).astype(float),
+    errors=[(lambda: m.ones(2).clamp(), RuntimeError, "At least one of 'min' or 'max' must not be None")],
+)
+row(
+    "relu",
+    lambda n: [
+        S(n.apart(2, 3)),
+        S(n.apart(3, 35)[:, 16:19]),
+        S(n.apart()),
+        S(n(0, 2)),
+        S(ODD, special=True),
+        S(n.between(-2, 2, 33, 35), special=True),
+    ],
+    lambda x: (x + np.abs(x)) / 2,
+)
+row(
+    "relu_grad",
+    lambda n: [
+        S(n(2, 3), n.apart(2, 3)),
+        S(n(0, 2), n(0, 2)),
+        S(n(), np.asarray(1.0)),
+        S([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [0.0, -0.0, NAN, INF, -1.0, 1.0], special=True),
+    ],
+    lambda h, y: h * ~(y <= 0),
+)
 COMPARED = ([1.0, 2.0, 3.0, NAN, 1.0, INF, 0.0, NAN], [1.0, 3.0, 2.0, 1.0, NAN, INF, -0.0, NAN])
 for _name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
-    row(_name, lambda n: [S(*COMPARED, special=True), S(n(2, 3), n(3)), S(n(0, 3), n(3)), S(n(3), 0.5)], kept=False,
-        errors=[mismatch(registry[_name])])  # fmt: skip
-row("floor_divide", lambda n: [S(n.apart(2, 3), n.between(0.5, 2, 3)), S(n(0, 3), n.between(0.5, 2, 3)), S(n(3) * 9, 2.0),
-                               S([7.0, -7.0, 7.0, -7.0, 1.0, 0.0, NAN], [2.0, 2.0, -2.0, -2.0, INF, 1.0, 1.0], special=True)],
-    lambda x, y: np.floor(x / y))  # fmt: skip
-row("remainder", lambda n: [S(n.between(0.1, 0.4, 2, 3) + n.integers(-2, 3, 2, 3), n.between(0.9, 1, 2, 3)),
-                            S(n.between(0.1, 0.4, 2, 3), n.between(0.9, 1, 3)), S(n.between(0.1, 0.4, 2) + 2, 1.0),
-                            S(n(0, 3), n.between(1, 2, 3)),
-                            S([7.0, -7.0, 7.0, -7.0, 1.0, 0.0, NAN], [2.0, 2.0, -2.0, -2.0, 3.0, 1.0, 1.0], special=True)],
+    row(
+        _name,
+        lambda n: [S(*COMPARED, special=True), S(n(2, 3), n(3)), S(n(0, 3), n(3)), S(n(3), 0.5)],
+        kept=False,
+        errors=[mismatch(registry[_name])],
+    )
+row(
+    "floor_divide",
+    lambda n: [
+        S(n.apart(2, 3), n.between(0.5, 2, 3)),
+        S(n(0, 3), n.between(0.5, 2, 3)),
+        S(n(3) * 9, 2.0),
+        S([7.0, -7.0, 7.0, -7.0, 1.0, 0.0, NAN], [2.0, 2.0, -2.0, -2.0, INF, 1.0, 1.0], special=True),
+    ],
+    lambda x, y: np.floor(x / y),
+)
+row(
+    "remainder",
+    lambda n: [
+        S(n.between(0.1, 0.4, 2, 3) + n.integers(-2, 3, 2, 3), n.between(0.9, 1, 2, 3)),
+        S(n.between(0.1, 0.4, 2, 3), n.between(0.9, 1, 3)),
+        S(n.between(0.1, 0.4, 2) + 2, 1.0),
+        S(n(0, 3), n.between(1, 2, 3)),
+        S([7.0, -7.0, 7.0, -7.0, 1.0, 0.0, NAN], [2.0, 2.0, -2.0, -2.0, 3.0, 1.0, 1.0], special=True),
+    ],
     lambda x, y: x - np.floor(x / y) * y,
-    errors=[(lambda: m.tensor(1) % m.tensor(0), RuntimeError, "zero")])  # fmt: skip
+    errors=[(lambda: m.tensor(1) % m.tensor(0), RuntimeError, "zero")],
+)
 for _name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
-    row(_name, lambda n: [S(n.integers(0, 16, 2, 3), n.integers(0, 16, 3)), S(n(2, 3) > 0, n(2, 3) > 0), S(n.integers(0, 9, 4), 5),
-                          S(n.integers(0, 9, 0, 2), n.integers(0, 9, 2))], kept=False,
-        errors=[mismatch(lambda x, y, op=registry[_name]: op(x.long(), y.long())),
-                (lambda op=registry[_name]: op(m.ones(2), m.ones(2)), NotImplementedError, "bitwise_")])  # fmt: skip
-row("bitwise_not", lambda n: [S(n.integers(0, 16, 2, 3)), S(n(2, 3) > 0), S(n(0, 3) > 0)], kept=False,
-    errors=[(lambda: ~m.ones(2), TypeError, "integer")])  # fmt: skip
+    row(
+        _name,
+        lambda n: [
+            S(n.integers(0, 16, 2, 3), n.integers(0, 16, 3)),
+            S(n(2, 3) > 0, n(2, 3) > 0),
+            S(n.integers(0, 9, 4), 5),
+            S(n.integers(0, 9, 0, 2), n.integers(0, 9, 2)),
+        ],
+        kept=False,
+        errors=[
+            mismatch(lambda x, y, op=registry[_name]: op(x.long(), y.long())),
+            (lambda op=registry[_name]: op(m.ones(2), m.ones(2)), NotImplementedError, "bitwise_"),
+        ],
+    )
+row(
+    "bitwise_not",
+    lambda n: [S(n.integers(0, 16, 2, 3)), S(n(2, 3) > 0), S(n(0, 3) > 0)],
+    kept=False,
+    errors=[(lambda: ~m.ones(2), TypeError, "integer")],
+)
 
 # ----------------------------------------------------------------------------------------------------- indexing, in place
 
 KEYS: list[tuple] = [
-    (slice(0, 2), Ellipsis), (None, 1, Ellipsis), (Ellipsis, slice(None, None, 2)), (slice(1, 1), Ellipsis),
-    (np.array([0, 2, 0]), Ellipsis), (slice(None), np.array([[0, 1], [1, 3]]), Ellipsis), (np.array([0, -1, 0]), np.array([1, 2, 1])),
-    (np.array([[True, False, True, True], [False] * 4, [True] * 4]), Ellipsis), (np.array([], np.int64), Ellipsis),
-    (np.array([1, 0]), None, slice(None, 3), Ellipsis), (1, 2, Ellipsis),
-]  # fmt: skip
+    (slice(0, 2), Ellipsis),
+    (None, 1, Ellipsis),
+    (Ellipsis, slice(None, None, 2)),
+    (slice(1, 1), Ellipsis),
+    (np.array([0, 2, 0]), Ellipsis),
+    (slice(None), np.array([[0, 1], [1, 3]]), Ellipsis),
+    (np.array([0, -1, 0]), np.array([1, 2, 1])),
+    (np.array([[True, False, True, True], [False] * 4, [True] * 4]), Ellipsis),
+    (np.array([], np.int64), Ellipsis),
+    (np.array([1, 0]), None, slice(None, 3), Ellipsis),
+    (1, 2, Ellipsis),
+]
 
 
 def added(shape: tuple, key: tuple, y: np.ndarray) -> np.ndarray:
@@ -313,44 +551,95 @@ def added(shape: tuple, key: tuple, y: np.ndarray) -> np.ndarray:
     return out
 
 
-row("getitem", lambda n: [*(S(n(3, 4), key=key) for key in KEYS), S(n(), key=(Ellipsis,)), S(n(0, 3), key=(slice(None), 1, Ellipsis)),
-                          S(n(2, 3, 4), key=(np.array([0, 1]), slice(None), np.array([1, 1])))],
-    lambda x, key: x.ravel()[np.arange(x.size).reshape(x.shape)[key]], linear=True,
-    errors=[(lambda: m.ones(3)[0, 0], IndexError, "too many indices for tensor of dimension 1"),
-            (lambda: m.ones(3)[::-1], ValueError, "step must be greater than zero"),
-            (lambda: m.ones(3)["a"], TypeError, "str"),
-            (lambda: m.ones(3)[1.0], IndexError, "float"),
-            (lambda: m.ones(3)[5], IndexError, "index 5 is out of bounds"),
-            (lambda: m.ones(3)[m.tensor([0, 5])], IndexError, "index 5 is out of bounds"),
-            (lambda: m.ones(3)[m.tensor([0.0, 1.0])], IndexError, "must be long, int, byte or bool tensors"),
-            (lambda: m.tensor(1.0)[0], IndexError, "invalid index of a 0-dim tensor"),
-            (lambda: m.ones(3)[m.tensor([True, False])], IndexError, "2"),
-            (lambda: m.ones(2, 3).index_select(0, m.tensor([2])), IndexError, "out of range"),
-            (lambda: m.ones(2, 3).narrow(1, 2, 2), RuntimeError, "start (2) + length (2) exceeds dimension size (3)")])  # fmt: skip
-row("place", lambda n: [S(np.asarray(n(3, 4)[key]), key=key, shape=(3, 4)) for key in KEYS],
-    lambda y, key, shape: added(shape, key, y), linear=True)  # fmt: skip
-SET_KEYS = [key for i, key in enumerate(KEYS) if i not in (4, 5, 6)]  # places named twice: which value stays is open
-row("setitem", lambda n: [*(S(n(3, 4), n(*np.zeros((3, 4))[key].shape), key=key) for key in SET_KEYS),
-                          S(n(3, 4), n(), key=(slice(1, 3), Ellipsis)), S(n(3, 4), n(4), key=(np.array([2, 0]), Ellipsis)),
-                          S(n(3, 4), 2.5, key=(np.array([2, 0]), Ellipsis)), S(n(0, 4), n(4), key=(Ellipsis,))],
-    lambda x, value, key: x - added(x.shape, key, x[key]) + added(x.shape, key, value + 0 * x[key]), linear=True,
-    errors=[(lambda: m.ones(3).__setitem__(0, m.ones(2)), RuntimeError, "shape"),
-            (lambda: m.ones(3).__setitem__([0, 1], m.ones(3)), RuntimeError, "shape mismatch: value tensor of shape [3]"),
-            (lambda: m.ones(3).__setitem__(3, 1.0), IndexError, "index 3 is out of bounds"),
-            (lambda: m.ones(3).__setitem__(0, "a"), TypeError, "str"),
-            (lambda: m.ones(3, requires_grad=True).__setitem__(0, 1), RuntimeError, "view of a leaf Variable")])  # fmt: skip
-row("gather", lambda n: [S(n(3, 4), n.integers(0, 4, 3, 2), dim=1), S(n(3, 4), n.integers(0, 3, 5, 3), dim=0),
-                         S(n(4), np.array([1, 1, 0]), dim=0), S(n(2, 2, 3), n.integers(0, 3, 2, 1, 3), dim=2),
-                         S(n(3, 4), np.zeros((0, 4), np.int64), dim=0)], linear=True,
-    errors=[(lambda: m.ones(2, 3).gather(1, m.tensor([[3], [0]])), RuntimeError, "index 3 is out of bounds for dimension 1 with size 3"),
-            (lambda: m.ones(2, 3).gather(1, m.tensor([[-1], [0]])), RuntimeError, "index -1 is out of bounds"),
-            (lambda: m.ones(2, 3).gather(1, m.tensor([0])), RuntimeError, "same number of dimensions"),
-            (lambda: m.ones(2, 3).gather(1, m.ones(2, 1)), RuntimeError, "int64")])  # fmt: skip
-row("scatter_add", lambda n: [S(n(3, 2), n.integers(0, 4, 3, 2), dim=1, shape=(3, 4)), S(n(5, 3), n.integers(0, 3, 5, 3), dim=0, shape=(3, 4)),
-                              S(n(3), np.array([1, 1, 0]), dim=0, shape=(4,)), S(n(0, 4), np.zeros((0, 4), np.int64), dim=0, shape=(3, 4))],
+row(
+    "getitem",
+    lambda n: [
+        *(S(n(3, 4), key=key) for key in KEYS),
+        S(n(), key=(Ellipsis,)),
+        S(n(0, 3), key=(slice(None), 1, Ellipsis)),
+        S(n(2, 3, 4), key=(np.array([0, 1]), slice(None), np.array([1, 1]))),
+    ],
+    lambda x, key: x.ravel()[np.arange(x.size).reshape(x.shape)[key]],
     linear=True,
-    errors=[(lambda: m.zeros(2, 3).scatter_add(1, m.tensor([[3], [0]]), m.ones(2, 1)), RuntimeError, "index 3 is out of bounds"),
-            (lambda: m.zeros(2, 3).scatter_add(1, m.tensor([[0, 0], [0, 0]]), m.ones(2, 1)), RuntimeError, "src")])  # fmt: skip
+    errors=[
+        (lambda: m.ones(3)[0, 0], IndexError, "too many indices for tensor of dimension 1"),
+        (lambda: m.ones(3)[::-1], ValueError, "step must be greater than zero"),
+        (lambda: m.ones(3)["a"], TypeError, "'a'"),
+        (lambda: m.ones(3)[1.0], IndexError, "float"),
+        (lambda: m.ones(3)[5], IndexError, "index 5 is out of bounds"),
+        (lambda: m.ones(3)[m.tensor([0, 5])], IndexError, "index 5 is out of bounds"),
+        (lambda: m.ones(3)[m.tensor([0.0, 1.0])], IndexError, "must be long, int, byte or bool tensors"),
+        (lambda: m.tensor(1.0)[0], IndexError, "invalid index of a 0-dim tensor"),
+        (lambda: m.ones(3)[m.tensor([True, False])], IndexError, "2"),
+        (lambda: m.ones(2, 3).index_select(0, m.tensor([2])), IndexError, "out of range"),
+        (lambda: m.ones(2, 3).narrow(1, 2, 2), RuntimeError, "start (2) + length (2) exceeds dimension size (3)"),
+    ],
+)
+row(
+    "place",
+    lambda n: [S(np.asarray(n(3, 4)[key]), key=key, shape=(3, 4)) for key in KEYS],
+    lambda y, key, shape: added(shape, key, y),
+    linear=True,
+)
+SET_KEYS = [key for i, key in enumerate(KEYS) if i not in (4, 5, 6)]  # places named twice: which value stays is open
+row(
+    "setitem",
+    lambda n: [
+        *(S(n(3, 4), n(*np.zeros((3, 4))[key].shape), key=key) for key in SET_KEYS),
+        S(n(3, 4), n(), key=(slice(1, 3), Ellipsis)),
+        S(n(3, 4), n(4), key=(np.array([2, 0]), Ellipsis)),
+        S(n(3, 4), 2.5, key=(np.array([2, 0]), Ellipsis)),
+        S(n(0, 4), n(4), key=(Ellipsis,)),
+    ],
+    lambda x, value, key: x - added(x.shape, key, x[key]) + added(x.shape, key, value + 0 * x[key]),
+    linear=True,
+    errors=[
+        (lambda: m.ones(3).__setitem__(0, m.ones(2)), RuntimeError, "shape"),
+        (lambda: m.ones(3).__setitem__([0, 1], m.ones(3)), RuntimeError, "shape mismatch: value tensor of shape [3]"),
+        (lambda: m.ones(3).__setitem__(3, 1.0), IndexError, "index 3 is out of bounds"),
+        (lambda: m.ones(3).__setitem__(0, "a"), TypeError, "str"),
+        (lambda: m.ones(3, requires_grad=True).__setitem__(0, 1), RuntimeError, "view of a leaf Variable"),
+    ],
+)
+row(
+    "gather",
+    lambda n: [
+        S(n(3, 4), n.integers(0, 4, 3, 2), dim=1),
+        S(n(3, 4), n.integers(0, 3, 5, 3), dim=0),
+        S(n(4), np.array([1, 1, 0]), dim=0),
+        S(n(2, 2, 3), n.integers(0, 3, 2, 1, 3), dim=2),
+        S(n(3, 4), np.zeros((0, 4), np.int64), dim=0),
+    ],
+    linear=True,
+    errors=[
+        (
+            lambda: m.ones(2, 3).gather(1, m.tensor([[3], [0]])),
+            RuntimeError,
+            "index 3 is out of bounds for dimension 1 with size 3",
+        ),
+        (lambda: m.ones(2, 3).gather(1, m.tensor([[-1], [0]])), RuntimeError, "index -1 is out of bounds"),
+        (lambda: m.ones(2, 3).gather(1, m.tensor([0])), RuntimeError, "same number of dimensions"),
+        (lambda: m.ones(2, 3).gather(1, m.ones(2, 1)), RuntimeError, "int64"),
+    ],
+)
+row(
+    "scatter_add",
+    lambda n: [
+        S(n(3, 2), n.integers(0, 4, 3, 2), dim=1, shape=(3, 4)),
+        S(n(5, 3), n.integers(0, 3, 5, 3), dim=0, shape=(3, 4)),
+        S(n(3), np.array([1, 1, 0]), dim=0, shape=(4,)),
+        S(n(0, 4), np.zeros((0, 4), np.int64), dim=0, shape=(3, 4)),
+    ],
+    linear=True,
+    errors=[
+        (
+            lambda: m.zeros(2, 3).scatter_add(1, m.tensor([[3], [0]]), m.ones(2, 1)),
+            RuntimeError,
+            "index 3 is out of bounds",
+        ),
+        (lambda: m.zeros(2, 3).scatter_add(1, m.tensor([[0, 0], [0, 0]]), m.ones(2, 1)), RuntimeError, "src"),
+    ],
+)
 row("identity", lambda n: [S(n(2, 3)), S(n()), S(n(0, 2))], lambda x: x, linear=True)
 
 
@@ -361,8 +650,11 @@ def view(key: tuple) -> tuple:
 
 def places(shape: tuple, views: tuple) -> np.ndarray:
     """The flat positions in an array of `shape` that the chain of views shows."""
-    numpy = {"getitem": lambda a, key: a[key], "permute": lambda a, dims: np.transpose(a, dims),
-             "reshape": lambda a, shape: np.reshape(a, shape)}  # fmt: skip
+    numpy = {
+        "getitem": lambda a, key: a[key],
+        "permute": lambda a, dims: np.transpose(a, dims),
+        "reshape": lambda a, shape: np.reshape(a, shape),
+    }
     at = np.arange(int(np.prod(shape))).reshape(shape)
     for primitive, settings in views:
         at = numpy[primitive.name](at, **settings)
@@ -377,58 +669,136 @@ def overwritten(x: np.ndarray, value: np.ndarray, views: tuple) -> np.ndarray:
     return out
 
 
-row("overwrite", lambda n: [S(n(3, 4), n(2, 4), views=(view((slice(1, 3), Ellipsis)),)), S(n(3), n(3), views=()),
-                            S(n(3, 4), n(2, 2), views=(view((slice(1, 3), Ellipsis)), view((slice(None), slice(1, 4, 2), Ellipsis)))),
-                            S(n(2, 3), n(2), views=((registry["permute"], {"dims": (1, 0)}), view((1, Ellipsis)))),
-                            S(n(2, 3), n(3, 2), views=((registry["reshape"], {"shape": (3, 2)}),)),
-                            S(n(6), n(3, 2), views=((registry["reshape"], {"shape": (3, 2)}),)),
-                            S(n(3, 4), n(0, 4), views=(view((slice(1, 1), Ellipsis)),))],
-    overwritten, linear=True)  # fmt: skip
+row(
+    "overwrite",
+    lambda n: [
+        S(n(3, 4), n(2, 4), views=(view((slice(1, 3), Ellipsis)),)),
+        S(n(3), n(3), views=()),
+        S(n(3, 4), n(2, 2), views=(view((slice(1, 3), Ellipsis)), view((slice(None), slice(1, 4, 2), Ellipsis)))),
+        S(n(2, 3), n(2), views=((registry["permute"], {"dims": (1, 0)}), view((1, Ellipsis)))),
+        S(n(2, 3), n(3, 2), views=((registry["reshape"], {"shape": (3, 2)}),)),
+        S(n(6), n(3, 2), views=((registry["reshape"], {"shape": (3, 2)}),)),
+        S(n(3, 4), n(0, 4), views=(view((slice(1, 1), Ellipsis)),)),
+    ],
+    overwritten,
+    linear=True,
+)
 
 # ---------------------------------------------------------------------------------------------- reductions and products
 
-row("sum", lambda n: [S(n(2, 3), dim=(0,), keepdim=False), S(n(2, 3, 2), dim=(0, 2), keepdim=True), S(n(2, 3), dim=(0, 1), keepdim=False),
-                      S(n(), dim=(), keepdim=False), S(n(0, 3), dim=(0,), keepdim=False), S(n(2, 0), dim=(0, 1), keepdim=True)],
+row(
+    "sum",
+    lambda n: [
+        S(n(2, 3), dim=(0,), keepdim=False),
+        S(n(2, 3, 2), dim=(0, 2), keepdim=True),
+        S(n(2, 3), dim=(0, 1), keepdim=False),
+        S(n(), dim=(), keepdim=False),
+        S(n(0, 3), dim=(0,), keepdim=False),
+        S(n(2, 0), dim=(0, 1), keepdim=True),
+    ],
     linear=True,
-    errors=[(lambda: m.ones(2, 3).sum(dim=(0, 0)), RuntimeError, "dim 0 appears multiple times"),
-            (lambda: m.ones(2, 3).sum(2), IndexError, "[-2, 1], but got 2"),
-            (lambda: m.ones(2, dtype=m.int64).mean(), RuntimeError, "mean(): could not infer output dtype")])  # fmt: skip
+    errors=[
+        (lambda: m.ones(2, 3).sum(dim=(0, 0)), RuntimeError, "dim 0 appears multiple times"),
+        (lambda: m.ones(2, 3).sum(2), IndexError, "[-2, 1], but got 2"),
+        (lambda: m.ones(2, dtype=m.int64).mean(), RuntimeError, "mean(): could not infer output dtype"),
+    ],
+)
 for _name, _word in (("amax_over", "max"), ("amin_over", "min")):
-    row(_name, lambda n: [S(n.apart(2, 3), dim=(1,), keepdim=False), S(n.apart(2, 3, 2), dim=(0, 2), keepdim=True),
-                          S(n.apart(4), dim=(0,), keepdim=False), S(n(0, 3), dim=(1,), keepdim=False),
-                          S([[1.0, 2.0, 2.0], [0.0, -0.0, 0.0], [INF, INF, -INF]], dim=(1,), keepdim=False, special=True),
-                          S([[1.0, 2.0, 2.0], [1.0, 2.0, 0.0]], dim=(0, 1), keepdim=False, special=True),
-                          S([[3.0, 1.0, 1.0], [1.0, 2.0, 3.0]], dim=(0, 1), keepdim=False, special=True)],
-        errors=[(lambda f=_word: getattr(m.zeros(0), f)(), RuntimeError, f"{_word}(): Expected reduction dim"),
-                (lambda f=_word: getattr(m.zeros(0), "arg" + f)(), IndexError, f"arg{_word}(): Expected reduction dim"),
-                (lambda f=_word: getattr(m.zeros(2, 0), f)(1), IndexError, "non-zero size"),
-                (lambda f=_word: getattr(m.zeros(2, 0), "a" + f)(1), IndexError, "non-zero size")])  # fmt: skip
-row("cumsum", lambda n: [S(n(4), dim=0, reverse=False), S(n(2, 3), dim=1, reverse=False), S(n(2, 3), dim=0, reverse=True),
-                         S(n(0, 3), dim=0, reverse=True)], linear=True,
-    errors=[(lambda: m.ones(2).cumsum(1), IndexError, "[-1, 0], but got 1")])  # fmt: skip
-row("softmax", lambda n: [S(n(2, 3), dim=1), S(n(3, 2), dim=0), S(n(2, 2, 2), dim=1), S(n(0, 3), dim=1), S(n(3, 0), dim=0),
-                          S([[1000.0, 0.0, -1000.0], [-INF, 0.0, 1.0], [NAN, 0.0, 1.0], [-INF, -INF, -INF], [INF, 0.0, 1.0]], dim=1,
-                            special=True)],
+    row(
+        _name,
+        lambda n: [
+            S(n.apart(2, 3), dim=(1,), keepdim=False),
+            S(n.apart(2, 3, 2), dim=(0, 2), keepdim=True),
+            S(n.apart(4), dim=(0,), keepdim=False),
+            S(n(0, 3), dim=(1,), keepdim=False),
+            S([[1.0, 2.0, 2.0], [0.0, -0.0, 0.0], [INF, INF, -INF]], dim=(1,), keepdim=False, special=True),
+            S([[1.0, 2.0, 2.0], [1.0, 2.0, 0.0]], dim=(0, 1), keepdim=False, special=True),
+            S([[3.0, 1.0, 1.0], [1.0, 2.0, 3.0]], dim=(0, 1), keepdim=False, special=True),
+        ],
+        errors=[
+            (lambda f=_word: getattr(m.zeros(0), f)(), RuntimeError, f"{_word}(): Expected reduction dim"),
+            (lambda f=_word: getattr(m.zeros(0), "arg" + f)(), IndexError, f"arg{_word}(): Expected reduction dim"),
+            (lambda f=_word: getattr(m.zeros(2, 0), f)(1), IndexError, "non-zero size"),
+            (lambda f=_word: getattr(m.zeros(2, 0), "a" + f)(1), IndexError, "non-zero size"),
+        ],
+    )
+row(
+    "cumsum",
+    lambda n: [
+        S(n(4), dim=0, reverse=False),
+        S(n(2, 3), dim=1, reverse=False),
+        S(n(2, 3), dim=0, reverse=True),
+        S(n(0, 3), dim=0, reverse=True),
+    ],
+    linear=True,
+    errors=[(lambda: m.ones(2).cumsum(1), IndexError, "[-1, 0], but got 1")],
+)
+row(
+    "softmax",
+    lambda n: [
+        S(n(2, 3), dim=1),
+        S(n(3, 2), dim=0),
+        S(n(2, 2, 2), dim=1),
+        S(n(0, 3), dim=1),
+        S(n(3, 0), dim=0),
+        S(
+            [[1000.0, 0.0, -1000.0], [-INF, 0.0, 1.0], [NAN, 0.0, 1.0], [-INF, -INF, -INF], [INF, 0.0, 1.0]],
+            dim=1,
+            special=True,
+        ),
+    ],
     lambda x, dim: np.exp(x) / np.exp(x).sum(dim, keepdims=True),
-    errors=[(lambda: m.ones(2).softmax(1), IndexError, "[-1, 0], but got 1"),
-            (lambda: m.ones(2).long().softmax(0), NotImplementedError, "softmax")])  # fmt: skip
-row("log_softmax", lambda n: [S(n(2, 3), dim=1), S(n(3, 2), dim=0), S(n(2, 2, 2), dim=1), S(n(0, 3), dim=1), S(n(3, 0), dim=0),
-                              S([[1000.0, 0.0, -1000.0], [-INF, 0.0, 1.0], [NAN, 0.0, 1.0], [-INF, -INF, -INF], [INF, 0.0, 1.0]], dim=1,
-                                special=True)],
-    lambda x, dim: np.log(np.exp(x) / np.exp(x).sum(dim, keepdims=True)))  # fmt: skip
+    errors=[
+        (lambda: m.ones(2).softmax(1), IndexError, "[-1, 0], but got 1"),
+        (lambda: m.ones(2).long().softmax(0), NotImplementedError, "softmax"),
+    ],
+)
+row(
+    "log_softmax",
+    lambda n: [
+        S(n(2, 3), dim=1),
+        S(n(3, 2), dim=0),
+        S(n(2, 2, 2), dim=1),
+        S(n(0, 3), dim=1),
+        S(n(3, 0), dim=0),
+        S(
+            [[1000.0, 0.0, -1000.0], [-INF, 0.0, 1.0], [NAN, 0.0, 1.0], [-INF, -INF, -INF], [INF, 0.0, 1.0]],
+            dim=1,
+            special=True,
+        ),
+    ],
+    lambda x, dim: np.log(np.exp(x) / np.exp(x).sum(dim, keepdims=True)),
+)
 row("softplus", lambda n: unary(n, odd=FAR), lambda x: np.log(1 + np.exp(x)))
-row("batched_matmul", lambda n: [S(n(1, 2, 3), n(1, 3, 2)), S(n(2, 1, 2), n(2, 2, 3)), S(n(2, 3, 1), n(2, 1, 3)), S(n(0, 2, 3), n(0, 3, 2)),
-                                 S(n(1, 0, 2), n(1, 2, 3)), S(n(1, 2, 0), n(1, 0, 2)), S(n(1, 17, 20), n(1, 20, 19), special=True),
-                                 S(n(2, 9, 5), n(2, 5, 37), special=True)],
-    lambda x, y: (x[..., None] * y[:, None]).sum(2), linear=True,
-    errors=[(lambda: m.ones(2, 3) @ m.ones(2, 3), RuntimeError, "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)"),
-            (lambda: m.mm(m.ones(2, 3, 4), m.ones(4, 2)), RuntimeError, "self must be a matrix"),
-            (lambda: m.ones(2, 2) @ m.ones(2, 2, dtype=m.float64), RuntimeError, "expected m1 and m2 to have the same dtype"),
-            (lambda: m.tensor(1.0) @ m.ones(2), RuntimeError, "at least 1D"),
-            (lambda: m.ones(2) @ m.ones(3), RuntimeError, "inconsistent tensor size"),
-            (lambda: m.ones(2, 3, 4) @ m.ones(3, 4, 2), RuntimeError, "(2)"),
-            (lambda: m.bmm(m.ones(2, 3, 4), m.ones(3, 4, 2)), RuntimeError, "bmm"),
-            (lambda: m.dot(m.ones(2, 3), m.ones(2)), RuntimeError, "1D tensors expected")])  # fmt: skip
+row(
+    "batched_matmul",
+    lambda n: [
+        S(n(1, 2, 3), n(1, 3, 2)),
+        S(n(2, 1, 2), n(2, 2, 3)),
+        S(n(2, 3, 1), n(2, 1, 3)),
+        S(n(0, 2, 3), n(0, 3, 2)),
+        S(n(1, 0, 2), n(1, 2, 3)),
+        S(n(1, 2, 0), n(1, 0, 2)),
+        S(n(1, 17, 20), n(1, 20, 19), special=True),
+        S(n(2, 9, 5), n(2, 5, 37), special=True),
+    ],
+    lambda x, y: (x[..., None] * y[:, None]).sum(2),
+    linear=True,
+    errors=[
+        (lambda: m.ones(2, 3) @ m.ones(2, 3), RuntimeError, "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)"),
+        (lambda: m.mm(m.ones(2, 3, 4), m.ones(4, 2)), RuntimeError, "self must be a matrix"),
+        (
+            lambda: m.ones(2, 2) @ m.ones(2, 2, dtype=m.float64),
+            RuntimeError,
+            "expected m1 and m2 to have the same dtype",
+        ),
+        (lambda: m.tensor(1.0) @ m.ones(2), RuntimeError, "at least 1D"),
+        (lambda: m.ones(2) @ m.ones(3), RuntimeError, "inconsistent tensor size"),
+        (lambda: m.ones(2, 3, 4) @ m.ones(3, 4, 2), RuntimeError, "(2)"),
+        (lambda: m.bmm(m.ones(2, 3, 4), m.ones(3, 4, 2)), RuntimeError, "bmm"),
+        (lambda: m.dot(m.ones(2, 3), m.ones(2)), RuntimeError, "1D tensors expected"),
+    ],
+)
 
 # ------------------------------------------------------------------------------------------------------ images
 
@@ -442,8 +812,12 @@ CONVOLUTIONS = [  # channels of x, channels of y, the rest
     (1, 1, ConvGeometry.of((6, 5), (2, 2), stride=(3, 2), dilation=(2, 1))),
     (1, 1, ConvGeometry.of((2, 2), 1)),
 ]
-LARGER = [(20, 34, ConvGeometry.of((9, 11), 3, padding=1)), (18, 18, ConvGeometry.of((7, 9), 3, stride=2, padding=1, groups=18)),
-          (3, 20, ConvGeometry.of((12, 10), 5, stride=2, padding=2, dilation=2)), (24, 16, ConvGeometry.of((10,), 4, groups=2))]  # fmt: skip
+LARGER = [
+    (20, 34, ConvGeometry.of((9, 11), 3, padding=1)),
+    (18, 18, ConvGeometry.of((7, 9), 3, stride=2, padding=1, groups=18)),
+    (3, 20, ConvGeometry.of((12, 10), 5, stride=2, padding=2, dilation=2)),
+    (24, 16, ConvGeometry.of((10,), 4, groups=2)),
+]
 
 
 def conv_shapes(n: int, c: int, k: int, g: ConvGeometry) -> tuple:
@@ -454,22 +828,33 @@ def conv_shapes(n: int, c: int, k: int, g: ConvGeometry) -> tuple:
 def convolutions(n: Draw, first: int, second: int) -> list[Sample]:
     """Two of x, w, y in all geometries; one image, two, none."""
     out = []
-    for batch, cases, special in ((1, CONVOLUTIONS, False), (2, CONVOLUTIONS[:1], False), (0, CONVOLUTIONS[2:3], False), (2, LARGER, True)):
+    for batch, cases, special in (
+        (1, CONVOLUTIONS, False),
+        (2, CONVOLUTIONS[:1], False),
+        (0, CONVOLUTIONS[2:3], False),
+        (2, LARGER, True),
+    ):
         for c, k, g in cases:
             shapes = conv_shapes(batch, c, k, g)
             out.append(S(n(*shapes[first]), n(*shapes[second]), geometry=g, special=special))
     return out
 
 
-row("conv", lambda n: convolutions(n, 0, 1), linear=True,
-    errors=[(lambda: ConvGeometry.of((8, 8), 9), RuntimeError, "Kernel size can't be greater than actual input size"),
-            (lambda: ConvGeometry.of((8, 8), 3, stride=0), RuntimeError, "non-positive stride is not supported"),
-            (lambda: ConvGeometry.of((8, 8), 3, padding=-1), RuntimeError, "negative padding is not supported"),
-            (lambda: ConvGeometry.of((8, 8), 3, dilation=0), RuntimeError, "should be greater than zero"),
-            (lambda: ConvGeometry.of((8, 8), 0), RuntimeError, "kernel"),
-            (lambda: ConvGeometry.of((8, 8), 3, dilation=2**63 - 1), RuntimeError, "9223372036854775807"),
-            (lambda: ConvGeometry.of((4, 4), 3, padding=2**31), RuntimeError, "2147483648"),
-            (lambda: ConvGeometry.of((8, 8), 3, stride=1.5), TypeError, "float")])  # fmt: skip
+row(
+    "conv",
+    lambda n: convolutions(n, 0, 1),
+    linear=True,
+    errors=[
+        (lambda: ConvGeometry.of((8, 8), 9), RuntimeError, "Kernel size can't be greater than actual input size"),
+        (lambda: ConvGeometry.of((8, 8), 3, stride=0), RuntimeError, "non-positive stride is not supported"),
+        (lambda: ConvGeometry.of((8, 8), 3, padding=-1), RuntimeError, "negative padding is not supported"),
+        (lambda: ConvGeometry.of((8, 8), 3, dilation=0), RuntimeError, "should be greater than zero"),
+        (lambda: ConvGeometry.of((8, 8), 0), RuntimeError, "kernel"),
+        (lambda: ConvGeometry.of((8, 8), 3, dilation=2**63 - 1), RuntimeError, "9223372036854775807"),
+        (lambda: ConvGeometry.of((4, 4), 3, padding=2**31), RuntimeError, "2147483648"),
+        (lambda: ConvGeometry.of((8, 8), 3, stride=1.5), TypeError, "float"),
+    ],
+)
 row("conv_transpose", lambda n: convolutions(n, 2, 1), linear=True)
 row("conv_weight_grad", lambda n: convolutions(n, 0, 2), linear=True)
 
@@ -491,21 +876,50 @@ def adaptive(size: tuple, output_size: tuple) -> PoolGeometry:
 
 
 SLIDING = [
-    pool((6,), 2), pool((5,), 3, stride=1, padding=1), pool((4, 5), (2, 3), stride=(2, 1), padding=(1, 0)),
-    pool((5, 5), 2, ceil_mode=True), pool((2, 3, 2), (1, 2, 2)), pool((7,), 3, stride=2, padding=1, ceil_mode=True),
-]  # fmt: skip
+    pool((6,), 2),
+    pool((5,), 3, stride=1, padding=1),
+    pool((4, 5), (2, 3), stride=(2, 1), padding=(1, 0)),
+    pool((5, 5), 2, ceil_mode=True),
+    pool((2, 3, 2), (1, 2, 2)),
+    pool((7,), 3, stride=2, padding=1, ceil_mode=True),
+]
 DILATED = [pool((7,), 3, stride=1, padding=1, dilation=2), pool((5, 6), 2, stride=2, dilation=(2, 3))]
 TIED = np.array([[[[1.0, 1.0, 2.0, NAN], [1.0, 0.0, NAN, 2.0], [-INF, -INF, 0.0, -0.0], [-INF, -INF, -0.0, 0.0]]]])
-row("max_pool", lambda n: [*(S(n.apart(1, 2, *g.input_size), geometry=g) for g in SLIDING + DILATED), S(n(0, 2, 6), geometry=SLIDING[0]),
-                           S(n.apart(2, 1, 5), geometry=adaptive((5,), (3,))), S(TIED, geometry=pool((4, 4), 2), special=True),
-                           S(n(3, 20, 9, 8), geometry=pool((9, 8), 3, stride=2, padding=1), special=True)],
-    errors=[(lambda: PoolGeometry.windows((2, 2), 3), RuntimeError, "Output size is too small"),
-            (lambda: PoolGeometry.windows((4, 4), 2, padding=2), RuntimeError, "pad should be at most half of effective kernel size"),
-            (lambda: PoolGeometry.windows((4, 4), 2, stride=0), RuntimeError, "stride")])  # fmt: skip
-row("pool_gather", lambda n: [S(n(1, 2, 6), n.integers(0, 6, 1, 2, 3).astype(np.int32)), S(n(2, 1, 2, 3), n.integers(0, 6, 2, 1, 2, 2).astype(np.int32)),
-                              S(n(0, 2, 4), np.zeros((0, 2, 2), np.int32))],
-    lambda x, choice: np.take_along_axis(x.reshape(*x.shape[:2], -1), choice.reshape(*choice.shape[:2], -1).astype(int), 2).reshape(choice.shape)
-    if x.size else np.zeros(choice.shape), linear=True)  # fmt: skip
+row(
+    "max_pool",
+    lambda n: [
+        *(S(n.apart(1, 2, *g.input_size), geometry=g) for g in SLIDING + DILATED),
+        S(n(0, 2, 6), geometry=SLIDING[0]),
+        S(n.apart(2, 1, 5), geometry=adaptive((5,), (3,))),
+        S(TIED, geometry=pool((4, 4), 2), special=True),
+        S(n(3, 20, 9, 8), geometry=pool((9, 8), 3, stride=2, padding=1), special=True),
+    ],
+    errors=[
+        (lambda: PoolGeometry.windows((2, 2), 3), RuntimeError, "Output size is too small"),
+        (
+            lambda: PoolGeometry.windows((4, 4), 2, padding=2),
+            RuntimeError,
+            "pad should be at most half of effective kernel size",
+        ),
+        (lambda: PoolGeometry.windows((4, 4), 2, stride=0), RuntimeError, "stride"),
+    ],
+)
+row(
+    "pool_gather",
+    lambda n: [
+        S(n(1, 2, 6), n.integers(0, 6, 1, 2, 3).astype(np.int32)),
+        S(n(2, 1, 2, 3), n.integers(0, 6, 2, 1, 2, 2).astype(np.int32)),
+        S(n(0, 2, 4), np.zeros((0, 2, 2), np.int32)),
+    ],
+    lambda x, choice: (
+        np.take_along_axis(x.reshape(*x.shape[:2], -1), choice.reshape(*choice.shape[:2], -1).astype(int), 2).reshape(
+            choice.shape
+        )
+        if x.size
+        else np.zeros(choice.shape)
+    ),
+    linear=True,
+)
 
 
 def scattered(y: np.ndarray, choice: np.ndarray, size: tuple) -> np.ndarray:
@@ -516,9 +930,16 @@ def scattered(y: np.ndarray, choice: np.ndarray, size: tuple) -> np.ndarray:
     return out.reshape(*y.shape[:2], *size)
 
 
-row("pool_scatter", lambda n: [S(n(1, 2, 3), n.integers(0, 6, 1, 2, 3).astype(np.int32), size=(6,)),
-                               S(n(2, 1, 2, 2), n.integers(0, 6, 2, 1, 2, 2).astype(np.int32), size=(2, 3)),
-                               S(n(0, 2, 2), np.zeros((0, 2, 2), np.int32), size=(4,))], scattered, linear=True)  # fmt: skip
+row(
+    "pool_scatter",
+    lambda n: [
+        S(n(1, 2, 3), n.integers(0, 6, 1, 2, 3).astype(np.int32), size=(6,)),
+        S(n(2, 1, 2, 2), n.integers(0, 6, 2, 1, 2, 2).astype(np.int32), size=(2, 3)),
+        S(n(0, 2, 2), np.zeros((0, 2, 2), np.int32), size=(4,)),
+    ],
+    scattered,
+    linear=True,
+)
 
 
 def averages(n: Draw, transposed: bool) -> list[Sample]:
@@ -543,10 +964,19 @@ def normalized(x: np.ndarray, w: np.ndarray, b: np.ndarray, eps: float) -> np.nd
     return out
 
 
-row("batch_norm", lambda n: [S(n(4, 2), n(2), n(2), eps=1e-3), S(n(2, 2, 3), n(2), n(2), eps=1e-5), S(n(2, 1, 2, 2), n(1), n(1), eps=1e-2),
-                             S(n(1, 3, 2, 1, 2), n(3), n(3), eps=1e-3), S(1e3 + n(3, 20, 5, 4), n(20), n(20), eps=1e-5, special=True)],
-    normalized, call=lambda x, w, b, eps: norm.batch_norm_train(x, w, b, eps=eps), empty="training needs two numbers per channel")  # fmt: skip
-# fmt: on
+row(
+    "batch_norm",
+    lambda n: [
+        S(n(4, 2), n(2), n(2), eps=1e-3),
+        S(n(2, 2, 3), n(2), n(2), eps=1e-5),
+        S(n(2, 1, 2, 2), n(1), n(1), eps=1e-2),
+        S(n(1, 3, 2, 1, 2), n(3), n(3), eps=1e-3),
+        S(1e3 + n(3, 20, 5, 4), n(20), n(20), eps=1e-5, special=True),
+    ],
+    normalized,
+    call=lambda x, w, b, eps: norm.batch_norm_train(x, w, b, eps=eps),
+    empty="training needs two numbers per channel",
+)
 
 
 def incoming(shape: tuple, dtype: Any = np.float64) -> np.ndarray:

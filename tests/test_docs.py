@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "minitorch"
 MODULES = sorted(
-    ".".join(("minitorch", *f.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__") for f in PACKAGE.rglob("*.py")
+    ".".join(("minitorch", *f.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    for f in PACKAGE.rglob("*.py")
 )
 PAGES = [page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if page.exists()]
 FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -82,7 +83,11 @@ def test_public_functions_have_docstrings(name: str) -> None:
             if not ast.get_docstring(node):
                 missing.append(f"{name}.{node.name}")
             for inner in node.body if isinstance(node, ast.ClassDef) else []:
-                if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_") and not ast.get_docstring(inner):
+                if (
+                    isinstance(inner, ast.FunctionDef)
+                    and not inner.name.startswith("_")
+                    and not ast.get_docstring(inner)
+                ):
                     setter = any(isinstance(d, ast.Attribute) and d.attr == "setter" for d in inner.decorator_list)
                     cls = getattr(importlib.import_module(name), node.name)
                     overrides = any(hasattr(base, inner.name) for base in cls.__mro__[1:])  # and means the same

@@ -31,7 +31,13 @@ FLOORS = {
     "utils": {"tensor", "random", "creation", "dtypes", "serialization", "nn", "ops"},
     "vision": {"tensor", "random", "creation", "dtypes", "utils", "nn", "ops", "serialization"},
 }
-THIRD = {"autograd": {"numpy"}, "geometry": {"numpy"}, "kernels": {"numpy", "numba", "llvmlite"}, "ops": {"numpy"}, "tensor": {"numpy"}}
+THIRD = {
+    "autograd": {"numpy"},
+    "geometry": {"numpy"},
+    "kernels": {"numpy", "numba", "llvmlite"},
+    "ops": {"numpy"},
+    "tensor": {"numpy"},
+}
 ALLOWED_NAMES = {PACKAGE / "nn" / "utils.py", PACKAGE / "vision" / "utils.py"}  # PyTorch's public names
 
 
@@ -82,7 +88,9 @@ def test_imports_stay_on_their_floor(path: Path) -> None:
             other = rest[0] if rest else "minitorch"
             known = (PACKAGE / other).is_dir() or (PACKAGE / f"{other}.py").exists()
             if not known:
-                assert lazy or mine in ("nn", "optim", "utils", "vision"), f"{path}:{line} imports the whole package: {name}"
+                assert lazy or mine in ("nn", "optim", "utils", "vision"), (
+                    f"{path}:{line} imports the whole package: {name}"
+                )
                 continue
             assert other == mine or other in FLOORS[mine], f"{path}:{line}: {mine} must not import {other}"
         elif mine in THIRD and top not in sys.stdlib_module_names:
@@ -103,11 +111,23 @@ def test_data_and_vision_know_no_kernels() -> None:
     for path in FILES:
         if part(path) == "vision" or path.is_relative_to(PACKAGE / "utils" / "data"):
             for line, name, _ in imports(path):
-                assert "kernels" not in name.split(".") and not name.startswith("numba"), f"{path}:{line} imports {name}"
+                assert "kernels" not in name.split(".") and not name.startswith("numba"), (
+                    f"{path}:{line} imports {name}"
+                )
 
 
-@pytest.mark.parametrize("module", ["minitorch", "minitorch.utils.data", "minitorch.vision", "minitorch.vision.transforms",
-                                    "minitorch.vision.datasets", "minitorch.geometry", "minitorch.autograd"])  # fmt: skip
+@pytest.mark.parametrize(
+    "module",
+    [
+        "minitorch",
+        "minitorch.utils.data",
+        "minitorch.vision",
+        "minitorch.vision.transforms",
+        "minitorch.vision.datasets",
+        "minitorch.geometry",
+        "minitorch.autograd",
+    ],
+)
 def test_starts_without_numba(module: str) -> None:
     """Importing this loads no numba, torch or scipy: worker processes start fast and stay clear of parallel kernels."""
     code = f"import sys, {module}; print([n for n in ('numba', 'llvmlite', 'torch', 'scipy') if n in sys.modules])"

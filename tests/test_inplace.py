@@ -51,12 +51,31 @@ def test_public_version_counter() -> None:
     assert after == before + 1
 
 
-@pytest.mark.parametrize("change", [
-    lambda t: t.add_(1), lambda t: t.sub_(1), lambda t: t.mul_(2), lambda t: t.div_(2), lambda t: t.zero_(), lambda t: t.fill_(3),
-    lambda t: t.copy_(m.ones(3, dtype=m.float64)), lambda t: t.clamp_(0, 1), lambda t: t.uniform_(), lambda t: t.normal_(),
-    lambda t: t.__setitem__(0, 1.0), lambda t: t[1:].add_(1), lambda t: t.detach().add_(1), lambda t: t.neg_(), lambda t: t.sqrt_(),
-    lambda t: t.masked_fill_(t > 1, 0.0), lambda t: t.__iadd__(1), lambda t: t.view(3, 1).mul_(3), lambda t: t.bernoulli_(0.5),
-], ids=range(19))  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.add_(1),
+        lambda t: t.sub_(1),
+        lambda t: t.mul_(2),
+        lambda t: t.div_(2),
+        lambda t: t.zero_(),
+        lambda t: t.fill_(3),
+        lambda t: t.copy_(m.ones(3, dtype=m.float64)),
+        lambda t: t.clamp_(0, 1),
+        lambda t: t.uniform_(),
+        lambda t: t.normal_(),
+        lambda t: t.__setitem__(0, 1.0),
+        lambda t: t[1:].add_(1),
+        lambda t: t.detach().add_(1),
+        lambda t: t.neg_(),
+        lambda t: t.sqrt_(),
+        lambda t: t.masked_fill_(t > 1, 0.0),
+        lambda t: t.__iadd__(1),
+        lambda t: t.view(3, 1).mul_(3),
+        lambda t: t.bernoulli_(0.5),
+    ],
+    ids=range(19),
+)
 def test_change_after_it_was_kept_is_noticed(change: Any) -> None:
     """exp kept its result; any way of changing that memory makes backward refuse, naming the op."""
     x = leaf(3)
@@ -121,14 +140,26 @@ def test_array_write_with_bump_is_noticed() -> None:
 # ---------------------------------------------------------------------------------------------------------------- refused
 
 
-@pytest.mark.parametrize("change,text", [
-    (lambda x: x.add_(1), "a leaf Variable that requires grad is being used in an in-place operation"),
-    (lambda x: x.zero_(), "a leaf Variable that requires grad is being used in an in-place operation"),
-    (lambda x: x.__setitem__(0, 1), "a view of a leaf Variable that requires grad is being used in an in-place operation"),
-    (lambda x: x[0].add_(1), "a view of a leaf Variable that requires grad is being used in an in-place operation"),
-    (lambda x: x.view(-1).mul_(2), "a view of a leaf Variable that requires grad is being used in an in-place operation"),
-    (lambda x: x.t()[0].zero_(), "a view of a leaf Variable that requires grad is being used in an in-place operation"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change,text",
+    [
+        (lambda x: x.add_(1), "a leaf Variable that requires grad is being used in an in-place operation"),
+        (lambda x: x.zero_(), "a leaf Variable that requires grad is being used in an in-place operation"),
+        (
+            lambda x: x.__setitem__(0, 1),
+            "a view of a leaf Variable that requires grad is being used in an in-place operation",
+        ),
+        (lambda x: x[0].add_(1), "a view of a leaf Variable that requires grad is being used in an in-place operation"),
+        (
+            lambda x: x.view(-1).mul_(2),
+            "a view of a leaf Variable that requires grad is being used in an in-place operation",
+        ),
+        (
+            lambda x: x.t()[0].zero_(),
+            "a view of a leaf Variable that requires grad is being used in an in-place operation",
+        ),
+    ],
+)
 def test_leaves_refuse(change: Any, text: str) -> None:
     """A leaf that requires grad and its views cannot be changed while recording; nothing is changed by trying."""
     x = leaf(2, 3)
@@ -140,11 +171,17 @@ def test_leaves_refuse(change: Any, text: str) -> None:
     assert x.version[0] == version
 
 
-@pytest.mark.parametrize("change", [
-    lambda: m.zeros(2, 2).expand(3, 2, 2).add_(1), lambda: m.zeros(3)[None].expand(2, 3).add_(1),
-    lambda: m.zeros(1).expand(4).zero_(), lambda: m.zeros(1).expand(4).__setitem__(slice(1, 3), 2.0),
-    lambda: m.zeros(1).expand(4).__setitem__([0, 1], 2.0),
-], ids=range(5))  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: m.zeros(2, 2).expand(3, 2, 2).add_(1),
+        lambda: m.zeros(3)[None].expand(2, 3).add_(1),
+        lambda: m.zeros(1).expand(4).zero_(),
+        lambda: m.zeros(1).expand(4).__setitem__(slice(1, 3), 2.0),
+        lambda: m.zeros(1).expand(4).__setitem__([0, 1], 2.0),
+    ],
+    ids=range(5),
+)
 def test_expanded_memory_refuses(change: Any) -> None:
     """Memory that holds several elements in one place cannot be written."""
     with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
@@ -158,8 +195,18 @@ def test_one_element_of_expanded_memory_can_be_written() -> None:
     assert x.tolist() == [1.0]
 
 
-@pytest.mark.parametrize("change", [lambda t: t.add_(1), lambda t: t.__setitem__(0, 1), lambda t: t.zero_(), lambda t: t[1:].fill_(2),
-                                    lambda t: t.__setitem__([0], 1.0), lambda t: t.uniform_()], ids=range(6))  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.add_(1),
+        lambda t: t.__setitem__(0, 1),
+        lambda t: t.zero_(),
+        lambda t: t[1:].fill_(2),
+        lambda t: t.__setitem__([0], 1.0),
+        lambda t: t.uniform_(),
+    ],
+    ids=range(6),
+)
 def test_read_only_memory_is_not_written_through(change: Any) -> None:
     """A tensor over read-only NumPy memory raises RuntimeError and leaves it alone."""
     array = np.zeros(3, np.float32)
@@ -169,17 +216,20 @@ def test_read_only_memory_is_not_written_through(change: Any) -> None:
     assert array.tolist() == [0.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("change,text", [
-    (lambda: m.ones(2).add_(m.ones(3)), "size of tensor a (2) must match the size of tensor b (3)"),
-    (lambda: m.ones(2).add_(m.ones(2, 2)), "output with shape [2] doesn't match the broadcast shape [2, 2]"),
-    (lambda: m.ones(2, dtype=m.int64).add_(0.5), "can't be cast to the desired output type"),
-    (lambda: m.ones(2, dtype=m.int64).add_(m.ones(2)), "can't be cast to the desired output type"),
-    (lambda: m.ones(2, dtype=m.int64).div_(2), "can't be cast to the desired output type"),
-    (lambda: m.ones(2, dtype=m.bool).add_(1), "can't be cast to the desired output type"),
-    (lambda: m.zeros(2).copy_(m.ones(3)), "(3)"),
-    (lambda: m.zeros(2).fill_(m.ones(2)), "fill_"),
-    (lambda: (leaf(2) * 1)[0].detach_(), "Can't detach views in-place"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change,text",
+    [
+        (lambda: m.ones(2).add_(m.ones(3)), "size of tensor a (2) must match the size of tensor b (3)"),
+        (lambda: m.ones(2).add_(m.ones(2, 2)), "output with shape [2] doesn't match the broadcast shape [2, 2]"),
+        (lambda: m.ones(2, dtype=m.int64).add_(0.5), "can't be cast to the desired output type"),
+        (lambda: m.ones(2, dtype=m.int64).add_(m.ones(2)), "can't be cast to the desired output type"),
+        (lambda: m.ones(2, dtype=m.int64).div_(2), "can't be cast to the desired output type"),
+        (lambda: m.ones(2, dtype=m.bool).add_(1), "can't be cast to the desired output type"),
+        (lambda: m.zeros(2).copy_(m.ones(3)), "(3)"),
+        (lambda: m.zeros(2).fill_(m.ones(2)), "fill_"),
+        (lambda: (leaf(2) * 1)[0].detach_(), "Can't detach views in-place"),
+    ],
+)
 def test_wrong_changes(change: Any, text: str) -> None:
     """PyTorch's RuntimeErrors for shapes and dtypes that the memory cannot take."""
     with pytest.raises(RuntimeError) as info:
@@ -346,11 +396,26 @@ def test_iadd_on_an_index() -> None:
 
 # Frozen from torch 2.13: x = arange(1, 13).view(3, 4), v = arange(0.5, ...) of the shape named, y = x * 2, y[key] = v,
 # loss = sum(y * arange(1, 13).view(3, 4)); the gradient for x is 2 * position where x survived, for v the position.
-@pytest.mark.parametrize("key,shape", [
-    ((0,), (4,)), ((slice(None), 1), (3,)), ((slice(0, 2), slice(1, 4, 2)), (2, 2)), ((Ellipsis, 0), ()), ((None, 1), (1, 4)),
-    (([0, 2],), (2, 4)), (([0, 2], [1, 3]), (2,)), ((slice(None), [3, 0]), (3, 2)), (([2, 0],), (4,)), (([[0], [1]], [1, 2]), (2, 2)),
-    ((1, 2), ()), ((slice(1, 1),), (0, 4)), (([],), (0, 4)), ((-1,), (1, 1, 4)),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "key,shape",
+    [
+        ((0,), (4,)),
+        ((slice(None), 1), (3,)),
+        ((slice(0, 2), slice(1, 4, 2)), (2, 2)),
+        ((Ellipsis, 0), ()),
+        ((None, 1), (1, 4)),
+        (([0, 2],), (2, 4)),
+        (([0, 2], [1, 3]), (2,)),
+        ((slice(None), [3, 0]), (3, 2)),
+        (([2, 0],), (4,)),
+        (([[0], [1]], [1, 2]), (2, 2)),
+        ((1, 2), ()),
+        ((slice(1, 1),), (0, 4)),
+        (([],), (0, 4)),
+        ((-1,), (1, 1, 4)),
+    ],
+    ids=str,
+)
 def test_setitem_gradients(key: tuple, shape: tuple) -> None:
     """Elements that were replaced get no gradient, the value gets that of its places, summed where it was broadcast."""
     x = leaf(3, 4)
@@ -473,11 +538,27 @@ def test_view_outlives_its_base() -> None:
 def test_views_through_every_view_op() -> None:
     """Each op that gives a view of contiguous memory shows later writes of the base, with the right gradient."""
     views = [
-        lambda t: t[1], lambda t: t.view(6), lambda t: t.reshape(3, 2), lambda t: t.t(), lambda t: t.T, lambda t: t.transpose(0, 1),
-        lambda t: t.permute(1, 0), lambda t: t.unsqueeze(1), lambda t: t[None].squeeze(0), lambda t: t.flatten(), lambda t: t.narrow(1, 1, 2),
-        lambda t: t.split(2, 1)[0], lambda t: t.chunk(2)[1], lambda t: t.unbind(1)[2], lambda t: t[:, None].expand(2, 4, 3),
-        lambda t: t.unflatten(1, (3, 1)), lambda t: t.movedim(0, 1), lambda t: t[..., ::2], lambda t: t.swapaxes(0, 1), lambda t: t.mT,
-    ]  # fmt: skip
+        lambda t: t[1],
+        lambda t: t.view(6),
+        lambda t: t.reshape(3, 2),
+        lambda t: t.t(),
+        lambda t: t.T,
+        lambda t: t.transpose(0, 1),
+        lambda t: t.permute(1, 0),
+        lambda t: t.unsqueeze(1),
+        lambda t: t[None].squeeze(0),
+        lambda t: t.flatten(),
+        lambda t: t.narrow(1, 1, 2),
+        lambda t: t.split(2, 1)[0],
+        lambda t: t.chunk(2)[1],
+        lambda t: t.unbind(1)[2],
+        lambda t: t[:, None].expand(2, 4, 3),
+        lambda t: t.unflatten(1, (3, 1)),
+        lambda t: t.movedim(0, 1),
+        lambda t: t[..., ::2],
+        lambda t: t.swapaxes(0, 1),
+        lambda t: t.mT,
+    ]
     for i, view in enumerate(views):
         x = leaf(2, 3)
         y = x * 1

@@ -1,4 +1,4 @@
-"""Modules, layers, functional forms and losses: values and gradients against PyTorch's frozen numbers, and behaviour."""
+"""Modules, layers, losses, functional forms: values and gradients against PyTorch's frozen numbers, and behaviour."""
 
 import copy
 import gc
@@ -20,8 +20,8 @@ GOLDEN = Path(__file__).parent / "golden" / "nn.npz"
 
 # ---------------------------------------------------------------------------------------------------- values, gradients
 # One row per case: an expression in `nn` (a layer, then called with the inputs) or `F`, and the inputs. An input is a
-# shape (normal values), ("labels", shape, classes), ("probabilities", shape), ("constant", shape) for the same without a gradient,
-# ("grid", shape) for small integers with ties, or ("exact", values). make_golden_nn.py runs the same rows with PyTorch.
+# shape (normal values), ("labels", shape, classes), ("probabilities", shape), ("constant", shape) for the
+# same without a gradient, ("grid", shape) for small integers with ties, or ("exact", values). make_golden_nn.py runs the same rows with PyTorch.
 
 X1, X2, X3 = (2, 4, 9), (2, 4, 6, 7), (1, 2, 4, 5, 4)
 ROWS = [
@@ -358,7 +358,8 @@ def test_float32_class_losses(name):
 
 SECOND_ORDER = [
     ("nn.Conv2d(2, 2, 2, padding=1)", (1, 2, 3, 3)), ("nn.ConvTranspose1d(2, 2, 2, stride=2)", (1, 2, 3)),
-    ("nn.Linear(3, 2)", (2, 3)), ("nn.BatchNorm1d(2)", (4, 2)), ("nn.LayerNorm(3)", (2, 3)), ("nn.MaxPool1d(2)", (1, 2, 4)),
+    ("nn.Linear(3, 2)", (2, 3)), ("nn.BatchNorm1d(2)", (4, 2)), ("nn.LayerNorm(3)", (2, 3)),
+    ("nn.MaxPool1d(2)", (1, 2, 4)),
     ("nn.AvgPool2d(2, 1, 1)", (1, 1, 3, 3)), ("nn.GELU()", (3,)), ("nn.ELU()", (3,)), ("nn.Softplus()", (3,)),
 ]  # fmt: skip
 
@@ -550,6 +551,9 @@ ERRORS = [
         RuntimeError,
         "given normalized_shape=[4], expected `input` with shape [*, 4], but got (2, 3)",
     ),
+    (lambda: F.group_norm(ones(1, 2), 2), ValueError, "Expected more than 1 value per channel"),
+    (lambda: F.batch_norm(ones(2, 3), None, None, ones(3).double(), None, True), RuntimeError, "same floating dtype"),
+    (lambda: F.pad(ones(3), (-5, 4)), RuntimeError, "pad: a length would be negative"),
     (
         lambda: F.group_norm(ones(2, 3, 4), 2),
         RuntimeError,
@@ -990,15 +994,13 @@ FAILURES = [
     (
         {"weight": ones(2, 2), "bias": ones(3), "more": ones(1), "most": ones(1)},
         'Error(s) in loading state_dict for Linear:\n\tUnexpected key(s) in state_dict: "more", "most". \n\tsize '
-        "mismatch "
-        "for weight: copying a param with shape minitorch.Size([2, 2]) from checkpoint, the shape in current model is "
-        "minitorch.Size([3, 2]).",
+        "mismatch for weight: copying a param with shape minitorch.Size([2, 2]) from checkpoint, the shape in "
+        "current model is minitorch.Size([3, 2]).",
     ),
     (
         {"bias": ones(3), "weight": [[1.0, 2.0]]},
         'Error(s) in loading state_dict for Linear:\n\tWhile copying the parameter named "weight", expected a Tensor '
-        "or "
-        "array from checkpoint but received <class 'list'>",
+        "or array from checkpoint but received <class 'list'>",
     ),
 ]
 
@@ -1223,6 +1225,15 @@ def test_batch_norm_refuses_before_counting():
         norm(ones(4, 2))
     for key, value in snapshot(norm).items():
         np.testing.assert_array_equal(value, before[key])
+
+
+def test_batch_norm_counts_its_change():
+    """A training step between an evaluation and its backward changes what was kept, and is noticed."""
+    norm, x = nn.BatchNorm1d(2).eval(), minitorch.randn(4, 2)
+    out = norm(x)
+    norm.train()(x)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()
 
 
 def test_batch_norm_far_from_zero():

@@ -132,7 +132,9 @@ def test_float32_stays_float32(row: Row) -> None:
     if not row.kept:
         return
     for i, sample in enumerate(row.samples):
-        if not row.differentiable(sample) and not any(isinstance(a, np.ndarray) and a.dtype.kind == "f" for a in sample.args):
+        if not row.differentiable(sample) and not any(
+            isinstance(a, np.ndarray) and a.dtype.kind == "f" for a in sample.args
+        ):
             continue
         value, grads = run(row, sample, dtype=np.float32)
         assert value.dtype == np.float32, f"{row.name}[{i}] gives {value.dtype}"
@@ -143,12 +145,27 @@ def test_float32_stays_float32(row: Row) -> None:
                 same(found, expected, f"{row.name}[{i}] in float32", rtol=2e-4)
 
 
-SCALARS = [2, 2.5, True, np.float64(2), np.float32(2), np.sqrt(2), np.int64(3), np.int32(3), np.bool_(True), np.float64("nan")]
+SCALARS = [
+    2,
+    2.5,
+    True,
+    np.float64(2),
+    np.float32(2),
+    np.sqrt(2),
+    np.int64(3),
+    np.int32(3),
+    np.bool_(True),
+    np.float64("nan"),
+]
 BINARY = ["add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "floor_divide", "remainder"]
 
 
-@given(name=st.sampled_from(BINARY), scalar=st.sampled_from(SCALARS), size=st.lists(st.integers(0, 3), max_size=2),
-       swapped=st.booleans())  # fmt: skip
+@given(
+    name=st.sampled_from(BINARY),
+    scalar=st.sampled_from(SCALARS),
+    size=st.lists(st.integers(0, 3), max_size=2),
+    swapped=st.booleans(),
+)
 def test_numbers_never_widen(name: str, scalar: Any, size: list, swapped: bool) -> None:
     """No number, of Python or NumPy, on either side, turns float32 into float64, nor its gradient."""
     x = minitorch.ones(*size, requires_grad=True) if size else minitorch.tensor(1.0, requires_grad=True)
@@ -164,8 +181,17 @@ def test_numbers_never_widen(name: str, scalar: Any, size: list, swapped: bool) 
 def test_operators_with_numbers_keep_float32(scalar: Any) -> None:
     """The operators with a number on the left or right keep float32 and keep the graph, NumPy's scalars included."""
     x = minitorch.tensor([0.5, 1.5], requires_grad=True)
-    for out in (x + scalar, scalar + x, x - scalar if not isinstance(scalar, (bool, np.bool_)) else x, scalar * x,
-                x * scalar, x / scalar, scalar / x, x**scalar, scalar**x):  # fmt: skip
+    for out in (
+        x + scalar,
+        scalar + x,
+        x - scalar if not isinstance(scalar, (bool, np.bool_)) else x,
+        scalar * x,
+        x * scalar,
+        x / scalar,
+        scalar / x,
+        x**scalar,
+        scalar**x,
+    ):
         assert isinstance(out, minitorch.Tensor)
         assert out.dtype is minitorch.float32
         assert out.requires_grad
@@ -200,7 +226,9 @@ def test_strided_inputs_give_the_same(row: Row) -> None:
     """Gaps, reversed axes and Fortran order change nothing."""
     for i, sample in enumerate(row.samples):
         value, grads = run(row, sample)
-        for found, expected in zip([value, *grads], (lambda v, g: [v, *g])(*run(row, sample, make=strided)), strict=True):
+        for found, expected in zip(
+            [value, *grads], (lambda v, g: [v, *g])(*run(row, sample, make=strided)), strict=True
+        ):
             same(found, expected, f"{row.name}[{i}] strided")
 
 
@@ -236,7 +264,9 @@ def test_inputs_are_not_modified(row: Row) -> None:
             if wanted and out.requires_grad:
                 grad(out, wanted, g, allow_unused=True)
         for x, kept in zip(tensors, before, strict=True):
-            np.testing.assert_array_equal(x.array if isinstance(x, minitorch.Tensor) else x, kept, err_msg=f"{row.name}[{i}]")
+            np.testing.assert_array_equal(
+                x.array if isinstance(x, minitorch.Tensor) else x, kept, err_msg=f"{row.name}[{i}]"
+            )
         np.testing.assert_array_equal(g.array, incoming(out.shape, out.array.dtype))
 
 
@@ -274,8 +304,27 @@ def test_second_derivative(row: Row) -> None:
                 raise AssertionError(f"{row.name}[{i}]: {error}") from error
 
 
-THIRD = ["exp", "log", "sqrt", "sin", "tanh", "sigmoid", "erf", "softplus", "power", "multiply", "divide", "softmax", "log_softmax",
-         "batched_matmul", "conv", "conv_weight_grad", "batch_norm", "getitem", "average"]  # fmt: skip
+THIRD = [
+    "exp",
+    "log",
+    "sqrt",
+    "sin",
+    "tanh",
+    "sigmoid",
+    "erf",
+    "softplus",
+    "power",
+    "multiply",
+    "divide",
+    "softmax",
+    "log_softmax",
+    "batched_matmul",
+    "conv",
+    "conv_weight_grad",
+    "batch_norm",
+    "getitem",
+    "average",
+]
 
 
 @pytest.mark.parametrize("name", THIRD)
@@ -318,7 +367,9 @@ def test_adjoint_identity(row: Row) -> None:
             difference = out.array - row.apply(sample, zeroed).array
             left, right = float((difference * y).sum()), float((sample.args[position] * g.array).sum())
             scale = float(np.abs(difference * y).sum()) + 1e-300
-            assert abs(left - right) <= 1e-12 * scale + 1e-13, f"{row.name}[{i}] in argument {position}: {left} and {right}"
+            assert abs(left - right) <= 1e-12 * scale + 1e-13, (
+                f"{row.name}[{i}] in argument {position}: {left} and {right}"
+            )
 
 
 # ----------------------------------------------------------------------------------------------------------------- errors

@@ -70,7 +70,9 @@ def small_step(model, optimizer, x, labels):
 def test_thousand_steps_without_the_collector_do_not_grow():
     """With the garbage collector off, steps 100 to 1,000 leave the number of objects and our cycles at zero growth."""
     minitorch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3))
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3)
+    )
     optimizer = optim.Adam(model.parameters())
     x, labels = minitorch.randn(4, 1, 6, 6), minitorch.tensor([0, 1, 2, 0])
 
@@ -93,7 +95,9 @@ def test_thousand_steps_without_the_collector_do_not_grow():
 
 def test_numba_is_imported_when_first_needed():
     """`import minitorch` stays light: neither numba nor matplotlib nor the download libraries come with it."""
-    code = "import sys, minitorch; print([m for m in ('numba', 'matplotlib', 'pooch', 'tqdm', 'PIL') if m in sys.modules])"
+    code = (
+        "import sys, minitorch; print([m for m in ('numba', 'matplotlib', 'pooch', 'tqdm', 'PIL') if m in sys.modules])"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.strip() == "[]"
 

@@ -62,6 +62,9 @@ class Primitive:
         self._names: list[tuple[str, ...]] = [()] * len(self.arguments)
         self._differentiable = 0  # a bit per argument that has a rule
         self._plans: dict[int, tuple] = {}
+        taken = {"g", "out", "memo", *(["index"] if self.variadic else [])} & {*self.arguments, *self.settings, *self.residuals}
+        if taken:
+            raise TypeError(f"{self.name}: {sorted(taken)} mean something else in rules; choose other argument names")
         if self.name in registry:
             raise ValueError(f"a primitive named {self.name!r} is registered already")
         registry[self.name] = self
@@ -188,7 +191,9 @@ class Primitive:
         if not isinstance(source, Variable):
             return
         array, base = source.array, result.array.base
-        if base is None or (base is not array and base is not array.base):  # NumPy had to copy, as a reshape may have to
+        if base is None or (
+            base is not array and base is not array.base
+        ):  # NumPy had to copy, as a reshape may have to
             return
         result.base = source if source.base is None else source.base
         result.chain = (*source.chain, (self, settings))

@@ -1,7 +1,7 @@
 """Arithmetic without warnings: inf and NaN are results here, as in PyTorch, not occasions to speak up.
 
-`np.errstate` says the same, but costs 0.9 us to enter and leave (NumPy 2.4, 2026-11), a third of a small op. NumPy keeps
-the state in a context variable; setting that to a ready-made state costs 0.1 us.
+`np.errstate` says the same, but costs 0.9 us to enter and leave (NumPy 2.4, 2026-11), a third of a small op. NumPy
+keeps the state in a context variable; setting that to a ready-made state costs 0.1 us.
 """
 
 from __future__ import annotations

@@ -400,7 +400,7 @@ def print_tape(tensor: Any, file: Any = None) -> None:
     >>> x = minitorch.ones(2, 3, requires_grad=True)
     >>> minitorch.print_tape((x.exp() * 2).sum())  # doctest: +ELLIPSIS
     #... sum       ()      <- #...  keeps x_shape
-    #... multiply  (2, 3)  <- #...  keeps y, x_shape
+    #... multiply  (2, 3)  <- #...  keeps x_shape, y
     #... exp       (2, 3)  <- leaf (2, 3)  keeps out 24 B
     """
     nodes, stack = set(), [tensor.node] if tensor.node is not None else []

@@ -1,8 +1,8 @@
 """Large arrays from a pool: memory that was touched before, so that a training loop faults in no new pages.
 
-A fresh page costs a fault when it is first written, on virtual machines up to 4.7 us: 9.7 ms for the 8 MB result of a ReLU that
-takes 0.1 ms to compute (2 cores, 2026-11). Here the memory of a large array returns to the pool when the last view of it
-dies, and the next array of about that size gets it back. The pool keeps no more than was in use at the peak.
+A fresh page costs a fault when it is first written, on virtual machines up to 4.7 us: 9.7 ms for the 8 MB result of a
+ReLU that takes 0.1 ms to compute (2 cores, 2026-11). Here the memory of a large array returns to the pool when the last
+view of it dies, and the next array of about that size gets it. The pool keeps no more than was in use at the peak.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ class _Conv(Module):
     rank: int
     transposed = False
     bias: Any
+    padding: Any
 
     def __init__(
         self,
@@ -200,16 +201,16 @@ class _TransposedConv(_Conv):
                 f'Only "zeros" padding mode is supported for {type(self).__name__}, but got {padding_mode!r}'
             )
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, output_padding, dilation, groups, bias, padding_mode,
-            device, dtype,
+            in_channels, out_channels, kernel_size, stride, padding, output_padding, dilation, groups, bias,
+            padding_mode, device, dtype,
         )  # fmt: skip
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
-        """The adjoint of the convolution with these settings; `output_size` chooses among the sizes it may come from."""
+        """The adjoint of the convolution with these settings; `output_size` chooses among the possible sizes."""
         extra = self.output_padding if output_size is None else self._extra(input.array.shape, output_size)
         return F._conv_transpose(
-            _TRANSPOSED[self.rank], self.rank, input, self.weight, self.bias, self.stride, self.padding, extra, self.groups,
-            self.dilation,
+            _TRANSPOSED[self.rank], self.rank, input, self.weight, self.bias, self.stride, self.padding, extra,
+            self.groups, self.dilation,
         )  # fmt: skip
 
     def _extra(self, shape: tuple, output_size: Any) -> tuple[int, ...]:
@@ -218,8 +219,7 @@ class _TransposedConv(_Conv):
         if len(output_size) not in (self.rank, self.rank + 1, self.rank + 2) or len(output_size) > len(shape):
             raise ValueError(
                 f"{type(self).__name__}: for input {shape}, output_size must have {self.rank} or {len(shape)} "
-                f"elements, but "
-                f"got {tuple(output_size)}"
+                f"elements, but got {tuple(output_size)}"
             )
         least = [
             (i - 1) * s - 2 * p + d * (k - 1) + 1
@@ -230,9 +230,8 @@ class _TransposedConv(_Conv):
         for o, low, s in zip(wanted, least, self.stride, strict=True):
             if not low <= o < low + s:
                 raise ValueError(
-                    f"{type(self).__name__}: requested an output size of {wanted}, but valid sizes range from "
-                    f"{least} to "
-                    f"{[n + t - 1 for n, t in zip(least, self.stride, strict=True)]} for input {shape}"
+                    f"{type(self).__name__}: requested an output size of {wanted}, but valid sizes range from {least} "
+                    f"to {[n + t - 1 for n, t in zip(least, self.stride, strict=True)]} for input {shape}"
                 )
         return tuple(o - low for o, low in zip(wanted, least, strict=True))
 

@@ -36,8 +36,8 @@ __all__ = [
     "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cross_entropy", "dropout", "dropout1d", "dropout2d",
     "dropout3d", "elu", "embedding", "gelu", "group_norm", "hardtanh", "huber_loss", "kl_div", "l1_loss", "layer_norm",
     "leaky_relu", "linear", "log_softmax", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
-    "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "mse_loss", "nll_loss", "one_hot", "pad", "relu",
-    "relu6", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "tanh",
+    "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "mse_loss", "nll_loss", "one_hot", "pad",
+    "relu", "relu6", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
 
@@ -68,15 +68,20 @@ def _ints(name: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
 
 
 def _operands(name: str, input: Any, **others: Any) -> None:
-    """Tensors of one floating dtype; None stands for an argument left out. Raises TypeError and RuntimeError."""
+    """Tensors of one floating dtype; `bias` may be None. Raises TypeError and RuntimeError."""
     for argument, x in (("input", input), *others.items()):
-        if x is None and argument != "input" and argument != "weight":
+        if x is None and argument == "bias":
             continue
         if not isinstance(x, Variable):
             raise TypeError(f"{name}: `{argument}` must be a Tensor, but got {type(x).__name__}")
         if x.array.dtype != input.array.dtype or x.array.dtype.kind != "f":
             kinds = ", ".join(f"{a} {dtypes.as_dtype(v.array.dtype)}" for a, v in (("input", input), (argument, x)))
             raise RuntimeError(f"{name}: `input` and `{argument}` must have the same floating dtype, but got {kinds}")
+
+
+def _given(**arguments: Any) -> dict[str, Any]:
+    """The arguments that were not left out."""
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def _tensor(name: str, x: Any, argument: str = "input") -> Any:
@@ -90,8 +95,7 @@ def _batched(name: str, x: tuple, rank: int) -> bool:
     if len(x) not in (rank + 1, rank + 2):
         raise RuntimeError(
             f"{name}: expected `input` of {rank + 2} dimensions (N, C, *size), or {rank + 1} without the batch, but "
-            f"got "
-            f"{len(x)}: input {x}"
+            f"got {len(x)}: input {x}"
         )
     return len(x) == rank + 2
 
@@ -122,9 +126,8 @@ def _check_conv(name: str, x: tuple, w: tuple, b: tuple | None, rank: int, group
         raise RuntimeError(f"{name}: `groups` should be greater than zero, but got {groups}")
     if w[0] % groups or w[0] < groups:
         raise RuntimeError(
-            f"{name}: given groups={groups}, expected `weight` to be divisible by {groups} at dimension 0, but it "
-            f"has size "
-            f"{w[0]}; {shapes}"
+            f"{name}: given groups={groups}, expected `weight` to be divisible by {groups} at dimension 0, but it has "
+            f"size {w[0]}; {shapes}"
         )
     channels, needed = x[-rank - 1], w[0] if transposed else w[1] * groups
     if channels != needed:
@@ -173,7 +176,8 @@ def _conv(name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: An
     _operands(name, x, weight=w, bias=b)
     geometry, batched, column = _conv_plan(
         name, rank, x.array.shape, w.array.shape, None if b is None else b.array.shape,
-        _setting(name, "stride", stride), _setting(name, "padding", padding), _setting(name, "dilation", dilation), groups,
+        _setting(name, "stride", stride), _setting(name, "padding", padding), _setting(name, "dilation", dilation),
+        groups,
     )  # fmt: skip
     out = convolution.conv(x if batched else _with_batch(x), w, geometry=geometry)
     if b is not None:
@@ -212,8 +216,8 @@ def conv3d(
 
 @lru_cache(maxsize=4096, typed=True)
 def _transposed_plan(
-    name: str, rank: int, y: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, output_padding: Any, groups: int,
-    dilation: Any,
+    name: str, rank: int, y: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, output_padding: Any,
+    groups: int, dilation: Any,
 ) -> tuple[ConvGeometry, bool, tuple, tuple | None]:  # fmt: skip
     """As `_conv_plan`, and the zeros to put behind the input.
 
@@ -261,18 +265,18 @@ def _conv_transpose(
 
 
 def conv_transpose1d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
-    dilation: Any = 1,
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
 ) -> Any:  # fmt: skip
-    """The adjoint of `conv1d`, of input (N, K, L) or (K, L) with weight (K, C/groups, kernel); see `conv_transpose2d`."""
+    """The adjoint of `conv1d`: input (N, K, L) or (K, L), weight (K, C/groups, kernel); see `conv_transpose2d`."""
     return _conv_transpose(
         "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
     )  # fmt: skip
 
 
 def conv_transpose2d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
-    dilation: Any = 1,
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
 ) -> Any:  # fmt: skip
     """The adjoint of `conv2d`, of input (N, K, H, W) or (K, H, W) with weight (K, C/groups, kernel, kernel).
 
@@ -285,8 +289,8 @@ def conv_transpose2d(
 
 
 def conv_transpose3d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
-    dilation: Any = 1,
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
 ) -> Any:  # fmt: skip
     """The adjoint of `conv3d`, of input (N, K, D, H, W) or (K, D, H, W); see `conv_transpose2d`."""
     return _conv_transpose(
@@ -325,11 +329,8 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
         )
     pairs = ((0, 0),) * (len(size) - len(ends) // 2) + tuple(zip(ends[-2::-2], ends[::-2], strict=True))
     padded = [n + before + after for n, (before, after) in zip(size, pairs, strict=True)]
-    if (
-        any(n < 0 or -before > n or -after > n for n, (before, after) in zip(padded, pairs, strict=True))
-        and min(padded) < 0
-    ):
-        raise RuntimeError(f"pad: a length would be negative: input {size} padded by {ends} gives {tuple(padded)}")
+    if any(n + min(before, 0) + min(after, 0) < 0 for n, (before, after) in zip(size, pairs, strict=True)):
+        raise RuntimeError(f"pad: a length would be negative: input {size} padded by {ends}")
     if math.prod(padded) > LIMIT:
         raise RuntimeError(f"pad: input {size} padded by {ends} gives {tuple(padded)}, more than {LIMIT} elements")
     if mode == "constant":
@@ -345,15 +346,14 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
         if mode == "reflect" and most >= n or mode == "circular" and most > n or n == 0 or min(before, after) < 0:
             raise RuntimeError(
                 f"pad: Padding size should be non-negative and, to {mode}, less than the corresponding input "
-                f"dimension, but "
-                f"got ({before}, {after}) at dimension {axis} of input {size}"
+                f"dimension, but got ({before}, {after}) at dimension {axis} of input {size}"
             )
         input = index_select(input, axis, wrap(_source(mode, n, before, after)))
     return input
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
-    """input (..., in) @ weight (out, in) transposed + bias (out,). Raises RuntimeError where shapes or dtypes don't fit."""
+    """input (..., in) @ weight (out, in) transposed + bias (out,). Raises RuntimeError where they don't fit."""
     _operands("linear", input, weight=weight, bias=bias)
     x, w = input.array.shape, weight.array.shape
     if len(w) != 2 or not x or x[-1] != w[1]:
@@ -443,7 +443,8 @@ def _max_pool(
 ) -> Any:
     name = f"max_pool{rank}d"
     geometry, batched = _max_pool_plan(
-        name, rank, _tensor(name, x).array.shape, _setting(name, "kernel_size", kernel), _setting(name, "stride", stride),
+        name, rank, _tensor(name, x).array.shape, _setting(name, "kernel_size", kernel),
+        _setting(name, "stride", stride),
         _setting(name, "padding", padding), _setting(name, "dilation", dilation), ceil_mode,
     )  # fmt: skip
     if indices:
@@ -577,7 +578,7 @@ def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
 
 
 def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
-    """The means of nearly equal parts of input (N, C, H, W) or (C, H, W); output_size an int or one per axis, None keeps.
+    """The means of nearly equal parts of input (N, C, H, W) or (C, H, W); output_size: an int or two, None keeps.
 
     Part o of O along an axis of I pixels is floor(o I / O) ... ceil((o + 1) I / O) - 1.
     """
@@ -602,7 +603,7 @@ def batch_norm(
     * own, the variance unbiased; otherwise the running ones do. Raises ValueError in training for a single value per
     channel, RuntimeError where sizes don't fit.
     """
-    _operands("batch_norm", input, running_mean=None, bias=bias)
+    _operands("batch_norm", input, **_given(weight=weight, bias=bias))
     x = input.array.shape
     if len(x) < 2:
         raise RuntimeError(f"batch_norm: `input` must be (N, C, *), but has shape {x}")
@@ -616,8 +617,7 @@ def batch_norm(
         elif value.array.shape != (channels,):
             raise RuntimeError(
                 f"batch_norm: `{argument}` should contain {channels} elements, one per channel, not "
-                f"{value.array.size}; "
-                f"input {x}"
+                f"{value.array.size}; input {x}"
             )
     if not training:
         return norm.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
@@ -639,8 +639,8 @@ def _standardized(x: Any, axes: tuple, eps: float) -> Any:
 
 
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """Every sample to mean 0 and variance 1 over its last axes, which must be `normalized_shape`; then * weight + bias."""
-    _operands("layer_norm", input, bias=bias)
+    """Every sample to mean 0 and variance 1 over its last axes, of `normalized_shape`; then * weight + bias."""
+    _operands("layer_norm", input, **_given(weight=weight, bias=bias))
     tail = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     x = input.array.shape
     if not tail or x[-len(tail) :] != tail:
@@ -659,8 +659,8 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """Each of `num_groups` groups of channels of input (N, C, *) to mean 0 and variance 1; then * weight + bias, (C,)."""
-    _operands("group_norm", input, bias=bias)
+    """Each of `num_groups` groups of channels of (N, C, *) to mean 0 and variance 1; then * weight + bias, (C,)."""
+    _operands("group_norm", input, **_given(weight=weight, bias=bias))
     x = input.array.shape
     if len(x) < 2:
         raise RuntimeError(f"group_norm: `input` must be (N, C, *), but has shape {x}")
@@ -788,7 +788,7 @@ def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype:
 
 
 def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_shape: tuple) -> Any:
-    """x with a share p of it zero, chosen at random per entry of `mask_shape`, and the rest scaled up by 1 / (1 - p)."""
+    """x with a share p set to zero, at random per entry of `mask_shape`, and the rest scaled by 1 / (1 - p)."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     _operands(name, x)
@@ -802,7 +802,7 @@ def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_sh
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """Zeros at random places, each with probability p, the rest scaled by 1 / (1 - p); input as it is unless `training`.
+    """Zeros at random, each with probability p, the rest scaled by 1 / (1 - p); input as it is unless `training`.
 
     Draws from `minitorch.default_generator`. Raises ValueError unless 0 <= p <= 1.
     """
@@ -859,8 +859,7 @@ def _class_weight(name: str, weight: Any, classes: int, x: tuple) -> np.ndarray 
     if _tensor(name, weight, "weight").array.shape != (classes,):
         raise RuntimeError(
             f"{name}: `weight` must have one entry for each of the {classes} classes, but has shape "
-            f"{weight.array.shape}; "
-            f"input {x}"
+            f"{weight.array.shape}; input {x}"
         )
     return weight.array
 
@@ -1007,8 +1006,7 @@ def _pair(name: str, input: Any, target: Any) -> tuple[Any, Any]:
     if x != t:
         warnings.warn(
             f"{name}: `target` {t} is different to the `input` size {x}. This will likely lead to incorrect results "
-            f"due to "
-            "broadcasting. Please ensure they have the same size.",
+            "due to broadcasting. Please ensure they have the same size.",
             stacklevel=3,
         )
     return input, target
@@ -1059,7 +1057,7 @@ def smooth_l1_loss(
 
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
-    """0.5 d^2 where d = |input - target| <= delta, delta (d - 0.5 delta) elsewhere. Raises RuntimeError for delta <= 0."""
+    """0.5 d^2 where d = |input - target| < delta, else delta (d - 0.5 delta). Raises RuntimeError for delta <= 0."""
     reduction = _reduction(None, None, reduction)
     x, t = _pair("huber_loss", input, target)
     if delta <= 0:
@@ -1100,9 +1098,10 @@ def binary_cross_entropy(
     _operands("binary_cross_entropy", input, target=target)
     x = input.array
     if not ((x >= 0) & (x <= 1)).all():
-        raise RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1; apply sigmoid "
-                           "first, or "
-                           "call binary_cross_entropy_with_logits")  # fmt: skip
+        raise RuntimeError(
+            "binary_cross_entropy: all elements of input should be between 0 and 1; apply sigmoid first, or call "
+            "binary_cross_entropy_with_logits"
+        )
     losses = (target - 1.0) * _floored_log(1.0 - input) - target * _floored_log(input)
     return _reduced(losses if weight is None else losses * weight, reduction)
 

@@ -61,8 +61,6 @@ class IncompatibleKeys(NamedTuple):
             return "<All keys matched successfully>"
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
-    __str__ = __repr__
-
 
 class Module:
     """The base of all layers and models: assign parameters and submodules in `__init__`, compute in `forward`.
@@ -158,8 +156,8 @@ class Module:
         elif name in state.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{_type_name(value)}' as parameter '{name}' (minitorch.nn.Parameter or None "
-                    f"expected)"
+                    f"cannot assign '{_type_name(value)}' as parameter '{name}' (minitorch.nn.Parameter "
+                    "or None expected)"
                 )
             state["_parameters"][name] = None
         elif isinstance(value, Module):
@@ -171,8 +169,8 @@ class Module:
         elif name in state.get("_modules", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{_type_name(value)}' as child module '{name}' (minitorch.nn.Module or None "
-                    f"expected)"
+                    f"cannot assign '{_type_name(value)}' as child module '{name}' (minitorch.nn.Module "
+                    "or None expected)"
                 )
             state["_modules"][name] = None
         elif name in state.get("_buffers", ()):
@@ -266,7 +264,7 @@ class Module:
     def named_modules(
         self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """(dotted name, module) of this module, named `prefix`, and of all below it; each once if `remove_duplicate`."""
+        """(dotted name, module) of this module, named `prefix`, and all below it; each once if `remove_duplicate`."""
         memo = set() if memo is None else memo
         if self in memo:
             return
@@ -437,7 +435,7 @@ class Module:
                     yield _joined(owner, name), module, name, tensor
 
     def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-        """All parameters and persistent buffers by dotted name, detached but sharing memory; as they are if `keep_vars`.
+        """All parameters and persistent buffers by dotted name, detached, sharing memory; as they are if `keep_vars`.
 
         `prefix` is put before every name ("model." with its dot); `destination` is a dict to fill instead of a new one.
         """
@@ -519,8 +517,7 @@ class _BackwardWatch:
         if len(wanting) > 1:
             raise NotImplementedError(
                 f"register_full_backward_hook: {type(self.module).__name__} was called with {len(wanting)} tensors "
-                f"that "
-                "require grad; only one is supported. Register hooks on the tensors instead."
+                "that require grad; only one is supported. Register hooks on the tensors instead."
             )
         self.count = len(args)
         if not wanting:
@@ -536,8 +533,7 @@ class _BackwardWatch:
         if not isinstance(out, Tensor):
             raise NotImplementedError(
                 f"register_full_backward_hook: {type(self.module).__name__} returned {type(out).__name__}; only a "
-                f"single "
-                "tensor is supported. Register hooks on the tensors instead."
+                "single tensor is supported. Register hooks on the tensors instead."
             )
         watched = identity(out)
         if watched.requires_grad:
@@ -581,8 +577,7 @@ def _problem(key: str, tensor: Tensor, value: Any, assign: bool) -> str | None:
     if shape != tensor.array.shape:
         return (
             f"size mismatch for {key}: copying a param with shape {_sized(shape)} from checkpoint, the shape in "
-            f"current "
-            f"model is {_sized(tensor.array.shape)}."
+            f"current model is {_sized(tensor.array.shape)}."
         )
     try:
         dtypes.as_dtype(value.dtype)

@@ -119,11 +119,13 @@ class AvgPool1d(_AvgPool):
         ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        first = [
-            v[0] if isinstance(v, tuple) else v
-            for v in (kernel_size, kernel_size if stride is None else stride, padding)
-        ]
-        super().__init__(*((v,) for v in first), ceil_mode, count_include_pad)
+        stride = kernel_size if stride is None else stride
+        super().__init__(_single(kernel_size), _single(stride), _single(padding), ceil_mode, count_include_pad)
+
+
+def _single(value: Any) -> Any:
+    """A setting as a tuple of one: how PyTorch's AvgPool1d, alone, shows them."""
+    return value if isinstance(value, tuple) else (value,)
 
 
 class AvgPool2d(_AvgPool):

@@ -35,8 +35,7 @@ def clip_grad_norm_(
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
-            f"clipped; "
-            "with error_if_nonfinite=False gradients are scaled by it anyway"
+            "clipped; with error_if_nonfinite=False gradients are scaled by it anyway"
         )
     factor = min(max_norm / (float(total) + 1e-6), 1.0) if not math.isnan(total) else math.nan
     for g in gradients:

@@ -196,7 +196,7 @@ power.vjp(
     x=lambda g, x, y, x_shape: fit(
         g * (y * x ** (y - 1) if not isinstance(y, Variable) and y else _slope(x, y)), x_shape
     ),
-    y=lambda g, x, y, out, y_shape: fit(g * where((x == 0) & (y >= 0), 0.0, out * log(x)), y_shape),
+    y=lambda g, x, y, out, y_shape: fit(g * where((x == 0) & (y >= 0), 0.0, out * _log(x)), y_shape),
 )
 
 
@@ -205,6 +205,12 @@ def _slope(x: Any, y: Any) -> Any:
         return zeros_of(x)
     flat = equal(y, 0)
     return where(flat, 0.0, y * x ** where(flat, 1.0, subtract(y, 1)))
+
+
+def _log(x: Any) -> Any:
+    if isinstance(x, Variable):
+        return log(x)
+    return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
 
 
 def zeros_of(x: Any) -> Any:
@@ -224,17 +230,18 @@ def minimum(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.minimum(x, y)
 
 
-def _share(g: Any, mine: Any, other: Any, wins: Callable) -> Any:
-    return g * where(mine == other, 0.5, to_dtype(wins(mine, other), g.array.dtype))
+def _share(g: Any, mine: Any, other: Any, loses: Callable) -> Any:
+    """g where `mine` is not the loser (both of a pair with a NaN pass it on), half of it where both are equal."""
+    return where(loses(mine, other), 0.0, g * where(mine == other, 0.5, 1.0).to(g.dtype))
 
 
 maximum.vjp(
-    x=lambda g, x, y, x_shape: fit(_share(g, x, y, greater), x_shape),
-    y=lambda g, x, y, y_shape: fit(_share(g, y, x, greater), y_shape),
-)
-minimum.vjp(
     x=lambda g, x, y, x_shape: fit(_share(g, x, y, less), x_shape),
     y=lambda g, x, y, y_shape: fit(_share(g, y, x, less), y_shape),
+)
+minimum.vjp(
+    x=lambda g, x, y, x_shape: fit(_share(g, x, y, greater), x_shape),
+    y=lambda g, x, y, y_shape: fit(_share(g, y, x, greater), y_shape),
 )
 
 
@@ -343,8 +350,10 @@ absolute.vjp(x=lambda g, x: g * sign(x))
 
 @primitive
 def sign(x: np.ndarray) -> np.ndarray:
-    """-1, 0 or 1 by the sign of x."""
-    return np.sign(x)
+    """-1, 0 or 1 by the sign of x; 0 for NaN."""
+    if x.dtype == np.bool_:
+        return x.copy()
+    return np.where(np.isnan(x), 0, np.sign(x)).astype(x.dtype) if x.dtype.kind == "f" else np.sign(x)
 
 
 @primitive
@@ -416,13 +425,13 @@ where.vjp(
 
 @primitive
 def clamp_to(x: np.ndarray, *, min: float | None, max: float | None) -> np.ndarray:
-    """x, but no less than min and no more than max; slope 1 within and at both edges, NaN stays."""
+    """x, but no less than min and no more than max; slope 1 within and at both edges, 0 at NaN, which stays."""
     return np.clip(x, min, max)
 
 
 def _inside(x: Any, low: float | None, high: float | None) -> Any:
-    inside = x.array == x.array if low is None else ~(x.array < low)
-    return wrap(inside if high is None else inside & ~(x.array > high))
+    inside = x.array == x.array if low is None else x.array >= low
+    return wrap(inside if high is None else inside & (x.array <= high))
 
 
 clamp_to.vjp(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0))
@@ -451,15 +460,15 @@ def relu(x: np.ndarray) -> np.ndarray:
 
 
 @primitive
-def relu_grad(g: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """g where out is positive or NaN, else 0."""
-    gx, (flat, values, gradients) = vectors(out, g)
+def relu_grad(h: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """h where y = relu(x) is positive or NaN, else 0."""
+    out, (flat, values, gradients) = vectors(y, h)
     kernels.relu_grad(gradients, values, flat)
-    return gx
+    return out
 
 
 relu.vjp(x=lambda g, out: relu_grad(g, out))
-relu_grad.vjp(g=lambda g, out: relu_grad(g, out), out=ZERO)
+relu_grad.vjp(h=lambda g, y: relu_grad(g, y), y=ZERO)
 
 
 # ---------------------------------------------------------------------------------------------- comparisons and logic
@@ -479,9 +488,34 @@ less = _comparison("less", np.less, "x < y, element by element.")
 less_equal = _comparison("less_equal", np.less_equal, "x <= y, element by element.")
 greater = _comparison("greater", np.greater, "x > y, element by element.")
 greater_equal = _comparison("greater_equal", np.greater_equal, "x >= y, element by element.")
-bitwise_and = _comparison("bitwise_and", np.bitwise_and, "x & y of integers or bools.")
-bitwise_or = _comparison("bitwise_or", np.bitwise_or, "x | y of integers or bools.")
-bitwise_xor = _comparison("bitwise_xor", np.bitwise_xor, "x ^ y of integers or bools.")
+
+
+class Bitwise(Binary):
+    """A `Binary` of integers or bools. Raises NotImplementedError for floats."""
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        for v in (x, y):
+            if isinstance(v, float) or (isinstance(v, Variable) and v.array.dtype.kind == "f"):
+                raise NotImplementedError(f'"{self.name}_cpu" not implemented for floats, only for integers and bools')
+        return super().__call__(x, y)
+
+
+@Bitwise
+def bitwise_and(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x & y of integers or bools."""
+    return np.bitwise_and(x, y)
+
+
+@Bitwise
+def bitwise_or(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x | y of integers or bools."""
+    return np.bitwise_or(x, y)
+
+
+@Bitwise
+def bitwise_xor(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x ^ y of integers or bools."""
+    return np.bitwise_xor(x, y)
 
 
 def _refuse_zero(x: np.ndarray, y: np.ndarray) -> None:
@@ -510,7 +544,7 @@ remainder.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, x, y, y_shape: f
 def bitwise_not(x: np.ndarray) -> np.ndarray:
     """~x of integers or bools."""
     if x.dtype.kind == "f":
-        raise RuntimeError(f"bitwise_not is for integers and bools, not {x.dtype}")
+        raise TypeError(f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, not {x.dtype}")
     return np.invert(x)
 
 

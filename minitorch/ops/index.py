@@ -103,7 +103,7 @@ def plain_key(x: Any, key: Any) -> tuple:
             elif item.dtype == np.uint8:
                 item = item.astype(np.bool_)
         elif isinstance(item, str):
-            raise TypeError(f"a tensor cannot be indexed with {item!r}; use integers, slices, tensors, None or ...")
+            raise TypeError(f"a tensor cannot be indexed with a str ({item!r}); use integers, slices, tensors")
         elif isinstance(item, float):
             raise IndexError(
                 "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "

@@ -25,7 +25,7 @@ def channels_first(x: np.ndarray) -> np.ndarray:
 
 
 def vectors(*arrays: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """A new array, and it and the given ones as vectors, all in the memory order of the first: images stay channels-last."""
+    """A new array, it and the given ones as vectors, in the memory order of the first: images stay channels-last."""
     moved = list(arrays)
     last = moved[0].ndim > 2 and not moved[0].flags.c_contiguous
     if last:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any, NamedTuple
 
@@ -79,7 +80,7 @@ def var(x: Any, dim: Any = None, correction: float = 1, keepdim: bool = False, *
     axes = reduced(dim, x.array.ndim)
     count = math.prod(x.array.shape[d] for d in axes)
     deviation = x - mean(x, axes, keepdim=True) if x.array.ndim else x - x
-    return sum(deviation * deviation, axes, keepdim) / float(max(count - correction, 0))
+    return sum(deviation * deviation, axes, keepdim) / float(builtins.max(count - correction, 0))
 
 
 def std(x: Any, dim: Any = None, correction: float = 1, keepdim: bool = False, *, unbiased: bool | None = None) -> Any:
@@ -150,14 +151,23 @@ def min(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return _extreme(x, dim, keepdim, amin_over, argmin, "min")
 
 
+def _nonempty(x: Any, dim: Any, name: str) -> tuple[int, ...]:
+    """The axes of an extreme. Raises IndexError if one has nothing to choose from."""
+    axes = reduced(dim, x.array.ndim)
+    for d in axes:
+        if x.array.shape[d] == 0:
+            raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
+    return axes
+
+
 def amax(x: Any, dim: Any = (), keepdim: bool = False) -> Any:
     """The largest elements over `dim`, one axis or several; equals share the gradient."""
-    return amax_over(x, dim=reduced(dim, x.array.ndim), keepdim=keepdim)
+    return amax_over(x, dim=_nonempty(x, dim, "amax"), keepdim=keepdim)
 
 
 def amin(x: Any, dim: Any = (), keepdim: bool = False) -> Any:
     """The smallest elements over `dim`, one axis or several; equals share the gradient."""
-    return amin_over(x, dim=reduced(dim, x.array.ndim), keepdim=keepdim)
+    return amin_over(x, dim=_nonempty(x, dim, "amin"), keepdim=keepdim)
 
 
 def _position(x: Any, dim: int | None, keepdim: bool, find: Any, name: str) -> Any:
@@ -290,6 +300,8 @@ def log_softmax(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
 def _along(primitive: Any, x: Any, dim: int | None, dtype: Any) -> Any:
     if dim is None:
         raise TypeError(f"{primitive.name}: pass `dim`, the axis along which probabilities add up to 1")
+    if dtype is None and x.array.dtype.kind != "f":
+        raise NotImplementedError(f'"{primitive.name}" not implemented for {dtypes.as_dtype(x.array.dtype)}; pass a dtype')
     x = _floating(x, primitive.name, dtype)
     (d,) = normalize((dim,), x.array.ndim)
     if x.array.ndim == 0:
