@@ -27,7 +27,7 @@ NAMES = {
         Function GradcheckError Node Primitive Variable ZERO backward enable_grad functional grad gradcheck
         gradgradcheck inference_mode is_grad_enabled no_grad primitive print_tape registry set_grad_enabled""",
     "minitorch.nn": """
-        AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
+        AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d
         AvgPool1d AvgPool2d AvgPool3d BatchNorm1d BatchNorm2d BatchNorm3d Conv1d Conv2d Conv3d ConvTranspose1d
         ConvTranspose2d ConvTranspose3d CrossEntropyLoss Dropout Flatten Identity Linear MSELoss MaxPool1d MaxPool2d
         MaxPool3d Module ModuleDict ModuleList NLLLoss Parameter ParameterDict ParameterList ReLU Sequential Sigmoid

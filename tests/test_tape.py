@@ -151,6 +151,12 @@ def test_grad_of_the_output_itself() -> None:
     assert grad(x, x)[0].item() == 1.0
 
 
+def test_inputs_may_be_a_generator() -> None:
+    """grad(loss, model.parameters()) takes any iterable, as PyTorch does."""
+    x, y = leaf(2.0), leaf(3.0)
+    assert [g.item() for g in grad(x * y, (t for t in (x, y)))] == [3.0, 2.0]
+
+
 def test_unused_input() -> None:
     """An unused input raises, is None if allowed, or zeros if asked for."""
     x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)

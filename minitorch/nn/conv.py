@@ -7,6 +7,7 @@ from typing import Any
 
 from . import functional as F
 from . import init
+from .functional.conv import conv_nd, conv_transpose_nd, padding_sides
 from .module import Module, new_parameter
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
@@ -128,7 +129,7 @@ class _ForwardConv(_Conv):
         padding = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._ends(), self.padding_mode), 0
-        return F._conv(
+        return conv_nd(
             _NAMES[self.rank],
             self.rank,
             input,
@@ -142,7 +143,7 @@ class _ForwardConv(_Conv):
 
     def _ends(self) -> list[int]:
         """The padding as `F.pad` takes it: the last axis first."""
-        sides = F._padding(_NAMES[self.rank], self.padding, self.kernel_size, self.stride, self.dilation)
+        sides = padding_sides(_NAMES[self.rank], self.padding, self.kernel_size, self.stride, self.dilation)
         return [side for pair in reversed(sides) for side in pair]
 
 
@@ -208,7 +209,7 @@ class _TransposedConv(_Conv):
     def forward(self, input: Any, output_size: Any = None) -> Any:
         """The adjoint of the convolution with these settings; `output_size` chooses among the possible sizes."""
         extra = self.output_padding if output_size is None else self._extra(input.array.shape, output_size)
-        return F._conv_transpose(
+        return conv_transpose_nd(
             _TRANSPOSED[self.rank], self.rank, input, self.weight, self.bias, self.stride, self.padding, extra,
             self.groups, self.dilation,
         )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import functional as F
+from .functional.loss import named_reduction
 from .module import Module
 
 __all__ = [
@@ -21,7 +22,7 @@ class _Loss(Module):
     def __init__(self, size_average: bool | None, reduce: bool | None, reduction: str) -> None:
         super().__init__()
         older = size_average is not None or reduce is not None
-        self.reduction = F._reduction(size_average, reduce, reduction) if older else reduction
+        self.reduction = named_reduction(size_average, reduce, reduction) if older else reduction
 
 
 class L1Loss(_Loss):

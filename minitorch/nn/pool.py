@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import functional as F
+from .functional.pool import adaptive_avg_pool_nd, avg_pool_nd, max_pool_nd
 from .module import Module
 
 __all__ = [
@@ -35,7 +35,7 @@ class _MaxPool(Module):
 
     def forward(self, input: Any) -> Any:
         """The largest of each window, and where it stands if `return_indices`."""
-        return F._max_pool(
+        return max_pool_nd(
             self.rank, input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
             self.return_indices,
         )  # fmt: skip
@@ -96,7 +96,7 @@ class _AvgPool(Module):
 
     def forward(self, input: Any) -> Any:
         """The mean of each window."""
-        return F._avg_pool(
+        return avg_pool_nd(
             self.rank, input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
             self.divisor_override,
         )  # fmt: skip
@@ -154,7 +154,7 @@ class _AdaptiveAvgPool(Module):
 
     def forward(self, input: Any) -> Any:
         """The means of the parts."""
-        return F._adaptive_avg_pool(self.rank, input, self.output_size)
+        return adaptive_avg_pool_nd(self.rank, input, self.output_size)
 
     def extra_repr(self) -> str:
         """The size of the result."""

@@ -1,0 +1,82 @@
+"""What all functions ask of their arguments, and how they say no."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from ... import dtypes
+from ...autograd import Variable
+from ...ops import shape as shaping
+
+
+def as_setting(name: str, argument: str, value: Any) -> Any:
+    """A setting as a cache key: an int, a string or None as it is, several as a tuple of ints (2.0 would equal 2)."""
+    if isinstance(value, tuple | list):
+        try:
+            return tuple(map(operator.index, value))
+        except TypeError:
+            raise TypeError(f"{name}: `{argument}` must be an int or a tuple of ints, but got {value!r}") from None
+    return value
+
+
+def as_ints(name: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
+    """A setting as one int per axis. Raises TypeError for what is no int, RuntimeError for a wrong number of them."""
+    try:
+        entries = tuple(map(operator.index, value if isinstance(value, tuple) else (value,)))
+    except TypeError:
+        raise TypeError(f"{name}: `{argument}` must be an int or a tuple of ints, but got {value!r}") from None
+    if len(entries) == 1:
+        return entries * rank
+    if len(entries) != rank:
+        raise RuntimeError(f"{name}: `{argument}` must be an int or a tuple of {rank} ints, but got {value!r}")
+    return entries
+
+
+def check_operands(name: str, input: Any, **others: Any) -> None:
+    """Tensors of one floating dtype; `bias` may be None. Raises TypeError and RuntimeError."""
+    for argument, x in (("input", input), *others.items()):
+        if x is None and argument == "bias":
+            continue
+        if not isinstance(x, Variable):
+            raise TypeError(f"{name}: `{argument}` must be a Tensor, but got {type(x).__name__}")
+        if x.array.dtype != input.array.dtype or x.array.dtype.kind != "f":
+            kinds = ", ".join(f"{a} {dtypes.as_dtype(v.array.dtype)}" for a, v in (("input", input), (argument, x)))
+            raise RuntimeError(f"{name}: `input` and `{argument}` must have the same floating dtype, but got {kinds}")
+
+
+def given(**arguments: Any) -> dict[str, Any]:
+    """The arguments that were not left out."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def check_tensor(name: str, x: Any, argument: str = "input") -> Any:
+    """x itself. Raises TypeError if it is no tensor."""
+    if not isinstance(x, Variable):
+        raise TypeError(f"{name}: `{argument}` must be a Tensor, but got {type(x).__name__}")
+    return x
+
+
+def has_batch(name: str, x: tuple, rank: int) -> bool:
+    """Whether a shape is (N, C, *size) rather than (C, *size). Raises RuntimeError if it is neither."""
+    if len(x) not in (rank + 1, rank + 2):
+        raise RuntimeError(
+            f"{name}: expected `input` of {rank + 2} dimensions (N, C, *size), or {rank + 1} without the batch, but "
+            f"got {len(x)}: input {x}"
+        )
+    return len(x) == rank + 2
+
+
+def renamed(name: str, error: RuntimeError, shapes: str) -> RuntimeError:
+    """geometry's error under the name of the function that was called, with the shapes it was called with."""
+    return RuntimeError(f"{name}: {str(error).partition(': ')[2]}; {shapes}")
+
+
+def with_batch(x: Any) -> Any:
+    """x with a batch axis of size 1 in front."""
+    return shaping.reshape(x, shape=(1, *x.array.shape))
+
+
+def without_batch(x: Any) -> Any:
+    """x without its batch axis of size 1."""
+    return shaping.reshape(x, shape=x.array.shape[1:])

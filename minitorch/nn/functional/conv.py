@@ -1,0 +1,206 @@
+"""Convolution and transposed convolution in 1, 2 and 3 dimensions: one implementation each, over a cached plan."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from ...geometry import ConvGeometry, transposed_input_size
+from ...ops import conv as convolution
+from ...ops import elementwise
+from ...ops import shape as shaping
+from .checks import (
+    as_ints,
+    as_setting,
+    check_operands,
+    has_batch,
+    renamed,
+    with_batch,
+    without_batch,
+)
+
+
+def _check_conv(name: str, x: tuple, w: tuple, b: tuple | None, rank: int, groups: int, transposed: bool) -> bool:
+    """The shapes fit together; returns whether `input` has a batch axis."""
+    shapes = f"input {x}, weight {w}"
+    batched = has_batch(name, x, rank)
+    if len(w) != rank + 2:
+        raise RuntimeError(f"{name}: `weight` must have {rank + 2} dimensions, but has {len(w)}; {shapes}")
+    if groups < 1:
+        raise RuntimeError(f"{name}: `groups` should be greater than zero, but got {groups}")
+    if w[0] % groups or w[0] < groups:
+        raise RuntimeError(
+            f"{name}: given groups={groups}, expected `weight` to be divisible by {groups} at dimension 0, but it has "
+            f"size {w[0]}; {shapes}"
+        )
+    channels, needed = x[-rank - 1], w[0] if transposed else w[1] * groups
+    if channels != needed:
+        product = f" (groups={groups} x {w[1]})" if groups > 1 and not transposed else ""
+        raise RuntimeError(
+            f"{name}: `weight` expects {needed} input channels{product} but `input` has {channels}; {shapes}"
+        )
+    outputs = w[1] * groups if transposed else w[0]
+    if b is not None and b != (outputs,):
+        raise RuntimeError(
+            f"{name}: `bias` must have shape ({outputs},), one entry per output channel, but has {b}; {shapes}"
+        )
+    return batched
+
+
+def padding_sides(
+    name: str, padding: Any, kernel: tuple, stride: tuple, dilation: tuple
+) -> tuple[tuple[int, int], ...]:
+    """(before, after) per axis; "same" puts the odd pixel after, as PyTorch does."""
+    if not isinstance(padding, str):
+        return tuple((p, p) for p in as_ints(name, "padding", padding, len(kernel)))
+    if padding == "valid":
+        return ((0, 0),) * len(kernel)
+    if padding != "same":
+        raise RuntimeError(f"{name}: invalid padding string {padding!r}, should be one of 'same', 'valid'")
+    if any(s != 1 for s in stride):
+        raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions, but got stride={stride}")
+    spare = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    return tuple((n // 2, n - n // 2) for n in spare)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _conv_plan(
+    name: str, rank: int, x: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, dilation: Any, groups: int
+) -> tuple[ConvGeometry, bool, tuple]:
+    """The geometry, whether there is a batch axis, and the shape in which the bias broadcasts."""
+    stride, dilation = as_ints(name, "stride", stride, rank), as_ints(name, "dilation", dilation, rank)
+    batched = _check_conv(name, x, w, b, rank, groups, False)
+    sides = padding_sides(name, padding, w[2:], stride, dilation)
+    try:
+        geometry = ConvGeometry.of(x[-rank:], w[2:], stride, sides, dilation, groups)
+    except RuntimeError as error:
+        raise renamed(name, error, f"input {x}, weight {w}") from None
+    return geometry, batched, (w[0], *(1,) * rank)
+
+
+def conv_nd(name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    """Convolution of any rank, under the public name of the caller."""
+    check_operands(name, x, weight=w, bias=b)
+    geometry, batched, column = _conv_plan(
+        name, rank, x.array.shape, w.array.shape, None if b is None else b.array.shape,
+        as_setting(name, "stride", stride), as_setting(name, "padding", padding),
+        as_setting(name, "dilation", dilation), groups,
+    )  # fmt: skip
+    out = convolution.conv(x if batched else with_batch(x), w, geometry=geometry)
+    if b is not None:
+        out = elementwise.add(out, shaping.reshape(b, shape=column))
+    return out if batched else without_batch(out)
+
+
+def conv1d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Any:
+    """Convolution of input (N, C, L) or (C, L) with weight (K, C/groups, kernel); see `conv2d`."""
+    return conv_nd("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Any:
+    """Convolution (cross-correlation) of input (N, C, H, W) or (C, H, W) with weight (K, C/groups, kernel, kernel).
+
+    stride, padding, dilation: an int or one per axis; padding also "same" or "valid". Raises RuntimeError where shapes,
+    dtypes or settings don't fit, TypeError for what is no tensor or no int.
+
+    >>> import minitorch
+    >>> minitorch.nn.functional.conv2d(minitorch.ones(1, 1, 4, 4), minitorch.ones(1, 1, 3, 3)).shape
+    minitorch.Size([1, 1, 2, 2])
+    """
+    return conv_nd("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Any:
+    """Convolution of input (N, C, D, H, W) or (C, D, H, W) with weight (K, C/groups, *kernel); see `conv2d`."""
+    return conv_nd("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _transposed_plan(
+    name: str, rank: int, y: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, output_padding: Any,
+    groups: int, dilation: Any,
+) -> tuple[ConvGeometry, bool, tuple, tuple | None]:  # fmt: skip
+    """As `_conv_plan`, and the zeros to put behind the input.
+
+    Output padding of a stride or more (allowed up to the dilation) makes room for one more window: its input is zero.
+    """
+    stride, dilation = as_ints(name, "stride", stride, rank), as_ints(name, "dilation", dilation, rank)
+    extra = as_ints(name, "output_padding", output_padding, rank)
+    sides = tuple((p, p) for p in as_ints(name, "padding", padding, rank))
+    batched = _check_conv(name, y, w, b, rank, groups, True)
+    try:
+        size = transposed_input_size(y[-rank:], w[2:], stride, sides, dilation, extra)
+        geometry = ConvGeometry.of(size, w[2:], stride, sides, dilation, groups)
+    except RuntimeError as error:
+        raise renamed(name, error, f"input {y}, weight {w}") from None
+    more = tuple((0, o - i) for o, i in zip(geometry.output_size, y[-rank:], strict=True))
+    widths = ((0, 0), (0, 0), *more) if any(after for _, after in more) else None
+    return geometry, batched, (w[1] * groups, *(1,) * rank), widths
+
+
+def conv_transpose_nd(
+    name: str,
+    rank: int,
+    y: Any,
+    w: Any,
+    b: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+) -> Any:
+    """Transposed convolution of any rank, under the public name of the caller."""
+    check_operands(name, y, weight=w, bias=b)
+    geometry, batched, column, widths = _transposed_plan(
+        name, rank, y.array.shape, w.array.shape, None if b is None else b.array.shape,
+        as_setting(name, "stride", stride), as_setting(name, "padding", padding),
+        as_setting(name, "output_padding", output_padding), groups, as_setting(name, "dilation", dilation),
+    )  # fmt: skip
+    y = y if batched else with_batch(y)
+    if widths is not None:
+        y = shaping.pad_constant(y, widths=widths)
+    out = convolution.conv_transpose(y, w, geometry=geometry)
+    if b is not None:
+        out = elementwise.add(out, shaping.reshape(b, shape=column))
+    return out if batched else without_batch(out)
+
+
+def conv_transpose1d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Any:  # fmt: skip
+    """The adjoint of `conv1d`: input (N, K, L) or (K, L), weight (K, C/groups, kernel); see `conv_transpose2d`."""
+    return conv_transpose_nd(
+        "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )  # fmt: skip
+
+
+def conv_transpose2d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Any:  # fmt: skip
+    """The adjoint of `conv2d`, of input (N, K, H, W) or (K, H, W) with weight (K, C/groups, kernel, kernel).
+
+    The result has (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 pixels along an
+    axis. Raises as `conv2d`, and RuntimeError unless output_padding is smaller than the stride or the dilation.
+    """
+    return conv_transpose_nd(
+        "conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )  # fmt: skip
+
+
+def conv_transpose3d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+    groups: int = 1, dilation: Any = 1,
+) -> Any:  # fmt: skip
+    """The adjoint of `conv3d`, of input (N, K, D, H, W) or (K, D, H, W); see `conv_transpose2d`."""
+    return conv_transpose_nd(
+        "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )  # fmt: skip
