@@ -42,7 +42,14 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of the given shape whose values are whatever memory held."""
-    return _finish(np.empty(_shape(size), _dtype(dtype)), requires_grad)
+    shape, wanted = _shape(size), _dtype(dtype)
+    try:
+        return _finish(np.empty(shape, wanted), requires_grad)
+    except MemoryError:
+        count = math.prod(shape) * wanted.itemsize
+        raise RuntimeError(
+            f"can't allocate memory: you tried to allocate {count} bytes for shape {list(shape)}"
+        ) from None
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
@@ -90,6 +97,8 @@ def linspace(
     start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """`steps` evenly spaced numbers from start to end, both included."""
+    if steps < 0:
+        raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
     return _finish(np.linspace(start, end, steps).astype(_dtype(dtype)), requires_grad)
 
 
@@ -143,6 +152,8 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None) -> Any:
     """Normal random numbers; mean and std are numbers (with `size`) or tensors."""
     mean, std = (v.array if hasattr(v, "array") else v for v in (mean, std))
+    if np.any(np.less(std, 0)):
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {np.min(std):g}")
     shape = np.broadcast_shapes(np.shape(mean), np.shape(std)) if size is None else _shape((size,))
     return wrap(numpy_generator(generator).normal(mean, std, shape).astype(_dtype(None)))
 

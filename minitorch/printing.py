@@ -22,7 +22,7 @@ def formatter(values: np.ndarray) -> Callable[[Any], str]:
         finite = np.abs(values[np.isfinite(values) & (values != 0)].astype(np.float64))
         whole = bool((finite == np.ceil(finite)).all())
         large, small = (finite.max(), finite.min()) if finite.size else (0.0, 0.0)
-        if large > 1e8 or (finite.size and large / small > 1000 and not whole) or (small < 1e-4 and finite.size):
+        if finite.size and (large > 1e8 or large / small > 1000 or (small < 1e-4 and not whole)):
             spec = f".{DIGITS}e"
         else:
             spec = "" if whole else f".{DIGITS}f"
@@ -32,7 +32,8 @@ def formatter(values: np.ndarray) -> Callable[[Any], str]:
                 return f"{v:{spec}}"
             return f"{v:.0f}."
 
-    width = max((len(plain(v)) for v in values.ravel()), default=0)
+    counted = values[np.isfinite(values) & (values != 0)] if values.dtype.kind == "f" else values.ravel()
+    width = max((len(plain(v)) for v in counted), default=1)  # PyTorch lets zeros and NaN take what they need
     return lambda v: f"{plain(v):>{width}}"
 
 
@@ -46,6 +47,20 @@ def _shown(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def _nested(array: np.ndarray, text: Callable[[Any], str], indent: int, cut: bool) -> str:
+    """The elements in brackets, as many in a line as fit; `cut` leaves out the middle of long axes."""
+    short = cut and len(array) > 2 * EDGE
+    parts = [*array[:EDGE], None, *array[-EDGE:]] if short else list(array)
+    if array.ndim > 1:
+        rows = ["..." if part is None else _nested(part, text, indent + 1, cut) for part in parts]
+        return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(rows) + "]"
+    words = [" ..." if part is None else text(part) for part in parts]
+    width = max((len(word) for word in words if word != " ..."), default=0) + 2
+    per_line = max(1, (WIDTH - indent) // width)
+    lines = [", ".join(words[i : i + per_line]) for i in range(0, len(words), per_line)]
+    return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+
+
 def tensor_text(x: Any, name: str = "tensor") -> str:
     """`repr(x)`: the elements, then size, dtype and history where they don't go without saying."""
     array, suffixes = x.array, []
@@ -56,15 +71,7 @@ def tensor_text(x: Any, name: str = "tensor") -> str:
     elif array.ndim == 0:
         body = formatter(array.reshape(1))(array[()]).strip()
     else:
-        body = np.array2string(
-            array,
-            separator=", ",
-            prefix=f"{name}(",
-            max_line_width=WIDTH,
-            threshold=THRESHOLD,
-            edgeitems=EDGE,
-            formatter={"all": formatter(_shown(array))},
-        )
+        body = _nested(array, formatter(_shown(array)), len(name) + 1, array.size > THRESHOLD)
     dtype = dtypes.as_dtype(array.dtype)
     usual = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_)
     if dtype not in usual or (array.size == 0 and dtype is not dtypes.get_default_dtype()):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, printing
-from .autograd import Variable, tape
+from .autograd import Variable, is_grad_enabled, tape
 from .autograd.inplace import assign
 from .ops import elementwise, linalg, reduce
 from .ops import index as indexing
@@ -74,7 +74,11 @@ def _inplace(op: Callable) -> Callable:
     """The in-place form of an op: the result goes into self's memory, and self takes its place on the tape."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        value = op(self, *args, **kwargs)
+        source = self
+        if is_grad_enabled() and self.node is not None and any(isinstance(a, Tensor) and a.requires_grad for a in args):
+            source = tape.wrap(self.array.copy())  # a rule of another argument may need the old values
+            source._node = self.node
+        value = op(source, *args, **kwargs)
         if value.array.shape != self.array.shape:
             raise RuntimeError(
                 f"output with shape {list(self.array.shape)} doesn't match the broadcast shape "
@@ -630,7 +634,12 @@ class Tensor(Variable):
 
     def fill_(self, value: Any) -> Tensor:
         """Set every element to a number; returns self."""
-        value = value.item() if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor):
+            if value.array.ndim:
+                raise RuntimeError(
+                    f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
+                )
+            value = value.item()
         filled = np.broadcast_to(np.asarray(value, self.array.dtype), self.array.shape)
         return assign(self, tape.wrap(filled))
 
@@ -697,7 +706,7 @@ def as_array(data: Any, dtype: Any = None) -> np.ndarray:
         array = np.asarray(_plain(data))
         if array.dtype.kind == "O" or array.dtype.kind in "US":
             raise TypeError(f"cannot make a tensor of {type(data).__name__}: {str(data)[:60]!r}")
-        if array.dtype == np.float64 and not _holds_float64(data):
+        if dtype is None and array.dtype == np.float64 and not _holds_float64(data):
             array = array.astype(dtypes.get_default_dtype().numpy)
     wanted = dtypes.as_dtype(array.dtype if dtype is None else dtype).numpy
     if wanted == np.uint8 and isinstance(data, int | list | tuple) and array.size and array.max() > 255:

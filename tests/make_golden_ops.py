@@ -182,6 +182,8 @@ TORCH = {
     "log_softmax": torch.log_softmax,
     "softplus": F.softplus,
     "batched_matmul": torch.bmm,
+    "linear": F.linear,
+    "shift": lambda x, b: x + b.reshape(-1, *[1] * (x.ndim - 2)),
     "conv": conv,
     "conv_transpose": conv_transpose,
     "conv_weight_grad": conv_weight_grad,

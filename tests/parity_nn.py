@@ -1,7 +1,7 @@
 """Layers and losses against live PyTorch, with settings drawn at random: `pytest -s tests/parity_nn.py`.
 
 Every family draws ROUNDS rows of test_nn's kind. Where PyTorch accepts a row, result, gradients and buffers must agree
-to 1e-9; where it refuses, ours must refuse with the same class. NN_PARITY_SEED repeats a run.
+to 1e-9; where it refuses, ours must refuse with the same class. MINITORCH_PARITY_SEED sets the seed.
 """
 
 import os
@@ -15,8 +15,8 @@ from test_nn import compare, numbers
 
 import minitorch
 
-SEED = int(os.environ.get("NN_PARITY_SEED", np.random.SeedSequence().generate_state(1)[0]))
-ROUNDS = int(os.environ.get("NN_PARITY_ROUNDS", 150))
+SEED = int(os.environ.get("MINITORCH_PARITY_SEED", "0"))
+ROUNDS = int(os.environ.get("MINITORCH_PARITY_ROUNDS", 150))
 
 
 def per_axis(rng, rank, low, high):
@@ -184,12 +184,13 @@ def test_parity(family):
     counts = Counter()
     for _ in range(ROUNDS):
         row = family(rng)
-        theirs = outcome(torch, lambda v: torch.tensor(v), row)
         ours = outcome(minitorch, lambda v: minitorch.from_numpy(np.array(v)), row)
+        if isinstance(ours, Exception) and any(words in str(ours) for words in REFUSED):
+            counts["refused here"] += 1  # not shown to PyTorch: its backward writes outside its arrays, and may abort
+            continue
+        theirs = outcome(torch, lambda v: torch.tensor(v), row)
         if any(words in str(theirs) for words in ACCEPTED) and not isinstance(ours, Exception):
             counts["accepted here"] += 1
-        elif isinstance(ours, Exception) and any(words in str(ours) for words in REFUSED):
-            counts["refused here"] += 1
         elif isinstance(theirs, Exception):
             counts[type(theirs).__name__] += 1
             assert type(ours) is type(theirs), f"seed {SEED}: {row}: PyTorch {theirs!r}, ours {ours!r}"

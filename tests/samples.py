@@ -982,3 +982,23 @@ row(
 def incoming(shape: tuple, dtype: Any = np.float64) -> np.ndarray:
     """The gradient that comes in wherever gradients are compared: fixed, irregular, of both signs."""
     return np.cos(np.arange(int(np.prod(shape))) * 1.7 + 0.3).reshape(shape).astype(dtype)
+
+
+row(
+    "linear",
+    lambda n: [
+        S(n(2, 3), n(4, 3)),
+        S(n(1, 2), n(1, 2)),
+        S(n(0, 3), n(2, 3)),
+        S(n(2, 0), n(3, 0)),
+        S(n(17, 20), n(19, 20), special=True),
+    ],
+    lambda x, w: (x[:, None] * w).sum(2),
+    linear=True,
+)
+row(
+    "shift",
+    lambda n: [S(n(2, 3, 4), n(3)), S(n(1, 2, 2, 3), n(2)), S(n(2, 1, 1, 2, 2), n(1)), S(n(0, 2, 3), n(2))],
+    lambda x, b: x + b.reshape(-1, *(1,) * (x.ndim - 2)),
+    linear=True,
+)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from minitorch.autograd import registry
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "minitorch"
 MODULES = sorted(
@@ -56,6 +58,7 @@ def blocks(page: Path) -> Iterator[tuple[int, str]]:
 def test_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks with prompts run in order, sharing names; blocks without are at least Python."""
     monkeypatch.chdir(tmp_path)
+    before = set(registry)
     names: dict = {"os": os}
     parser = doctest.DocTestParser()
     for line, text in blocks(page):
@@ -68,6 +71,8 @@ def test_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             names.update(test.globs)
         else:
             ast.parse(text, filename=f"{page}:{line}")
+    for name in set(registry) - before:  # a page may define primitives of its own
+        del registry[name]
 
 
 @pytest.mark.parametrize("name", MODULES)

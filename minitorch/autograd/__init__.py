@@ -1,5 +1,7 @@
 """Automatic differentiation: the tape (read `tape.py` first), primitives, grad modes, in-place changes, gradcheck."""
 
+from . import functional
+from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .primitive import ZERO, Primitive, primitive, registry
@@ -7,12 +9,14 @@ from .tape import Node, Variable, backward, grad, print_tape
 
 __all__ = [
     "ZERO",
+    "Function",
     "GradcheckError",
     "Node",
     "Primitive",
     "Variable",
     "backward",
     "enable_grad",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

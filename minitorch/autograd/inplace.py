@@ -32,7 +32,16 @@ def overwrite(x: np.ndarray, value: np.ndarray, *, views: tuple) -> np.ndarray:
     target = out
     for view, settings in views:
         target = view.function(target, **settings)
-    target[...] = value
+    if target.base is out or target is out:
+        target[...] = value
+        return out
+    places = np.arange(x.size).reshape(
+        x.shape
+    )  # x's memory stands otherwise than the base's did: the chain had to copy
+    for view, settings in views:
+        places = view.function(places, **settings)
+    out = np.array(x, order="C")
+    out.reshape(-1)[places] = value
     return out
 
 
@@ -71,7 +80,9 @@ def assign(x: Any, value: Any) -> Any:
 
 def check_writeable(x: Any) -> None:
     """Refuse to write where memory is read-only or shared between elements."""
-    if any(stride == 0 and size > 1 for stride, size in zip(x.array.strides, x.array.shape, strict=True)):
+    if x.array.size and any(
+        stride == 0 and size > 1 for stride, size in zip(x.array.strides, x.array.shape, strict=True)
+    ):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."

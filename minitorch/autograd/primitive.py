@@ -62,7 +62,11 @@ class Primitive:
         self._names: list[tuple[str, ...]] = [()] * len(self.arguments)
         self._differentiable = 0  # a bit per argument that has a rule
         self._plans: dict[int, tuple] = {}
-        taken = {"g", "out", "memo", *(["index"] if self.variadic else [])} & {*self.arguments, *self.settings, *self.residuals}
+        taken = {"g", "out", "memo", *(["index"] if self.variadic else [])} & {
+            *self.arguments,
+            *self.settings,
+            *self.residuals,
+        }
         if taken:
             raise TypeError(f"{self.name}: {sorted(taken)} mean something else in rules; choose other argument names")
         if self.name in registry:

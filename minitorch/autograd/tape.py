@@ -304,12 +304,12 @@ def _seed(index: int, output: Any, g: Any) -> tuple:
             f"and output[{index}] has a shape of {output.array.shape}."
         )
     elif g.array.dtype != output.array.dtype:
-        raise RuntimeError(f"grad_output[{index}] has dtype {g.array.dtype}, but output[{index}] {output.array.dtype}")
+        g = g.to(output.array.dtype)  # type: ignore[attr-defined]
     return edge, g
 
 
 def _listed(tensors: Any) -> list:
-    return [tensors] if tensors is None or isinstance(tensors, Variable) else list(tensors)
+    return [tensors] if tensors is None or isinstance(tensors, Variable | np.ndarray) else list(tensors)
 
 
 def grad(
@@ -336,6 +336,10 @@ def grad(
     """
     if is_grads_batched:
         raise NotImplementedError("grad: is_grads_batched=True is not supported; loop over the gradients")
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     outputs, inputs = _listed(outputs), _listed(inputs)
     grad_outputs = [None] * len(outputs) if grad_outputs is None else _listed(grad_outputs)
     if len(grad_outputs) != len(outputs):

@@ -26,10 +26,10 @@ import numpy as np
 
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.kernels import reference
-from minitorch.kernels.memory import empty, empty_like
+from minitorch.kernels.memory import SMALL, empty, empty_like
 from minitorch.kernels.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
-__all__ = [*reference.__all__, "empty", "empty_like", "implementation", "set_num_threads", "get_num_threads",
+__all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "implementation", "set_num_threads", "get_num_threads",
            "compilations", "cache_directory"]
 
 

@@ -38,6 +38,7 @@ from .. import kernels
 from ..autograd import primitive
 from ..geometry import ConvGeometry
 from .layout import channels_first, channels_last
+from .reduce import reduce_sum
 
 
 @primitive
@@ -74,6 +75,17 @@ conv_weight_grad.vjp(
     x=lambda g, y, geometry: conv_transpose(y, g, geometry=geometry),
     y=lambda g, x, geometry: conv(x, g, geometry=geometry),
 )
+
+
+@primitive
+def shift(x: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """x (N, C, *size) + b (C,): the bias of a convolution. Linear in both, so b receives the sum over all else."""
+    out = kernels.empty_like(x)
+    np.add(channels_last(x), b, out=channels_last(out))
+    return out
+
+
+shift.vjp(x=lambda g: g, b=lambda g: reduce_sum(g, dim=(0, *range(2, g.array.ndim)), keepdim=False))
 
 
 def _run(kernel: Callable, images: np.ndarray, w: np.ndarray, shape: tuple, geometry: ConvGeometry) -> np.ndarray:

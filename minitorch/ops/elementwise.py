@@ -124,10 +124,17 @@ class FloatUnary(Primitive):
 # --------------------------------------------------------------------------------------------------------- arithmetic
 
 
+def _room(x: Any, y: Any) -> np.ndarray | None:
+    """Pooled memory for the result of two large arrays of one shape and dtype; None leaves it to NumPy."""
+    if getattr(x, "nbytes", 0) < kernels.SMALL or getattr(y, "shape", None) != x.shape or x.dtype != y.dtype:
+        return None
+    return kernels.empty_like(x)
+
+
 @Binary
 def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x + y."""
-    return np.add(x, y)
+    return np.add(x, y, out=_room(x, y))
 
 
 add.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, y_shape: fit(g, y_shape))
@@ -137,7 +144,7 @@ add.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, y_shape: fit(g, y_shap
 def subtract(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x - y."""
     try:
-        return np.subtract(x, y)
+        return np.subtract(x, y, out=_room(x, y))
     except TypeError:
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. "
@@ -151,7 +158,7 @@ subtract.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, y_shape: fit(-g, 
 @Binary
 def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x * y."""
-    return np.multiply(x, y)
+    return np.multiply(x, y, out=_room(x, y))
 
 
 multiply.vjp(x=lambda g, y, x_shape: fit(g * y, x_shape), y=lambda g, x, y_shape: fit(g * x, y_shape))
@@ -389,8 +396,8 @@ def rsqrt(x: Any) -> Any:
 
 
 def square(x: Any) -> Any:
-    """x * x."""
-    return x * x
+    """x to the power 2."""
+    return x**2
 
 
 # ------------------------------------------------------------------------------------------------------------ choices

@@ -115,9 +115,20 @@ def plain_key(x: Any, key: Any) -> tuple:
     return tuple(items)
 
 
+def _basic_first(key: tuple) -> tuple[tuple, tuple] | None:
+    """PyTorch's order: ints beside arrays are basic indices. The key in two steps, or None where one will do."""
+    if not (any(isinstance(k, np.ndarray) for k in key) and any(type(k) is int for k in key)):
+        return None
+    first = tuple(k if type(k) is int or k is Ellipsis else slice(None) for k in key if k is not None)
+    return first, tuple(k for k in key if type(k) is not int)
+
+
 def index(x: Any, key: Any) -> Any:
     """x[key], as `Tensor.__getitem__`. Raises IndexError for what is out of range."""
     key = plain_key(x, key)
+    steps = _basic_first(key)
+    if steps:
+        return index(index(x, steps[0]), steps[1])
     try:
         return getitem(x, key=key)
     except IndexError as error:
@@ -142,6 +153,9 @@ def assign_index(x: Any, key: Any, value: Any) -> None:
     from .shape import expand
 
     key = plain_key(x, key)
+    steps = _basic_first(key)
+    if steps:
+        return assign_index(index(x, steps[0]), steps[1], value)
     value = operand(value)
     if not isinstance(value, Variable):
         value = wrap(np.asarray(value, x.array.dtype))

@@ -9,7 +9,7 @@ import numpy as np
 from .. import dtypes, kernels
 from ..autograd import primitive
 from .elementwise import unbroadcastable
-from .shape import expand, reshape, squeeze, transpose, unsqueeze
+from .shape import expand, permute, reshape, squeeze, transpose, unsqueeze
 
 
 @primitive
@@ -24,6 +24,21 @@ def batched_matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 batched_matmul.vjp(
     x=lambda g, y: batched_matmul(g, transpose(y, 1, 2)),
     y=lambda g, x: batched_matmul(transpose(x, 1, 2), g),
+)
+
+
+@primitive
+def linear(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """x @ w transposed, of matrices (M, inputs) and (outputs, inputs)."""
+    out = kernels.empty((1, x.shape[0], w.shape[0]), x.dtype)
+    kernels.matmul(x[None], w.T[None], out)
+    return out[0]
+
+
+# The same sum again: <g, x wT> = <g w, x> = <gT x, w>, and each is `linear` of transposed views.
+linear.vjp(
+    x=lambda g, w: linear(g, permute(w, dims=(1, 0))),
+    w=lambda g, x: linear(permute(g, dims=(1, 0)), permute(x, dims=(1, 0))),
 )
 
 
@@ -52,14 +67,22 @@ def matmul(x: Any, y: Any) -> Any:
     if b.ndim == 1:
         return squeeze(matmul(x, unsqueeze(y, 1)), -1)
     if b.ndim == 2:  # one product of all rows, however they are stacked
-        rows = reshape(x, shape=(1, a.size // a.shape[-1] if a.shape[-1] else _count(a.shape[:-1]), a.shape[-1]))
-        return reshape(batched_matmul(rows, unsqueeze(y, 0)), shape=(*a.shape[:-1], b.shape[1]))
+        return stacked_linear(x, permute(y, dims=(1, 0)))
     try:
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise unbroadcastable("matmul", x, y) from None
     x, y = (_stacked(v, batch) for v in (x, y))
     return reshape(batched_matmul(x, y), shape=(*batch, a.shape[-2], b.shape[-1]))
+
+
+def stacked_linear(x: Any, w: Any) -> Any:
+    """`linear` of x (..., inputs) with any leading axes."""
+    shape = x.array.shape
+    if len(shape) == 2:
+        return linear(x, w)
+    rows = reshape(x, shape=(_count(shape[:-1]), shape[-1]))
+    return reshape(linear(rows, w), shape=(*shape[:-1], w.array.shape[0]))
 
 
 def _count(shape: tuple) -> int:

@@ -207,6 +207,8 @@ def prod(x: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = 
         (d,) = normalize((dim,), x.array.ndim)
     if x.array.ndim == 0:
         return x + 0
+    if x.array.shape[d] == 1:
+        x = x * 1  # a copy: the result must not share x's memory
     while (n := x.array.shape[d]) > 1:
         half = n // 2
         paired = multiply(narrow(x, d, 0, half), narrow(x, d, half, half))
@@ -301,7 +303,9 @@ def _along(primitive: Any, x: Any, dim: int | None, dtype: Any) -> Any:
     if dim is None:
         raise TypeError(f"{primitive.name}: pass `dim`, the axis along which probabilities add up to 1")
     if dtype is None and x.array.dtype.kind != "f":
-        raise NotImplementedError(f'"{primitive.name}" not implemented for {dtypes.as_dtype(x.array.dtype)}; pass a dtype')
+        raise NotImplementedError(
+            f'"{primitive.name}" not implemented for {dtypes.as_dtype(x.array.dtype)}; pass a dtype'
+        )
     x = _floating(x, primitive.name, dtype)
     (d,) = normalize((dim,), x.array.ndim)
     if x.array.ndim == 0:

@@ -34,7 +34,9 @@ permute.vjp(x=lambda g, dims: permute(g, dims=tuple(dims.index(i) for i in range
 @primitive(view=True)
 def expand(x: np.ndarray, *, shape: tuple) -> np.ndarray:
     """x repeated along axes of size 1 and new leading ones, without copying."""
-    return np.broadcast_to(x, shape)
+    out = np.broadcast_to(x, shape)
+    out.flags.writeable = x.flags.writeable  # one element of expanded memory may be written, as in PyTorch
+    return out
 
 
 @primitive
@@ -244,6 +246,9 @@ def repeat(x: Any, *repeats: Any) -> Any:
     shape = (1,) * (len(times) - x.array.ndim) + x.array.shape
     paired = reshape(x, shape=tuple(m for n in shape for m in (1, n)))
     spread = expand(paired, shape=tuple(m for pair in zip(times, shape, strict=True) for m in pair))
+    from .elementwise import cast
+
+    spread = cast(spread, dtype=spread.array.dtype)  # a copy: reshape may find a view of the expanded memory
     return reshape(spread, shape=tuple(r * n for r, n in zip(times, shape, strict=True)))
 
 

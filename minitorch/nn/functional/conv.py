@@ -7,7 +7,6 @@ from typing import Any
 
 from ...geometry import ConvGeometry, transposed_input_size
 from ...ops import conv as convolution
-from ...ops import elementwise
 from ...ops import shape as shaping
 from .checks import (
     as_ints,
@@ -66,8 +65,8 @@ def padding_sides(
 @lru_cache(maxsize=4096, typed=True)
 def _conv_plan(
     name: str, rank: int, x: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, dilation: Any, groups: int
-) -> tuple[ConvGeometry, bool, tuple]:
-    """The geometry, whether there is a batch axis, and the shape in which the bias broadcasts."""
+) -> tuple[ConvGeometry, bool]:
+    """The geometry, and whether there is a batch axis."""
     stride, dilation = as_ints(name, "stride", stride, rank), as_ints(name, "dilation", dilation, rank)
     batched = _check_conv(name, x, w, b, rank, groups, False)
     sides = padding_sides(name, padding, w[2:], stride, dilation)
@@ -75,20 +74,20 @@ def _conv_plan(
         geometry = ConvGeometry.of(x[-rank:], w[2:], stride, sides, dilation, groups)
     except RuntimeError as error:
         raise renamed(name, error, f"input {x}, weight {w}") from None
-    return geometry, batched, (w[0], *(1,) * rank)
+    return geometry, batched
 
 
 def conv_nd(name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     """Convolution of any rank, under the public name of the caller."""
     check_operands(name, x, weight=w, bias=b)
-    geometry, batched, column = _conv_plan(
+    geometry, batched = _conv_plan(
         name, rank, x.array.shape, w.array.shape, None if b is None else b.array.shape,
         as_setting(name, "stride", stride), as_setting(name, "padding", padding),
         as_setting(name, "dilation", dilation), groups,
     )  # fmt: skip
     out = convolution.conv(x if batched else with_batch(x), w, geometry=geometry)
     if b is not None:
-        out = elementwise.add(out, shaping.reshape(b, shape=column))
+        out = convolution.shift(out, b)
     return out if batched else without_batch(out)
 
 
@@ -125,7 +124,7 @@ def conv3d(
 def _transposed_plan(
     name: str, rank: int, y: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, output_padding: Any,
     groups: int, dilation: Any,
-) -> tuple[ConvGeometry, bool, tuple, tuple | None]:  # fmt: skip
+) -> tuple[ConvGeometry, bool, tuple | None]:  # fmt: skip
     """As `_conv_plan`, and the zeros to put behind the input.
 
     Output padding of a stride or more (allowed up to the dilation) makes room for one more window: its input is zero.
@@ -141,7 +140,7 @@ def _transposed_plan(
         raise renamed(name, error, f"input {y}, weight {w}") from None
     more = tuple((0, o - i) for o, i in zip(geometry.output_size, y[-rank:], strict=True))
     widths = ((0, 0), (0, 0), *more) if any(after for _, after in more) else None
-    return geometry, batched, (w[1] * groups, *(1,) * rank), widths
+    return geometry, batched, widths
 
 
 def conv_transpose_nd(
@@ -158,7 +157,7 @@ def conv_transpose_nd(
 ) -> Any:
     """Transposed convolution of any rank, under the public name of the caller."""
     check_operands(name, y, weight=w, bias=b)
-    geometry, batched, column, widths = _transposed_plan(
+    geometry, batched, widths = _transposed_plan(
         name, rank, y.array.shape, w.array.shape, None if b is None else b.array.shape,
         as_setting(name, "stride", stride), as_setting(name, "padding", padding),
         as_setting(name, "output_padding", output_padding), groups, as_setting(name, "dilation", dilation),
@@ -168,7 +167,7 @@ def conv_transpose_nd(
         y = shaping.pad_constant(y, widths=widths)
     out = convolution.conv_transpose(y, w, geometry=geometry)
     if b is not None:
-        out = elementwise.add(out, shaping.reshape(b, shape=column))
+        out = convolution.shift(out, b)
     return out if batched else without_batch(out)
 
 

@@ -10,10 +10,9 @@ from ... import dtypes
 from ...autograd.tape import wrap
 from ...geometry import LIMIT
 from ...ops import elementwise
-from ...ops import shape as shaping
 from ...ops.elementwise import where
 from ...ops.index import getitem
-from ...ops.linalg import matmul
+from ...ops.linalg import matmul, stacked_linear
 from .checks import (
     check_operands,
     check_tensor,
@@ -33,7 +32,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         )
     if bias is not None and bias.array.shape not in ((w[0],), (1,), ()):
         raise RuntimeError(f"linear: `bias` must have shape ({w[0]},), but has {bias.array.shape}; weight {w}")
-    out = matmul(input, shaping.permute(weight, dims=(1, 0)))
+    out = stacked_linear(input, weight)
     return out if bias is None else elementwise.add(out, bias)
 
 
