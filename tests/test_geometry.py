@@ -65,17 +65,17 @@ def run_plan(plan, source, weight, groups):
     flat = padded.reshape(len(source), math.prod(plan.source_size), source.shape[-1])
     line = source.reshape(len(source), len(plan.lines), -1, source.shape[-1])
     for number, start in enumerate(plan.lines):
-        np.testing.assert_array_equal(flat[:, start:start + line.shape[2]], line[:, number])
+        np.testing.assert_array_equal(flat[:, start : start + line.shape[2]], line[:, number])
     out = np.full((len(source), plan.target_pixels, weight.shape[1] * groups), np.nan)
     for row, rows, tap, taps, run, runs in plan.phases:
         total = np.zeros((len(source), rows, out.shape[-1]))
-        for number, offset in enumerate(plan.runs[run:run + runs]):
+        for number, offset in enumerate(plan.runs[run : run + runs]):
             for step in range(taps // runs):
-                seen = flat[:, plan.rows[row:row + rows] + offset + step]
+                seen = flat[:, plan.rows[row : row + rows] + offset + step]
                 matrix = weight[..., plan.order[tap + number * (taps // runs) + step]]
                 parts = np.split(seen, groups, -1), np.split(matrix, groups, 0)
                 total += np.concatenate([a @ b for a, b in zip(*parts, strict=True)], -1)
-        out[:, plan.targets[row:row + rows]] = total
+        out[:, plan.targets[row : row + rows]] = total
     assert not np.isnan(out).any(), "a target pixel was left out"
     return out
 
@@ -84,6 +84,7 @@ def run_plan(plan, source, weight, groups):
 @given(data=st.data(), rank=st.integers(1, 3), groups=st.integers(1, 2))
 def test_plans_say_what_convolution_is(data, rank, groups):
     """gather and scatter, against the definition i + p = o*s + t*d written as a loop over (o, t)."""
+
     def per_axis(elements):
         return tuple(data.draw(elements) for _ in range(rank))
 
@@ -139,10 +140,17 @@ def test_pool_windows_by_hand(i, k, s, p, d, ceil_mode):
         assert set(g.divisors(divisor_override=7)) == {7.0}
 
 
-@pytest.mark.parametrize(("i", "o", "expected"), [
-    (5, 2, [[0, 1, 2], [2, 3, 4]]), (4, 4, [[0], [1], [2], [3]]), (3, 5, [[0], [0, 1], [1], [1, 2], [2]]),
-    (7, 3, [[0, 1, 2], [2, 3, 4], [4, 5, 6]]), (6, 1, [[0, 1, 2, 3, 4, 5]]), (6, 0, []),
-])
+@pytest.mark.parametrize(
+    ("i", "o", "expected"),
+    [
+        (5, 2, [[0, 1, 2], [2, 3, 4]]),
+        (4, 4, [[0], [1], [2], [3]]),
+        (3, 5, [[0], [0, 1], [1], [1, 2], [2]]),
+        (7, 3, [[0, 1, 2], [2, 3, 4], [4, 5, 6]]),
+        (6, 1, [[0, 1, 2, 3, 4, 5]]),
+        (6, 0, []),
+    ],
+)
 def test_adaptive_windows(i, o, expected):
     """Figures of PyTorch's adaptive pooling, read off its gradients."""
     g = PoolGeometry.adaptive((i,), o)
@@ -176,10 +184,14 @@ REFUSED = {
     "padding 2**31": (lambda: ConvGeometry.of((4, 4), 3, padding=2**31), str((4 + 2**32) ** 2)),
     "padding 2**29": (lambda: ConvGeometry.of((4, 4), 3, padding=2**29), str((4 + 2**30) ** 2)),
     "dilation 2**62": (lambda: ConvGeometry.of((4, 4), 3, dilation=2**62), str(2**63 + 1)),
-    "transposed stride 2**31": (lambda: transposed_input_size((4,), (3,), (2**31,), ((0, 0),), (1,), (0,)),
-                                str(3 * 2**31 + 3)),
-    "transposed padding 2**62": (lambda: transposed_input_size((4,), (3,), (1,), ((2**62, 2**62),), (1,), (0,)),
-                                 str(6 - 2**63)),
+    "transposed stride 2**31": (
+        lambda: transposed_input_size((4,), (3,), (2**31,), ((0, 0),), (1,), (0,)),
+        str(3 * 2**31 + 3),
+    ),
+    "transposed padding 2**62": (
+        lambda: transposed_input_size((4,), (3,), (1,), ((2**62, 2**62),), (1,), (0,)),
+        str(6 - 2**63),
+    ),
     "pool kernel beyond input": (lambda: PoolGeometry.windows((2, 2), 3), "Output size is too small"),
     "pool kernel 2**31": (lambda: PoolGeometry.windows((4, 4), 2**31), "Output size is too small"),
     "pool padding": (lambda: PoolGeometry.windows((8, 8), 2, padding=2), "pad should be at most half of effective"),

@@ -64,8 +64,18 @@ POOLS = {
     "2d empty batch": (0, 3, PoolGeometry.windows((4, 4), 2)),
     "3d": (2, 3, PoolGeometry.windows((4, 5, 6), 2, stride=(1, 2, 3))),
 }
-MATRICES = [(1, 1, 1, 1), (1, 4, 400, 120), (1, 14, 16, 32), (3, 15, 33, 17), (1, 100, 7, 47), (1, 130, 1100, 40),
-            (2, 3, 0, 4), (0, 3, 4, 5), (1, 160, 200, 170), (5, 40, 3, 20)]
+MATRICES = [
+    (1, 1, 1, 1),
+    (1, 4, 400, 120),
+    (1, 14, 16, 32),
+    (3, 15, 33, 17),
+    (1, 100, 7, 47),
+    (1, 130, 1100, 40),
+    (2, 3, 0, 4),
+    (0, 3, 4, 5),
+    (1, 160, 200, 170),
+    (5, 40, 3, 20),
+]
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (5000, 32)]
 
 
@@ -140,8 +150,13 @@ def compare(make=np.array, names=None):
             assert before == [a.tobytes() for a in operands], f"{name}, {case}: an operand was written to"
             for got, want in zip(results, expected, strict=True):
                 largest = np.nanmax(np.abs(want), initial=0)
-                np.testing.assert_allclose(got, want, rtol=0, atol=largest * (1e-12 if dtype == np.float64 else 1e-5),
-                                           err_msg=f"{name}, {case}, {np.dtype(dtype)}")
+                np.testing.assert_allclose(
+                    got,
+                    want,
+                    rtol=0,
+                    atol=largest * (1e-12 if dtype == np.float64 else 1e-5),
+                    err_msg=f"{name}, {case}, {np.dtype(dtype)}",
+                )
     return seen
 
 
@@ -149,8 +164,9 @@ def in_process(expression, **environment):
     """Evaluate an expression of this file's names in a new interpreter and return what it printed and its stderr."""
     here = Path(__file__).parent
     code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]\nfrom test_kernels import *\n{expression}"
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True,
-                          timeout=600)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout.strip(), done.stderr
 
@@ -244,8 +260,9 @@ def test_any_layout_is_served():
 @pytest.mark.parametrize("environment", [{"MINITORCH_KERNELS": "reference"}, {"NUMBA_DISABLE_JIT": "1"}])
 def test_the_reference_can_be_chosen(environment):
     """By its own variable, or because numba is switched off; numba is then not imported."""
-    out, _ = in_process("compare(names=('conv', 'max_pool')); print(kernels.implementation(), 'numba' in sys.modules)",
-                        **environment)
+    out, _ = in_process(
+        "compare(names=('conv', 'max_pool')); print(kernels.implementation(), 'numba' in sys.modules)", **environment
+    )
     assert out == "reference False"
 
 
@@ -396,8 +413,10 @@ def test_guard_pages_guard():
     """One element too far does crash: the two tests above can fail."""
     for before, index in ((True, -1), (False, 4)):
         with pytest.raises(AssertionError, match="exit -11"):
-            in_process(f"a = beside_guard({before})(np.zeros(4))\n"
-                       f"ctypes.c_double.from_address(a.ctypes.data + 8 * {index}).value")
+            in_process(
+                f"a = beside_guard({before})(np.zeros(4))\n"
+                f"ctypes.c_double.from_address(a.ctypes.data + 8 * {index}).value"
+            )
 
 
 @needs_numba
@@ -417,6 +436,7 @@ def run_one_kernel():
 @needs_numba
 def test_second_process_compiles_nothing(tmp_path):
     """The first says so on stderr, the second is silent; a damaged file is compiled again, with one warning."""
+
     def run():
         return in_process("run_one_kernel()", MINITORCH_CACHE_DIR=str(tmp_path))
 
@@ -453,9 +473,11 @@ run_one_kernel()"""
 @needs_numba
 def test_full_disk_costs_only_time(tmp_path):
     """Writing fails: the kernel runs all the same, with one warning."""
-    out, errors = in_process("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
-                             "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); run_one_kernel()",
-                             MINITORCH_CACHE_DIR=str(tmp_path))
+    out, errors = in_process(
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); run_one_kernel()",
+        MINITORCH_CACHE_DIR=str(tmp_path),
+    )
     assert int(out) > 0
     assert errors.count("cannot use the kernel cache") == 1
 
