@@ -195,10 +195,10 @@ class Primitive:
         if not isinstance(source, Variable):
             return
         array, base = source.array, result.array.base
-        if base is None or (
-            base is not array and base is not array.base
-        ):  # NumPy had to copy, as a reshape may have to
-            return
+        if not isinstance(base, np.ndarray):  # as_strided's result holds its source by another object
+            base = getattr(base, "base", None)
+        if base is None or (base is not array and base is not array.base):
+            return  # NumPy had to copy, as a reshape may have to
         result.base = source if source.base is None else source.base
         result.chain = (*source.chain, (self, settings))
         result._counter = source.version
@@ -229,7 +229,7 @@ class Primitive:
             names = self._names[position]
             for name in names:
                 if name not in values:
-                    values[name] = node.unpack(name) if name in node.kept else node.settings[name]
+                    values[name] = unpack(node, name) if name in node.kept else node.settings[name]
             pieces.append((parent, rule(*[values[name] for name in names])))
         return pieces
 
@@ -245,3 +245,35 @@ def primitive(
     if function is None:
         return functools.partial(Primitive, residuals=residuals, view=view, name=name)
     return Primitive(function, residuals, view, name)
+
+
+@primitive
+def identity(x: np.ndarray) -> np.ndarray:
+    """x itself, with a node of its own."""
+    return x
+
+
+identity.vjp(x=lambda g: g)
+
+
+def unpack(node: Node, name: str) -> Any:
+    """What a node keeps under `name`, back on its place on the tape. Raises if it was modified in place since."""
+    item = node.kept[name]  # type: ignore[index]
+    if type(item) is not Kept:
+        return item
+    array, edge, version, expected = item
+    if version is not None and version[0] != expected:
+        raise RuntimeError(
+            "one of the variables needed for gradient computation has been modified by an inplace operation: "
+            f"`{name}` of {node.primitive.name}, shape {array.shape}, is at version {version[0]}; "
+            f"expected version {expected} instead. Modify a clone, or modify it before it is used."
+        )
+    if not isinstance(array, np.ndarray):
+        return array
+    if isinstance(edge, Variable):
+        if edge.array is array:
+            return edge
+        edge = Node(identity, (edge,), {}, False, {}, array)  # the leaf has other memory by now
+    out = wrap(array)
+    out._node = node if edge is SELF else edge
+    return out

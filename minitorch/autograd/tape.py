@@ -74,26 +74,6 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.primitive.name} node>"
 
-    def unpack(self, name: str) -> Any:
-        """What is kept under `name`, back on its place on the tape. Raises if it was modified in place since."""
-        item = self.kept[name]  # type: ignore[index]
-        if type(item) is not Kept:
-            return item
-        array, edge, version, expected = item
-        if version is not None and version[0] != expected:
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"`{name}` of {self.primitive.name}, shape {array.shape}, is at version {version[0]}; "
-                f"expected version {expected} instead. Modify a clone, or modify it before it is used."
-            )
-        if not isinstance(array, np.ndarray):
-            return array
-        if isinstance(edge, Variable):
-            return edge if edge.array is array else edge.alias(array)
-        out = wrap(array)
-        out._node = self if edge is SELF else edge
-        return out
-
 
 SELF: Any = object()  # the edge of a kept `out`: a reference to the node itself would be a cycle
 
@@ -153,14 +133,6 @@ class Variable:
         if node is not None:
             return node
         return self if self._requires_grad else None
-
-    def alias(self, array: np.ndarray) -> Any:
-        """Other data at this leaf's place on the tape: the leaf's memory was replaced after it was kept."""
-        from .inplace import identity
-
-        out = wrap(array)
-        out._node = Node(identity, (self,), {}, False, {}, array)
-        return out
 
 
 def follow(chain: tuple, tensor: Any) -> Any:
