@@ -48,6 +48,7 @@ from .dtypes import (
     set_default_dtype,
     uint8,
 )
+from .explain import explain
 from .ops.elementwise import (
     absolute,
     ceil,

@@ -18,7 +18,8 @@ def _finish(array: np.ndarray, requires_grad: bool) -> Any:
     return out.requires_grad_() if requires_grad else out
 
 
-def _dtype(dtype: Any) -> np.dtype:
+def _dtype(dtype: Any, device: Any = None) -> np.dtype:
+    dtypes.check_device(device)
     return (dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)).numpy
 
 
@@ -32,17 +33,17 @@ def _shape(size: tuple) -> tuple[int, ...]:
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Zeros of the given shape."""
-    return _finish(np.zeros(_shape(size), _dtype(dtype)), requires_grad)
+    return _finish(np.zeros(_shape(size), _dtype(dtype, device)), requires_grad)
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Ones of the given shape."""
-    return _finish(np.ones(_shape(size), _dtype(dtype)), requires_grad)
+    return _finish(np.ones(_shape(size), _dtype(dtype, device)), requires_grad)
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of the given shape whose values are whatever memory held."""
-    shape, wanted = _shape(size), _dtype(dtype)
+    shape, wanted = _shape(size), _dtype(dtype, device)
     try:
         return _finish(np.empty(shape, wanted), requires_grad)
     except MemoryError:
@@ -56,6 +57,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     """A tensor of the given shape with `fill_value` everywhere; its dtype follows the value."""
     if hasattr(fill_value, "item"):
         fill_value = fill_value.item()
+    dtypes.check_device(device)
     wanted = dtypes.of_scalar(fill_value) if dtype is None else _dtype(dtype)
     return _finish(np.full(_shape((size,)), fill_value, wanted), requires_grad)
 
@@ -63,7 +65,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
 def _like(make: Any) -> Any:
     def like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
         dtype = input.dtype if dtype is None else dtype
-        return make(*input.array.shape, dtype=dtype, requires_grad=requires_grad)
+        return make(*input.array.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
     like.__name__ = f"{make.__name__}_like"
     like.__doc__ = f"`{make.__name__}` with the shape and dtype of another tensor."
@@ -83,6 +85,7 @@ def arange(
     """start, start + step, ... up to but without `end`; int64 for integers. RuntimeError if that can't be."""
     if end is None:
         start, end = 0, start
+    dtypes.check_device(device)
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
@@ -99,12 +102,12 @@ def linspace(
     """`steps` evenly spaced numbers from start to end, both included."""
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
-    return _finish(np.linspace(start, end, steps).astype(_dtype(dtype)), requires_grad)
+    return _finish(np.linspace(start, end, steps).astype(_dtype(dtype, device)), requires_grad)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """The n x m matrix with ones on the diagonal."""
-    return _finish(np.eye(n, m, dtype=_dtype(dtype)), requires_grad)
+    return _finish(np.eye(n, m, dtype=_dtype(dtype, device)), requires_grad)
 
 
 # --------------------------------------------------------------------------------------------------------------- random
@@ -114,14 +117,14 @@ def rand(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Uniform random numbers from [0, 1)."""
-    return _finish(numpy_generator(generator).random(_shape(size), _dtype(dtype)), requires_grad)
+    return _finish(numpy_generator(generator).random(_shape(size), _dtype(dtype, device)), requires_grad)
 
 
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Normal random numbers with mean 0 and deviation 1."""
-    return _finish(numpy_generator(generator).standard_normal(_shape(size), _dtype(dtype)), requires_grad)
+    return _finish(numpy_generator(generator).standard_normal(_shape(size), _dtype(dtype, device)), requires_grad)
 
 
 def randint(
@@ -137,6 +140,7 @@ def randint(
     """Random integers from low (0 if left out) to high - 1. Raises RuntimeError if there are none."""
     if size is None:
         low, high, size = 0, low, high
+    dtypes.check_device(device)
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     drawn = numpy_generator(generator).integers(low, high, _shape((size,)))
@@ -145,6 +149,7 @@ def randint(
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Any:
     """A random order of 0 ... n - 1, int64."""
+    dtypes.check_device(device)
     order = numpy_generator(generator).permutation(n)
     return wrap(order.astype(np.int64 if dtype is None else _dtype(dtype)))
 

@@ -106,3 +106,9 @@ def meet(x: Any, y: Any) -> np.dtype:
             best = max(here, best, key=RANK.__getitem__)
     assert best is not None
     return best
+
+
+def check_device(device: Any) -> None:
+    """Everything is on the CPU: raises RuntimeError for any other device. None stands for the CPU."""
+    if device is not None and str(device).split(":")[0] != "cpu":
+        raise RuntimeError(f"minitorch runs on the CPU: `device` must be 'cpu' or None, but got {device!r}")

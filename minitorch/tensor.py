@@ -11,7 +11,7 @@ import numpy as np
 from . import dtypes, printing
 from .autograd import Variable, is_grad_enabled, tape
 from .autograd.inplace import assign
-from .ops import elementwise, linalg, reduce
+from .ops import elementwise, folding, linalg, reduce
 from .ops import index as indexing
 from .ops import shape as shaping
 from .ops.dims import normalize, sizes
@@ -467,8 +467,7 @@ class Tensor(Variable):
                 dtype = arg
             elif isinstance(arg, str):
                 device = arg
-        if device is not None and str(device).split(":")[0] != "cpu":
-            raise RuntimeError(f"minitorch runs on the CPU; there is no device {device!r}")
+        dtypes.check_device(device)
         wanted = self.array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
         return elementwise.cast(self, dtype=wanted) if copy or wanted != self.array.dtype else self
 
@@ -602,6 +601,7 @@ class Tensor(Variable):
     swapaxes = swapdims = shaping.transpose
     expand, expand_as, broadcast_to, repeat = shaping.expand_to, shaping.expand_as, shaping.broadcast_to, shaping.repeat
     narrow, split, chunk, unbind, flip = shaping.narrow, shaping.split, shaping.chunk, shaping.unbind, shaping.flip_dims
+    unfold = folding.unfold
 
     gather, scatter_add, index_select = indexing.gather, indexing.scatter_add, indexing.index_select
     masked_fill, masked_select, nonzero = indexing.masked_fill, indexing.masked_select, indexing.nonzero
@@ -748,6 +748,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     tensor([[1, 2],
             [3, 4]])
     """
+    dtypes.check_device(device)
     out = tape.wrap(as_array(data, dtype))
     return out.requires_grad_() if requires_grad else out
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from samples import POOLINGS, ROWS, Row, Sample, incoming
+from samples import POOLINGS, ROWS, Row, Sample, border, incoming
 
 PATH = Path(__file__).parent / "golden" / "ops.npz"
 
@@ -57,6 +57,50 @@ def pooled(x: Any, geometry: Any, kind: str) -> Any:
 def average_transpose(y: Any, geometry: Any, scale: tuple) -> Any:
     """The gradient of average pooling."""
     return adjoint(lambda x: pooled(x, geometry, "avg"), (*y.shape[:2], *geometry.input_size), y)
+
+
+def windows(x: Any, dim: int, size: int, step: int, dilation: int) -> Any:
+    """Windows as large as they span, without the pixels between the taps."""
+    return x.unfold(dim, (size - 1) * dilation + 1, step)[..., ::dilation]
+
+
+def windows_transpose(y: Any, dim: int, length: int, step: int, dilation: int) -> Any:
+    """The gradient of windows."""
+    shape = (*y.shape[:dim], length, *y.shape[dim + 1 : -1])
+    return adjoint(lambda x: windows(x, dim, y.shape[-1], step, dilation), shape, y)
+
+
+def extend(x: Any, dim: int, before: int, after: int, mode: str) -> Any:
+    """F.pad of one axis; the mode that PyTorch has not by a table."""
+    if mode == "symmetric":
+        return x.index_select(dim, torch.from_numpy(border(x.shape[dim], before, after, mode)))
+    moved = x.movedim(dim, -1)
+    if not x.numel():
+        return x.new_zeros((*moved.shape[:-1], x.shape[dim] + before + after)).movedim(-1, dim) + 0 * x.sum()
+    out = F.pad(moved.reshape(1, -1, x.shape[dim]), (before, after), mode)
+    return out.reshape(*moved.shape[:-1], -1).movedim(-1, dim)
+
+
+def extend_transpose(y: Any, dim: int, before: int, after: int, mode: str) -> Any:
+    """The gradient of extend."""
+    shape = (*y.shape[:dim], y.shape[dim] - before - after, *y.shape[dim + 1 :])
+    return adjoint(lambda x: extend(x, dim, before, after, mode), shape, y)
+
+
+def resample(x: Any, axis: int, taps: Any) -> Any:
+    """The taps as a matrix, multiplied with every line."""
+    entries = (
+        torch.arange(len(taps.positions))[:, None].expand(taps.positions.shape),
+        torch.from_numpy(taps.positions),
+    )
+    matrix = torch.zeros(len(taps.positions), taps.size, dtype=x.dtype)
+    matrix.index_put_(entries, torch.from_numpy(taps.weights), accumulate=True)
+    return torch.tensordot(matrix, x, ([1], [axis])).movedim(0, axis)
+
+
+def resample_transpose(y: Any, axis: int, taps: Any) -> Any:
+    """The gradient of resample."""
+    return adjoint(lambda x: resample(x, axis, taps), (*y.shape[:axis], taps.size, *y.shape[axis + 1 :]), y)
 
 
 def index_key(key: tuple) -> tuple:
@@ -184,6 +228,12 @@ TORCH = {
     "batched_matmul": torch.bmm,
     "linear": F.linear,
     "shift": lambda x, b: x + b.reshape(-1, *[1] * (x.ndim - 2)),
+    "windows": windows,
+    "windows_transpose": windows_transpose,
+    "extend": extend,
+    "extend_transpose": extend_transpose,
+    "resample": resample,
+    "resample_transpose": resample_transpose,
     "conv": conv,
     "conv_transpose": conv_transpose,
     "conv_weight_grad": conv_weight_grad,

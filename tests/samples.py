@@ -18,6 +18,7 @@ import minitorch
 import minitorch.ops.conv
 import minitorch.ops.loss
 import minitorch.ops.pool
+import minitorch.ops.resample
 from minitorch.autograd import ZERO, registry
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.ops import norm
@@ -1000,5 +1001,147 @@ row(
     "shift",
     lambda n: [S(n(2, 3, 4), n(3)), S(n(1, 2, 2, 3), n(2)), S(n(2, 1, 1, 2, 2), n(1)), S(n(0, 2, 3), n(2))],
     lambda x, b: x + b.reshape(-1, *(1,) * (x.ndim - 2)),
+    linear=True,
+)
+
+# ---------------------------------------------------------------------------------------------------- windows, borders
+
+
+def windowed(x: np.ndarray, dim: int, size: int, step: int, dilation: int) -> np.ndarray:
+    """Every window gathered by its positions."""
+    count = (x.shape[dim] - (size - 1) * dilation - 1) // step + 1 if size else x.shape[dim] // step + 1
+    at = [[o * step + t * dilation for t in range(size)] for o in range(count)]
+    return np.moveaxis(np.take(x, np.array(at, np.int64).reshape(count, size), dim), dim + 1, -1)
+
+
+def unwindowed(y: np.ndarray, dim: int, length: int, step: int, dilation: int) -> np.ndarray:
+    """Zeros with every element of every window added, one at a time."""
+    out = np.zeros((*y.shape[:dim], length, *y.shape[dim + 1 : -1]))
+    for at in np.ndindex(*y.shape):
+        out[(*at[:dim], at[dim] * step + at[-1] * dilation, *at[dim + 1 : -1])] += y[at]
+    return out
+
+
+row(
+    "windows",
+    lambda n: [
+        S(n(5), dim=0, size=3, step=1, dilation=1),
+        S(n(2, 7, 3), dim=1, size=2, step=3, dilation=2),
+        S(n(2, 6), dim=1, size=2, step=2, dilation=1),
+        S(n(6, 2), dim=0, size=4, step=1, dilation=1),
+        S(n(3), dim=0, size=1, step=4, dilation=9),
+        S(n(0, 4), dim=1, size=2, step=1, dilation=1),
+    ],
+    windowed,
+    linear=True,
+    errors=[
+        (lambda: m.ones(10).unfold(0, 11, 1), RuntimeError, "maximum size for tensor at dimension 0 is 10"),
+        (lambda: m.ones(10).unfold(0, 3, 0), RuntimeError, "step is 0 but must be > 0"),
+        (lambda: m.ones(10).unfold(0, -1, 1), RuntimeError, "size is -1 but must be >= 0"),
+        (lambda: m.ones(10).unfold(1, 3, 1), IndexError, "[-1, 0], but got 1"),
+        (lambda: m.ones(10).unfold(0, 2.5, 1), TypeError, "`size` must be an int, but got float"),
+        (lambda: m.ones(10).unfold(0, 3, 2).add_(1), RuntimeError, "clone() it"),
+    ],
+)
+row(
+    "windows_transpose",
+    lambda n: [
+        S(n(3, 3), dim=0, length=5, step=1, dilation=1),
+        S(n(2, 2, 3, 2), dim=1, length=7, step=3, dilation=2),
+        S(n(2, 2, 5), dim=1, length=9, step=3, dilation=1),
+        S(n(4, 2), dim=0, length=8, step=2, dilation=1),
+        S(n(0, 3, 2), dim=1, length=4, step=1, dilation=1),
+    ],
+    unwindowed,
+    linear=True,
+)
+BORDERS = [
+    {"before": before, "after": after, "mode": mode}
+    for mode in ("reflect", "symmetric", "replicate", "circular")
+    for before, after in ((1, 2), (3, 3), (-1, 2), (0, 1), (-1, -2))
+]
+
+
+def border(n: int, before: int, after: int, mode: str) -> np.ndarray:
+    """The pixel of n that each pixel of the bordered axis is a copy of."""
+    low, high = max(-before, 0), n - max(-after, 0)
+    name = {"replicate": "edge", "circular": "wrap"}.get(mode, mode)
+    widths = (max(before, 0), max(after, 0))
+    if mode == "circular":
+        return np.pad(np.arange(low, high), widths, name)
+    return np.pad(np.arange(n), widths, name)[low : n + sum(widths) - (n - high)]
+
+
+def unbordered(y: np.ndarray, dim: int, before: int, after: int, mode: str) -> np.ndarray:
+    """Every pixel added where it was copied from, one at a time."""
+    n = y.shape[dim] - before - after
+    out = np.zeros((*y.shape[:dim], n, *y.shape[dim + 1 :]))
+    for j, i in enumerate(border(n, before, after, mode)):
+        np.moveaxis(out, dim, 0)[i] += np.moveaxis(y, dim, 0)[j]
+    return out
+
+
+row(
+    "extend",
+    lambda n: [
+        *(S(n(2, 6), dim=1, **b) for b in BORDERS),
+        *(S(n(4, 2), dim=0, **b) for b in BORDERS[::5]),
+        S(n(0, 4), dim=1, **BORDERS[0]),
+    ],
+    lambda x, dim, before, after, mode: np.take(x, border(x.shape[dim], before, after, mode), dim),
+    linear=True,
+    errors=[
+        (lambda: m.nn.functional.pad(m.ones(1, 3), (3, 0), "reflect"), RuntimeError, "less than the corresponding"),
+        (lambda: m.nn.functional.pad(m.ones(1, 3), (4, 0), "circular"), RuntimeError, "at most 3"),
+        (lambda: m.nn.functional.pad(m.ones(1, 3), (4, 0), "symmetric"), RuntimeError, "at most 3"),
+        (lambda: m.nn.functional.pad(m.ones(3), (1, 0), "replicate"), NotImplementedError, "channel axis"),
+    ],
+)
+row(
+    "extend_transpose",
+    lambda n: [
+        *(S(n(2, 6 + b["before"] + b["after"]), dim=1, **b) for b in BORDERS),
+        S(n(7, 2), dim=0, **BORDERS[0]),
+        S(n(0, 7), dim=1, **BORDERS[0]),
+    ],
+    unbordered,
+    linear=True,
+)
+
+
+def resampled(x: np.ndarray, axis: int, taps: Any, transposed: bool = False) -> np.ndarray:
+    """The table of taps as a matrix, multiplied with every line."""
+    matrix = np.zeros((len(taps.positions), taps.size))
+    for (o, t), i in np.ndenumerate(taps.positions):
+        matrix[o, i] += taps.weights[o, t]
+    matrix = matrix.T if transposed else matrix
+    return np.moveaxis(np.tensordot(matrix, x, (1, axis)), 0, axis)
+
+
+RESAMPLINGS = [  # axis, rank, what stands where
+    (2, 1, minitorch.ops.resample.nearest_taps(4, 7, None, False)),
+    (3, 2, minitorch.ops.resample.linear_taps(3, 5, None, False, False)),
+    (2, 2, minitorch.ops.resample.linear_taps(5, 2, None, True, False)),
+    (2, 2, minitorch.ops.resample.cubic_taps(3, 4, 0.8, False, False)),
+    (4, 3, minitorch.ops.resample.linear_taps(6, 2, None, False, True)),
+    (3, 3, minitorch.ops.resample.nearest_taps(5, 2, None, True)),
+]
+
+
+def resamplings(n: Draw, transposed: bool) -> list[Sample]:
+    """Lines along one axis longer and shorter, with unread pixels and with many taps; no image."""
+    out = []
+    for batch, (axis, rank, taps) in [*((1, r) for r in RESAMPLINGS), (0, RESAMPLINGS[1])]:
+        shape = [batch, 2, *range(2, 2 + rank)]
+        shape[axis] = len(taps.positions) if transposed else taps.size
+        out.append(S(n(*shape), axis=axis, taps=taps))
+    return out
+
+
+row("resample", lambda n: resamplings(n, False), resampled, linear=True)
+row(
+    "resample_transpose",
+    lambda n: resamplings(n, True),
+    lambda y, axis, taps: resampled(y, axis, taps, transposed=True),
     linear=True,
 )

@@ -14,8 +14,8 @@ NAMES = {
     "minitorch": """
         Generator Size Tensor abs absolute add all allclose amax amin any arange argmax argmin as_tensor autograd
         bernoulli bmm bool broadcast_to cat ceil chunk clamp clip concat cos cumsum default_generator div dot double
-        dtype empty empty_like enable_grad eq equal erf exp expm1 eye finfo flatten flip float float32 float64 floor
-        from_numpy full full_like gather ge get_default_dtype get_rng_state gt iinfo index_select inference_mode
+        dtype empty empty_like enable_grad eq equal erf exp explain expm1 eye finfo flatten flip float float32 float64
+        floor from_numpy full full_like gather ge get_default_dtype get_rng_state gt iinfo index_select inference_mode
         initial_seed int int32 int64 is_grad_enabled is_tensor isfinite isinf isnan le linspace load log log1p
         log_softmax logsumexp long lt manual_seed masked_select matmul max maximum mean min minimum mm movedim mul
         multinomial narrow ne neg nn no_grad nonzero norm normal ones ones_like optim outer permute pow print_tape
@@ -27,18 +27,24 @@ NAMES = {
         Function GradcheckError Node Primitive Variable ZERO backward enable_grad functional grad gradcheck
         gradgradcheck inference_mode is_grad_enabled no_grad primitive print_tape registry set_grad_enabled""",
     "minitorch.nn": """
-        AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d
-        AvgPool1d AvgPool2d AvgPool3d BatchNorm1d BatchNorm2d BatchNorm3d Conv1d Conv2d Conv3d ConvTranspose1d
-        ConvTranspose2d ConvTranspose3d CrossEntropyLoss Dropout Flatten Identity Linear MSELoss MaxPool1d MaxPool2d
-        MaxPool3d Module ModuleDict ModuleList NLLLoss Parameter ParameterDict ParameterList ReLU Sequential Sigmoid
-        Softmax Tanh functional init utils""",
+        AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
+        AvgPool1d AvgPool2d AvgPool3d BatchNorm1d BatchNorm2d BatchNorm3d ChannelShuffle CircularPad1d CircularPad2d
+        CircularPad3d ConstantPad1d ConstantPad2d ConstantPad3d Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d
+        ConvTranspose3d CrossEntropyLoss Dropout Flatten Fold FractionalMaxPool2d FractionalMaxPool3d Identity
+        LPPool1d LPPool2d LPPool3d LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d
+        LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d LazyLinear Linear MSELoss MaxPool1d MaxPool2d
+        MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d Module ModuleDict ModuleList NLLLoss Parameter ParameterDict
+        ParameterList PixelShuffle PixelUnshuffle ReLU ReflectionPad1d ReflectionPad2d ReflectionPad3d
+        ReplicationPad1d ReplicationPad2d ReplicationPad3d Sequential Sigmoid Softmax Tanh Unfold
+        UninitializedBuffer UninitializedParameter Upsample UpsamplingBilinear2d UpsamplingNearest2d ZeroPad1d
+        ZeroPad2d ZeroPad3d functional grad init utils""",
     "minitorch.optim": "Adam AdamW Optimizer SGD lr_scheduler",
 }
 # Parts that hold the public names, reachable but not themselves names of PyTorch's.
 PARTS = {"creation", "dtypes", "geometry", "kernels", "ops", "printing", "random", "serialization", "tensor", "version"}
 # What PyTorch calls otherwise or has not: see docs.
 EXTENSIONS = {
-    "minitorch": {"print_tape", "vision", "version"},
+    "minitorch": {"explain", "print_tape", "vision", "version"},
     "minitorch.autograd": {
         "GradcheckError",
         "Node",

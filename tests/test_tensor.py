@@ -949,3 +949,14 @@ def test_wrong_call(call: Any, kind: type, text: str) -> None:
         call()
     assert type(info.value) is kind, f"{type(info.value).__name__}: {info.value}"
     assert text in str(info.value)
+
+
+@pytest.mark.parametrize("make", ["zeros", "ones", "empty", "rand", "randn", "eye", "arange", "randperm"])
+def test_other_devices_are_refused(make):
+    """Everything is on the CPU, and says so rather than pretending; "cpu" and None are welcome."""
+    function = getattr(minitorch, make)
+    function(2, device="cpu")
+    with pytest.raises(RuntimeError, match="CPU"):
+        function(2, device="cuda")
+    with pytest.raises(RuntimeError, match="CPU"):
+        minitorch.tensor(1.0, device="cuda:0")

@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import Any
 
 from ..tensor import Tensor
-from .module import Module, Parameter, _indented, _type_name
+from .module import Module, _indented, _type_name
+from .parameter import Parameter
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from . import functional as F
 from . import init
+from .functional.checks import check_tensor
 from .functional.conv import conv_nd, conv_transpose_nd, padding_sides
-from .module import Module, new_parameter
+from .module import Module
+from .parameter import new_parameter
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
-PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular", "symmetric")
 
 
 class _Conv(Module):
@@ -20,6 +21,7 @@ class _Conv(Module):
 
     rank: int
     transposed = False
+    weight: Any
     bias: Any
     padding: Any
 
@@ -42,14 +44,10 @@ class _Conv(Module):
         name, rank = type(self).__name__, self.rank
         if groups <= 0:
             raise ValueError(f"{name}: groups must be a positive integer, but got {groups}")
-        for argument, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            if channels % groups:
-                raise ValueError(f"{name}: {argument} must be divisible by groups, but {channels} is not by {groups}")
-        if isinstance(padding, str):
-            if padding not in ("same", "valid"):
-                raise ValueError(f"{name}: Invalid padding string {padding!r}, should be one of 'same', 'valid'")
-            if padding == "same" and any(s != 1 for s in _tuple(stride, rank)):
-                raise ValueError(f"{name}: padding='same' is not supported for strided convolutions")
+        self._check_channels("in_channels", in_channels, groups)
+        self._check_channels("out_channels", out_channels, groups)
+        if isinstance(padding, str) and padding not in ("same", "valid"):
+            raise ValueError(f"{name}: Invalid padding string {padding!r}, should be one of 'same', 'valid'")
         if padding_mode not in PADDING_MODES:
             raise ValueError(f"{name}: padding_mode must be one of {PADDING_MODES}, but got {padding_mode=!r}")
         self.in_channels, self.out_channels = in_channels, out_channels
@@ -60,18 +58,33 @@ class _Conv(Module):
         self.output_padding = _tuple(output_padding, rank)
         self.groups = groups
         self.padding_mode = padding_mode
-        first, second = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
-        self.weight = new_parameter(first, second // groups, *self.kernel_size, dtype=dtype)
-        self.register_parameter("bias", new_parameter(out_channels, dtype=dtype) if bias else None)
+        self.weight = new_parameter(*self._weight_shape(), device=device, dtype=dtype)
+        self.register_parameter("bias", new_parameter(out_channels, device=device, dtype=dtype) if bias else None)
         self.reset_parameters()
 
+    def _check_channels(self, argument: str, channels: int, groups: int) -> None:
+        if channels % groups:
+            raise ValueError(
+                f"{type(self).__name__}: {argument} must be divisible by groups, but {channels} is not by {groups}"
+            )
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        """(K, C/groups, *kernel): K is the number of output channels, of input channels if transposed."""
+        k, c = self.out_channels, self.in_channels
+        first, second = (c, k) if self.transposed else (k, c)
+        return (first, second // self.groups, *self.kernel_size)
+
     def reset_parameters(self) -> None:
-        """Draw weight and bias uniformly from [-b, b), b = 1 / sqrt(fan_in)."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
-        if self.bias is not None:
-            fan_in = self.weight.array[0].size if len(self.weight.array) else 0
-            if fan_in:
-                init.uniform_(self.bias, -1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
+        """Draw weight and bias uniformly from [-sqrt(k), sqrt(k)): 1/k values of the weight stand in weight[0].
+
+        That is k = groups / (in_channels * prod(kernel_size)), and for a transposed convolution
+        k = groups / (out_channels * prod(kernel_size)).
+        """
+        if self.weight.array.size:
+            bound = self.weight.array[0].size ** -0.5
+            init.uniform_(self.weight, -bound, bound)
+            if self.bias is not None:
+                init.uniform_(self.bias, -bound, bound)
 
     def extra_repr(self) -> str:
         """What differs from the defaults."""
@@ -89,7 +102,9 @@ class _Conv(Module):
 
 
 def _tuple(value: Any, rank: int) -> tuple:
-    return tuple(value) if isinstance(value, list | tuple) else (value,) * rank
+    if not isinstance(value, list | tuple):
+        return (value,) * rank
+    return tuple(tuple(entry) if isinstance(entry, list) else entry for entry in value)
 
 
 class _ForwardConv(_Conv):
@@ -110,44 +125,18 @@ class _ForwardConv(_Conv):
         dtype: Any = None,
     ) -> None:
         super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            0,
-            dilation,
-            groups,
-            bias,
-            padding_mode,
-            device,
+            in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias, padding_mode, device,
             dtype,
-        )
+        )  # fmt: skip
 
     def forward(self, input: Any) -> Any:
         """The convolution of `input`."""
-        padding = self.padding
+        name, padding = f"conv{self.rank}d", self.padding
         if self.padding_mode != "zeros":
-            input, padding = F.pad(input, self._ends(), self.padding_mode), 0
-        return conv_nd(
-            _NAMES[self.rank],
-            self.rank,
-            input,
-            self.weight,
-            self.bias,
-            self.stride,
-            padding,
-            self.dilation,
-            self.groups,
-        )
-
-    def _ends(self) -> list[int]:
-        """The padding as `F.pad` takes it: the last axis first."""
-        sides = padding_sides(_NAMES[self.rank], self.padding, self.kernel_size, self.stride, self.dilation)
-        return [side for pair in reversed(sides) for side in pair]
-
-
-_NAMES = {1: "conv1d", 2: "conv2d", 3: "conv3d"}
+            size = check_tensor(name, input).array.shape[-self.rank :]
+            sides = padding_sides(name, padding, size, self.kernel_size, self.stride, self.dilation)
+            input, padding = F.pad(input, [side for pair in reversed(sides) for side in pair], self.padding_mode), 0
+        return conv_nd(name, self.rank, input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv1d(_ForwardConv):
@@ -160,8 +149,14 @@ class Conv2d(_ForwardConv):
     """Convolution of (N, C, H, W) or (C, H, W) to `out_channels` channels; parameters `weight` and `bias`.
 
     kernel_size, stride, padding, dilation: an int or one per axis; padding also "same" or "valid". padding_mode:
-    "zeros", "reflect", "replicate", "circular". Raises ValueError for channels that `groups` doesn't divide and unknown
-    modes.
+    "zeros", "reflect", "replicate", "circular". weight is (out_channels, in_channels/groups, *kernel_size); it and the
+    bias are drawn from U(-sqrt(k), sqrt(k)), k = groups / (in_channels * prod(kernel_size)).
+
+    Not PyTorch's: padding "same" with a stride, giving ceil(size / stride) pixels; padding ((1, 2), (0, 1)), before and
+    after each axis; padding_mode "symmetric", a reflection that repeats the edge.
+
+    Raises ValueError for channels that `groups` doesn't divide and unknown modes, RuntimeError for a device other than
+    "cpu", and when called, what `F.conv2d` and `F.pad` raise.
 
     >>> from minitorch import nn
     >>> nn.Conv2d(3, 8, 3, padding=1)
@@ -197,47 +192,52 @@ class _TransposedConv(_Conv):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        if padding_mode != "zeros":
-            raise ValueError(
-                f'Only "zeros" padding mode is supported for {type(self).__name__}, but got {padding_mode!r}'
-            )
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, output_padding, dilation, groups, bias,
             padding_mode, device, dtype,
         )  # fmt: skip
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
-        """The adjoint of the convolution with these settings; `output_size` chooses among the possible sizes."""
-        extra = self.output_padding if output_size is None else self._extra(input.array.shape, output_size)
+        """The adjoint of the convolution with these settings; `output_size` chooses among the possible sizes.
+
+        output_size: the spatial sizes, or the whole shape; only the spatial sizes matter. Raises ValueError, naming the
+        allowed range, for one that the convolution would not map to the input's size.
+        """
+        name = f"conv_transpose{self.rank}d"
+        extra = self.output_padding
+        if output_size is not None:
+            extra = self._extra(check_tensor(name, input).array.shape, output_size)
         return conv_transpose_nd(
-            _TRANSPOSED[self.rank], self.rank, input, self.weight, self.bias, self.stride, self.padding, extra,
-            self.groups, self.dilation,
+            name, self.rank, input, self.weight, self.bias, self.stride, self.padding, extra, self.groups,
+            self.dilation, self.padding_mode,
         )  # fmt: skip
 
     def _extra(self, shape: tuple, output_size: Any) -> tuple[int, ...]:
-        """The output padding that gives `output_size`. Raises ValueError if none does."""
-        wanted = tuple(output_size)[-self.rank :]
-        if len(output_size) not in (self.rank, self.rank + 1, self.rank + 2) or len(output_size) > len(shape):
+        """The output padding that gives `output_size`: one of `stride` neighbouring sizes. Raises ValueError."""
+        name, rank = type(self).__name__, self.rank
+        wanted = tuple(output_size)
+        if len(wanted) not in (rank, len(shape)):
             raise ValueError(
-                f"{type(self).__name__}: for input {shape}, output_size must have {self.rank} or {len(shape)} "
-                f"elements, but got {tuple(output_size)}"
+                f"{name}: for input {shape}, output_size must have {rank} or {len(shape)} elements, but got {wanted}"
             )
-        least = [
-            (i - 1) * s - 2 * p + d * (k - 1) + 1
-            for i, s, p, d, k in zip(
-                shape[-self.rank :], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
+        wanted, size = wanted[-rank:], shape[-rank:]
+        same = self.padding == "same"
+        if same:
+            usual = [n * s for n, s in zip(size, self.stride, strict=True)]
+            least = [n - s + 1 for n, s in zip(usual, self.stride, strict=True)]
+        else:
+            sides = padding_sides(name, self.padding, size, self.kernel_size, self.stride, self.dilation)
+            usual = least = [
+                (n - 1) * s - sum(p) + d * (k - 1) + 1
+                for n, s, p, d, k in zip(size, self.stride, sides, self.dilation, self.kernel_size, strict=True)
+            ]
+        most = [n + s - 1 for n, s in zip(least, self.stride, strict=True)]
+        if any(not low <= n <= high for n, low, high in zip(wanted, least, most, strict=True)):
+            raise ValueError(
+                f"{name}: requested an output size of {wanted}, but valid sizes range from {least} to {most} for input "
+                f"{shape}"
             )
-        ]
-        for o, low, s in zip(wanted, least, self.stride, strict=True):
-            if not low <= o < low + s:
-                raise ValueError(
-                    f"{type(self).__name__}: requested an output size of {wanted}, but valid sizes range from {least} "
-                    f"to {[n + t - 1 for n, t in zip(least, self.stride, strict=True)]} for input {shape}"
-                )
-        return tuple(o - low for o, low in zip(wanted, least, strict=True))
-
-
-_TRANSPOSED = {1: "conv_transpose1d", 2: "conv_transpose2d", 3: "conv_transpose3d"}
+        return tuple(n - u for n, u in zip(wanted, usual, strict=True))
 
 
 class ConvTranspose1d(_TransposedConv):
@@ -247,9 +247,22 @@ class ConvTranspose1d(_TransposedConv):
 
 
 class ConvTranspose2d(_TransposedConv):
-    """The adjoint of a `Conv2d`, upsampling by its stride; weight (in_channels, out_channels/groups, kernel, kernel).
+    """The adjoint of a `Conv2d`, upsampling by its stride; weight (in_channels, out_channels/groups, *kernel_size).
 
     `output_padding`, or `output_size` when called, chooses among the sizes that the convolution maps to the input's.
+    weight and bias are drawn from U(-sqrt(k), sqrt(k)), k = groups / (out_channels * prod(kernel_size)).
+
+    Not PyTorch's: padding "same", giving size * stride pixels; padding ((1, 2), (0, 1)), before and after each axis; a
+    `padding_mode` other than "zeros". A convolution with padding mode P is x -> conv(P x), where P puts the border
+    around x; this layer is its adjoint, y -> P^T conv_transpose(y): the transposed convolution without padding, whose
+    outermost pixels are then not cut off but added to those that they are copies of.
+
+    >>> import minitorch
+    >>> down = minitorch.nn.Conv2d(1, 4, 3, stride=2, padding=1)
+    >>> up = minitorch.nn.ConvTranspose2d(4, 1, 3, stride=2, padding=1)
+    >>> x = minitorch.ones(1, 1, 12, 12)
+    >>> up(down(x)).shape, up(down(x), output_size=x.shape).shape
+    (minitorch.Size([1, 1, 11, 11]), minitorch.Size([1, 1, 12, 12]))
     """
 
     rank = 2

@@ -7,7 +7,8 @@ from typing import Any
 
 from . import functional as F
 from . import init
-from .module import Module, Parameter, new_parameter
+from .module import Module
+from .parameter import Parameter, new_parameter
 
 __all__ = ["Embedding", "Identity", "Linear"]
 
@@ -38,8 +39,8 @@ class Linear(Module):
     ) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self.weight = new_parameter(out_features, in_features, dtype=dtype)
-        self.register_parameter("bias", new_parameter(out_features, dtype=dtype) if bias else None)
+        self.weight = new_parameter(out_features, in_features, device=device, dtype=dtype)
+        self.register_parameter("bias", new_parameter(out_features, device=device, dtype=dtype) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -92,7 +93,7 @@ class Embedding(Module):
         if _weight is not None:
             self.weight = Parameter(_weight, requires_grad=not _freeze)
         else:
-            self.weight = new_parameter(num_embeddings, embedding_dim, dtype=dtype)
+            self.weight = new_parameter(num_embeddings, embedding_dim, device=device, dtype=dtype)
             self.weight.requires_grad_(not _freeze)
             self.reset_parameters()
 

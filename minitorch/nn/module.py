@@ -1,4 +1,4 @@
-"""Module: parameters, buffers and submodules under the names they were assigned to; and Parameter.
+"""Module: parameters, buffers and submodules under the names they were assigned to.
 
 Assigning sorts by kind: a `Parameter` goes to `_parameters`, a `Module` to `_modules`, `register_buffer` to `_buffers`,
 anything else into the instance as usual. All of a model's walks (`parameters`, `state_dict`, `to`, ...) read these
@@ -13,41 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import creation, dtypes
-from ..autograd.inplace import check_writeable, identity
+from .. import dtypes
+from ..autograd.inplace import check_writeable
+from ..autograd.primitive import identity
 from ..autograd.tape import wrap
 from ..tensor import RemovableHandle, Tensor
+from .parameter import Parameter, Uninitialized
 
-__all__ = ["Module", "Parameter"]
-
-
-class Parameter(Tensor):
-    """A tensor that a `Module` registers when it is assigned to it; it shares memory with `data`.
-
-    Raises TypeError for data that is no tensor, RuntimeError for integers that should require grad.
-
-    >>> import minitorch
-    >>> minitorch.nn.Parameter(minitorch.ones(2))
-    Parameter containing:
-    tensor([1., 1.], requires_grad=True)
-    """
-
-    def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
-        if data is None:
-            data = creation.empty(0)
-        if not isinstance(data, Tensor):
-            raise TypeError(f"Parameter: `data` must be a Tensor, but got {type(data).__name__}")
-        self.array = data.array
-        self._counter = data.version
-        self.requires_grad_(requires_grad)
-
-    def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()
-
-
-def new_parameter(*shape: int, dtype: Any = None) -> Parameter:
-    """An uninitialised parameter, in the default dtype if none is named."""
-    return Parameter(creation.empty(shape, dtype=dtype))
+__all__ = ["Module"]
 
 
 class IncompatibleKeys(NamedTuple):
@@ -404,7 +377,9 @@ class Module:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={wanted}")
         for module in self.modules():
             for parameter in module._parameters.values():
-                if parameter is not None and parameter.is_floating_point():
+                if isinstance(parameter, Uninitialized):
+                    parameter.to(wanted)
+                elif parameter is not None and parameter.is_floating_point():
                     parameter.array = parameter.array.astype(wanted.numpy, copy=False)
                     if parameter.grad is not None:
                         parameter.grad = wrap(parameter.grad.array.astype(wanted.numpy, copy=False))
@@ -449,9 +424,9 @@ class Module:
     ) -> IncompatibleKeys:
         """Copy tensors or arrays into the parameters and buffers of the same names; returns the names that differ.
 
-        With `assign` the given tensors themselves become parameters and buffers. Everything is checked before anything
-        changes. Raises TypeError for what is no mapping, RuntimeError for sizes that differ and, if `strict`, for names
-        that are missing or unexpected.
+        With `assign` the given tensors themselves become parameters and buffers. What has no shape yet, in a lazy
+        module, takes the shape it is given. Everything is checked before anything changes. Raises TypeError for what is
+        no mapping, RuntimeError for sizes that differ and, if `strict`, for names that are missing or unexpected.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -478,7 +453,9 @@ class Module:
         for module, name, tensor, value in plan:
             if assign:
                 setattr(module, name, _replacement(tensor, value))
-            else:
+            elif not isinstance(value, Uninitialized):
+                if isinstance(tensor, Uninitialized):
+                    tensor.materialize(value.shape)
                 tensor.array[...] = value.array if isinstance(value, Tensor) else value
                 tensor.bump()
         return IncompatibleKeys(missing, unexpected)
@@ -573,8 +550,11 @@ def _problem(key: str, tensor: Tensor, value: Any, assign: bool) -> str | None:
             f'While copying the parameter named "{key}", expected a Tensor or array from checkpoint but received '
             f"{type(value)}"
         )
+    lazy = isinstance(tensor, Uninitialized)  # takes any shape, and another's lack of one
+    if isinstance(value, Uninitialized):
+        return None if lazy else f"{key} is uninitialized in the checkpoint: it is the state of a lazy module."
     shape = tuple(value.shape)
-    if shape != tensor.array.shape:
+    if not lazy and shape != tensor.array.shape:
         return (
             f"size mismatch for {key}: copying a param with shape {_sized(shape)} from checkpoint, the shape in "
             f"current model is {_sized(tensor.array.shape)}."
@@ -583,7 +563,7 @@ def _problem(key: str, tensor: Tensor, value: Any, assign: bool) -> str | None:
         dtypes.as_dtype(value.dtype)
         if assign and isinstance(tensor, Parameter) and tensor._requires_grad and value.dtype.name[:5] != "float":
             raise TypeError(f"dtype {value.dtype} can't require grad")
-        if not assign:
+        if not assign and not lazy:
             check_writeable(tensor)
     except (TypeError, RuntimeError) as error:
         return f'While copying the parameter named "{key}", whose dimensions are {_sized(shape)}: {error}.'

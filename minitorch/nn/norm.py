@@ -9,7 +9,8 @@ import numpy as np
 from .. import creation
 from . import functional as F
 from . import init
-from .module import Module, new_parameter
+from .module import Module
+from .parameter import new_parameter
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "LayerNorm"]
 
@@ -38,7 +39,7 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         for name in ("weight", "bias"):
-            self.register_parameter(name, new_parameter(num_features, dtype=dtype) if affine else None)
+            self.register_parameter(name, new_parameter(num_features, device=device, dtype=dtype) if affine else None)
         tracked = track_running_stats
         self.register_buffer("running_mean", creation.zeros(num_features, dtype=dtype) if tracked else None)
         self.register_buffer("running_var", creation.ones(num_features, dtype=dtype) if tracked else None)
@@ -59,12 +60,15 @@ class _BatchNorm(Module):
             init.ones_(self.weight)
             init.zeros_(self.bias)
 
-    def forward(self, input: Any) -> Any:
-        """`input` normalised: by the batch in training or without running statistics, else by these."""
+    def _check_rank(self, input: Any) -> None:
         ndim = input.array.ndim
         if ndim not in self.ranks:
             expected = " or ".join(f"{n}D" for n in self.ranks)
             raise ValueError(f"{type(self).__name__}: expected {expected} input (got {ndim}D input)")
+
+    def forward(self, input: Any) -> Any:
+        """`input` normalised: by the batch in training or without running statistics, else by these."""
+        self._check_rank(input)
         counting = self.training and self.track_running_stats and self.num_batches_tracked is not None
         momentum = 0.0 if self.momentum is None else self.momentum
         if counting and self.momentum is None:  # the plain mean over all batches so far
@@ -126,8 +130,12 @@ class LayerNorm(Module):
         super().__init__()
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
-        self.register_parameter("weight", new_parameter(*shape, dtype=dtype) if elementwise_affine else None)
-        self.register_parameter("bias", new_parameter(*shape, dtype=dtype) if elementwise_affine and bias else None)
+        self.register_parameter(
+            "weight", new_parameter(*shape, device=device, dtype=dtype) if elementwise_affine else None
+        )
+        self.register_parameter(
+            "bias", new_parameter(*shape, device=device, dtype=dtype) if elementwise_affine and bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -165,8 +173,8 @@ class GroupNorm(Module):
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        self.register_parameter("weight", new_parameter(num_channels, dtype=dtype) if affine else None)
-        self.register_parameter("bias", new_parameter(num_channels, dtype=dtype) if affine else None)
+        self.register_parameter("weight", new_parameter(num_channels, device=device, dtype=dtype) if affine else None)
+        self.register_parameter("bias", new_parameter(num_channels, device=device, dtype=dtype) if affine else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

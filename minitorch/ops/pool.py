@@ -1,11 +1,13 @@
 """Pooling: max is a choice and a gather, average is a weighted sum over windows.
 
 A choice has no gradient; picking by it is linear. So the derivative of max pooling is the adjoint of that gather, a
-scatter-add to the chosen pixels, and the derivative of the scatter is the gather again.
+scatter-add to the chosen pixels, and the derivative of the scatter is the gather again. Unpooling is that scatter,
+with a choice made before; fractional pooling is that gather, with windows drawn at random.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from .. import kernels
 from ..autograd import primitive
 from ..autograd.tape import wrap
 from ..geometry import PoolGeometry
+from .elementwise import where
 from .layout import channels_first, channels_last
 
 
@@ -56,6 +59,45 @@ def max_pool_with_indices(x: Any, geometry: PoolGeometry) -> tuple[Any, Any]:
     """`max_pool` and the chosen pixels, int64, as PyTorch's return_indices gives them."""
     _, choice = _choose(x.array, geometry)
     return pool_gather(x, choice), wrap(choice.astype(np.int64))
+
+
+def unpool(y: Any, choice: np.ndarray, size: tuple) -> Any:
+    """Zeros of (N, C, *size) with y put at its chosen pixels; of several for one pixel the last stays.
+
+    Those that were overwritten have no part in the result, so no gradient either. PyTorch, which calls repeated
+    indices nondeterministic, gives each of them the whole gradient, which is not the derivative.
+    """
+    flat = choice.reshape(-1, math.prod(choice.shape[2:]))
+    lines, order = np.arange(len(flat))[:, None], np.arange(flat.shape[1])
+    writer = np.zeros((len(flat), math.prod(size)), np.int64)
+    writer[lines, flat] = order  # NumPy assigns in order: the last of equals stays
+    stays = writer[lines, flat] == order
+    if not stays.all():
+        y = where(stays.reshape(choice.shape), y, 0.0)
+    return pool_scatter(y, choice.astype(np.int32), size=size)
+
+
+def pool_drawn(x: Any, starts: list[np.ndarray], kernel_size: tuple) -> tuple[Any, Any]:
+    """The largest of each window of x and where it stands (int64), for windows of one size that each image chose.
+
+    starts: for each axis the first pixel of its windows, (N, C, windows). The first of equals wins, or the last NaN.
+    """
+    size, rank = x.array.shape[2:], len(kernel_size)
+    at = np.zeros((1,) * (2 + 2 * rank), np.int64)  # (N, C, *windows, *kernel_size)
+    for axis, (first, k, pixels) in enumerate(zip(starts, kernel_size, size, strict=True)):
+        along = first[..., None] + np.arange(k)
+        shape = [*first.shape[:2], *(1,) * (2 * rank)]
+        shape[2 + axis], shape[2 + rank + axis] = along.shape[2:]
+        at = at * pixels + along.reshape(shape)
+    at = at.reshape(*at.shape[: 2 + rank], math.prod(kernel_size))
+    lines = x.array.shape[:2]
+    flat, places = x.array.reshape(*lines, math.prod(size)), at.reshape(*lines, math.prod(at.shape[2:]))
+    seen = np.take_along_axis(flat, places, 2).reshape(at.shape)
+    nan = np.isnan(seen)
+    last_nan = nan.shape[-1] - 1 - nan[..., ::-1].argmax(-1)
+    best = np.where(nan.any(-1), last_nan, np.where(nan, -np.inf, seen).argmax(-1))
+    choice = np.take_along_axis(at, best[..., None], -1)[..., 0]
+    return pool_gather(x, choice.astype(np.int32)), wrap(choice)
 
 
 @primitive

@@ -14,6 +14,7 @@ import numpy as np
 
 from minitorch.autograd import enable_grad
 from minitorch.autograd.tape import wrap
+from minitorch.nn.parameter import Uninitialized
 from minitorch.tensor import RemovableHandle, Tensor
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
@@ -31,7 +32,8 @@ class Optimizer:
     group. `param_groups` lists the groups with `defaults` filled in; `state` maps a parameter to a dict of its own.
 
     Raises TypeError where `params` or one of its elements is of the wrong kind; ValueError for an empty list, a tensor
-    that is not a leaf, names on only some parameters, or a parameter in two groups.
+    that is not a leaf, a lazy module's parameter without a shape, names on only some parameters, or a parameter in two
+    groups.
     """
 
     like_parameter: tuple[str, ...] = ()  # the state entries that have their parameter's shape
@@ -112,6 +114,11 @@ class Optimizer:
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}")
+            if isinstance(p, Uninitialized):
+                raise ValueError(
+                    f"{type(self).__name__}: got an uninitialized parameter: its shape follows from the first input. "
+                    "Call the model with a batch once, then make the optimizer"
+                )
             if not (p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         if len(set(params)) != len(params):

@@ -11,10 +11,16 @@ from ...ops import shape as shaping
 
 
 def as_setting(name: str, argument: str, value: Any) -> Any:
-    """A setting as a cache key: an int, a string or None as it is, several as a tuple of ints (2.0 would equal 2)."""
+    """A setting as a cache key: an int, a string or None as it is, several as a tuple of ints (2.0 would equal 2).
+
+    Pairs of ints become pairs: padding takes them.
+    """
     if isinstance(value, tuple | list):
         try:
-            return tuple(map(operator.index, value))
+            return tuple(
+                tuple(map(operator.index, entry)) if isinstance(entry, tuple | list) else operator.index(entry)
+                for entry in value
+            )
         except TypeError:
             raise TypeError(f"{name}: `{argument}` must be an int or a tuple of ints, but got {value!r}") from None
     return value

@@ -17,6 +17,7 @@ from .checks import (
     with_batch,
     without_batch,
 )
+from .padding import Sides, fold_border
 
 
 def _check_conv(name: str, x: tuple, w: tuple, b: tuple | None, rank: int, groups: int, transposed: bool) -> bool:
@@ -38,6 +39,8 @@ def _check_conv(name: str, x: tuple, w: tuple, b: tuple | None, rank: int, group
         raise RuntimeError(
             f"{name}: `weight` expects {needed} input channels{product} but `input` has {channels}; {shapes}"
         )
+    if 0 in x[-rank:] and 0 not in x[:-rank]:
+        raise RuntimeError(f"{name}: only the batch or the channels of `input` may be of size 0; {shapes}")
     outputs = w[1] * groups if transposed else w[0]
     if b is not None and b != (outputs,):
         raise RuntimeError(
@@ -46,19 +49,27 @@ def _check_conv(name: str, x: tuple, w: tuple, b: tuple | None, rank: int, group
     return batched
 
 
-def padding_sides(
-    name: str, padding: Any, kernel: tuple, stride: tuple, dilation: tuple
-) -> tuple[tuple[int, int], ...]:
-    """(before, after) per axis; "same" puts the odd pixel after, as PyTorch does."""
+def padding_sides(name: str, padding: Any, size: tuple, kernel: tuple, stride: tuple, dilation: tuple) -> Sides:
+    """(before, after) per axis, from an int, an int or a pair per axis, "valid" or "same".
+
+    "same" adds as many pixels as the last of ceil(size / stride) windows needs, the odd one after. Without a stride
+    that is dilation * (kernel - 1) for any size; only "same" depends on the size.
+    """
+    rank = len(kernel)
     if not isinstance(padding, str):
-        return tuple((p, p) for p in as_ints(name, "padding", padding, len(kernel)))
+        if isinstance(padding, tuple) and any(isinstance(entry, tuple) for entry in padding):
+            if len(padding) != rank or any(not isinstance(pair, tuple) or len(pair) != 2 for pair in padding):
+                raise RuntimeError(f"{name}: `padding` must have {rank} pairs (before, after), but got {padding}")
+            return padding
+        return tuple((p, p) for p in as_ints(name, "padding", padding, rank))
     if padding == "valid":
-        return ((0, 0),) * len(kernel)
+        return ((0, 0),) * rank
     if padding != "same":
         raise RuntimeError(f"{name}: invalid padding string {padding!r}, should be one of 'same', 'valid'")
-    if any(s != 1 for s in stride):
-        raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions, but got stride={stride}")
-    spare = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    spare = [
+        max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0) if s > 0 else 0  # which the geometry will refuse
+        for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
+    ]
     return tuple((n // 2, n - n // 2) for n in spare)
 
 
@@ -69,8 +80,8 @@ def _conv_plan(
     """The geometry, and whether there is a batch axis."""
     stride, dilation = as_ints(name, "stride", stride, rank), as_ints(name, "dilation", dilation, rank)
     batched = _check_conv(name, x, w, b, rank, groups, False)
-    sides = padding_sides(name, padding, w[2:], stride, dilation)
     try:
+        sides = padding_sides(name, padding, x[-rank:], w[2:], stride, dilation)
         geometry = ConvGeometry.of(x[-rank:], w[2:], stride, sides, dilation, groups)
     except RuntimeError as error:
         raise renamed(name, error, f"input {x}, weight {w}") from None
@@ -103,8 +114,14 @@ def conv2d(
 ) -> Any:
     """Convolution (cross-correlation) of input (N, C, H, W) or (C, H, W) with weight (K, C/groups, kernel, kernel).
 
-    stride, padding, dilation: an int or one per axis; padding also "same" or "valid". Raises RuntimeError where shapes,
-    dtypes or settings don't fit, TypeError for what is no tensor or no int.
+    stride, padding, dilation: an int or one per axis. There are
+    (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 output pixels along an axis. padding also:
+
+        "valid"            none
+        "same"             ceil(size / stride) output pixels; with a stride above 1 not PyTorch's
+        ((1, 2), (0, 1))   zeros before and after each axis; not PyTorch's
+
+    Raises RuntimeError where shapes, dtypes or settings don't fit, TypeError for what is no tensor or no int.
 
     >>> import minitorch
     >>> minitorch.nn.functional.conv2d(minitorch.ones(1, 1, 4, 4), minitorch.ones(1, 1, 3, 3)).shape
@@ -128,13 +145,23 @@ def _transposed_plan(
     """As `_conv_plan`, and the zeros to put behind the input.
 
     Output padding of a stride or more (allowed up to the dilation) makes room for one more window: its input is zero.
+    For "same" the big side is stride times as large, less what a negative output padding takes off.
     """
     stride, dilation = as_ints(name, "stride", stride, rank), as_ints(name, "dilation", dilation, rank)
     extra = as_ints(name, "output_padding", output_padding, rank)
-    sides = tuple((p, p) for p in as_ints(name, "padding", padding, rank))
     batched = _check_conv(name, y, w, b, rank, groups, True)
     try:
-        size = transposed_input_size(y[-rank:], w[2:], stride, sides, dilation, extra)
+        if padding == "same":
+            size = tuple(n * s + e for n, s, e in zip(y[-rank:], stride, extra, strict=True))
+            if any(not -s < e <= 0 for s, e in zip(stride, extra, strict=True)):
+                raise RuntimeError(
+                    "transposed convolution: for padding='same', output padding must be 0, or negative and smaller "
+                    f"than the stride, but got output_padding={extra}, stride={stride}"
+                )
+            sides = padding_sides(name, padding, size, w[2:], stride, dilation)
+        else:
+            sides = padding_sides(name, padding, y[-rank:], w[2:], stride, dilation)
+            size = transposed_input_size(y[-rank:], w[2:], stride, sides, dilation, extra)
         geometry = ConvGeometry.of(size, w[2:], stride, sides, dilation, groups)
     except RuntimeError as error:
         raise renamed(name, error, f"input {y}, weight {w}") from None
@@ -144,18 +171,15 @@ def _transposed_plan(
 
 
 def conv_transpose_nd(
-    name: str,
-    rank: int,
-    y: Any,
-    w: Any,
-    b: Any,
-    stride: Any,
-    padding: Any,
-    output_padding: Any,
-    groups: int,
-    dilation: Any,
-) -> Any:
-    """Transposed convolution of any rank, under the public name of the caller."""
+    name: str, rank: int, y: Any, w: Any, b: Any, stride: Any, padding: Any, output_padding: Any, groups: int,
+    dilation: Any, mode: str = "zeros",
+) -> Any:  # fmt: skip
+    """Transposed convolution of any rank, under the public name of the caller.
+
+    A convolution with a padding mode is conv(extend(x), w), without padding of its own. Its adjoint, with another mode
+    than "zeros", is the adjoints in reverse: extend_transpose(conv_transpose(y, w)), where the transposed convolution
+    makes the border too, and extend_transpose adds it to the pixels it is a copy of. For zeros, that cuts it off.
+    """
     check_operands(name, y, weight=w, bias=b)
     geometry, batched, widths = _transposed_plan(
         name, rank, y.array.shape, w.array.shape, None if b is None else b.array.shape,
@@ -165,7 +189,13 @@ def conv_transpose_nd(
     y = y if batched else with_batch(y)
     if widths is not None:
         y = shaping.pad_constant(y, widths=widths)
-    out = convolution.conv_transpose(y, w, geometry=geometry)
+    if mode == "zeros":
+        out = convolution.conv_transpose(y, w, geometry=geometry)
+    else:
+        whole = ConvGeometry.of(
+            geometry.padded_size, geometry.kernel_size, geometry.stride, 0, geometry.dilation, groups
+        )
+        out = fold_border(name, convolution.conv_transpose(y, w, geometry=whole), geometry.padding, mode)
     if b is not None:
         out = convolution.shift(out, b)
     return out if batched else without_batch(out)
@@ -189,6 +219,15 @@ def conv_transpose2d(
 
     The result has (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 pixels along an
     axis. Raises as `conv2d`, and RuntimeError unless output_padding is smaller than the stride or the dilation.
+
+    Not PyTorch's: padding may be a pair (before, after) per axis, or "same", the adjoint of `conv2d` with "same": the
+    result has size * stride pixels. From these, -stride < output_padding <= 0 takes away: all such sizes are
+    convolved to `size`.
+
+    >>> import minitorch
+    >>> F = minitorch.nn.functional
+    >>> F.conv_transpose2d(minitorch.ones(1, 1, 4, 4), minitorch.ones(1, 1, 3, 3), stride=2, padding="same").shape
+    minitorch.Size([1, 1, 8, 8])
     """
     return conv_transpose_nd(
         "conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation

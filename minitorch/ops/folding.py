@@ -1,0 +1,148 @@
+"""Reading pixels of an axis more than once: in overlapping windows, and again as a border. Two adjoint pairs.
+
+Each reading is linear and has no values of its own, so its gradient is the adjoint: what was read from a pixel several
+times adds up in it. The adjoint's gradient is the reading again, and every order of derivative exists.
+
+    windows            out[..., o, ..., t] = x[..., o*step + t*dilation, ...]
+    windows_transpose  out[..., i, ...] = sum of y[..., o, ..., t] over all o, t with o*step + t*dilation = i
+    extend             out[j] = x[source(j)], the identity in the middle, `source` given by the padding mode
+    extend_transpose   out[i] = sum of y[j] over all j with source(j) = i
+
+So windows_transpose(windows(x)) = counts * x, where counts[i] is the number of windows that hold pixel i.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..autograd import primitive
+from .dims import normalize
+
+
+@primitive(view=True)
+def windows(x: np.ndarray, *, dim: int, size: int, step: int, dilation: int = 1) -> np.ndarray:
+    """All whole windows of an axis: axis `dim` counts the windows, a new last axis the `size` pixels of each. A view.
+
+    Where windows overlap the view is read-only.
+    """
+    count = (x.shape[dim] - (size - 1) * dilation - 1) // step + 1 if size else x.shape[dim] // step + 1
+    shape, strides = [*x.shape, size], [*x.strides, 0]
+    shape[dim] = count
+    strides[-1] = dilation * strides[dim] if size > 1 else 0
+    strides[dim] = step * strides[dim] if count > 1 else 0
+    common = math.gcd(step, dilation)  # window o + dilation/common begins where tap step/common of window o lies
+    apart = dilation // common >= count or step // common >= size
+    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=apart and x.flags.writeable)
+
+
+@primitive
+def windows_transpose(y: np.ndarray, *, dim: int, length: int, step: int, dilation: int = 1) -> np.ndarray:
+    """An axis of `length` pixels in which every window is added where it was read: the adjoint of windows."""
+    shape = (*y.shape[:dim], length, *y.shape[dim + 1 : -1])
+    if not y.size:
+        return np.zeros(shape, y.dtype)
+    out = np.zeros_like(y[..., 0], shape=shape)  # in the order of y's memory: 16 ms, in C order 63 (2026-11)
+    pixels, taps = np.moveaxis(out, dim, 0), np.moveaxis(y, (-1, dim), (0, 1))
+    count, along, across = taps.shape[1], step, dilation
+    if count < len(taps):  # windows and taps stand alike in o*step + t*dilation: go over the fewer
+        taps, count, along, across = taps.swapaxes(0, 1), len(taps), dilation, step
+    for t, values in enumerate(taps):
+        pixels[t * across : t * across + (count - 1) * along + 1 : along] += values
+    return out
+
+
+windows.vjp(
+    x=lambda g, x_shape, dim, step, dilation: windows_transpose(
+        g, dim=dim, length=x_shape[dim], step=step, dilation=dilation
+    )
+)
+windows_transpose.vjp(
+    y=lambda g, y_shape, dim, step, dilation: windows(g, dim=dim, size=y_shape[-1], step=step, dilation=dilation)
+)
+
+
+def _segments(n: int, before: int, after: int, mode: str) -> list[tuple[slice, slice]]:
+    """(pixels of the result, pixels of the axis they are copies of): the middle, and the border on either side.
+
+    Negative widths cut off pixels. Reflections still see them; a circle is closed without them.
+    """
+    total, low = n + before + after, max(-before, 0)
+    high = max(n - max(-after, 0), low)
+    segments = [(slice(low + before, high + before), slice(low, high))]
+    for start, stop in ((0, min(low + before, total)), (max(high + before, 0), total)):
+        if start >= stop:
+            continue
+        first, last = start - before, stop - 1 - before  # positions in the axis
+        if mode == "circular":
+            source = low + (first - low) % (high - low)
+            copied = slice(source, source + stop - start)
+        elif mode == "replicate":
+            copied = slice(0, 1) if first < 0 else slice(n - 1, n)
+        else:  # position i is pixel edge - i: reflect turns about the centre of the last pixel, symmetric about its end
+            edge = (0 if first < 0 else 2 * (n - 1)) - (mode == "symmetric") * (1 if first < 0 else -1)
+            copied = slice(edge - first, edge - last - 1 if edge > last else None, -1)
+        segments.append((slice(start, stop), copied))
+    return segments
+
+
+@primitive
+def extend(x: np.ndarray, *, dim: int, before: int, after: int, mode: str) -> np.ndarray:
+    """An axis with a border of its own pixels: "reflect", "symmetric", "replicate" or "circular"."""
+    n = x.shape[dim]
+    out = np.empty_like(x, shape=(*x.shape[:dim], n + before + after, *x.shape[dim + 1 :]))
+    to, pixels = np.moveaxis(out, dim, 0), np.moveaxis(x, dim, 0)
+    for copies, copied in _segments(n, before, after, mode):
+        to[copies] = pixels[copied]
+    return out
+
+
+@primitive
+def extend_transpose(y: np.ndarray, *, dim: int, before: int, after: int, mode: str) -> np.ndarray:
+    """The axis without its border, whose pixels are added to those that they were copies of: the adjoint of extend."""
+    n = y.shape[dim] - before - after
+    out = np.zeros_like(y, shape=(*y.shape[:dim], n, *y.shape[dim + 1 :]))
+    to, pixels = np.moveaxis(out, dim, 0), np.moveaxis(y, dim, 0)
+    middle, *border = _segments(n, before, after, mode)
+    to[middle[1]] = pixels[middle[0]]
+    for copies, copied in border:
+        to[copied] += pixels[copies].sum(0, keepdims=True) if mode == "replicate" else pixels[copies]
+    return out
+
+
+extend.vjp(x=lambda g, dim, before, after, mode: extend_transpose(g, dim=dim, before=before, after=after, mode=mode))
+extend_transpose.vjp(y=lambda g, dim, before, after, mode: extend(g, dim=dim, before=before, after=after, mode=mode))
+
+
+# -------------------------------------------------------------------------------------------------- the public form
+
+
+def unfold(x: Any, dimension: int, size: int, step: int) -> Any:
+    """All windows of `size` elements along an axis, `step` apart: the axis counts them, a new last axis holds each.
+
+    A view of the same memory; where windows overlap it can't be written. The gradient of an element is the sum over the
+    windows that hold it. Raises IndexError for an axis that is not there, RuntimeError where no window fits.
+
+    >>> import minitorch
+    >>> minitorch.arange(5).unfold(0, 3, 2)
+    tensor([[0, 1, 2],
+            [2, 3, 4]])
+    """
+    from .shape import reshape
+
+    for name, value in (("dimension", dimension), ("size", size), ("step", step)):
+        if not isinstance(value, int):
+            raise TypeError(f"unfold: `{name}` must be an int, but got {type(value).__name__}")
+    (dim,) = normalize((dimension,), x.array.ndim)
+    length = x.array.shape[dim] if x.array.ndim else 1
+    if size < 0 or step <= 0:
+        raise RuntimeError(f"unfold: size is {size} but must be >= 0, step is {step} but must be > 0")
+    if size > length:
+        raise RuntimeError(
+            f"unfold: maximum size for tensor at dimension {dim} is {length} but size is {size}; shape {x.array.shape}"
+        )
+    if not x.array.ndim:
+        return windows(reshape(x, shape=(1,)), dim=0, size=size, step=step)[0]
+    return windows(x, dim=dim, size=size, step=step)

@@ -1,0 +1,249 @@
+"""The tests are tested from outside: one mistake at a time is planted into a copy of the code, and they must fail.
+
+    python tests/faults.py [words]      all faults, or those with one of the words in their name
+
+Each row of FAULTS names a file, the text in it, what stands there instead, and the tests that must notice. These tests
+first run on an unchanged copy, where they must pass. Exit status 1: a fault was missed, or its text is not found
+exactly once, so that the row says nothing any more. (test_bends.py bends every derivative rule in the same spirit.)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("minitorch", "tests", "setup.cfg")
+REFERENCE = {"MINITORCH_KERNELS": "reference"}
+NUMBA = {"NUMBA_NUM_THREADS": "1"}  # one thread compiles the serial twins only, which takes a third of the time
+CACHE = "compiled"  # in the copy: machine code of bent kernels stays out of the user's cache
+TIMEOUT = 300  # seconds for the tests of one fault
+
+
+class Fault(NamedTuple):
+    """One mistake: `old` is replaced by `new` in minitorch/`file`; `tests` (pytest arguments, under tests/) notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    environment: dict[str, str] = REFERENCE
+
+
+SIZES = ("test_geometry.py::test_output_size_counts_windows",)
+BACK = ("test_geometry.py::test_transposed_input_size_is_undone_by_conv",)
+PLANS = ("test_geometry.py::test_plans_say_what_convolution_is",)
+POOLS = ("test_geometry.py::test_pool_windows_by_hand",)
+PARTS = ("test_geometry.py::test_adaptive_windows",)
+FACES = ("test_kernels.py::test_the_three_faces_of_one_trilinear_form",)
+LAYERS = ("test_nn.py::test_values",)
+RECORDED = ("test_conv_faults_gap.py::test_recorded_gradients_are_the_same[batch_norm]",)
+GUARD = ("test_kernels.py::test_nothing_outside_an_array_is_touched[16-False]",)
+REFUSALS = ("test_geometry.py::test_refusals_are_sentences_and_immediate",)
+THREADS = ("test_kernels.py::test_same_bits_for_any_number_of_threads",)
+FAMILY = ("test_conv_family.py::test_values",)
+
+
+def primitive(*names: str) -> tuple[str, ...]:
+    """Frozen values and both derivatives of these primitives, by their rows in samples.py."""
+    tests = ("value_and_gradients_are_pytorch_s", "first_derivative", "second_derivative")
+    return tuple(f"test_primitives.py::test_{test}[{name}]" for name in names for test in tests)
+
+
+def fast(name: str) -> tuple[str, ...]:
+    """A numba kernel against its reference."""
+    return (f"test_kernels.py::test_fast_kernels_agree_with_reference[{name}]",)
+
+
+GEOMETRY, CONV, POOL = "geometry.py", "kernels/convolution.py", "kernels/pool.py"
+FAULTS = [
+    # geometry: sizes
+    Fault(
+        "conv: dilation dropped from a window's extent", GEOMETRY,
+        "d * (k - 1) + 1 for k, d in zip(self.kernel_size", "k for k, d in zip(self.kernel_size", SIZES,
+    ),
+    Fault("conv: padding before counted, after forgotten", GEOMETRY, "i + sum(p) for i, p", "i + p[0] for i, p", SIZES),
+    Fault("conv: output size rounded up", GEOMETRY, "(i - e) // s + 1 for", "-((e - i) // s) + 1 for", SIZES),
+    Fault("transposed size: output_padding forgotten", GEOMETRY, "(k - 1) + extra + 1 for", "(k - 1) + 1 for", BACK),
+    Fault("transposed size: stride and dilation swapped", GEOMETRY, "(o - 1) * s - sum(p) + d *", "(o - 1) * d - sum(p) + s *", BACK),
+    Fault("transposed size: output_padding may reach the stride", GEOMETRY, "0 <= extra < max(s, d)", "0 <= extra <= max(s, d)", BACK),
+    Fault("pool: ceil_mode off by one", GEOMETRY, "(s - 1 if ceil_mode", "(s if ceil_mode", POOLS),
+    Fault("pool: ceil_mode keeps a window in the right padding", GEOMETRY, "(o - 1) * s >= i + p", "(o - 1) * s > i + p", POOLS),
+    Fault("pool: padding on one side only", GEOMETRY, "(i + 2 * p - extent", "(i + p - extent", POOLS),
+    Fault("pool: stride and padding swapped", GEOMETRY, "[w * s - p for w in", "[w * p - s for w in", POOLS),
+    Fault("pool: a dilated window that starts in the padding leaves its grid", GEOMETRY, "c if c >= 0 else c % d", "max(c, 0)", POOLS),
+    Fault("pool: windows reach into the right padding", GEOMETRY, "tuple(min(c + extent, i) for", "tuple(min(c + extent, i + p) for", POOLS),
+    Fault("avg_pool: padding beyond ceil_mode's edge counted", GEOMETRY, "min(c + extent, i + p) - c", "extent", POOLS),
+    Fault("avg_pool: count_include_pad inverted", GEOMETRY, "        if count_include_pad:", "        if not count_include_pad:", POOLS),
+    Fault("adaptive: window ends rounded down", GEOMETRY, "-(-(w + 1) * i // o)", "max((w + 1) * i // o, w * i // o + 1)", PARTS),
+    Fault("adaptive: window starts rounded up", GEOMETRY, "tuple(w * i // o for", "tuple(-(-w * i // o) for", PARTS),
+    Fault("conv: an image too large to count is let through", GEOMETRY, "if prod(self.padded_size) > LIMIT:", "if prod(self.padded_size) > LIMIT**3:", REFUSALS),
+    Fault("pool: padding of a whole window allowed", GEOMETRY, "if p > extent // 2:", "if p > extent:", POOLS),
+    # geometry: plans of the fast kernels
+    Fault("plan: dilation dropped from the taps", GEOMETRY, "[t * d for t in range(k)])])", "[t for t in range(k)])])", PLANS),
+    Fault("plan of the adjoint: phases forget the padding", GEOMETRY, "r = (i + p) % s", "r = i % s", PLANS),
+    Fault("plan of the adjoint: dilation dropped from the taps", GEOMETRY, "[-(t * d // s) for", "[-(t // s) for", PLANS),
+    Fault("plan of the adjoint: zeros behind the source one short", GEOMETRY, "max(before, 0), max(after, 0)", "max(before, 0), max(after - 1, 0)", PLANS),
+    Fault("plan: taps merged across groups", GEOMETRY, "self.output_size,\n                            self.kernel_size, merge=self.groups == 1", "self.output_size,\n                            self.kernel_size, merge=True", FACES, NUMBA),
+    Fault("plan of the weight's gradient: stride 1", GEOMETRY, "geometry.output_size[-1], geometry.stride[-1]", "geometry.output_size[-1], 1", FACES, NUMBA),
+    # derivative rules
+    Fault("conv_transpose's rule for w: partners swapped", "ops/conv.py", "conv_weight_grad(g, y, geometry", "conv_weight_grad(y, g, geometry", primitive("conv_transpose")),
+    Fault("conv_weight_grad's rule for x: partners swapped", "ops/conv.py", "conv_transpose(y, g, geometry", "conv_transpose(g, y, geometry", primitive("conv_weight_grad")),
+    Fault("conv's rule for x: conv in place of its adjoint", "ops/conv.py", "x=lambda g, w, geometry: conv_transpose(g, w", "x=lambda g, w, geometry: conv(g, w", primitive("conv")),
+    Fault("bias: the gradient of the first image only", "ops/conv.py", "reduce_sum(g, dim", "reduce_sum(g[:1], dim", primitive("shift")),
+    Fault("average's rule: scale forgotten", "ops/pool.py", "average_transpose(g, geometry=geometry, scale=scale)", "average_transpose(g, geometry=geometry, scale=(1.0,) * len(scale))", primitive("average")),
+    Fault("max_pool's rule: scattered to the neighbour", "ops/pool.py", "pool_scatter(g, choice, size=geometry.input_size)", "pool_scatter(g, choice[..., ::-1], size=geometry.input_size)", primitive("max_pool")),
+    Fault("matmul's rule: transposition missing", "ops/linalg.py", "batched_matmul(transpose(x, 1, 2), g)", "batched_matmul(x, g)", primitive("batched_matmul")),
+    Fault("permute's rule: not the inverse", "ops/shape.py", "tuple(dims.index(i) for i in range(len(dims)))", "dims", primitive("permute")),
+    Fault("broadcasting: sum_to dropped", "ops/shape.py", "g if g.array.shape == shape else sum_to(g, shape=shape)", "g", primitive("multiply", "expand")),
+    Fault("pad's rule: sides swapped", "ops/shape.py", "(-before, -after) for", "(-after, -before) for", primitive("pad_constant")),
+    Fault("indexing's rule: places named twice overwrite", "ops/index.py", "np.add.at(out, key, y)", "out[key] = y", primitive("getitem")),
+    Fault("unfold's rule: overlapping windows overwrite", "ops/folding.py", "(count - 1) * along + 1 : along] += values", "(count - 1) * along + 1 : along] = values", primitive("windows")),
+    Fault("batch_norm's recorded rule: the deviation's share dropped", "ops/norm.py", " - h * reduce.mean(g * h, axes, keepdim=True)", "", RECORDED),
+    Fault("tape: a second gradient replaces the first", "autograd/tape.py", "np.add(gradients[edge].array, g.array, out", "np.add(0, g.array, out", ("test_tape.py",)),
+    # reference kernels
+    Fault("reference conv: dilation dropped", "kernels/reference.py", "[t * d for t, d in zip(tap", "[t for t, d in zip(tap", LAYERS),
+    Fault("reference conv: group offset missing", "kernels/reference.py", "slice(g * c, (g + 1) * c), slice", "slice(0, c), slice", LAYERS),
+    Fault("reference conv_transpose: the wrong side cut off", "kernels/reference.py", "slice(p, p + i) for (p, _), i", "slice(p, p + i) for (_, p), i", FACES),
+    Fault("reference max_pool: the last of equals", "kernels/reference.py", "np.where(nan, -np.inf, pixels).argmax(1)", "pixels.shape[1] - 1 - pixels[:, ::-1].argmax(1)", ("test_kernels.py::test_max_pool_choices",)),
+    Fault("reference max_pool: the first NaN", "kernels/reference.py", "np.where(nan.any(1), last_nan,", "np.where(nan.any(1), nan.argmax(1),", ("test_kernels.py::test_max_pool_choices",)),
+    Fault("reference pool_scatter: repeated choices overwrite", "kernels/reference.py", "c] += y[:, o]", "c] = y[:, o]", primitive("pool_scatter")),
+    Fault("reference window_spread: overlapping windows overwrite", "kernels/reference.py", "out[window] += np", "out[window] = np", primitive("average_transpose")),
+    Fault("reference batch_norm: unbiased variance", "kernels/reference.py", "np.square(x - centre).mean(0)", "np.square(x - centre).sum(0) / max(len(x) - 1, 1)", LAYERS),
+    # numba kernels
+    Fault("conv: group offset missing", CONV, "narrow(a, start + group * inner, rows", "narrow(a, start, rows", FACES, NUMBA),
+    Fault("conv: last row of every phase skipped", CONV, "last = row + (split + 1) * total // splits - 1", "last = row + (split + 1) * total // splits - 2", FACES, NUMBA),
+    Fault("conv: weight packed without the taps' order", CONV, "start = order[t] + i * inner_stride", "start = t + i * inner_stride", FACES, NUMBA),
+    Fault("conv: padding between lines not cleared", CONV, "clear(space, at + end, begin - end)", "pass", fast("conv"), NUMBA),
+    Fault("conv: padding behind the image not cleared", CONV, "clear(space, at + end, pixels * channels - end)", "pass", fast("conv"), NUMBA),
+    Fault("conv, depthwise: taps in the wrong order", CONV, "at = order[tap + t] * channels", "at = (tap + t) * channels", FACES, NUMBA),
+    Fault("conv, depthwise: sums not cleared", CONV, "to[:] = 0", "pass", fast("conv"), NUMBA),
+    Fault("weight gradient: first sums added to junk", CONV, "more = 0  # the", "more = 1  # the", fast("conv_weight_grad"), NUMBA),
+    Fault("weight gradient: later sums overwrite", CONV, "                        more = 1\n", "                        more = 0\n", FACES, NUMBA),
+    Fault("weight gradient: one part left out", CONV, "for part in range(1, parts)", "for part in range(2, parts)", FACES, NUMBA),
+    Fault("weight gradient, depthwise: stride dropped", CONV, "i * step + taps[t]", "i + taps[t]", FACES, NUMBA),
+    Fault("weight gradient: last row of a block skipped", CONV, "min(low + m_size, height) - 1", "min(low + m_size, height) - 2", FACES, NUMBA),
+    Fault("max_pool: NaN does not win", POOL, "(value > best[c]) | (value != value)", "value > best[c]", fast("max_pool"), NUMBA),
+    Fault("max_pool: the last of equals", POOL, "(value > best[c])", "(value >= best[c])", fast("max_pool"), NUMBA),
+    Fault("pool_gather: the first image for all", POOL, "x[n, choice[n, o, c], c]\n\n\n@kernel", "x[0, choice[n, o, c], c]\n\n\n@kernel", fast("pool_gather"), NUMBA),
+    Fault("pool_scatter: not cleared", POOL, "out[n] = 0\n            for o in range(windows):\n                for c", "for o in range(windows):\n                for c", fast("pool_scatter"), NUMBA),
+    Fault("window_sum: one scale for all windows", POOL, "to[c] *= scale[o]", "to[c] *= scale[0]", fast("window_sum"), NUMBA),
+    Fault("window_spread: overlapping windows overwrite", POOL, "to[c] += scale[o] * g[c]", "to[c] = scale[o] * g[c]", fast("window_spread"), NUMBA),
+    Fault("matmul: later steps overwrite", "kernels/gemm.py", "more = 1 if step else 0", "more = 0", fast("matmul"), NUMBA),
+    Fault("matmul: last row of a block skipped", "kernels/gemm.py", "min(low + BLOCK, m) - 1", "min(low + BLOCK, m) - 2", fast("matmul"), NUMBA),
+    Fault("tile: one lane too many written", "kernels/tile.py", 'icmp_signed("<", number', 'icmp_signed("<=", number', FACES, NUMBA),
+    Fault("batch_norm: unbiased variance", "kernels/norm.py", "np.maximum(squares - d * d, 0)", "np.maximum(squares - d * d, 0) * x.shape[0] / max(x.shape[0] - 1, 1)", fast("batch_norm_statistics"), NUMBA),
+    Fault("batch_norm: the mean's share of the gradient dropped", "kernels/norm.py", "(g[row, c] - offset[c] - ", "(g[row, c] - ", fast("batch_norm_input_grad"), NUMBA),
+    Fault("tile: right edge of B read without a mask", "kernels/tile.py", "edge[j] if masked else None)", "None)", GUARD, NUMBA),
+    Fault("weight gradient: right edge of y read without a mask", "kernels/tile.py", "arguments[1]]), v.mask(arguments[4]))", "arguments[1]]))", GUARD, NUMBA),
+    Fault("tile: rows below the last not clamped", "kernels/tile.py", 'builder.select(builder.icmp_signed("<", m, row_last), m, row_last)', "m", GUARD, NUMBA),
+    Fault("conv: one element too many of a line copied", CONV, "space, at + begin, length)", "space, at + begin, length + 1)", GUARD, NUMBA),
+    Fault("conv: workers share one copy of an image", CONV, "slots = 0 if not padded else get_num_threads() * plan.images", "slots = 0 if not padded else plan.images", GUARD, {}),
+    Fault("batch_norm: rows left over by the threads skipped", "kernels/norm.py", "for row in range(worker * m // workers, (worker + 1) * m // workers):\n            for c in range(channels):\n                out[row, c] = (x", "for row in range(worker * (m // workers), (worker + 1) * (m // workers)):\n            for c in range(channels):\n                out[row, c] = (x", THREADS, {}),
+    Fault("all kernels: fast-math without NaN", "kernels/runtime.py", '{"reassoc", "contract", "nsz"}', "True", fast("max_pool"), NUMBA),
+    Fault("the door: strided results not filled", "kernels/__init__.py", "        result[...] = array", "        pass", ("test_kernels.py::test_any_layout_is_served",), NUMBA),
+    # nn.functional
+    Fault("conv2d: stride and padding swapped", "nn/functional/conv.py", '"conv2d", 2, input, weight, bias, stride, padding,', '"conv2d", 2, input, weight, bias, padding, stride,', LAYERS),
+    Fault("conv: bias forgotten", "nn/functional/conv.py", "w, geometry=geometry)\n    if b is not None:\n        out = convolution.shift(out, b)\n", "w, geometry=geometry)\n", LAYERS),
+    Fault("conv: dilation dropped", "nn/functional/conv.py", "w[2:], stride, sides, dilation, groups)\n    except RuntimeError as error:\n        raise renamed(name, error, f\"input {x}", "w[2:], stride, sides, 1, groups)\n    except RuntimeError as error:\n        raise renamed(name, error, f\"input {x}", LAYERS),
+    Fault("'same': the odd pixel before", "nn/functional/conv.py", "(n // 2, n - n // 2) for", "(n - n // 2, n // 2) for", LAYERS),
+    Fault("conv_transpose: output_padding ignored", "nn/functional/conv.py", 'extra = as_ints(name, "output_padding", output_padding, rank)', "extra = (0,) * rank", LAYERS),
+    Fault("reflect off by one", "ops/folding.py", "2 * (n - 1)) - (mode", "2 * n - 1) - (mode", LAYERS),
+    Fault("circular shifted by one", "ops/folding.py", "low + (first - low) % (high", "low + (first - low + 1) % (high", LAYERS),
+    Fault("reflect's gradient: copies overwrite", "ops/folding.py", "to[copied] += pixels", "to[copied] = pixels", FAMILY),
+    Fault("pad: axes in the wrong order", "nn/functional/padding.py", "zip(ends[-2::-2], ends[::-2], strict", "zip(ends[::2], ends[1::2], strict", LAYERS),
+    Fault("max_pool: dilation ignored", "nn/functional/pool.py", "kernel, stride, padding, dilation, ceil_mode)\n    except", "kernel, stride, padding, 1, ceil_mode)\n    except", LAYERS),
+    Fault("avg_pool: ceil_mode ignored", "nn/functional/pool.py", "kernel, stride, padding, 1, ceil_mode)\n    kernel", "kernel, stride, padding, 1, False)\n    kernel", LAYERS),
+    Fault("unfold: dilation dropped", "nn/functional/folding.py", "step=g.stride[axis], dilation=g.dilation[axis])\n    x =", "step=g.stride[axis])\n    x =", FAMILY),
+    Fault("fold: stride and dilation swapped", "nn/functional/folding.py", "step=g.stride[axis], dilation=g.dilation[axis]\n        )", "step=g.dilation[axis], dilation=g.stride[axis]\n        )", FAMILY),
+    Fault("max_unpool: sizes one stride away allowed", "nn/functional/pool.py", "if not d - s < n < d + s:", "if not d - s <= n <= d + s:", ("test_pool_family.py::test_error",)),
+    Fault("conv layers: first bias drawn for a larger layer", "nn/conv.py", "self.weight.array[0].size ** -0.5", "self.weight.array.size ** -0.5", ("test_conv_family.py::test_initial_values",)),
+    Fault("resample's rule: not the adjoint", "ops/resample.py", "x=lambda g, axis, taps: resample_transpose(g,", "x=lambda g, axis, taps: resample(g,", primitive("resample")),
+    Fault("batch_norm: eps outside the root", "ops/norm.py", "(1 / np.sqrt(variance + variance.dtype.type(eps)))", "(1 / (np.sqrt(variance) + variance.dtype.type(eps)))", LAYERS),
+]  # fmt: skip
+
+
+def copied(fault: Fault | None, folder: Path) -> None:
+    """The code and its tests in `folder`, with the fault if there is one."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        else:
+            shutil.copy(source, folder / name)
+    if fault is not None:
+        path = folder / "minitorch" / fault.file
+        text = path.read_text().replace(fault.old, fault.new)
+        compile(text, str(path), "exec")  # a slip of this table is no fault
+        path.write_text(text)
+
+
+def run(folder: Path, tests: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """pytest in `folder`, stopping at the first failure."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", *(f"tests/{test}" for test in tests)]
+    settings = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | settings, capture_output=True, text=True, timeout=TIMEOUT
+    )
+
+
+def caught(fault: Fault) -> tuple[bool, float, str]:
+    """Whether the tests failed (or the interpreter crashed), after how many seconds, and which test it was."""
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copied(fault, folder)
+        done = run(folder, fault.tests, fault.environment | {"MINITORCH_CACHE_DIR": str(folder / CACHE)})
+    by = re.search(r"^(?:FAILED|ERROR) tests/(.*)", done.stdout, re.MULTILINE)
+    reason = by[1] if by else f"exit status {done.returncode}"
+    return done.returncode == 1 or done.returncode < 0, time.perf_counter() - start, reason
+
+
+def stale(fault: Fault) -> bool:
+    """Whether the text to replace is not there exactly once."""
+    return (ROOT / "minitorch" / fault.file).read_text().count(fault.old) != 1
+
+
+def unchanged_passes(faults: list[Fault]) -> bool:
+    """Whether the tests of all faults pass without them; says which does not."""
+    with tempfile.TemporaryDirectory() as name:
+        copied(None, Path(name))
+        for environment in (REFERENCE, NUMBA, {}):
+            tests = dict.fromkeys(test for fault in faults if fault.environment == environment for test in fault.tests)
+            if tests:
+                done = run(Path(name), tuple(tests), environment)
+                if done.returncode:
+                    print(f"a test fails without any fault, with {environment}:\n{done.stdout}{done.stderr}")
+                    return False
+    return True
+
+
+def main() -> int:
+    """Plant the faults, two at a time; print a line for each."""
+    words = sys.argv[1:]
+    faults = [fault for fault in FAULTS if not words or any(word in fault.name for word in words)]
+    outdated = [fault.name for fault in faults if stale(fault)]
+    for name in outdated:
+        print(f"{name}: its text is not found exactly once")
+    if outdated or not unchanged_passes(faults):
+        return 1
+    found = 0
+    with ThreadPoolExecutor(2) as pool:
+        for fault, (noticed, seconds, by) in zip(faults, pool.map(caught, faults), strict=True):
+            found += noticed
+            print(f"{fault.name:64} {'caught' if noticed else 'MISSED'} {seconds:5.1f} s  {by}", flush=True)
+    print(f"planted {len(faults)} faults, caught {found}")
+    return 0 if found == len(faults) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
