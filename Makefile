@@ -8,7 +8,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check fix parity bench clean
+.PHONY: help setup train test check fix parity faults bench clean
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ fix: .venv/dev.done  ## rewrite what the linter can mend
 
 parity: .venv/torch.done  ## compare with the live PyTorch oracle (installs torch 2.13.0)
 	$(BIN)/python -m pytest -s $(wildcard tests/parity_*.py) $(ARGS)
+
+faults: .venv/dev.done  ## plant mistakes into a copy of the code: the tests must notice each
+	$(BIN)/python tests/faults.py $(ARGS)
 
 bench: .venv/torch.done  ## time convolutions side by side with PyTorch
 	$(BIN)/python benchmarks/convolution.py $(ARGS)

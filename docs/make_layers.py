@@ -215,10 +215,10 @@ def proofs_of(text: str) -> dict[Key, str]:
 
 
 def prove(tests: list[str]) -> dict[Key, str]:
-    """The proofs that these files, or tests, hold."""
+    """The proofs that these files, or tests, hold; that a wrong call is refused proves no argument."""
     prover = Prover()
     pytest.main(
-        ["-q", "--no-header", "-p", "no:cacheprovider", f"--rootdir={ROOT}", *tests],
+        ["-q", "--no-header", "-p", "no:cacheprovider", f"--rootdir={ROOT}", "-k", "not wrong_calls", *tests],
         plugins=[prover],
     )
     return prover.proofs

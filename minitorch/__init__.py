@@ -87,6 +87,7 @@ from .ops.elementwise import negative as neg
 from .ops.elementwise import not_equal as ne
 from .ops.elementwise import power as pow
 from .ops.index import gather, index_select, masked_select, nonzero, scatter_add, tril, triu
+from .ops.join import cat, chunk, narrow, split, stack, unbind
 from .ops.linalg import bmm, dot, matmul, mm, outer
 from .ops.reduce import (
     all,
@@ -108,21 +109,7 @@ from .ops.reduce import (
     sum,
     var,
 )
-from .ops.shape import (
-    broadcast_to,
-    cat,
-    chunk,
-    flatten,
-    movedim,
-    narrow,
-    split,
-    squeeze,
-    stack,
-    t,
-    transpose,
-    unbind,
-    unsqueeze,
-)
+from .ops.shape import broadcast_to, flatten, movedim, squeeze, t, transpose, unsqueeze
 from .ops.shape import flip_dims as flip
 from .ops.shape import permute_to as permute
 from .ops.shape import reshape_to as reshape

@@ -11,7 +11,7 @@ import numpy as np
 from . import dtypes, printing
 from .autograd import Variable, is_grad_enabled, tape
 from .autograd.inplace import assign
-from .ops import elementwise, folding, linalg, reduce
+from .ops import elementwise, folding, join, linalg, promotion, reduce
 from .ops import index as indexing
 from .ops import shape as shaping
 from .ops.dims import normalize, sizes
@@ -91,7 +91,7 @@ def _inplace(op: Callable) -> Callable:
                     f"result type {dtypes.as_dtype(its)} can't be cast to the desired output type "
                     f"{dtypes.as_dtype(mine)}"
                 )
-            value = elementwise.cast(value, dtype=mine)
+            value = promotion.cast(value, dtype=mine)
         return assign(self, value)
 
     method.__doc__ = f"`{getattr(op, '__name__', 'op')}`, in place; returns self."
@@ -117,7 +117,7 @@ def divide(x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
     if rounding_mode == "trunc":
         quotient = elementwise.divide(x, y)
         out = elementwise.where(quotient < 0, elementwise.ceil(quotient), elementwise.floor(quotient))
-        return elementwise.to_dtype(out, dtypes.meet(*(getattr(v, "array", v) for v in (x, y))))
+        return promotion.to_dtype(out, dtypes.meet(*(getattr(v, "array", v) for v in (x, y))))
     raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
 
 
@@ -190,7 +190,7 @@ class Tensor(Variable):
         """self if memory is in row-major order, else a copy that is."""
         if self.array.flags.c_contiguous:
             return self
-        out = elementwise.cast(self, dtype=self.array.dtype)
+        out = promotion.cast(self, dtype=self.array.dtype)
         out.array = np.ascontiguousarray(out.array)
         return out
 
@@ -426,7 +426,7 @@ class Tensor(Variable):
     def __iter__(self) -> Iterator:
         if self.array.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
-        return iter(shaping.unbind(self))
+        return iter(join.unbind(self))
 
     def __contains__(self, value: Any) -> bool:
         return bool((self.array == (value.array if isinstance(value, Tensor) else value)).any())
@@ -469,7 +469,7 @@ class Tensor(Variable):
                 device = arg
         dtypes.check_device(device)
         wanted = self.array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
-        return elementwise.cast(self, dtype=wanted) if copy or wanted != self.array.dtype else self
+        return promotion.cast(self, dtype=wanted) if copy or wanted != self.array.dtype else self
 
     def type(self, dtype: Any = None) -> Any:
         """The dtype's name, or the tensor in another dtype."""
@@ -509,7 +509,7 @@ class Tensor(Variable):
 
     def clone(self, *, memory_format: Any = None) -> Any:
         """A copy, on the tape."""
-        return elementwise.cast(self, dtype=self.array.dtype)
+        return promotion.cast(self, dtype=self.array.dtype)
 
     # ------------------------------------------------------------------------------------------------- operators
 
@@ -600,7 +600,7 @@ class Tensor(Variable):
     )  # fmt: skip
     swapaxes = swapdims = shaping.transpose
     expand, expand_as, broadcast_to, repeat = shaping.expand_to, shaping.expand_as, shaping.broadcast_to, shaping.repeat
-    narrow, split, chunk, unbind, flip = shaping.narrow, shaping.split, shaping.chunk, shaping.unbind, shaping.flip_dims
+    narrow, split, chunk, unbind, flip = join.narrow, join.split, join.chunk, join.unbind, shaping.flip_dims
     unfold = folding.unfold
 
     gather, scatter_add, index_select = indexing.gather, indexing.scatter_add, indexing.index_select
@@ -626,11 +626,11 @@ class Tensor(Variable):
 
     def copy_(self, source: Any, non_blocking: Any = False) -> Tensor:
         """Take the values of `source`, broadcast and cast; returns self."""
-        source = elementwise.operand(source)
+        source = promotion.operand(source)
         if not isinstance(source, Tensor):
             return self.fill_(source)
         value = shaping.expand_to(source, *self.array.shape)
-        return assign(self, elementwise.cast(value, dtype=self.array.dtype))
+        return assign(self, promotion.cast(value, dtype=self.array.dtype))
 
     def fill_(self, value: Any) -> Tensor:
         """Set every element to a number; returns self."""

@@ -47,6 +47,8 @@ CONVOLUTIONS = {
     "2d one image": (1, 3, 8, ConvGeometry.of((40, 31), 3, padding=1)),
     "2d many small images": (70, 3, 6, ConvGeometry.of((4, 4), 3, padding=1)),
     "2d large enough for threads": (8, 33, 40, ConvGeometry.of((17, 18), 3, padding=1)),
+    "2d images for threads": (16, 8, 16, ConvGeometry.of((16, 16), 3, padding=1)),
+    "2d depthwise images for threads": (17, 128, 128, ConvGeometry.of((16, 16), 3, padding=1, groups=128)),
     "2d large weight": (3, 128, 140, ConvGeometry.of((6, 6), 3, padding=1)),
     "2d empty batch": (0, 3, 4, ConvGeometry.of((6, 6), 3)),
     "3d": (2, 3, 5, ConvGeometry.of((5, 6, 4), (2, 3, 2), stride=(1, 2, 1), padding=1)),
@@ -76,7 +78,7 @@ MATRICES = [
     (1, 160, 200, 170),
     (5, 40, 3, 20),
 ]
-COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (5000, 32)]
+COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (5003, 32)]
 
 
 def samples(dtype, make=np.array):

@@ -306,6 +306,15 @@ def test_fractional_windows() -> None:
     np.testing.assert_array_equal(np.take(x.array[0, 0].ravel(), indices.array), out.array)
 
 
+def test_fractional_ties_and_nan() -> None:
+    """As in max_pool2d: the first of equals, -inf among itself too, but the last NaN before everything."""
+    zero = m.zeros(1, 1, 2)
+    for value, place in ((1.0, 10), (-np.inf, 10), (np.nan, 15)):
+        out, indices = F.fractional_max_pool2d(m.full((1, 1, 4, 4), value), 2, 1, None, True, zero)
+        np.testing.assert_array_equal(out.array, [[[[value]]]])
+        assert indices.item() == place
+
+
 def test_fractional_draws_from_the_default_generator() -> None:
     """The same seed, the same windows; a layer keeps its samples as a buffer."""
     x = m.randn(1, 2, 9, 9)

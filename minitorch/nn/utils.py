@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd.tape import wrap
-from ..ops.shape import cat, reshape
+from ..ops.join import cat
+from ..ops.shape import reshape
 from ..tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"]

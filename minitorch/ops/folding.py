@@ -20,6 +20,7 @@ import numpy as np
 
 from ..autograd import primitive
 from .dims import normalize
+from .shape import reshape
 
 
 @primitive(view=True)
@@ -130,8 +131,6 @@ def unfold(x: Any, dimension: int, size: int, step: int) -> Any:
     tensor([[0, 1, 2],
             [2, 3, 4]])
     """
-    from .shape import reshape
-
     for name, value in (("dimension", dimension), ("size", size), ("step", step)):
         if not isinstance(value, int):
             raise TypeError(f"unfold: `{name}` must be an int, but got {type(value).__name__}")

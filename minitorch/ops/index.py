@@ -10,6 +10,9 @@ from ..autograd import Variable, primitive
 from ..autograd.inplace import assign, check_writeable
 from ..autograd.tape import wrap
 from .dims import normalize
+from .elementwise import where
+from .promotion import operand, to_dtype
+from .shape import expand, fit
 
 
 @primitive(view=True)
@@ -46,8 +49,6 @@ def _clear(g: Any, key: tuple) -> Any:
 
 
 def _taken(g: Any, key: tuple, shape: tuple) -> Any:
-    from .shape import fit
-
     return fit(getitem(g, key=key), shape)
 
 
@@ -149,9 +150,6 @@ def _index_error(x: Any, key: tuple, error: IndexError) -> IndexError:
 
 def assign_index(x: Any, key: Any, value: Any) -> None:
     """x[key] = value, as `Tensor.__setitem__`: broadcasts the value; changes nothing if it fails."""
-    from .elementwise import operand, to_dtype
-    from .shape import expand
-
     key = plain_key(x, key)
     steps = _basic_first(key)
     if steps:
@@ -234,8 +232,6 @@ def index_select(x: Any, dim: int, index: Any) -> Any:
 
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     """x with `value` where the bool mask holds."""
-    from .elementwise import to_dtype, where
-
     if mask.array.dtype != np.bool_:
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.array.dtype}")
     fill = value if isinstance(value, Variable) else wrap(np.asarray(value, x.array.dtype))

@@ -12,11 +12,13 @@ from .. import dtypes
 from ..autograd import Variable, primitive
 from ..autograd.tape import wrap
 from .dims import normalize, reduced
-from .elementwise import add, log, multiply, sqrt, to_dtype
+from .elementwise import add, log, multiply, sqrt, where
 from .elementwise import maximum as pairwise_maximum
 from .elementwise import minimum as pairwise_minimum
 from .index import take_along
-from .shape import cat, expand, narrow, reshape, squeeze
+from .join import cat, narrow
+from .promotion import to_dtype
+from .shape import expand, reshape, squeeze
 
 
 def kept(shape: tuple, dim: tuple) -> tuple:
@@ -257,8 +259,6 @@ def norm(x: Any, p: float | str = 2, dim: Any = None, keepdim: bool = False) -> 
 
 
 def _two_norm(x: Any, dim: tuple, keepdim: bool) -> Any:
-    from .elementwise import where
-
     squares = sum(x * x, dim, keepdim)
     zero = wrap(squares.array == 0)  # sqrt of a safe number there, then 0 without a slope
     return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))

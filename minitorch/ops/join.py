@@ -1,0 +1,102 @@
+"""Joining and cutting along an axis: concatenate, and its adjoint, slicing."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autograd import primitive
+from .dims import normalize
+from .index import getitem
+from .promotion import cast_all
+from .shape import squeeze, unsqueeze
+
+
+def narrow(x: Any, dim: int, start: int, length: int) -> Any:
+    """Elements start ... start + length - 1 along `dim`, a view. Raises RuntimeError if they don't exist."""
+    (d,) = normalize((dim,), x.array.ndim)
+    n = x.array.shape[d]
+    if not 0 <= start <= start + length <= n:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return getitem(x, key=(slice(None),) * d + (slice(start, start + length),))
+
+
+@primitive
+def concatenate(*xs: np.ndarray, dim: int) -> np.ndarray:
+    """The arrays one after the other along axis `dim`."""
+    return np.concatenate(xs, axis=dim)
+
+
+concatenate.vjp(xs=lambda g, index, xs_shapes, dim: narrow(
+    g, dim, builtins.sum(s[dim] for s in xs_shapes[:index]), xs_shapes[index][dim]))  # fmt: skip
+
+
+def cat(tensors: Sequence, dim: int = 0) -> Any:
+    """The tensors one after the other along `dim`. Raises RuntimeError if other sizes differ or there are none."""
+    tensors = list(tensors)
+    if not tensors:
+        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+    if any(t.array.ndim == 0 for t in tensors):
+        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    kept = [t for t in tensors if t.array.shape != (0,)] or tensors[:1]  # PyTorch passes over empty vectors
+    ndim = kept[0].array.ndim
+    (d,) = normalize((dim,), ndim)
+    for i, other in enumerate(kept):
+        a, b = list(kept[0].array.shape), list(other.array.shape)
+        if len(a) != len(b) or a[:d] + a[d + 1 :] != b[:d] + b[d + 1 :]:
+            raise RuntimeError(
+                f"Sizes of tensors must match except in dimension {d}. Expected {tuple(a)} but got {tuple(b)} for "
+                f"tensor number {i} in the list."
+            )
+    return concatenate(*cast_all(kept), dim=d)
+
+
+def stack(tensors: Sequence, dim: int = 0) -> Any:
+    """The tensors, all of one shape, along a new axis `dim`. Raises RuntimeError if shapes differ or there are none."""
+    tensors = list(tensors)
+    if not tensors:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    first = tensors[0].array.shape
+    for i, other in enumerate(tensors):
+        if other.array.shape != first:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
+                f"{list(other.array.shape)} at entry {i}"
+            )
+    return cat([unsqueeze(tensor, dim) for tensor in tensors], dim)
+
+
+def split(x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple:
+    """Views of x along `dim`: pieces of one size (the last may be smaller), or of the listed sizes."""
+    (d,) = normalize((dim,), x.array.ndim)
+    n = x.array.shape[d]
+    if isinstance(split_size_or_sections, int):
+        step = split_size_or_sections
+        if step < 0 or (step == 0 and n):
+            raise RuntimeError(f"split expects split_size be non-negative, but got split_size={step}")
+        pieces = [min(step, n - start) for start in range(0, n, step)] if n else [0]
+    else:
+        pieces = list(split_size_or_sections)
+        if builtins.sum(pieces) != n or any(p < 0 for p in pieces):
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
+                f"but got split_sizes={pieces}"
+            )
+    return tuple(narrow(x, d, builtins.sum(pieces[:i]), length) for i, length in enumerate(pieces))
+
+
+def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
+    """At most `chunks` views of nearly equal size along `dim`."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    (d,) = normalize((dim,), x.array.ndim)
+    return split(x, max(1, -(-x.array.shape[d] // chunks)), d)
+
+
+def unbind(x: Any, dim: int = 0) -> tuple:
+    """The slices of x along `dim`, without that axis."""
+    (d,) = normalize((dim,), x.array.ndim)
+    return tuple(squeeze(narrow(x, d, i, 1), d) for i in range(x.array.shape[d]))
