@@ -29,6 +29,8 @@ FLOORS = {
     "nn": {"autograd", "ops", "geometry", "dtypes", "random", "tensor", "creation", "version", "printing"},
     "optim": {"autograd", "ops", "kernels", "nn", "dtypes", "random", "tensor", "creation"},
     "utils": {"tensor", "random", "creation", "dtypes", "serialization", "nn", "ops"},
+    "serialization": {"tensor", "dtypes", "nn", "ops", "autograd"},
+    "explain": {"autograd", "ops", "geometry", "dtypes", "tensor", "creation", "nn"},
     "vision": {"tensor", "random", "creation", "dtypes", "utils", "nn", "ops", "serialization"},
 }
 THIRD = {
@@ -80,7 +82,7 @@ def imports(path: Path) -> Iterator[tuple[int, str, bool]]:
 def test_imports_stay_on_their_floor(path: Path) -> None:
     """A file imports only from its own part and those below."""
     mine = part(path)
-    if mine not in FLOORS:
+    if mine == "__init__":  # the public names: everything
         return
     for line, name, lazy in imports(path):
         top, *rest = name.split(".")
