@@ -23,10 +23,10 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("minitorch", "tests", "setup.cfg")
 REFERENCE = {"MINITORCH_KERNELS": "reference"}
-NUMBA = {"NUMBA_NUM_THREADS": "1"}  # one thread compiles the serial twins only, which takes a third of the time
+NUMBA = {"NUMBA_NUM_THREADS": "1"}  # only the serial twins are compiled: conv in 4 s, not 13
 THREADED = {"NUMBA_NUM_THREADS": "2"}
 CACHE = "compiled"  # in the copy: machine code of bent kernels stays out of the user's cache
-TIMEOUT = 300  # seconds for the tests of one fault
+TIMEOUT = 600  # seconds for the tests of one fault, or for all of them without any
 
 
 class Fault(NamedTuple):
@@ -167,7 +167,7 @@ FAULTS = [
     Fault("unfold: dilation dropped", "nn/functional/folding.py", "step=g.stride[axis], dilation=g.dilation[axis])\n    x =", "step=g.stride[axis])\n    x =", FAMILY),
     Fault("fold: stride and dilation swapped", "nn/functional/folding.py", "step=g.stride[axis], dilation=g.dilation[axis]\n        )", "step=g.dilation[axis], dilation=g.stride[axis]\n        )", FAMILY),
     Fault("max_unpool: sizes one stride away allowed", "nn/functional/pool.py", "if not d - s < n < d + s:", "if not d - s <= n <= d + s:", ("test_pool_family.py::test_error",)),
-    Fault("conv layers: first bias drawn for a larger layer", "nn/conv.py", "self.weight.array[0].size ** -0.5", "self.weight.array.size ** -0.5", ("test_conv_family.py::test_initial_values",)),
+    Fault("conv layers: drawn as if all weights fed one output", "nn/conv.py", "self.weight.array[0].size ** -0.5", "self.weight.array.size ** -0.5", ("test_conv_family.py::test_initial_values",)),
     Fault("resample's rule: not the adjoint", "ops/resample.py", "x=lambda g, axis, taps: resample_transpose(g,", "x=lambda g, axis, taps: resample(g,", primitive("resample")),
     Fault("batch_norm: eps outside the root", "ops/norm.py", "(1 / np.sqrt(variance + variance.dtype.type(eps)))", "(1 / (np.sqrt(variance) + variance.dtype.type(eps)))", LAYERS),
 ]  # fmt: skip
