@@ -212,8 +212,10 @@ class _LazyBatchNorm(_Lazy, _BatchNorm):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(0, eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(0, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
         self._defer()
 
     def initialize_parameters(self, input: Any) -> None:

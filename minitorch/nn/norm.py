@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import creation
+from .. import creation, dtypes
 from . import functional as F
 from . import init
 from .module import Module
@@ -15,12 +15,29 @@ from .parameter import new_parameter
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "LayerNorm"]
 
 
-class _BatchNorm(Module):
+class _Norm(Module):
+    """What all normalisations have: a weight of ones and a bias of zeros, or neither, or no bias."""
+
+    weight: Any
+    bias: Any
+
+    def _affine_parameters(self, shape: tuple, affine: bool, bias: bool, device: Any, dtype: Any) -> None:
+        dtypes.check_device(device)
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            self.register_parameter(name, new_parameter(*shape, dtype=dtype) if wanted else None)
+
+    def reset_parameters(self) -> None:
+        """Weight 1, bias 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class _BatchNorm(_Norm):
     """`BatchNorm1d`, `BatchNorm2d`, `BatchNorm3d` but for the ranks they take."""
 
     ranks: tuple[int, ...]
-    weight: Any
-    bias: Any
     running_mean: Any
     running_var: Any
     num_batches_tracked: Any
@@ -34,12 +51,13 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        for name in ("weight", "bias"):
-            self.register_parameter(name, new_parameter(num_features, device=device, dtype=dtype) if affine else None)
+        self._affine_parameters((num_features,), affine, bias, device, dtype)
         tracked = track_running_stats
         self.register_buffer("running_mean", creation.zeros(num_features, dtype=dtype) if tracked else None)
         self.register_buffer("running_var", creation.ones(num_features, dtype=dtype) if tracked else None)
@@ -56,9 +74,7 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Weight 1, bias 0, and `reset_running_stats`."""
         self.reset_running_stats()
-        if self.affine:
-            init.ones_(self.weight)
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def _check_rank(self, input: Any) -> None:
         ndim = input.array.ndim
@@ -86,7 +102,7 @@ class _BatchNorm(Module):
         """All settings."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 
@@ -112,11 +128,8 @@ class BatchNorm3d(_BatchNorm):
     ranks = (5,)
 
 
-class LayerNorm(Module):
+class LayerNorm(_Norm):
     """Every sample to mean 0 and variance 1 over its last axes, of shape `normalized_shape`; then * weight + bias."""
-
-    weight: Any
-    bias: Any
 
     def __init__(
         self,
@@ -130,20 +143,8 @@ class LayerNorm(Module):
         super().__init__()
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
-        self.register_parameter(
-            "weight", new_parameter(*shape, device=device, dtype=dtype) if elementwise_affine else None
-        )
-        self.register_parameter(
-            "bias", new_parameter(*shape, device=device, dtype=dtype) if elementwise_affine and bias else None
-        )
+        self._affine_parameters(shape, elementwise_affine, bias, device, dtype)
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Weight 1, bias 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
 
     def forward(self, input: Any) -> Any:
         """`input` normalised."""
@@ -151,14 +152,12 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """Shape and settings."""
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        affine = self.elementwise_affine
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={affine}, bias={self.bias is not None}"
 
 
-class GroupNorm(Module):
+class GroupNorm(_Norm):
     """Each of `num_groups` groups of channels of every sample to mean 0 and variance 1; then * weight + bias."""
-
-    weight: Any
-    bias: Any
 
     def __init__(
         self,
@@ -168,20 +167,15 @@ class GroupNorm(Module):
         affine: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        self.register_parameter("weight", new_parameter(num_channels, device=device, dtype=dtype) if affine else None)
-        self.register_parameter("bias", new_parameter(num_channels, device=device, dtype=dtype) if affine else None)
+        self._affine_parameters((num_channels,), affine, bias, device, dtype)
         self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Weight 1, bias 0."""
-        if self.affine:
-            init.ones_(self.weight)
-            init.zeros_(self.bias)
 
     def forward(self, input: Any) -> Any:
         """`input` normalised."""
@@ -189,4 +183,5 @@ class GroupNorm(Module):
 
     def extra_repr(self) -> str:
         """All settings."""
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        settings = f"eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
+        return f"{self.num_groups}, {self.num_channels}, {settings}"
