@@ -118,6 +118,7 @@ NORM = [
     ("eps=0.5", "same(y, F.batch_norm(x, None, None, m.weight, m.bias, True, eps=0.5))"),
     ("momentum=0.5", "close(m.running_mean, x.transpose(0, 1).flatten(1).mean(1) / 2)"),
     ("affine=False", "m.weight is None and m.bias is None"),
+    ("bias=False", "m.weight is not None and m.bias is None"),
     ("track_running_stats=False", "m.running_mean is None"),
     ("dtype=minitorch.float64", "m.weight.dtype is minitorch.float64"),
 ]
