@@ -1,7 +1,5 @@
 """minitorch: an autograd-capable mini deep-learning framework on numpy and numba, with PyTorch's names."""
 
-import builtins as _builtins
-
 from . import autograd, dtypes, kernels, nn, optim, utils, vision
 from .autograd import (
     enable_grad,
@@ -91,6 +89,7 @@ from .ops.join import cat, chunk, narrow, split, stack, unbind
 from .ops.linalg import bmm, dot, matmul, mm, outer
 from .ops.reduce import (
     all,
+    allclose,
     amax,
     amin,
     any,
@@ -109,6 +108,7 @@ from .ops.reduce import (
     sum,
     var,
 )
+from .ops.reduce import same as equal
 from .ops.shape import broadcast_to, flatten, movedim, squeeze, t, transpose, unsqueeze
 from .ops.shape import flip_dims as flip
 from .ops.shape import permute_to as permute
@@ -129,15 +129,3 @@ from .version import __version__
 add, sub, div = Tensor.add, Tensor.sub, Tensor.div
 
 abs, clip, concat, double, float, long, int = absolute, clamp, cat, float64, float32, int64, int32
-
-
-def allclose(input, other, rtol=1e-5, atol=1e-8, equal_nan=False):
-    """Whether |input - other| <= atol + rtol * |other| everywhere."""
-    import numpy
-
-    return _builtins.bool(numpy.allclose(input.array, other.array, rtol, atol, equal_nan))
-
-
-def equal(input, other):
-    """Whether two tensors have the same shape and the same elements."""
-    return input.array.shape == other.array.shape and _builtins.bool((input.array == other.array).all())

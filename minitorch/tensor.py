@@ -588,6 +588,7 @@ class Tensor(Variable):
         reduce.max, reduce.min, reduce.amax, reduce.amin, reduce.argmax, reduce.argmin
     )  # fmt: skip
     all, any, norm, logsumexp = reduce.all, reduce.any, reduce.norm, reduce.logsumexp
+    allclose, equal = reduce.allclose, reduce.same
     softmax, log_softmax = reduce.softmax, reduce.log_softmax
 
     matmul, mm, bmm, dot, outer = linalg.matmul, linalg.mm, linalg.bmm, linalg.dot, linalg.outer

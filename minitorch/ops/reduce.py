@@ -248,6 +248,16 @@ def any(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return wrap(np.any(x.array, axis=reduced(dim, x.array.ndim), keepdims=keepdim))
 
 
+def allclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether |input - other| <= atol + rtol * |other| everywhere."""
+    return bool(np.allclose(input.array, other.array, rtol, atol, equal_nan))
+
+
+def same(input: Any, other: Any) -> bool:
+    """Whether two tensors have the same shape and the same elements."""
+    return input.array.shape == other.array.shape and bool((input.array == other.array).all())
+
+
 def norm(x: Any, p: float | str = 2, dim: Any = None, keepdim: bool = False) -> Any:
     """The p-norm over `dim`; p=2, or "fro", has slope 0 at 0."""
     axes = reduced(dim, x.array.ndim)
