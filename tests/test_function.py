@@ -154,3 +154,13 @@ def test_wrong_uses():
         functional.hessian(linear_then_square, minitorch.ones(3, dtype=minitorch.float64))
     with pytest.raises(TypeError, match="Tensors"):
         functional.jacobian(linear_then_square, 3.0)
+
+
+def test_backward_frees_what_was_saved():
+    """After backward the saved tensors are gone, though the result still holds its node."""
+    x = point(1.0, 2.0)
+    y = Exp.apply(x)
+    node = y.grad_fn
+    assert len(node.kept["saved"]) == 1
+    y.sum().backward()
+    assert node.kept is None and node.primitive.context._saved == ()

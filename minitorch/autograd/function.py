@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .modes import is_grad_enabled, no_grad
-from .tape import SELF, Node, Variable, wrap
+from .tape import Node, Variable, wrap
 
 
 class Context:
@@ -33,13 +33,14 @@ class Context:
     @property
     def saved_tensors(self) -> tuple:
         """What was kept. Raises RuntimeError after backward has freed it, or if it was modified in place since."""
-        if self._saved is None:
+        kept = {"saved": self._saved} if self._node is None else self._node.kept
+        if kept is None:
             raise RuntimeError(
                 "Trying to backward through the graph a second time (or directly access saved tensors after they have "
                 "already been freed). Specify retain_graph=True if you need that."
             )
         out: list = []
-        for item in self._saved:
+        for item in kept["saved"]:
             if item is None:
                 out.append(None)
                 continue
@@ -68,8 +69,6 @@ class _Application:
 
     def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
         """As `Primitive.backward`."""
-        if node.kept is None:
-            self.context._saved = None  # type: ignore[assignment]
         gradients = [g] if self.single else [None if o is None else g[o[0]].reshape(o[1]) for o in self.outputs]
         self.context._node = node  # only while it runs: a lasting reference would be a cycle
         try:
@@ -136,16 +135,18 @@ class Function:
             for o in outputs
         ]
         recording = is_grad_enabled() and any(edge is not None for edge in edges) and not all(constant)
-        context._saved = tuple(
+        saved = tuple(
             None if t is None else (t, single and t is results and recording, t.version[0]) for t in context._saved
         )
         if not recording:
             return results
+        context._saved = ()  # the node holds them now, and backward frees them there
+        kept = {"saved": saved}
         if single:
             application = _Application(cls, context, True, [])
             out = wrap(results.array)
             out._counter = results.version
-            out._node = Node(application, tuple(edges), {"context": SELF}, True, {}, out.array)  # type: ignore[arg-type]
+            out._node = Node(application, tuple(edges), kept, True, {}, out.array)  # type: ignore[arg-type]
             return out
         moving = [o for o, fixed in zip(outputs, constant, strict=True) if not fixed]
         joint = wrap(np.concatenate([o.array.ravel() for o in moving]))
@@ -155,7 +156,7 @@ class Function:
             places.append(None if fixed else (slice(start, start + o.array.size), o.array.shape))
             start += 0 if fixed else o.array.size
         application = _Application(cls, context, False, places)
-        joint._node = Node(application, tuple(edges), {"context": SELF}, True, {}, joint.array)  # type: ignore[arg-type]
+        joint._node = Node(application, tuple(edges), kept, True, {}, joint.array)  # type: ignore[arg-type]
         return tuple(
             o if place is None else joint[place[0]].reshape(place[1]) for o, place in zip(outputs, places, strict=True)
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .modes import no_grad
+from .modes import enable_grad, no_grad
 from .tape import Variable, grad, wrap
 
 
@@ -205,7 +205,7 @@ def gradgradcheck(
         return tuple(g for g in found if g is not None)
 
     return gradcheck(
-        lambda *args: _with_grad(gradients, args),
+        enable_grad()(gradients),  # differences are taken under no_grad, but gradients need the tape
         (*inputs, *grad_outputs),
         eps=eps,
         atol=atol,
@@ -214,11 +214,3 @@ def gradgradcheck(
         nondet_tol=nondet_tol,
         fast_mode=fast_mode,
     )
-
-
-def _with_grad(function: Callable, args: tuple) -> Any:
-    """Differences are taken under no_grad; the gradients being differenced need the tape."""
-    from .modes import enable_grad
-
-    with enable_grad():
-        return function(*args)

@@ -26,9 +26,8 @@ def overwrite(x: np.ndarray, value: np.ndarray, *, views: tuple) -> np.ndarray:
     if target.base is out or target is out:
         target[...] = value
         return out
-    places = np.arange(x.size).reshape(
-        x.shape
-    )  # x's memory stands otherwise than the base's did: the chain had to copy
+    # x's memory stands otherwise than the base's did, and the chain had to copy: find the places it leads to.
+    places = np.arange(x.size).reshape(x.shape)
     for view, settings in views:
         places = view.function(places, **settings)
     out = np.array(x, order="C")
@@ -71,9 +70,8 @@ def assign(x: Any, value: Any) -> Any:
 
 def check_writeable(x: Any) -> None:
     """Refuse to write where memory is read-only or shared between elements."""
-    if x.array.size and any(
-        stride == 0 and size > 1 for stride, size in zip(x.array.strides, x.array.shape, strict=True)
-    ):
+    axes = zip(x.array.strides, x.array.shape, strict=True)
+    if x.array.size and any(stride == 0 and size > 1 for stride, size in axes):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."

@@ -62,13 +62,12 @@ class Primitive:
         self._names: list[tuple[str, ...]] = [()] * len(self.arguments)
         self._differentiable = 0  # a bit per argument that has a rule
         self._plans: dict[int, tuple] = {}
-        taken = {"g", "out", "memo", *(["index"] if self.variadic else [])} & {
-            *self.arguments,
-            *self.settings,
-            *self.residuals,
-        }
+        special = {"g", "out", "memo"} | ({"index"} if self.variadic else set())
+        named = {*self.arguments, *self.settings, *self.residuals}
+        taken = special & named
         if taken:
             raise TypeError(f"{self.name}: {sorted(taken)} mean something else in rules; choose other argument names")
+        self._names_allowed = special | named
         if self.name in registry:
             raise ValueError(f"a primitive named {self.name!r} is registered already")
         registry[self.name] = self
@@ -84,17 +83,9 @@ class Primitive:
 
     def vjp(self, **rules: Any) -> None:
         """Give the derivative rule of each argument that has one; a misspelt name fails here, at import."""
-        allowed = {
-            "g",
-            "out",
-            "memo",
-            *self.settings,
-            *self.residuals,
-            *self.arguments,
-            *(f"{a}_shape" for a in self.arguments),
-        }
+        allowed = self._names_allowed | {f"{a}_shape" for a in self.arguments}
         if self.variadic:
-            allowed |= {"index", f"{self.arguments[-1]}_shapes"}
+            allowed.add(f"{self.arguments[-1]}_shapes")
         for argument, rule in rules.items():
             if argument not in self.arguments:
                 raise TypeError(f"{self.name} has no argument {argument!r} to differentiate; it has {self.arguments}")

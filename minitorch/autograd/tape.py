@@ -246,7 +246,7 @@ def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
 
 
 def accumulate(leaf: Any, g: Any, create_graph: bool) -> None:
-    """leaf._grad += g. The first gradient is copied: no two gradients ever share memory."""
+    """leaf.grad += g. The first gradient is copied: no two gradients ever share memory."""
     if leaf._grad is None:
         leaf._grad = g if create_graph else wrap(np.array(g.array, order="K"))
     elif create_graph:
