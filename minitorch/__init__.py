@@ -1,6 +1,6 @@
 """minitorch: an autograd-capable mini deep-learning framework on numpy and numba, with PyTorch's names."""
 
-from . import autograd, dtypes, kernels, nn, optim, utils, vision
+from . import autograd, backends, dtypes, kernels, nn, optim, utils, vision
 from .autograd import (
     enable_grad,
     inference_mode,

@@ -18,7 +18,7 @@ import pytest
 
 from minitorch import kernels
 from minitorch.geometry import ConvGeometry, PoolGeometry
-from minitorch.kernels import reference
+from minitorch.kernels import algorithm, reference
 
 FAST = kernels.implementation() == "numba"
 needs_numba = pytest.mark.skipif(not FAST, reason="the reference kernels were chosen")
@@ -91,12 +91,16 @@ def samples(dtype, make=np.array):
     def like(a):
         return make(np.full_like(a, 7))
 
-    for case, (batch, channels, outputs, g) in CONVOLUTIONS.items():
-        x, w = normal(batch, *g.input_size, channels), normal(outputs, channels // g.groups, *g.kernel_size)
-        y = normal(batch, *g.output_size, outputs)
-        yield "conv", case, (x, w), (like(y),), (g,)
-        yield "conv_transpose", case, (y, w), (like(x),), (g,)
-        yield "conv_weight_grad", case, (x, y), (like(w),), (g,)
+    for setting in ("direct", "winograd"):
+        algorithm.setting = setting
+        for case, (batch, channels, outputs, g) in CONVOLUTIONS.items():
+            x, w = normal(batch, *g.input_size, channels), normal(outputs, channels // g.groups, *g.kernel_size)
+            y = normal(batch, *g.output_size, outputs)
+            if setting == "direct" or algorithm.is_winograd(g, np.dtype(dtype), channels, outputs):
+                yield "conv", f"{case}, {setting}", (x, w), (like(y),), (g,)
+                yield "conv_transpose", f"{case}, {setting}", (y, w), (like(x),), (g,)
+                yield "conv_weight_grad", f"{case}, {setting}", (x, y), (like(w),), (g,)
+    algorithm.setting = "auto"
     for case, (batch, channels, g) in POOLS.items():
         x, y = normal(batch, *g.input_size, channels), normal(batch, *g.output_size, channels)
         tied = np.round(x)

@@ -19,6 +19,8 @@ import numpy as np
 from numba import njit, prange
 
 from minitorch.geometry import ConvGeometry, GatherPlan
+from minitorch.kernels import winograd
+from minitorch.kernels.algorithm import is_winograd
 from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, kernel
 from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, clear, copy, move, narrow, wide
 
@@ -32,12 +34,18 @@ STRETCH = 256  # pixels a tile of the weight gradient sums at a time; 128: 4% fa
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
 def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """out[n, o, k] = sum over taps t and channels c of x[n, o*s + t*d - p, c] * w[k, c, t]."""
-    _product(x, w, out, geometry, geometry.gather, transpose=False)
+    if is_winograd(geometry, x.dtype, x.shape[-1], out.shape[-1]):
+        winograd.conv(x, w, out, geometry.padding, flip=False)
+    else:
+        _product(x, w, out, geometry, geometry.gather, transpose=False)
 
 
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in x."""
-    _product(y, w, out, geometry, geometry.scatter, transpose=True)
+    if is_winograd(geometry, y.dtype, out.shape[-1], y.shape[-1]):  # a convolution of y, with what is left of 2 pixels
+        winograd.conv(y, w, out, tuple((2 - before, 2 - after) for before, after in geometry.padding), flip=True)
+    else:
+        _product(y, w, out, geometry, geometry.scatter, transpose=True)
 
 
 def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, plan: GatherPlan,
@@ -206,6 +214,9 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
     sizes: many parts when the weight is small, few and split by rows and columns of the weight when it is large.
     """
     if not out.size:
+        return
+    if is_winograd(geometry, x.dtype, x.shape[-1], y.shape[-1]):
+        winograd.conv_weight_grad(x, y, out, geometry.padding)
         return
     dtype, batch, channels, outputs, groups = x.dtype, x.shape[0], x.shape[-1], y.shape[-1], geometry.groups
     plan, pixels = geometry.sweep, prod(geometry.padded_size)
