@@ -34,6 +34,7 @@ The shapes for 8 and 4 lanes follow from the number of registers (16 and 32) and
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import Any
 
@@ -210,11 +211,14 @@ def make_tile(height: int, vectors: int, masked: bool) -> Any:
 
 
 def make_panel(height: int, vectors: int) -> Any:
-    """The tile for operands at regular distances, over as many rows as there are, `height` at a time:
+    """The tile for operands at regular distances, over `count` rows, `height` at a time:
 
-        C[m, :] (+)= sum over s of A[m, s] * B[s, :],    A[m, s] at a_start + m*a_row + s*a_step, C[m] at c_start + m*c_row
+        C[m, :] (+)= sum over s of A[m, s] * B[s, :]
 
-    B's steps stand side by side. Nothing is masked. A tile at the end repeats its last row, as above. This is for short sums, where the tables and masks of `make_tile` cost more than they give.
+        address of A[m, s] = a + a_start + a_row*m + a_step*s        of C[m, 0] = c + c_start + c_row*m
+
+    B's steps stand side by side. Nothing is masked; the last tile repeats the last row, as above. This is for short
+    sums, where the tables and masks of `make_tile` cost more than they give.
     """
 
     @intrinsic
@@ -234,9 +238,8 @@ def make_panel(height: int, vectors: int) -> Any:
                 lefts = [_shifted(builder, a, a_start, builder.mul(m, a_row)) for m in numbers]
                 places = [_shifted(builder, c, c_start, builder.mul(m, c_row)) for m in numbers]
                 sums = _sums(v, height, vectors)
-                for row_sums in sums:
-                    for total in row_sums:
-                        builder.store(v.zero, total)
+                for total in itertools.chain(*sums):
+                    builder.store(v.zero, total)
                 a_at, b_at = cgutils.alloca_once(builder, INT), cgutils.alloca_once(builder, b.type)
                 builder.store(INT(0), a_at)
                 builder.store(_shifted(builder, b, b_start), b_at)

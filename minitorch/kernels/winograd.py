@@ -42,7 +42,6 @@ from llvmlite import ir
 from numba import njit, prange, types
 from numba.core import cgutils
 
-from minitorch.geometry import ConvGeometry
 from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, kernel
 from minitorch.kernels.tile import INT, WIDTH, Vectors, claim, clear, data, intrinsic, narrow_panel, wide_panel
 
@@ -177,7 +176,8 @@ AT, G, BT = maps()
 weight_map, weight_adjoint = make_map(G), make_map(G.T)
 input_map, input_edge, input_tail = make_map(BT), make_map(BT, "source"), make_map(BT, "source", masked=True)
 output_map, output_edge, output_tail = make_map(AT), make_map(AT, "target"), make_map(AT, "target", masked=True)
-adjoint_map, adjoint_edge, adjoint_tail = make_map(AT.T), make_map(AT.T, "source"), make_map(AT.T, "source", masked=True)
+A = AT.T
+adjoint_map, adjoint_edge, adjoint_tail = make_map(A), make_map(A, "source"), make_map(A, "source", masked=True)
 
 
 # ------------------------------------------------------------------------------------------------ conv
@@ -240,7 +240,8 @@ def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, 
     if i >= 0 and j >= 0 and last_row >= 5 and last_column >= 5:
         input_map(x, start, row, channels, v, at, 6 * plane, plane, whole, x, 0, 0, 0, 0, 0, 0)
     else:
-        input_edge(x, start, row, channels, v, at, 6 * plane, plane, whole, space, zeros, -i, last_row, -j, last_column, 0)
+        input_edge(x, start, row, channels, v, at, 6 * plane, plane, whole, space, zeros,
+                   -i, last_row, -j, last_column, 0)
     if channels % lanes:
         input_tail(x, start + whole * lanes, row, channels, v, at + whole * lanes, 6 * plane, plane, 1, space, zeros,
                    -i, last_row, -j, last_column, channels % lanes)
@@ -263,8 +264,8 @@ def _conv(workers, x, u, out, space, counter, total, high, wide, height, width, 
             clear(space, zeros, lanes)
             for t in range(count):
                 tile = first + t
-                _map_input(x, tile // (high * wide), tile // wide % high * 4 - top, tile % wide * 4 - left, height, width,
-                           channels, space, v + t * padded, v_plane, space, zeros, lanes)
+                n, i, j = tile // (high * wide), tile // wide % high * 4 - top, tile % wide * 4 - left
+                _map_input(x, n, i, j, height, width, channels, space, v + t * padded, v_plane, space, zeros, lanes)
             for k in range(0, outputs, 2 * lanes):
                 size = 2 * lanes if outputs - k > lanes else lanes
                 for p in range(36):
@@ -281,7 +282,8 @@ def _conv(workers, x, u, out, space, counter, total, high, wide, height, width, 
                     to, at = ((n * out_height + i) * out_width + j) * outputs + k, m + t * size
                     last_row, last_column = out_height - 1 - i, out_width - 1 - j
                     if last_row >= 3 and last_column >= 3:
-                        output_map(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full, out, 0, 0, 0, 0, 0, 0)
+                        output_map(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full,
+                                   out, 0, 0, 0, 0, 0, 0)
                     else:
                         output_edge(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full, space, aside,
                                     0, last_row, 0, last_column, 0)
