@@ -368,6 +368,53 @@ def test_kernels_and_blas_do_not_fight():
     assert float(in_process("print(alternation_cost())")[0]) < 3
 
 
+def team_kernels():
+    """Set-up by the caller, a closure, work after the loop; and bodies that workers could not run."""
+    from numba import prange
+
+    from minitorch.kernels.runtime import kernel
+
+    def scaled(factor):
+        def body(workers, x, sums, out):
+            size = x.size
+            sums[:] = 0
+            for worker in prange(workers):
+                for i in range(worker * size // workers, (worker + 1) * size // workers):
+                    sums[worker] += factor * x[i]
+            out[0] = sums[:workers].sum()
+
+        return kernel(body, exact=True)
+
+    def branch(workers, x):
+        if x.size:
+            step = 2
+        for worker in prange(workers):
+            x[worker * step] = 1
+
+    def twice(workers, x):
+        for worker in prange(workers):
+            x[worker] = 1
+        for worker in prange(workers):
+            x[worker] = 2
+
+    out = np.zeros(1)
+    for heavy, count in ((False, 4), (True, 4), (True, 3)):
+        kernels.set_num_threads(count)
+        scaled(3.0)(heavy, np.arange(100.0), np.full(4, 7.0), out)
+        assert out[0] == 3 * 4950
+    for body, message in ((branch, "reads step"), (twice, "one loop over prange")):
+        with pytest.raises(TypeError, match=message):
+            kernel(body)(False, np.zeros(4))
+    return "as expected"
+
+
+@needs_numba
+def test_a_kernel_is_shared_out_among_workers(tmp_path):
+    """What stands outside the loop happens once, every worker's part once, on any number of threads."""
+    out, _ = in_process("print(team_kernels())", NUMBA_NUM_THREADS="4", MINITORCH_CACHE_DIR=str(tmp_path))
+    assert out == "as expected"
+
+
 # ------------------------------------------------------------------------------------------------ memory
 def beside_guard(before):
     """A function that copies an array to memory of its own, flush with an unmapped page before or behind it."""
