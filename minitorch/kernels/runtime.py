@@ -128,9 +128,12 @@ class Kernel:
         with _state.compiling, _file_lock():
             self.compiled.compile(tuple(map(numba.typeof, (0, 0, 1, *arguments))))
         self.ready.add(arguments[0].dtype.char)
+        for listener in listeners:
+            listener(self.__name__)
 
 
 kernels: list[Kernel] = []  # all there are, in order of their definition
+listeners: list[Callable[[str], None]] = []  # told the name of every kernel that became ready; who listens reports
 
 
 @cache
@@ -234,6 +237,17 @@ def _file_lock() -> Iterator[None]:
             file.close()
 
 
+def _say(name: str) -> None:
+    """Tell a user who waits what for: once, and on a terminal with a count and the kernel being compiled."""
+    if listeners:
+        return
+    if not _compilations:
+        print("minitorch: compiling kernels for this machine, once (later runs load them from disk; "
+              "`python -m minitorch.warmup` compiles all) ...", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(f"\r\033[K  {_compilations + 1}: {name} ", end="\r", file=sys.stderr, flush=True)
+
+
 def _disk_cache(name: str) -> Any:
     """A cache for one dispatcher: one file per signature, a SHA-256 followed by numba's pickle of the machine code."""
     from numba.core.caching import _Cache
@@ -261,9 +275,7 @@ def _disk_cache(name: str) -> Any:
                     return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
             except Exception as error:  # noqa: BLE001 whatever is wrong with the file, compiling is the cure
                 _cache_warning(error)
-            if not _compilations:
-                print("minitorch: compiling kernels for this machine, once (later runs load them from disk) ...",
-                      file=sys.stderr, flush=True)
+            _say(name)
             return None
 
         def save_overload(self, signature: Any, result: Any) -> None:
