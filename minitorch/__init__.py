@@ -9,6 +9,7 @@ from .autograd import (
     print_tape,
     set_grad_enabled,
 )
+from .config import show_config
 from .creation import (
     arange,
     bernoulli,
@@ -47,6 +48,7 @@ from .dtypes import (
     uint8,
 )
 from .explain import explain
+from .kernels import get_num_threads, set_num_threads
 from .ops.elementwise import (
     absolute,
     ceil,

@@ -193,9 +193,8 @@ def test_both_implementations_export_the_same_names():
 @needs_numba
 @pytest.mark.parametrize("width", ["8", "4"])
 def test_narrower_vectors_agree_with_reference(width):
-    """The tile in the widths of AVX2 and NEON."""
-    names = ("conv", "conv_transpose", "conv_weight_grad", "matmul")
-    in_process(f"compare(names={names})", MINITORCH_VECTOR_WIDTH=width)
+    """All kernels in the widths of AVX2 and NEON."""
+    in_process("compare()", MINITORCH_VECTOR_WIDTH=width)
 
 
 def test_convolution_by_hand():
@@ -289,6 +288,12 @@ def results_for_threads(*counts):
 
 
 @needs_numba
+def test_one_thread_agrees_with_reference():
+    """All kernels where numba may start no other thread."""
+    in_process("compare()", NUMBA_NUM_THREADS="1")
+
+
+@needs_numba
 def test_same_bits_for_any_number_of_threads():
     """1, 2, 3 and 4 threads, and twice the same number."""
     assert in_process("print(results_for_threads(1, 2, 3, 4, 4))", NUMBA_NUM_THREADS="4")[0] == "True"
@@ -372,6 +377,53 @@ def test_kernels_and_blas_do_not_fight():
     assert float(in_process("print(alternation_cost())")[0]) < 3
 
 
+def team_kernels():
+    """Set-up by the caller, a closure, work after the loop; and bodies that workers could not run."""
+    from numba import prange
+
+    from minitorch.kernels.runtime import kernel
+
+    def scaled(factor):
+        def body(workers, x, sums, out):
+            size = x.size
+            sums[:] = 0
+            for worker in prange(workers):
+                for i in range(worker * size // workers, (worker + 1) * size // workers):
+                    sums[worker] += factor * x[i]
+            out[0] = sums[:workers].sum()
+
+        return kernel(body, exact=True)
+
+    def branch(workers, x):
+        if x.size:
+            step = 2
+        for worker in prange(workers):
+            x[worker * step] = 1
+
+    def twice(workers, x):
+        for worker in prange(workers):
+            x[worker] = 1
+        for worker in prange(workers):
+            x[worker] = 2
+
+    out = np.zeros(1)
+    for heavy, count in ((False, 4), (True, 4), (True, 3)):
+        kernels.set_num_threads(count)
+        scaled(3.0)(heavy, np.arange(100.0), np.full(4, 7.0), out)
+        assert out[0] == 3 * 4950
+    for body, message in ((branch, "reads step"), (twice, "one loop over prange")):
+        with pytest.raises(TypeError, match=message):
+            kernel(body)(False, np.zeros(4))
+    return "as expected"
+
+
+@needs_numba
+def test_a_kernel_is_shared_out_among_workers(tmp_path):
+    """What stands outside the loop happens once, every worker's part once, on any number of threads."""
+    out, _ = in_process("print(team_kernels())", NUMBA_NUM_THREADS="4", MINITORCH_CACHE_DIR=str(tmp_path))
+    assert out == "as expected"
+
+
 # ------------------------------------------------------------------------------------------------ memory
 def beside_guard(before):
     """A function that copies an array to memory of its own, flush with an unmapped page before or behind it."""
@@ -426,6 +478,53 @@ def test_guard_pages_guard():
             )
 
 
+def test_the_pool_is_bounded():
+    """It keeps at most what was lent at the peak, and lets go of sizes that nobody asks for any more."""
+    from minitorch.kernels.memory import _Pool
+
+    pool = _Pool()
+    for size in (100, 30, 100, 70):
+        blocks = [pool.take(size) for _ in range(1000 // size)]
+        for block in blocks:
+            pool.put(block, size)
+        assert (pool.lent, pool.peak) == (0, 1000)
+        assert pool.kept == sum(size * len(free) for size, free in pool.free.items()) <= pool.peak
+    assert len(pool.free[70]) > 0
+    first = pool.take(100)
+    pool.put(first, 100)
+    assert pool.take(100) is first
+
+
+def page_faults():
+    """New pages per training step of a small net, steps three to six."""
+    import resource
+
+    import minitorch
+    from minitorch import nn
+
+    net = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, stride=2),
+        nn.BatchNorm2d(32), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
+    )  # fmt: skip
+    optimizer = minitorch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+    x, y = minitorch.rand(32, 3, 32, 32), minitorch.zeros(32, dtype=minitorch.int64)
+    counts = []
+    for _ in range(6):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x), y).backward()
+        optimizer.step()
+        counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    return max(counts[2:])
+
+
+@needs_numba
+@pytest.mark.skipif(sys.platform != "linux", reason="counts as Linux does")
+def test_training_faults_in_no_new_pages():
+    """After the second step; the activations of a step are 2,800 pages."""
+    assert int(in_process("print(page_faults())")[0]) < 100
+
+
 @needs_numba
 def test_indexed_kernels_stay_inside_bounds():
     """Pooling and batch norm with numba's own bounds checks on."""
@@ -459,6 +558,27 @@ def test_second_process_compiles_nothing(tmp_path):
     assert repaired == out
     assert errors.count("cannot use the kernel cache") == 1
     assert run() == ("0", "")
+
+
+def warm_up(extra=False):
+    """Exit code of `python -m minitorch.warmup --dtype all`, after a kernel that it cannot know was defined."""
+    from minitorch import warmup
+
+    if extra:
+        from minitorch.kernels.runtime import kernel
+
+        kernel(warm_up)
+    return warmup.main(["--dtype", "all"])
+
+
+@needs_numba
+def test_warm_up_reaches_every_kernel():
+    """Of every file of the package, in both dtypes; what it misses it names, and a second run compiles nothing."""
+    assert in_process("print(warm_up())")[0].splitlines()[-1] == "0"
+    out, errors = in_process("print(warm_up(extra=True))")
+    assert out.startswith("minitorch: compiled nothing")
+    assert out.splitlines()[-1] == "1"
+    assert errors.count("not reached: test_kernels.warm_up for float32") == 1
 
 
 @needs_numba

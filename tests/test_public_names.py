@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import subprocess
+import sys
 from types import ModuleType
 
 import pytest
@@ -15,12 +18,12 @@ NAMES = {
         Generator Size Tensor abs absolute add all allclose amax amin any arange argmax argmin as_tensor autograd
         bernoulli bmm bool broadcast_to cat ceil chunk clamp clip concat cos cumsum default_generator div dot double
         dtype empty empty_like enable_grad eq equal erf exp explain expm1 eye finfo flatten flip float float32 float64
-        floor from_numpy full full_like gather ge get_default_dtype get_rng_state gt iinfo index_select inference_mode
+        floor from_numpy full full_like gather ge get_default_dtype get_num_threads get_rng_state gt iinfo index_select inference_mode
         initial_seed int int32 int64 is_grad_enabled is_tensor isfinite isinf isnan le linspace load log log1p
         log_softmax logsumexp long lt manual_seed masked_select matmul max maximum mean min minimum mm movedim mul
         multinomial narrow ne neg nn no_grad nonzero norm normal ones ones_like optim outer permute pow print_tape
         prod rand rand_like randint randn randn_like randperm reciprocal relu reshape round rsqrt save scatter_add
-        seed set_default_dtype set_grad_enabled set_rng_state sigmoid sign sin softmax split sqrt square squeeze stack
+        seed set_default_dtype set_grad_enabled set_num_threads set_rng_state show_config sigmoid sign sin softmax split sqrt square squeeze stack
         std sub sum t tanh tensor transpose tril triu uint8 unbind unsqueeze utils var version vision where zeros
         zeros_like""",
     "minitorch.autograd": """
@@ -41,10 +44,22 @@ NAMES = {
     "minitorch.optim": "Adam AdamW Optimizer SGD lr_scheduler",
 }
 # Parts that hold the public names, reachable but not themselves names of PyTorch's.
-PARTS = {"creation", "dtypes", "geometry", "kernels", "ops", "printing", "random", "serialization", "tensor", "version"}
+PARTS = {
+    "config",
+    "creation",
+    "dtypes",
+    "geometry",
+    "kernels",
+    "ops",
+    "printing",
+    "random",
+    "serialization",
+    "tensor",
+    "version",
+}
 # What PyTorch calls otherwise or has not: see docs.
 EXTENSIONS = {
-    "minitorch": {"explain", "print_tape", "vision", "version"},
+    "minitorch": {"explain", "print_tape", "show_config", "vision", "version"},
     "minitorch.autograd": {
         "GradcheckError",
         "Node",
@@ -104,3 +119,27 @@ def test_no_leaks() -> None:
 def test_version() -> None:
     """The version is a string of three numbers."""
     assert len(minitorch.__version__.split(".")) == 3
+
+
+def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
+    """One row for everything that a report needs, after a kernel ran and in a process of reference kernels."""
+    minitorch.relu(minitorch.ones(3))
+    minitorch.show_config()
+    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert f"minitorch {minitorch.__version__}, Python" in rows["versions"]
+    assert rows["kernels"].split(",")[0] == minitorch.kernels.implementation()
+    assert rows["threads"].startswith(f"{minitorch.get_num_threads()} of ")
+    if minitorch.kernels.implementation() == "numba":
+        from minitorch.kernels.tile import WIDTH
+
+        assert rows["vectors"].startswith(f"{WIDTH} float32 lanes")
+        assert str(minitorch.kernels.cache_directory()) in rows["cache"]
+    code = "import sys, minitorch; minitorch.show_config(); sys.exit('numba' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"MINITORCH_KERNELS": "reference"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "reference, because MINITORCH_KERNELS=reference" in done.stdout

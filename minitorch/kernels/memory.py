@@ -8,7 +8,6 @@ view of it dies, and the next array of about that size gets it. The pool keeps n
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -21,26 +20,42 @@ class _Pool:
     """Free blocks by size, and how many bytes are out and in."""
 
     def __init__(self) -> None:
-        self.free: defaultdict[int, list[np.ndarray]] = defaultdict(list)
+        self.free: dict[int, list[np.ndarray]] = {}
         self.lent = self.kept = self.peak = 0
 
     def take(self, size: int) -> np.ndarray:
         """A block of `size` bytes: a free one if there is one, else a new one."""
         self.lent += size
         self.peak = max(self.peak, self.lent)
+        blocks = self.free[size] = self.free.pop(size, [])  # the sizes asked for last stand last
         try:
-            block = self.free[size].pop()
+            block = blocks.pop()
         except IndexError:
+            self.evict()
             return np.empty(size + ALIGNMENT, np.uint8)
         self.kept -= size
         return block
 
+    def evict(self) -> None:
+        """Free blocks of sizes that were not asked for lately, until all memory is a quarter above the peak at most.
+
+        A quarter, since a step needs its sizes at different times: with none, ResNet-20 at batch 128 gave up and
+        faulted in 8 to 14 MB of 203 at every step (2026-11).
+        """
+        for size in list(self.free):
+            while self.lent + self.kept > self.peak + self.peak // 4:
+                try:
+                    self.free[size].pop()
+                except (KeyError, IndexError):
+                    break
+                self.kept -= size
+
     def put(self, block: np.ndarray, size: int) -> None:
         """Take a block back, or drop it where more would be kept than was ever in use."""
         self.lent -= size
-        if self.lent + self.kept + size <= self.peak:
+        if self.kept + size <= self.peak:
             self.kept += size
-            self.free[size].append(block)
+            self.free.setdefault(size, []).append(block)
 
 
 _pool = _Pool()

@@ -2,7 +2,7 @@
 
 Importing this file does not import numba. Rules that the code below rests on, each the answer to a crash:
 
-- OpenMP's threads do not survive a fork, so forked children run the serial twin of every kernel.
+- OpenMP's threads do not survive a fork, so forked children run every kernel on one thread.
 - Two Python threads must not be in a parallel kernel at once: one process-wide lock round every parallel launch.
 - Idle OpenMP threads spin and starve numpy's BLAS unless GOMP_SPINCOUNT is small.
 - numba's own cache goes stale and trips over corrupt files: ours is a checksummed file per signature, in a directory
@@ -21,7 +21,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,6 @@ class _State:
         self.forked = forked
         self.launch = threading.Lock()
         self.compiling = threading.RLock()
-        self.masked = threading.local()  # numba counts threads per Python thread: what this one was last told
 
 
 _state = _State(forked=False)
@@ -87,58 +86,71 @@ def get_num_threads() -> int:
 
 # ------------------------------------------------------------------------------------------------ kernels
 class Kernel:
-    """A function `body(workers, *arguments)` that loops over `prange(workers)`, compiled lazily, serial and parallel.
+    """A function `body(workers, *arguments)` that loops over `prange(workers)`, compiled lazily; see team.py.
 
     Called as `kernel(heavy, *arguments)`; `heavy` says that the work is worth waking the other threads. The first
     argument is an array whose dtype, float32 or float64, decides all other types.
     """
 
-    def __init__(self, body: Callable[..., None]) -> None:
-        from numba import config, njit
-
+    def __init__(self, body: Callable[..., None], exact: bool) -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read by libgomp when the first parallel kernel loads it
-        settings: Any = config
-        settings.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
-        self.__doc__, self.__name__ = body.__doc__, body.__name__
+        self.body, self.exact = body, exact
+        self.__doc__, self.__name__ = body.__doc__, f"{body.__module__.rpartition('.')[2]}.{body.__name__}"
+        self.ready: set[str] = set()
+        kernels.append(self)
 
-        def twin(parallel: bool) -> Any:
-            dispatcher: Any = njit(parallel=parallel, nogil=True, fastmath=FASTMATH)(body)
-            dispatcher._cache = _disk_cache(f"{body.__module__.rpartition('.')[2]}.{body.__name__}", parallel)
-            return dispatcher
+    @cached_property
+    def compiled(self) -> Any:
+        """numba's function of (team, worker, workers, *arguments)."""
+        from numba import njit
 
-        self.twins = twin(False), twin(True)
-        self.ready: set[tuple[bool, str]] = set()
+        from minitorch.kernels.team import one_worker
+
+        dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=False if self.exact else FASTMATH)(
+            one_worker(self.body))
+        dispatcher._cache = _disk_cache(self.__name__)
+        return dispatcher
 
     def __call__(self, heavy: bool, *arguments: Any) -> None:
+        if arguments[0].dtype.char not in self.ready:
+            self._prepare(arguments)
         workers = get_num_threads()
         if not heavy or workers == 1 or _state.forked:
-            self._twin(False, 1, arguments)(1, *arguments)
+            self.compiled(0, -1, 1, *arguments)
             return
-        run = self._twin(True, workers, arguments)
         with _state.launch:
-            if getattr(_state.masked, "count", None) != workers:
-                import numba
+            self.compiled(_team(), -1, workers, *arguments)
 
-                numba.set_num_threads(workers)
-                _state.masked.count = workers
-            run(workers, *arguments)
+    def _prepare(self, arguments: tuple[Any, ...]) -> None:
+        """Load the kernel from disk, or compile it, for the first call of a process for a dtype."""
+        import numba
 
-    def _twin(self, parallel: bool, workers: int, arguments: tuple[Any, ...]) -> Callable[..., None]:
-        """The compiled function; the first call of a process for a dtype loads it from disk or compiles it."""
-        twin = self.twins[parallel]
-        key = (parallel, arguments[0].dtype.char)
-        if key not in self.ready:
-            import numba
-
-            with _state.compiling, _file_lock():
-                twin.compile(tuple(map(numba.typeof, (workers, *arguments))))
-            self.ready.add(key)
-        return twin
+        with _state.compiling, _file_lock():
+            self.compiled.compile(tuple(map(numba.typeof, (0, 0, 1, *arguments))))
+        self.ready.add(arguments[0].dtype.char)
+        for listener in listeners:
+            listener(self.__name__)
 
 
-def kernel(body: Callable[..., None]) -> Kernel:
-    """Decorator: see `Kernel`."""
-    return Kernel(body)
+kernels: list[Kernel] = []  # all there are, in order of their definition
+listeners: list[Callable[[str], None]] = []  # told the name of every kernel that became ready; who listens reports
+
+
+@cache
+def _team() -> int:
+    """The threads of numba's threading layer, started by the first parallel launch."""
+    from numba import config
+
+    from minitorch.kernels.team import team
+
+    settings: Any = config
+    settings.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+    return team()
+
+
+def kernel(body: Callable[..., None] | None = None, *, exact: bool = False) -> Any:
+    """Decorator, with or without arguments; see `Kernel`. `exact`: every operation rounds by itself, as NumPy's do."""
+    return Kernel(body, exact) if body else lambda body: Kernel(body, exact)
 
 
 # ------------------------------------------------------------------------------------------------ compile cache
@@ -225,7 +237,18 @@ def _file_lock() -> Iterator[None]:
             file.close()
 
 
-def _disk_cache(name: str, parallel: bool) -> Any:
+def _say(name: str) -> None:
+    """Tell a user who waits what for: once, and on a terminal with a count and the kernel being compiled."""
+    if listeners:
+        return
+    if not _compilations:
+        print("minitorch: compiling kernels for this machine, once (later runs load them from disk; "
+              "`python -m minitorch.warmup` compiles all) ...", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(f"\r\033[K  {_compilations + 1}: {name} ", end="\r", file=sys.stderr, flush=True)
+
+
+def _disk_cache(name: str) -> Any:
     """A cache for one dispatcher: one file per signature, a SHA-256 followed by numba's pickle of the machine code."""
     from numba.core.caching import _Cache
     from numba.core.compiler import CompileResult
@@ -239,7 +262,7 @@ def _disk_cache(name: str, parallel: bool) -> Any:
         def path(self, signature: Any) -> Path | None:
             directory = cache_directory()
             tail = hashlib.sha256(repr(signature).encode()).hexdigest()[:16]
-            return directory and directory / f"{name}-{'parallel' if parallel else 'serial'}-{tail}"
+            return directory and directory / f"{name}-{tail}"
 
         def load_overload(self, signature: Any, target_context: Any) -> Any:
             target_context.refresh()
@@ -252,9 +275,7 @@ def _disk_cache(name: str, parallel: bool) -> Any:
                     return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
             except Exception as error:  # noqa: BLE001 whatever is wrong with the file, compiling is the cure
                 _cache_warning(error)
-            if not _compilations:
-                print("minitorch: compiling kernels for this machine, once (later runs load them from disk) ...",
-                      file=sys.stderr, flush=True)
+            _say(name)
             return None
 
         def save_overload(self, signature: Any, result: Any) -> None:

@@ -1,0 +1,137 @@
+"""Compile every kernel ahead of time: `python -m minitorch.warmup [--dtype float32|float64|all]`.
+
+Kernels are compiled when they first run, for about ten seconds in the first step of a net. This runs each once, on
+tiny arrays, so that later processes load them from disk: in an image of a container, or before a benchmark. It ends
+with exit code 1 if a kernel exists that it did not reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import pkgutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import minitorch
+from minitorch import kernels, nn, optim
+from minitorch.kernels import reference, runtime
+from minitorch.nn import functional as F
+
+__all__ = ["main", "unreached", "warm"]
+
+DTYPES = {"float32": minitorch.float32, "float64": minitorch.float64}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Warm up as the command line says; exit code."""
+    parser = argparse.ArgumentParser(prog="python -m minitorch.warmup", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--dtype", choices=[*DTYPES, "all"], default="float32")
+    chosen = parser.parse_args(arguments).dtype
+    if kernels.implementation() == "reference":
+        print("minitorch: the NumPy kernels are chosen, there is nothing to compile")
+        return 0
+    start, missing = time.perf_counter(), []
+    for name in DTYPES if chosen == "all" else [chosen]:
+        warm(name)
+        missing += [f"{kernel} for {name}" for kernel in unreached(name)]
+    count, seconds = kernels.compilations(), time.perf_counter() - start
+    print(f"minitorch: compiled {count or 'nothing, all'} kernels {'' if count else 'were there '}in {seconds:.1f} s; "
+          f"cache {kernels.cache_directory() or 'unusable: kept in memory only'}")  # fmt: skip
+    for kernel in missing:
+        print(f"minitorch: not reached: {kernel}", file=sys.stderr)
+    return 1 if missing else 0
+
+
+def warm(dtype: str) -> None:
+    """Run all kernels for one dtype, with a progress bar over kernels on stderr."""
+    from tqdm import tqdm
+
+    before, char = minitorch.get_default_dtype(), DTYPES[dtype].numpy.char
+    _all_kernels()
+    minitorch.set_default_dtype(DTYPES[dtype])
+    try:
+        with tqdm(total=len(runtime.kernels), unit="kernel", leave=False) as bar:
+
+            def ready(name: str) -> None:
+                bar.set_description(f"{dtype} {name}")
+                bar.update(sum(char in kernel.ready for kernel in runtime.kernels) - bar.n)
+
+            runtime.listeners.append(ready)
+            try:
+                for call in (*_nets(), *_vectors()):
+                    call()
+            finally:
+                runtime.listeners.remove(ready)
+    finally:
+        minitorch.set_default_dtype(before)
+
+
+def unreached(dtype: str) -> list[str]:
+    """The kernels that this process has not prepared for a dtype."""
+    char = DTYPES[dtype].numpy.char
+    return [kernel.__name__ for kernel in _all_kernels() if char not in kernel.ready]
+
+
+def _all_kernels() -> list[Any]:
+    """What the files of `minitorch.kernels` define, whoever imports them."""
+    for module in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."):
+        importlib.import_module(module.name)
+    return runtime.kernels
+
+
+def _nets() -> Iterator[Callable[[], None]]:
+    """One call for each layer that has kernels of its own: forward and two orders of derivative; then optimizers."""
+    for layer, shape in (
+        (nn.Conv2d(3, 5, 3, padding=1), (2, 3, 6, 6)),
+        (nn.Conv2d(64, 64, 3, padding=1), (2, 64, 16, 16)),  # enough for algorithms that pay in wide layers only
+        (nn.Conv2d(8, 8, 3, padding=1, groups=8), (2, 8, 6, 6)),
+        (nn.Linear(5, 3), (2, 5)),
+        (nn.Linear(64, 40), (32, 64)),
+        (nn.BatchNorm2d(4), (2, 4, 6, 6)),
+        (nn.BatchNorm2d(4).eval(), (2, 4, 6, 6)),
+        (nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()), (2, 4, 6, 6)),
+        (nn.ReLU(), (2, 4)),
+        (nn.MaxPool2d(2), (2, 4, 6, 6)),
+        (nn.AvgPool2d(2), (2, 4, 6, 6)),
+        (nn.AdaptiveAvgPool2d(1), (2, 4, 6, 6)),
+        (_losses, (4, 5)),
+    ):
+        yield lambda layer=layer, shape=shape: _two_orders(layer, shape)  # type: ignore[misc]
+    for optimizer in (optim.SGD, optim.Adam, optim.AdamW):
+        yield lambda optimizer=optimizer: _update(optimizer)  # type: ignore[misc]
+
+
+def _two_orders(layer: Any, shape: tuple[int, ...]) -> None:
+    x = minitorch.rand(*shape, requires_grad=True)
+    (layer(x) ** 2).sum().backward()
+    inputs = [x, *layer.parameters()] if isinstance(layer, nn.Module) else [x]
+    first = minitorch.autograd.grad((layer(x) ** 2).sum(), inputs, create_graph=True)
+    sum((g * g).sum() for g in first).backward()
+
+
+def _losses(x: Any) -> Any:
+    return F.cross_entropy(x, minitorch.zeros(len(x), dtype=minitorch.int64))
+
+
+def _update(optimizer: Any) -> None:
+    parameter = nn.Parameter(minitorch.rand(3, 4))
+    (parameter**2).sum().backward()
+    optimizer([parameter], lr=0.1).step()
+
+
+def _vectors() -> Iterator[Callable[[], None]]:
+    """The kernels that take vectors of one length, results after operands."""
+    from minitorch.kernels import elementwise
+
+    for name in elementwise.__all__:
+        count = len(inspect.signature(getattr(reference, name)).parameters)
+        yield lambda name=name, count=count: getattr(kernels, name)(  # type: ignore[misc]
+            *(minitorch.rand(16).numpy().copy() for _ in range(count)))  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
