@@ -34,7 +34,6 @@ The shapes for 8 and 4 lanes follow from the number of registers (16 and 32) and
 
 from __future__ import annotations
 
-import itertools
 import os
 from typing import Any
 
@@ -238,11 +237,8 @@ def make_panel(height: int, vectors: int) -> Any:
                 lefts = [_shifted(builder, a, a_start, builder.mul(m, a_row)) for m in numbers]
                 places = [_shifted(builder, c, c_start, builder.mul(m, c_row)) for m in numbers]
                 sums = _sums(v, height, vectors)
-                for total in itertools.chain(*sums):
-                    builder.store(v.zero, total)
-                a_at, b_at = cgutils.alloca_once(builder, INT), cgutils.alloca_once(builder, b.type)
-                builder.store(INT(0), a_at)
-                builder.store(_shifted(builder, b, b_start), b_at)
+                a_at = cgutils.alloca_once_value(builder, INT(0))
+                b_at = cgutils.alloca_once_value(builder, _shifted(builder, b, b_start))
                 _steps(v, lefts, a_at, steps, a_step, b_at, INT(vectors * v.lanes), sums)
                 _finish(v, sums, places, accumulate)
             return context.get_dummy_value()
