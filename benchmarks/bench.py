@@ -38,12 +38,12 @@ class Run:
         self.ours = Contender(MINITORCH, threads)
         self.eager = [Contender(label, threads) for label in EAGER]
         self.all = [self.ours, *self.eager]
-        self.peak = self.ours.call(ceilings, threads, 5 if quick else 30)
+        self.peak = self.ours.call(ceilings, threads)
 
     def alternate(self, name: str, rounds: int, seconds: float, extra: list[Contender] | None = None) -> Times:
         """Everybody in turn; few and short rounds if quick."""
         if self.quick:
-            rounds, seconds = 3, seconds / 3
+            return alternate(self.all, name, 3, seconds / 3, limit=4.0)
         return alternate([*self.all, *(extra or [])], name, rounds, seconds)
 
     def prepare(self, build: Callable, *args: object) -> None:
@@ -96,9 +96,9 @@ def run_nets(run: Run) -> dict[str, str]:
     """Training step and forward pass of every net."""
     compiled = None if run.quick else Contender(COMPILED, run.threads)
     blocks = {}
-    for name, build, check, title in (
-        ("training step", nets.training, "training step", "training"),
-        ("forward", nets.inference, "loss", "forward"),
+    for name, build, check, steps, title in (
+        ("training step", nets.training, "training step", 2 if run.quick else 3, "training"),
+        ("forward", nets.inference, "loss", 1, "forward"),
     ):
         print(f"\n{name}, ms")
         table = Table("net", "batch", "minitorch (min-max)", *EAGER, "compiled (compiling)", "ratio to best (rounds)",
@@ -107,13 +107,13 @@ def run_nets(run: Run) -> dict[str, str]:
         for case in nets.CASES:
             start = run.eager[0].call(nets.weights, case)
             run.prepare(build, case, start)
-            losses = {c.label: c.call("run", check, 2 if run.quick else 3) for c in run.all}
+            losses = {c.label: c.call("run", check, steps) for c in run.all}
             extra, compile_cell = [], "-"
             if compiled is not None:
                 began = time.perf_counter()
                 try:
                     compiled.call("prepare", build, case, start)
-                    losses[COMPILED] = compiled.call("run", check, 3)
+                    losses[COMPILED] = compiled.call("run", check, steps)
                     extra, compile_cell = [compiled], f"({time.perf_counter() - began:.0f} s)"
                 except RuntimeError as error:  # no C++ compiler, most likely
                     compile_cell = "failed: " + str(error).strip().splitlines()[-1][:80].replace("|", "/")

@@ -3,7 +3,8 @@
 Why not in one process: two OpenMP pools and two allocators get in each other's way. The tutorial net at batch 4, called
 in turn in one process, took 5.3 ms in minitorch and 4.1 ms in PyTorch; alone 2.7 and 1.9-2.9 (2026-11, 2 cores Zen 3,
 other settings of GOMP_SPINCOUNT made no difference). So a contender is a process with the settings a user would have,
-it sleeps while others run, and a turn is a burst of calls as in a training loop.
+it sleeps while others run, and a turn is a burst of calls as in a training loop: turns and runs alone then differ by
+no more than the machine's noise.
 """
 
 from __future__ import annotations
@@ -152,10 +153,18 @@ class Times:
         return min(each), max(each)
 
 
-def alternate(contenders: list[Contender], name: str, rounds: int, seconds: float) -> Times:
-    """A burst of the prepared function of that name from each in turn, so that all meet the same noise."""
+def alternate(
+    contenders: list[Contender], name: str, rounds: int, seconds: float, limit: float = float("inf")
+) -> Times:
+    """A burst of the prepared function of that name from each in turn, so that all meet the same noise.
+
+    After `limit` seconds no other round begins.
+    """
     times: dict[str, list[float]] = {contender.label: [] for contender in contenders}
-    for _ in range(rounds):
+    end = time.perf_counter() + limit
+    for number in range(rounds):
+        if number and time.perf_counter() > end:
+            break
         for contender in contenders:
             times[contender.label].append(contender.call("burst", name, seconds))
     return Times(times)
