@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import re
 import time
 from collections.abc import Callable, Iterable
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
 import layers
+import machine
 import memory_bound
 import nets
 import startup
-from ceilings import ceilings
 from timing import COMPILED, EAGER, MINITORCH, Contender, Times, alternate
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +35,7 @@ class Run:
         self.ours = Contender(MINITORCH, threads)
         self.eager = [Contender(label, threads) for label in EAGER]
         self.all = [self.ours, *self.eager]
-        self.peak = self.ours.call(ceilings, threads)
+        self.peak = self.ours.call(machine.ceilings, threads)
 
     def alternate(self, name: str, rounds: int, seconds: float, extra: list[Contender] | None = None) -> Times:
         """Everybody in turn; few and short rounds if quick."""
@@ -232,32 +229,16 @@ SECTIONS = {
 
 
 # ------------------------------------------------------------------------------------------------ pages
-def machine(run: Run, load: str) -> str:
+def header(run: Run, load: str) -> str:
     """Where and with what the figures came about."""
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    fields = dict(re.findall(r"^(\S[^\t:]*?)\s*:\s*(.*)$", info, re.MULTILINE))
-    model = fields.get("model name", platform.processor())
-    family = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "llvmlite", "torch"))
-    settings = ", ".join(
-        f"{name}={os.environ.get(name, 'not set')}" for name in ("OPENBLAS_CORETYPE", "GOMP_SPINCOUNT")
-    )
-    lines = (
-        f"{model}{family}, {os.cpu_count()} cores, {run.ours.call(vector_width)} float32 lanes; shared with others",
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}",
-        f"{run.threads} threads in either framework, float32; {settings}",
+    lines = [
+        *machine.description(),
+        f"{run.threads} threads in either framework, float32; vectors of {run.ours.call(machine.vector_width)} lanes",
         f"fused multiply-add, register tile in cache: {run.peak['flops'] / 1e9:.0f} GFLOP/s; "
         f"copy, read + written: {run.peak['bytes'] / 1e9:.1f} GB/s",
-        f"{time.strftime('%Y-%m-%d %H:%M')}; load average before: {load}",
-    )
+        f"load average before the last run: {load}",
+    ]
     return "\n".join(f"- {line}" for line in lines)
-
-
-def vector_width(side: object) -> int:
-    """Lanes of a vector in minitorch's kernels; runs in minitorch's process."""
-    from minitorch.kernels.tile import WIDTH
-
-    return WIDTH
 
 
 def fill(text: str, name: str, body: str) -> str:
@@ -295,10 +276,14 @@ def main(arguments: Iterable[str] | None = None) -> None:
     load = " ".join(f"{x:.2f}" for x in os.getloadavg())
     began = time.perf_counter()
     run = Run(args.quick, args.threads)
-    blocks = {"bench:machine": machine(run, load)}
+    blocks = {"bench:machine": header(run, load)}
     print(blocks["bench:machine"])
     for name in args.sections or SECTIONS:
-        blocks.update(SECTIONS[name](run))
+        neighbours, start = machine.Neighbours(lambda: [contender.process.pid for contender in run.all]), time.time()
+        tables = SECTIONS[name](run)
+        stamp = f"*{time.strftime('%Y-%m-%d %H:%M')}, {time.time() - start:.0f} s; meanwhile {neighbours}.*"
+        print(stamp)
+        blocks.update({block: f"{table}\n\n{stamp}" for block, table in tables.items()})
     if not args.quick:
         write(blocks)
     print(f"\n{time.perf_counter() - began:.0f} s")

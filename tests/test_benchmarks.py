@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -14,7 +16,7 @@ import pytest
 import minitorch
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-MODULES = ("bench", "ceilings", "layers", "memory_bound", "nets", "startup", "timing")
+MODULES = ("bench", "layers", "machine", "memory_bound", "nets", "startup", "timing")
 
 
 @pytest.fixture
@@ -97,3 +99,19 @@ def test_cells(bench: ModuleType) -> None:
     assert [bench.number(x) for x in (0.1234, 1.234, 12.34, 123.4, 1234.0)] == ["0.123", "1.23", "12.3", "123", "1,234"]
     assert bench.spread([0.003, 0.001, 0.002]) == "2.00 (1.00-3.00)"
     assert (bench.verdict(1.9, 2), bench.verdict(2.0, 2)) == ("2, **missed**", "2, met")
+
+
+def test_neighbours(bench: ModuleType) -> None:
+    """The time of a process counts as that of others, unless it is named as ours."""
+    code = "import time; end = time.perf_counter() + 60\nwhile time.perf_counter() < end: pass"
+    with subprocess.Popen([sys.executable, "-c", code]) as busy:
+        try:
+            strange, known = bench.machine.Neighbours(lambda: []), bench.machine.Neighbours(lambda: [busy.pid])
+            time.sleep(1)
+            spent = [after[3] - seen.start[3] for seen in (strange, known) for after in [seen._now()]]
+            all_work = strange._now()[1] - strange.start[1]
+            assert str(strange).startswith("other processes had ")
+        finally:
+            busy.kill()
+    assert spent[1] > spent[0] + 0.1  # a tenth of a core, should the machine be busy with other things
+    assert all_work > spent[1] - 0.1
