@@ -40,7 +40,7 @@ class Run:
     def alternate(self, name: str, rounds: int, seconds: float, extra: list[Contender] | None = None) -> Times:
         """Everybody in turn; few and short rounds if quick."""
         if self.quick:
-            return alternate(self.all, name, 3, seconds / 3, limit=4.0)
+            return alternate(self.all, name, 3, seconds / 3, limit=2.5)
         return alternate([*self.all, *(extra or [])], name, rounds, seconds)
 
     def prepare(self, build: Callable, *args: object) -> None:
@@ -268,7 +268,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     """Run the sections asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
-    parser.add_argument("--quick", action="store_true", help="few rounds, no torch.compile, nothing written")
+    parser.add_argument("--quick", action="store_true", help="few rounds, no torch.compile, no memory, nothing written")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args(arguments if arguments is None else list(arguments))
     if unknown := set(args.sections) - set(SECTIONS):
@@ -278,7 +278,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
     run = Run(args.quick, args.threads)
     blocks = {"bench:machine": header(run, load)}
     print(blocks["bench:machine"])
-    for name in args.sections or SECTIONS:
+    for name in args.sections or [name for name in SECTIONS if not (args.quick and name == "memory")]:
         neighbours, start = machine.Neighbours(lambda: [contender.process.pid for contender in run.all]), time.time()
         tables = SECTIONS[name](run)
         stamp = f"*{time.strftime('%Y-%m-%d %H:%M')}, {time.time() - start:.0f} s; meanwhile {neighbours}.*"
