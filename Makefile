@@ -8,10 +8,10 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check fix parity faults bench clean
+.PHONY: help setup train test check fix parity faults bench bench-quick clean
 
 help:  ## show this list
-	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "  make %-8s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/dev.done  ## make .venv with everything for users and developers
 
@@ -36,8 +36,11 @@ parity: .venv/torch.done  ## compare with the live PyTorch oracle (installs torc
 faults: .venv/dev.done  ## plant mistakes into a copy of the code: the tests must notice each
 	$(BIN)/python tests/faults.py $(ARGS)
 
-bench: .venv/torch.done  ## time convolutions side by side with PyTorch
-	$(BIN)/python benchmarks/convolution.py $(ARGS)
+bench: .venv/torch.done  ## beside PyTorch: nets, layers, ops, memory, start-up; writes docs/performance.md
+	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-quick: .venv/torch.done  ## the same in under two minutes, printed only
+	$(BIN)/python benchmarks/bench.py --quick $(ARGS)
 
 clean:  ## remove .venv, caches and runs
 	rm -rf .venv build runs *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks

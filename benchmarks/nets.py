@@ -1,6 +1,13 @@
 """The nets of the benchmark, written once for both frameworks: `net(nn)` with `minitorch.nn` or `torch.nn`."""
 
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 
 def tutorial(nn: Any) -> Any:
@@ -99,3 +106,112 @@ CASES = [
     Case("airbench94", airbench, 256, 2.5),
     Case("MobileNet-like", mobilenet, 64, 2.0),
 ]
+
+
+# ------------------------------------------------------------------------------------------------ what is timed
+def weights(side: Any, case: Case) -> dict[str, np.ndarray]:
+    """First weights and buffers, to be copied into every contender."""
+    side.lib.manual_seed(0)
+    return {name: np.array(value) for name, value in case.net(side.lib.nn).state_dict().items()}
+
+
+def data(side: Any, batch: int) -> tuple[Any, Any]:
+    """Images and labels, the same for every contender."""
+    rng = np.random.default_rng(0)
+    return side.tensor(rng.standard_normal((batch, 3, 32, 32), np.float32)), side.tensor(rng.integers(0, 10, batch))
+
+
+def training(side: Any, case: Case, start: dict[str, np.ndarray] | None = None) -> dict[str, Callable[[], Any]]:
+    """A training step; returns the loss.
+
+    `fused` is PyTorch's fastest SGD: 2.9 ms against 3.2 for the tutorial net at batch 4, no difference elsewhere
+    (2026-11, 2 cores Zen 3). minitorch takes the argument and has one implementation.
+    """
+    net = side.model(case.net, start)
+    parameters = [p for p in net.parameters() if p.requires_grad]
+    optimizer = side.lib.optim.SGD(parameters, lr=1e-3, momentum=0.9, fused=True)
+    cross_entropy = side.lib.nn.functional.cross_entropy
+    model, (x, y) = side.compile(net), data(side, case.batch)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return {"training step": step}
+
+
+def inference(side: Any, case: Case, start: dict[str, np.ndarray] | None = None) -> dict[str, Callable[[], Any]]:
+    """A forward pass in eval mode that records nothing; returns the loss."""
+    net = side.model(case.net, start).eval()
+    cross_entropy = side.lib.nn.functional.cross_entropy
+    model, (x, y) = side.compile(net), data(side, case.batch)
+
+    def forward() -> Any:
+        with side.lib.no_grad():
+            return model(x)
+
+    def loss() -> Any:
+        return cross_entropy(forward(), y)
+
+    return {"forward": forward, "loss": loss}
+
+
+def flops(side: Any, case: Case) -> dict[str, int]:
+    """Multiplies and adds of all convolutions and linear layers; runs in minitorch's process.
+
+    "forward", and "training step": with the gradients that are asked for. The first layer needs none for its input, a
+    frozen weight none for itself.
+    """
+    from layers import conv_flops
+
+    from minitorch.geometry import ConvGeometry
+
+    total = {"forward": 0, "training step": 0}
+    nn = side.lib.nn
+
+    def count(module: Any, inputs: tuple, output: Any) -> None:
+        x = inputs[0]
+        if isinstance(module, nn.Conv2d):
+            geometry = ConvGeometry.of(
+                x.shape[2:], module.kernel_size, module.stride, module.padding, module.dilation, module.groups
+            )
+            face = conv_flops(x.shape[0], x.shape[1], module.out_channels, geometry)
+        else:
+            face = 2 * x.shape[0] * module.in_features * module.out_features
+        total["forward"] += face
+        total["training step"] += face * (1 + x.requires_grad + module.weight.requires_grad)
+
+    net = case.net(nn)
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.register_forward_hook(count)
+    net(data(side, case.batch)[0])
+    return total
+
+
+def memory(side: Any, case: Case) -> dict[str, float]:
+    """Of ten training steps in a fresh process: peak bytes over what model, data and library hold, faults per step.
+
+    A step at batch 2 comes first: it loads what both libraries load late (numba and its kernels, oneDNN's).
+    """
+    training(side, case._replace(batch=2))["training step"]()
+    step = training(side, case)["training step"]
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    before = _status("VmRSS")
+    for number in range(10):
+        if number == 2:
+            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        step()
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+    return {"bytes": _status("VmHWM") - before, "faults": faults / 8}
+
+
+def _status(field: str) -> int:
+    """Bytes of a field of /proc/self/status."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/self/status has no {field}")

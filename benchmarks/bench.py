@@ -1,0 +1,293 @@
+"""minitorch beside PyTorch on the same cores: nets, layers, memory-bound ops, peak memory, start-up.
+
+    python benchmarks/bench.py [SECTION ...] [--quick] [--threads N]
+
+Prints its tables as it goes. Without --quick the sections that ran are also written into docs/performance.md and the
+README, between the comments that mark their places; all else on those pages is left as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import median
+
+import layers
+import machine
+import memory_bound
+import nets
+import startup
+from timing import COMPILED, EAGER, MINITORCH, Contender, Times, alternate
+
+ROOT = Path(__file__).parent.parent
+PAGE, README = ROOT / "docs" / "performance.md", ROOT / "README.md"
+SAME = 1e-3  # relative: losses of two frameworks that do the same from the same weights
+
+
+class Run:
+    """The settings and the contenders that all sections share."""
+
+    def __init__(self, quick: bool, threads: int) -> None:
+        self.quick, self.threads = quick, threads
+        self.ours = Contender(MINITORCH, threads)
+        self.eager = [Contender(label, threads) for label in EAGER]
+        self.all = [self.ours, *self.eager]
+        self.peak = self.ours.call(machine.ceilings, threads)
+
+    def alternate(self, name: str, rounds: int, seconds: float, extra: list[Contender] | None = None) -> Times:
+        """Everybody in turn; few and short rounds if quick."""
+        if self.quick:
+            return alternate(self.all, name, 3, seconds / 3, limit=2.5)
+        return alternate([*self.all, *(extra or [])], name, rounds, seconds)
+
+    def prepare(self, build: Callable, *args: object) -> None:
+        """The same functions for everybody."""
+        for contender in self.all:
+            contender.call("prepare", build, *args)
+
+
+class Table:
+    """A markdown table that is printed row by row as it grows."""
+
+    def __init__(self, *columns: str) -> None:
+        self.lines: list[str] = []
+        self.add(*columns)
+        self.add(*["---"] * len(columns))
+
+    def add(self, *cells: object) -> None:
+        """One more row."""
+        self.lines.append("| " + " | ".join(map(str, cells)) + " |")
+        print(self.lines[-1], flush=True)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+# ------------------------------------------------------------------------------------------------ cells
+def number(x: float) -> str:
+    """Three digits or more: 0.123, 1.23, 12.3, 123, 1230."""
+    return f"{x:.{2 if x >= 1 else 3}f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:,.0f}"
+
+
+def ms(seconds: float | None) -> str:
+    """A time in milliseconds; a dash for who did not take part."""
+    return "-" if seconds is None else number(1e3 * seconds)
+
+
+def spread(times: list[float], cell: Callable[[float], str] = ms) -> str:
+    """Median (min-max)."""
+    low, high = sorted((cell(min(times)), cell(max(times))), key=lambda text: float(text.replace(",", "")))
+    return f"{cell(median(times))} ({low}-{high})"
+
+
+def verdict(ratio: float, goal: float | None) -> str:
+    """The goal and whether the ratio meets it."""
+    return "-" if goal is None else f"{goal:g}, " + ("met" if ratio >= goal else "**missed**")
+
+
+# ------------------------------------------------------------------------------------------------ sections
+def run_nets(run: Run) -> dict[str, str]:
+    """Training step and forward pass of every net."""
+    compiled = None if run.quick else Contender(COMPILED, run.threads)
+    blocks = {}
+    for name, build, check, steps, title in (
+        ("training step", nets.training, "training step", 2 if run.quick else 3, "training"),
+        ("forward", nets.inference, "loss", 1, "forward"),
+    ):
+        print(f"\n{name}, ms")
+        table = Table("net", "batch", "minitorch (min-max)", *EAGER, "compiled (compiling)", "ratio to best (rounds)",
+                      "goal", "floor", "minitorch / floor")  # fmt: skip
+        short = ["| net | batch | minitorch | PyTorch, best of three | ratio |", "|---|---|---|---|---|"]
+        for case in nets.CASES:
+            start = run.eager[0].call(nets.weights, case)
+            run.prepare(build, case, start)
+            losses = {c.label: c.call("run", check, steps) for c in run.all}
+            extra, compile_cell = [], "-"
+            if compiled is not None:
+                began = time.perf_counter()
+                try:
+                    compiled.call("prepare", build, case, start)
+                    losses[COMPILED] = compiled.call("run", check, steps)
+                    extra, compile_cell = [compiled], f"({time.perf_counter() - began:.0f} s)"
+                except RuntimeError as error:  # no C++ compiler, most likely
+                    compile_cell = "failed: " + str(error).strip().splitlines()[-1][:80].replace("|", "/")
+            same_losses(f"{case.name} at {case.batch}, {name}", losses)
+            times = run.alternate(name, 15, 0.3, extra)
+            if extra:
+                compile_cell = f"{ms(times.median(COMPILED))} {compile_cell}"
+            goal = case.goal if name == "training step" else 1.5
+            floor = run.ours.call(nets.flops, case)[name] / run.peak["flops"]
+            low, high = times.ratios
+            table.add(case.name, case.batch, spread(times.rounds[MINITORCH]), *(ms(times.median(e)) for e in EAGER),
+                      compile_cell, f"**{times.ratio:.2f}** ({low:.2f}-{high:.2f})", verdict(times.ratio, goal),
+                      ms(floor), f"{times.median(MINITORCH) / floor:.2f}")  # fmt: skip
+            short.append(f"| {case.name} | {case.batch} | {ms(times.median(MINITORCH))} ms | "
+                         f"{ms(times.median(times.best))} ms ({times.best}) | {times.ratio:.2f} |")  # fmt: skip
+        blocks[f"bench:{title}"] = str(table)
+        if name == "training step":
+            blocks["bench"] = "\n".join(short)
+    if compiled is not None:
+        compiled.close()
+    return blocks
+
+
+def same_losses(what: str, losses: dict[str, list[float]]) -> None:
+    """Raises unless all contenders computed the same: timing something else would be worthless."""
+    for label, theirs in losses.items():
+        for ours, other in zip(losses[MINITORCH], theirs, strict=True):
+            if not abs(ours - other) <= SAME * abs(other):
+                raise AssertionError(f"{what}: losses differ, {MINITORCH} {losses[MINITORCH]}, {label} {theirs}")
+
+
+def run_layers(run: Run) -> dict[str, str]:
+    """The three passes of single layers, in GFLOP/s."""
+    print("\nlayers, GFLOP/s")
+    table = Table("layer", "pass", "minitorch (min-max)", *EAGER, *(f"ratio to {e}" for e in EAGER), "goal",
+                  "share of FMA peak")  # fmt: skip
+    for layer in layers.QUICK if run.quick else layers.ALL:
+        run.prepare(layers.faces, layer)
+        for face in layers.FACES:
+            times = run.alternate(face, 11, 0.05)
+            speeds = {label: [layer.flops / t / 1e9 for t in column] for label, column in times.rounds.items()}
+            mine = median(speeds[MINITORCH])
+            table.add(layer, face, spread(speeds[MINITORCH], number), *(number(median(speeds[e])) for e in EAGER),
+                      *(f"{mine / median(speeds[e]):.2f}" for e in EAGER), verdict(times.ratio, layer.goal),
+                      f"{mine * 1e9 / run.peak['flops']:.0%}")  # fmt: skip
+    return {"bench:layers": str(table)}
+
+
+def run_memory_bound(run: Run) -> dict[str, str]:
+    """Forward and backward of memory-bound ops, and optimizer steps."""
+    print("\nmemory-bound, ms forward + backward")
+    table = Table("op", "minitorch (min-max)", *EAGER, "ratio to best (rounds)", "goal", "traffic counted", "GB/s",
+                  "share of copy")  # fmt: skip
+    run.prepare(memory_bound.ops)
+    sizes = run.ours.call(memory_bound.sizes)
+    for op in memory_bound.OPS:
+        times = run.alternate(op.name, 15, 0.05)
+        moved = op.traffic * sizes[op.operand]
+        rate = moved / times.median(MINITORCH)
+        low, high = times.ratios
+        table.add(op.name, spread(times.rounds[MINITORCH]), *(ms(times.median(e)) for e in EAGER),
+                  f"**{times.ratio:.2f}** ({low:.2f}-{high:.2f})", verdict(times.ratio, op.goal),
+                  f"{moved / 1e6:.1f} MB: {op.why}", number(rate / 1e9), f"{rate / run.peak['bytes']:.0%}")  # fmt: skip
+    return {"bench:memory-bound": str(table)}
+
+
+def run_memory(run: Run) -> dict[str, str]:
+    """Peak memory and page faults of ten training steps, each net and contender in a fresh process."""
+    print("\npeak memory of ten training steps, MB, and page faults per step after the second")
+    table = Table("net", "batch", "minitorch", *EAGER, "least of PyTorch / minitorch", "faults: minitorch", *EAGER)
+    for case in nets.CASES[1:2] if run.quick else nets.CASES:
+        found = {}
+        for label in (MINITORCH, *EAGER):
+            contender = Contender(label, run.threads)
+            found[label] = contender.call(nets.memory, case)
+            contender.close()
+        peaks = [found[label]["bytes"] / 1e6 for label in (MINITORCH, *EAGER)]
+        table.add(case.name, case.batch, *map(number, peaks), f"{min(peaks[1:]) / peaks[0]:.2f}",
+                  *(number(found[label]["faults"]) for label in (MINITORCH, *EAGER)))  # fmt: skip
+    return {"bench:memory": str(table)}
+
+
+def run_startup(run: Run) -> dict[str, str]:
+    """Import; interpreter start to the first loss, cold and warm."""
+    print("\nstart-up, seconds")
+    times = 2 if run.quick else 5
+    table = Table("what", "minitorch", "PyTorch", "goal")
+    mine = startup.seconds_to_import("minitorch", times)
+    table.add("import", number(mine), number(startup.seconds_to_import("torch", times)), under(mine, 0.3))
+    torch = startup.middle([startup.first_step("NCHW", run.threads) for _ in range(times)])
+    if run.quick:
+        warm = startup.middle([startup.first_step(MINITORCH, run.threads) for _ in range(times)])
+    else:
+        cold, warm = startup.cold_and_warm(run.threads, times)
+        table.add(f"first step of ResNet-20, no kernel cached ({cold['compilations']:.0f} compiled)",
+                  number(cold["step"]), number(torch["step"]), under(cold["step"], 15))  # fmt: skip
+    table.add(f"first step of ResNet-20, all kernels cached ({warm['compilations']:.0f} compiled)",
+              number(warm["step"]), number(torch["step"]), "-")  # fmt: skip
+    table.add("interpreter start to first loss of ResNet-20, all kernels cached", number(warm["to loss"]),
+              number(torch["to loss"]), under(warm["to loss"], 1))  # fmt: skip
+    return {"bench:startup": str(table)}
+
+
+def under(seconds: float, goal: float) -> str:
+    """The goal and whether it is met."""
+    return f"under {goal:g}, " + ("met" if seconds < goal else "**missed**")
+
+
+SECTIONS = {
+    "nets": run_nets,
+    "layers": run_layers,
+    "memory-bound": run_memory_bound,
+    "memory": run_memory,
+    "startup": run_startup,
+}
+
+
+# ------------------------------------------------------------------------------------------------ pages
+def header(run: Run, load: str) -> str:
+    """Where and with what the figures came about."""
+    lines = [
+        *machine.description(),
+        f"{run.threads} threads in either framework, float32; vectors of {run.ours.call(machine.vector_width)} lanes",
+        f"fused multiply-add, register tile in cache: {run.peak['flops'] / 1e9:.0f} GFLOP/s; "
+        f"copy, read + written: {run.peak['bytes'] / 1e9:.1f} GB/s",
+        f"load average before the last run: {load}",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def fill(text: str, name: str, body: str) -> str:
+    """The text with `body` between the comments `<!-- name:start -->` and `<!-- name:end -->`; ValueError without."""
+    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page has no place for {name!r}: it needs {start} and {end}")
+    return f"{before}{start}\n{body}\n{end}{after}"
+
+
+def write(blocks: dict[str, str]) -> None:
+    """Each block to its place: "bench" in the README, "bench:..." in docs/performance.md."""
+    page, readme = PAGE.read_text(), README.read_text()
+    for name, body in blocks.items():
+        if name == "bench":
+            readme = fill(readme, name, body)
+        else:
+            page = fill(page, name, body)
+    PAGE.write_text(page)
+    README.write_text(readme)
+    print(f"\nwritten: {PAGE.relative_to(ROOT)}, {README.relative_to(ROOT)}")
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
+    """Run the sections asked for, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--quick", action="store_true", help="few rounds, no torch.compile, no memory, nothing written")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    args = parser.parse_args(arguments if arguments is None else list(arguments))
+    if unknown := set(args.sections) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    load = " ".join(f"{x:.2f}" for x in os.getloadavg())
+    began = time.perf_counter()
+    run = Run(args.quick, args.threads)
+    blocks = {"bench:machine": header(run, load)}
+    print(blocks["bench:machine"])
+    for name in args.sections or [name for name in SECTIONS if not (args.quick and name == "memory")]:
+        neighbours, start = machine.Neighbours(lambda: [contender.process.pid for contender in run.all]), time.time()
+        tables = SECTIONS[name](run)
+        stamp = f"*{time.strftime('%Y-%m-%d %H:%M')}, {time.time() - start:.0f} s; meanwhile {neighbours}.*"
+        print(stamp)
+        blocks.update({block: f"{table}\n\n{stamp}" for block, table in tables.items()})
+    if not args.quick:
+        write(blocks)
+    print(f"\n{time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
