@@ -107,6 +107,7 @@ def samples(dtype, make=np.array):
         yield "max_pool", case, (make(tied),), (like(y), like(choice)), (g,)
         yield "pool_gather", case, (x, make(choice)), (like(y),), ()
         yield "pool_scatter", case, (y, make(choice)), (like(x),), ()
+        yield "window_scatter", case, (y, make(choice)), (like(x),), (g,)
         yield "window_sum", case, (x, make(scale)), (like(y),), (g,)
         yield "window_spread", case, (y, make(scale)), (like(x),), (g,)
     for batch, m, k, n in MATRICES:

@@ -56,8 +56,8 @@ def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeo
         used = min(size, channels - int(starts[-1]))
         blocks[-1, :, :used], blocks[-1, :, used:] = w[channels - used:].T, 0
     _gather(out.size * taps > HEAVY, source.reshape(-1), packed, out.reshape(-1), lines, stretches, lists, steps,
-            starts, np.zeros(1, np.int64), batch, -(-batch * len(lines) // CHUNKS), source.size // batch, out.size // batch,
-            channels, taps * size, lanes, vectors)
+            starts, np.zeros(1, np.int64), batch, -(-batch * len(lines) // CHUNKS), source.size // batch,
+            out.size // batch, channels, taps * size, lanes, vectors)
     give_back(packed)
 
 
@@ -66,7 +66,7 @@ class _Stretch(NamedTuple):
 
     target: int  # the first pixel
     step: int
-    count: int
+    pixels: int
     source: int  # the source pixel under the first tap, for the first target
     source_step: int
     taps: tuple[tuple[int, int], ...]  # each tap, and how far its source lies from that of the first
@@ -112,14 +112,15 @@ def _plan(geometry: ConvGeometry, transpose: bool, channels: int, size: int, vec
     def flat(place: Iterable[int], size: Sequence[int]) -> int:
         return sum(along * prod(size[axis + 1:]) for axis, along in enumerate(place))
 
-    lines, classes = [], {}
-    every = [sorted((s.target + i * s.step, s.source + i * s.source_step, s.taps) for s in axis for i in range(s.count))
-             for axis in outer]
+    lines: list[tuple[int, int, int]] = []
+    classes: dict[tuple, int] = {}
+    every = [sorted((s.target + i * s.step, s.source + i * s.source_step, s.taps)
+                    for s in axis for i in range(s.pixels)) for axis in outer]
     for place in itertools.product(*every):
         number = classes.setdefault(tuple(taps for _, _, taps in place), len(classes))
         lines.append((flat([target for target, _, _ in place], target_size) * channels,
                       flat([source for _, source, _ in place], source_size) * channels, number))
-    stretches = [(s.target * channels, s.step * channels, s.count, s.source * channels, s.source_step * channels)
+    stretches = [(s.target * channels, s.step * channels, s.pixels, s.source * channels, s.source_step * channels)
                  for s in last]
     starts = [min(k, channels - size) if vectors == 2 else k for k in range(0, channels, size)]
     lists, steps = [0], []
