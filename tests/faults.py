@@ -64,7 +64,7 @@ def fast(name: str) -> tuple[str, ...]:
     return (f"test_kernels.py::test_fast_kernels_agree_with_reference[{name}]",)
 
 
-GEOMETRY, CONV, POOL = "geometry.py", "kernels/convolution.py", "kernels/pool.py"
+GEOMETRY, CONV, POOL, DEPTHWISE = "geometry.py", "kernels/convolution.py", "kernels/pool.py", "kernels/depthwise.py"
 FAULTS = [
     # geometry: sizes
     Fault(
@@ -101,7 +101,7 @@ FAULTS = [
     Fault("conv's rule for x: conv in place of its adjoint", "ops/conv.py", "x=lambda g, w, geometry: conv_transpose(g, w", "x=lambda g, w, geometry: conv(g, w", primitive("conv")),
     Fault("bias: the gradient of the first image only", "ops/conv.py", "reduce_sum(g, dim", "reduce_sum(g[:1], dim", primitive("shift")),
     Fault("average's rule: scale forgotten", "ops/pool.py", "average_transpose(g, geometry=geometry, scale=scale)", "average_transpose(g, geometry=geometry, scale=(1.0,) * len(scale))", primitive("average")),
-    Fault("max_pool's rule: scattered to the neighbour", "ops/pool.py", "pool_scatter(g, choice, size=geometry.input_size)", "pool_scatter(g, choice[..., ::-1], size=geometry.input_size)", primitive("max_pool")),
+    Fault("max_pool's rule: scattered to the neighbour", "ops/pool.py", "pool_scatter(g, choice, size=geometry.input_size, geometry", "pool_scatter(g, choice[..., ::-1], size=geometry.input_size, geometry", primitive("max_pool")),
     Fault("matmul's rule: transposition missing", "ops/linalg.py", "batched_matmul(transpose(x, 1, 2), g)", "batched_matmul(x, g)", primitive("batched_matmul")),
     Fault("permute's rule: not the inverse", "ops/shape.py", "tuple(dims.index(i) for i in range(len(dims)))", "dims", primitive("permute")),
     Fault("broadcasting: sum_to dropped", "ops/shape.py", "g if g.array.shape == shape else sum_to(g, shape=shape)", "g", primitive("multiply", "expand")),
@@ -125,19 +125,27 @@ FAULTS = [
     Fault("conv: weight packed without the taps' order", CONV, "start = order[t] + i * inner_stride", "start = t + i * inner_stride", FACES, NUMBA),
     Fault("conv: padding between lines not cleared", CONV, "clear(space, at + end, begin - end)", "pass", fast("conv"), NUMBA),
     Fault("conv: padding behind the image not cleared", CONV, "clear(space, at + end, pixels * channels - end)", "pass", fast("conv"), NUMBA),
-    Fault("conv, depthwise: taps in the wrong order", CONV, "at = order[tap + t] * channels", "at = (tap + t) * channels", FACES, NUMBA),
-    Fault("conv, depthwise: sums not cleared", CONV, "to[:] = 0", "pass", fast("conv"), NUMBA),
+    Fault("conv, depthwise: taps in the wrong order", DEPTHWISE, "flat([tap for tap, _ in chosen], geometry", "flat([tap for tap, _ in chosen[::-1]], geometry", FACES, NUMBA),
+    Fault("conv, depthwise: sources outside the image not left out", DEPTHWISE, "for t, source in seen if 0 <= source <", "for t, source in seen if -1 <= source <", FACES, NUMBA),
+    Fault("conv, depthwise: pixels beyond the last written", DEPTHWISE, 'builder.select(builder.icmp_signed("<", INT(m), last), INT(m), last)', "INT(m)", GUARD, NUMBA),
+    Fault("conv, depthwise: right edge without a mask", DEPTHWISE, "v.mask(valid) if masked else None", "None", GUARD, NUMBA),
+    Fault("conv, depthwise: the last block packed from the wrong channels", DEPTHWISE, "w[channels - used:].T", "w[:used].T", fast("conv"), NUMBA),
     Fault("weight gradient: first sums added to junk", CONV, "more = 0  # the", "more = 1  # the", fast("conv_weight_grad"), NUMBA),
     Fault("weight gradient: later sums overwrite", CONV, "                        more = 1\n", "                        more = 0\n", FACES, NUMBA),
     Fault("weight gradient: one part left out", CONV, "for part in range(1, parts)", "for part in range(2, parts)", FACES, NUMBA),
-    Fault("weight gradient, depthwise: stride dropped", CONV, "i * step + taps[t]", "i + taps[t]", FACES, NUMBA),
+    Fault("weight gradient, depthwise: stride dropped", DEPTHWISE, "a_step = builder.mul(step, width)", "a_step = width", FACES, NUMBA),
+    Fault("weight gradient, depthwise: zeros around an image missing", DEPTHWISE, "clear(space, start, blocks * pixels * lanes)", "pass", GUARD, NUMBA),
+    Fault("weight gradient, depthwise: the odd pixel of a line skipped", DEPTHWISE, "builder.and_(length, INT(1))", "INT(0)", FACES, NUMBA),
     Fault("weight gradient: last row of a block skipped", CONV, "min(low + m_size, height) - 1", "min(low + m_size, height) - 2", FACES, NUMBA),
-    Fault("max_pool: NaN does not win", POOL, "(value > best[c]) | (value != value)", "value > best[c]", fast("max_pool"), NUMBA),
-    Fault("max_pool: the last of equals", POOL, "(value > best[c])", "(value >= best[c])", fast("max_pool"), NUMBA),
+    Fault("max_pool: NaN does not win", POOL, 'builder.fcmp_unordered("uno", value, value)', 'builder.fcmp_ordered(">", value, builder.load(best))', fast("max_pool"), NUMBA),
+    Fault("max_pool: the last of equals", POOL, 'fcmp_ordered(">", value', 'fcmp_ordered(">=", value', fast("max_pool"), NUMBA),
     Fault("pool_gather: the first image for all", POOL, "x[n, choice[n, o, c], c]\n\n\n@kernel", "x[0, choice[n, o, c], c]\n\n\n@kernel", fast("pool_gather"), NUMBA),
     Fault("pool_scatter: not cleared", POOL, "out[n] = 0\n            for o in range(windows):\n                for c", "for o in range(windows):\n                for c", fast("pool_scatter"), NUMBA),
-    Fault("window_sum: one scale for all windows", POOL, "to[c] *= scale[o]", "to[c] *= scale[0]", fast("window_sum"), NUMBA),
-    Fault("window_spread: overlapping windows overwrite", POOL, "to[c] += scale[o] * g[c]", "to[c] = scale[o] * g[c]", fast("window_spread"), NUMBA),
+    Fault("window_sum: one scale for all windows", POOL, "tile.entry(scale, window))\n            tile.store", "tile.entry(scale, INT(0)))\n            tile.store", fast("window_sum"), NUMBA),
+    Fault("window_spread: overlapping windows overwrite", POOL, "list(map(builder.fadd, olds, values)) if add else values", "values", fast("window_spread"), NUMBA),
+    Fault("window_scatter: overlapping windows overwrite", POOL, "list(map(builder.fadd, olds, parts)) if add else parts", "parts", fast("window_scatter"), NUMBA),
+    Fault("pooling backward: pixels of no window not cleared", POOL, "disjoint and pixels.size == count", "disjoint", fast("window_spread"), NUMBA),
+    Fault("pooling: right edge without a mask", POOL, "self.v.mask(valid) if self.count == 1 else None", "None", GUARD, NUMBA),
     Fault("matmul: later steps overwrite", "kernels/gemm.py", "more = 1 if step else 0", "more = 0", fast("matmul"), NUMBA),
     Fault("matmul: last row of a block skipped", "kernels/gemm.py", "min(low + BLOCK, m) - 1", "min(low + BLOCK, m) - 2", fast("matmul"), NUMBA),
     Fault("tile: one lane too many written", "kernels/tile.py", 'icmp_signed("<", number', 'icmp_signed("<=", number', FACES, NUMBA),

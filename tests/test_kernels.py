@@ -44,6 +44,17 @@ CONVOLUTIONS = {
     "2d groups": (2, 6, 9, ConvGeometry.of((6, 6), 3, padding=1, groups=3)),
     "2d depthwise": (3, 10, 10, ConvGeometry.of((7, 8), 3, padding=1, stride=2, groups=10)),
     "2d depthwise, three outputs each": (2, 4, 12, ConvGeometry.of((6, 6), 3, padding=1, groups=4)),
+    "2d depthwise, dilated and uneven": (
+        2,
+        5,
+        5,
+        ConvGeometry.of((9, 11), (3, 2), stride=(1, 3), padding=((0, 2), (3, 1)), dilation=(2, 1), groups=5),
+    ),
+    "2d depthwise, more lanes than fill two vectors": (2, 41, 41, ConvGeometry.of((5, 9), 5, padding=2, groups=41)),
+    "2d depthwise, one image": (1, 37, 37, ConvGeometry.of((20, 9), 3, padding=1, groups=37)),
+    "2d depthwise, unreached pixels": (2, 3, 3, ConvGeometry.of((11, 10), 2, stride=4, groups=3)),
+    "1d depthwise": (2, 9, 9, ConvGeometry.of((23,), 7, padding=3, groups=9)),
+    "3d depthwise": (2, 6, 6, ConvGeometry.of((4, 5, 6), 3, stride=(1, 2, 1), padding=1, groups=6)),
     "2d one image": (1, 3, 8, ConvGeometry.of((40, 31), 3, padding=1)),
     "2d many small images": (70, 3, 6, ConvGeometry.of((4, 4), 3, padding=1)),
     "2d large enough for threads": (8, 33, 40, ConvGeometry.of((17, 18), 3, padding=1)),
@@ -111,6 +122,7 @@ def samples(dtype, make=np.array):
         yield "max_pool", case, (make(tied),), (like(y), like(choice)), (g,)
         yield "pool_gather", case, (x, make(choice)), (like(y),), ()
         yield "pool_scatter", case, (y, make(choice)), (like(x),), ()
+        yield "window_scatter", case, (y, make(choice)), (like(x),), (g,)
         yield "window_sum", case, (x, make(scale)), (like(y),), (g,)
         yield "window_spread", case, (y, make(scale)), (like(x),), (g,)
     for batch, m, k, n in MATRICES:
@@ -451,9 +463,9 @@ def compare_beside_guards(before):
     """All samples; operands, results and scratch buffers beside guard pages: an access outside is a crash."""
     place = beside_guard(before)
     if FAST:
-        from minitorch.kernels import convolution, gemm, norm
+        from minitorch.kernels import convolution, depthwise, gemm, norm
 
-        for module in (convolution, gemm, norm):
+        for module in (convolution, depthwise, gemm, norm):
             module.borrow = lambda size, dtype: place(np.full(size, np.nan, dtype))
             module.give_back = lambda *buffers: None
     compare(place)

@@ -109,6 +109,11 @@ def pool_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     _serve("pool_scatter", (y, choice), (out,))
 
 
+def window_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
+    """`pool_scatter` where every choice[n, o, c] is a pixel of window o."""
+    _serve("window_scatter", (y, choice), (out,), geometry)
+
+
 def window_sum(x: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
     """out[n, o, c] = scale[o] * sum of x over window o; scale (windows,)."""
     _serve("window_sum", (x, scale), (out,), geometry)

@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit, prange
 
 from minitorch.geometry import ConvGeometry, GatherPlan
-from minitorch.kernels import winograd
+from minitorch.kernels import depthwise, winograd
 from minitorch.kernels.algorithm import is_winograd
 from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, kernel
 from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, clear, copy, move, narrow, wide
@@ -53,12 +53,14 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     """Run a gather plan over a batch."""
     if not out.size:
         return
+    if depthwise.is_depthwise(w, geometry):
+        depthwise.gather(source, w, out, geometry, transpose)
+        return
     dtype, batch, groups, taps = source.dtype, source.shape[0], geometry.groups, prod(geometry.kernel_size)
     inner, outer = w.shape[0] // groups, w.shape[1]  # K/groups, C/groups
     strides = (outer * taps, taps)
     if not transpose:
         inner, outer, strides = outer, inner, strides[::-1]
-    depthwise = groups > 1 and inner == outer == 1
     lanes = 4 * WIDTH // dtype.itemsize
     width = -(-outer // lanes) * lanes
     work = out.size * plan.order.size // len(plan.phases) * inner
@@ -74,19 +76,12 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     if padded and splits > 1:
         _pad(heavy, source, space, plan.lines, line, pixels, inner * groups, batch)
     counter = np.zeros(1, np.int64)
-    if depthwise:
-        packed = borrow(w.size, dtype)
-        packed[:w.size].reshape(taps, groups)[...] = w.reshape(groups, taps).T
-        _gather_depthwise(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs,
-                          plan.order, plan.lines, counter, batch, plan.images, splits, padded, line, pixels,
-                          plan.target_pixels, groups)
-    else:
-        packed = borrow(plan.order.size * groups * inner * width, dtype)
-        _pack(heavy and w.size > 50_000, w.reshape(-1), packed, plan.order, plan.phases, groups, inner, outer, width,
-              lanes, *strides, w.size // groups)
-        _gather(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines, counter,
-                batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
-                lanes)
+    packed = borrow(plan.order.size * groups * inner * width, dtype)
+    _pack(heavy and w.size > 50_000, w.reshape(-1), packed, plan.order, plan.phases, groups, inner, outer, width,
+          lanes, *strides, w.size // groups)
+    _gather(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines, counter,
+            batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
+            lanes)
     give_back(space, packed)
 
 
@@ -128,39 +123,6 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
                                 narrow(a, start + group * inner, rows, m, last, channels, runs, run, run + run_count,
                                        channels, run_steps, 1, packed, b + k * steps, lanes,
                                        out, c + k, targets, groups * outer, outer - k, 0)
-
-
-@kernel
-def _gather_depthwise(workers, source, space, packed, out, rows, targets, phases, runs, order, lines, counter, batch,
-                      images, splits, padded, line, pixels, target_pixels, channels):
-    """`_gather` with one channel a group: nothing to sum over but taps, so channels are the lanes of a plain loop."""
-    for worker in prange(workers):
-        while True:
-            block = claim(counter)
-            unit, split = block // splits, block % splits
-            first = unit * images
-            count = min(images, batch - first)
-            if count <= 0:
-                break
-            a, start = source, first * pixels * channels
-            if padded:
-                a, start = space, (first if splits > 1 else worker * images) * pixels * channels
-                if splits == 1:
-                    _surround(source, first, count, space, start, lines, line, pixels, channels)
-            for phase in range(phases.shape[0]):
-                row, per_image, tap, taps, run, run_count = phases[phase]
-                total = per_image * count
-                for m in range(row + split * total // splits, row + (split + 1) * total // splits):
-                    at = (first * target_pixels + targets[m]) * channels
-                    to = out[at:at + channels]
-                    to[:] = 0
-                    for t in range(taps):
-                        at = start + (rows[m] + runs[run + t]) * channels
-                        seen = a[at:at + channels]
-                        at = order[tap + t] * channels
-                        weight = packed[at:at + channels]
-                        for c in range(channels):
-                            to[c] += seen[c] * weight[c]
 
 
 @kernel
@@ -218,13 +180,15 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
     if is_winograd(geometry, x.dtype, x.shape[-1], y.shape[-1]):
         winograd.conv_weight_grad(x, y, out, geometry.padding)
         return
+    if depthwise.is_depthwise(out, geometry):
+        depthwise.weight_grad(x, y, out, geometry)
+        return
     dtype, batch, channels, outputs, groups = x.dtype, x.shape[0], x.shape[-1], y.shape[-1], geometry.groups
     plan, pixels = geometry.sweep, prod(geometry.padded_size)
     inner, outer, lanes = channels // groups, outputs // groups, 4 * WIDTH // dtype.itemsize
-    depthwise = groups > 1 and inner == outer == 1
     heavy = y.size * out.size // outputs > HEAVY
     parts = max(1, min(-(-batch // plan.images), 16, PARTIAL_BYTES // (out.size * dtype.itemsize)))
-    splits = 1 if parts >= 16 or not heavy or depthwise else 16
+    splits = 1 if parts >= 16 or not heavy else 16
     copied = geometry.padded or splits == 1  # even without padding: a copy into L2 beats strided reads from afar
     slots = 0 if not copied else get_num_threads() * plan.images if splits == 1 else batch
     space, partial = borrow(slots * pixels * channels, dtype), borrow(parts * out.size, dtype)
@@ -233,17 +197,12 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
     if copied and splits > 1:
         _pad(heavy, x, space, lines, line, pixels, channels, batch)
     counter = np.zeros(1, np.int64)
-    if depthwise:
-        _sweep_depthwise(heavy, x, space, y, partial, plan.taps, plan.lines, lines, counter, batch, plan.images, parts,
-                         line, pixels, plan.lines_per_image, plan.length, plan.step, channels)
-        inner, outer, groups = 1, channels, 1
-    else:
-        rows, numbers = _weight_rows(geometry, inner, channels)
-        panels = borrow(get_num_threads() * 2 * lanes * STRETCH, dtype)
-        _sweep(heavy, x, space, y, partial, panels, rows, numbers, plan.lines, lines, counter, batch, plan.images,
-               parts, splits, copied, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer,
-               lanes)
-        give_back(panels)
+    rows, numbers = _weight_rows(geometry, inner, channels)
+    panels = borrow(get_num_threads() * 2 * lanes * STRETCH, dtype)
+    _sweep(heavy, x, space, y, partial, panels, rows, numbers, plan.lines, lines, counter, batch, plan.images,
+           parts, splits, copied, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer,
+           lanes)
+    give_back(panels)
     _add_parts(heavy and parts * out.size > 100_000, partial, result, parts, groups, inner, outer, plan.taps.size)
     give_back(space, partial)
 
@@ -321,37 +280,8 @@ def _panel(y, start, pixels, outputs, panels, at, size, lanes, used):
 
 
 @kernel
-def _sweep_depthwise(workers, x, space, y, partial, taps, windows, lines, counter, batch, images, parts, line, pixels,
-                     lines_per_image, length, step, channels):
-    """`_sweep` with one channel a group: channels are the lanes of a plain loop."""
-    units = -(-batch // images)
-    for worker in prange(workers):
-        while True:
-            part = claim(counter)
-            if part >= parts:
-                break
-            sums = partial[part * taps.size * channels:(part + 1) * taps.size * channels]
-            sums[:] = 0
-            for unit in range(part * units // parts, (part + 1) * units // parts):
-                first = unit * images
-                count = min(images, batch - first)
-                start = worker * images * pixels * channels
-                _surround(x, first, count, space, start, lines, line, pixels, channels)
-                for window in range(lines_per_image * count):
-                    for i in range(length):
-                        at = ((first * lines_per_image + window) * length + i) * channels
-                        g = y[at:at + channels]
-                        for t in range(taps.size):
-                            at = start + (windows[window] + i * step + taps[t]) * channels
-                            seen = space[at:at + channels]
-                            to = sums[t * channels:(t + 1) * channels]
-                            for c in range(channels):
-                                to[c] += seen[c] * g[c]
-
-
-@kernel
 def _add_parts(workers, partial, out, parts, groups, inner, outer, taps):
-    """out[k, c, t] = sum over parts of partial[part, group, t, c, k]; a depthwise partial is one group of C outputs."""
+    """out[k, c, t] = sum over parts of partial[part, group, t, c, k]."""
     size = groups * taps * inner * outer
     for worker in prange(workers):
         for row in range(worker * groups * taps * inner // workers, (worker + 1) * groups * taps * inner // workers):

@@ -1,25 +1,40 @@
 """Pooling: the windows come as a table of pixels (`PoolGeometry.table`), the lanes are channels.
 
-Gathering kernels own output pixels, scattering kernels own images: nobody adds to what another worker owns.
+A tile is one window x four vectors of channels: what a window gathers stays in registers while its pixels go by, what
+it spreads is loaded once. numba's own loops over 64 channels left most of the time to the slices round them: 2x2 of
+(64, 64, 32, 32), forward and backward, 7.4 ms (2026-11, 2 cores Zen 3).
+
+Gathering kernels own output pixels, scattering kernels own images: nobody adds to what another worker owns. Where no
+two windows share a pixel, as in most nets, scattering stores and does not add; where they leave no pixel out either,
+nothing is cleared before.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
-from numba import prange
+from llvmlite import ir
+from numba import prange, types
+from numba.core import cgutils
 
 from minitorch.geometry import PoolGeometry
 from minitorch.kernels.runtime import kernel
+from minitorch.kernels.tile import INT, LANE, WIDTH, Vectors, clear, data, intrinsic
 
-__all__ = ["max_pool", "pool_gather", "pool_scatter", "window_sum", "window_spread"]
+__all__ = ["max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread"]
 
 HEAVY = 100_000  # elements read, worth waking the other threads for
+VECTORS = 4  # of a tile; the channels left over go one vector at a time, masked
+SEARCH = 32  # pixels of overlapping windows up to which comparing vectors beats adding single elements
 
 
 def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolGeometry) -> None:
     """Largest pixel of every window and its flat position in the plane; the first of equals, but NaN wins, the last."""
     first, pixels = geometry.table
-    _max_pool(out.size * pixels.size > HEAVY * first.size, _flat(x), _flat(out), _flat(choice), first, pixels)
+    _max_pool(_work(out, geometry) > HEAVY, x.reshape(-1), out.reshape(-1), choice.reshape(-1), first, pixels,
+              *_sizes(x, geometry))
 
 
 def pool_gather(x: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
@@ -32,16 +47,52 @@ def pool_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     _pool_scatter(out.size > HEAVY, _flat(y), _flat(choice), _flat(out))
 
 
+def window_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
+    """`pool_scatter` of choices that lie each in its window: every pixel of window o asks whether it is meant."""
+    first, pixels = geometry.table
+    disjoint, covering = _coverage(geometry)
+    if not disjoint and pixels.size > SEARCH * (first.size - 1):
+        pool_scatter(y, choice, out)
+        return
+    _window_scatter(_work(y, geometry) > HEAVY, y.reshape(-1), choice.reshape(-1), out.reshape(-1), first, pixels,
+                    disjoint, covering, *_sizes(out, geometry))
+
+
 def window_sum(x: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
     """out[n, o, c] = scale[o] * sum of x over window o."""
     first, pixels = geometry.table
-    _window_sum(out.size * pixels.size > HEAVY * first.size, _flat(x), scale.reshape(-1), _flat(out), first, pixels)
+    _window_sum(_work(out, geometry) > HEAVY, x.reshape(-1), scale.reshape(-1), out.reshape(-1), first, pixels,
+                *_sizes(x, geometry))
 
 
 def window_spread(y: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
     """Adjoint of `window_sum`: every pixel of window o receives scale[o] * y[n, o, c]."""
     first, pixels = geometry.table
-    _window_spread(y.size * pixels.size > HEAVY * first.size, _flat(y), scale.reshape(-1), _flat(out), first, pixels)
+    _window_spread(_work(y, geometry) > HEAVY, y.reshape(-1), scale.reshape(-1), out.reshape(-1), first, pixels,
+                   *_coverage(geometry), *_sizes(out, geometry))
+
+
+def _work(small: np.ndarray, geometry: PoolGeometry) -> int:
+    """Elements under all windows; `small` is the array with an element for each window."""
+    first, pixels = geometry.table
+    return small.size // max(first.size - 1, 1) * pixels.size
+
+
+def _sizes(big: np.ndarray, geometry: PoolGeometry) -> tuple[int, int, int, int]:
+    """Images, pixels of one, channels, lanes; `big` is the array with an element for each pixel."""
+    pixels = 1
+    for along in geometry.input_size:
+        pixels *= along
+    return big.shape[0], pixels, big.shape[-1], 4 * WIDTH // big.dtype.itemsize
+
+
+@lru_cache(maxsize=4096)
+def _coverage(geometry: PoolGeometry) -> tuple[bool, bool]:
+    """Whether no pixel is in two windows; whether then every pixel is in one."""
+    _, count, *_ = _sizes(np.empty((0, 0)), geometry)
+    _, pixels = geometry.table
+    disjoint = np.unique(pixels).size == pixels.size
+    return disjoint, disjoint and pixels.size == count
 
 
 def _flat(images: np.ndarray) -> np.ndarray:
@@ -53,25 +104,186 @@ def _flat(images: np.ndarray) -> np.ndarray:
     return images.reshape(n, pixels, c)
 
 
+# ------------------------------------------------------------------------------------------------ tiles
+class _Places(Vectors):
+    """int32 positions, as many as the vectors `v` have lanes; they move as float32 with the same bits."""
+
+    def __init__(self, v: Vectors) -> None:
+        super().__init__(v.builder, ir.FloatType())
+        self.lanes = v.lanes
+        self.type = ir.VectorType(ir.FloatType(), self.lanes)
+        self.zero = ir.Constant(self.type, None)
+        self.numbers = ir.VectorType(LANE, self.lanes)
+
+
+class _Window:
+    """One window x some vectors of channels: operations on all the vectors at once, and the loop over the pixels."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any, vectors: int) -> None:
+        self.builder = builder
+        self.values = [data(context, builder, kind, value) if isinstance(kind, types.Array) else value
+                       for kind, value in zip(signature.args, arguments, strict=True)]
+        self.v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+        self.places = _Places(self.v)
+        self.count, self.mask = vectors, None
+
+    def masked(self, valid: ir.Value) -> None:
+        """From here on only `valid` lanes are read and written."""
+        self.mask = self.v.mask(valid) if self.count == 1 else None
+
+    def load(self, kind: Vectors, array: ir.Value, at: ir.Value) -> list[ir.Value]:
+        """The vectors at array[at:]."""
+        address = self.builder.gep(array, [at])
+        return [kind.load(self.builder.gep(address, [INT(j * kind.lanes)]), self.mask) for j in range(self.count)]
+
+    def store(self, kind: Vectors, values: list[ir.Value], array: ir.Value, at: ir.Value) -> None:
+        """array[at:] = the vectors."""
+        address = self.builder.gep(array, [at])
+        for j, value in enumerate(values):
+            kind.store(value, self.builder.gep(address, [INT(j * kind.lanes)]), self.mask)
+
+    def entry(self, table: ir.Value, index: ir.Value) -> ir.Value:
+        """table[index]"""
+        return self.builder.load(self.builder.gep(table, [index]))
+
+    def position(self, pixel: ir.Value) -> ir.Value:
+        """The pixel's number in all lanes of a vector of int32."""
+        return self.v.splat(self.builder.trunc(pixel, LANE))
+
+
+def make_largest(vectors: int) -> Any:
+    """The largest pixel of a window and its position."""
+
+    @intrinsic
+    def largest(typingctx, x, x_at, pixels, begin, end, channels, out, choice, out_at, valid):
+        size = types.intp
+
+        def emit(context, builder, signature, arguments):
+            tile = _Window(context, builder, signature, arguments, vectors)
+            x, x_at, pixels, begin, end, channels, out, choice, out_at, valid = tile.values
+            tile.masked(valid)
+
+            def seen(pixel):
+                return tile.load(tile.v, x, builder.add(x_at, builder.mul(pixel, channels)))
+
+            pixel = tile.entry(pixels, begin)
+            bests = [cgutils.alloca_once_value(builder, value) for value in seen(pixel)]
+            places = [cgutils.alloca_once_value(builder, tile.position(pixel)) for _ in bests]
+            with cgutils.for_range_slice(builder, builder.add(begin, INT(1)), end, INT(1)) as (i, _):
+                pixel = tile.entry(pixels, i)
+                for value, best, place in zip(seen(pixel), bests, places, strict=True):
+                    better = builder.or_(builder.fcmp_ordered(">", value, builder.load(best)),
+                                         builder.fcmp_unordered("uno", value, value))
+                    builder.store(builder.select(better, value, builder.load(best)), best)
+                    builder.store(builder.select(better, tile.position(pixel), builder.load(place)), place)
+            tile.store(tile.v, [builder.load(best) for best in bests], out, out_at)
+            chosen = [builder.bitcast(builder.load(place), tile.places.type) for place in places]
+            tile.store(tile.places, chosen, choice, out_at)
+            return context.get_dummy_value()
+
+        return types.void(x, size, pixels, *[size] * 3, out, choice, size, size), emit
+
+    return largest
+
+
+def make_total(vectors: int) -> Any:
+    """The sum over a window, times its scale."""
+
+    @intrinsic
+    def total(typingctx, x, x_at, pixels, begin, end, channels, scale, window, out, out_at, valid):
+        size = types.intp
+
+        def emit(context, builder, signature, arguments):
+            tile = _Window(context, builder, signature, arguments, vectors)
+            x, x_at, pixels, begin, end, channels, scale, window, out, out_at, valid = tile.values
+            tile.masked(valid)
+            sums = [cgutils.alloca_once_value(builder, tile.v.zero) for _ in range(vectors)]
+            with cgutils.for_range_slice(builder, begin, end, INT(1)) as (i, _):
+                at = builder.add(x_at, builder.mul(tile.entry(pixels, i), channels))
+                for value, total in zip(tile.load(tile.v, x, at), sums, strict=True):
+                    builder.store(builder.fadd(builder.load(total), value), total)
+            factor = tile.v.splat(tile.entry(scale, window))
+            tile.store(tile.v, [builder.fmul(builder.load(total), factor) for total in sums], out, out_at)
+            return context.get_dummy_value()
+
+        return types.void(x, size, pixels, *[size] * 3, scale, size, out, size, size), emit
+
+    return total
+
+
+def make_spread(vectors: int, add: bool) -> Any:
+    """A window's scale times its value, to all its pixels: stored there, or added."""
+
+    @intrinsic
+    def spread(typingctx, y, y_at, scale, window, pixels, begin, end, channels, out, out_at, valid):
+        size = types.intp
+
+        def emit(context, builder, signature, arguments):
+            tile = _Window(context, builder, signature, arguments, vectors)
+            y, y_at, scale, window, pixels, begin, end, channels, out, out_at, valid = tile.values
+            tile.masked(valid)
+            factor = tile.v.splat(tile.entry(scale, window))
+            values = [builder.fmul(value, factor) for value in tile.load(tile.v, y, y_at)]
+            with cgutils.for_range_slice(builder, begin, end, INT(1)) as (i, _):
+                at = builder.add(out_at, builder.mul(tile.entry(pixels, i), channels))
+                olds = tile.load(tile.v, out, at) if add else []
+                tile.store(tile.v, list(map(builder.fadd, olds, values)) if add else values, out, at)
+            return context.get_dummy_value()
+
+        return types.void(y, size, scale, size, pixels, *[size] * 3, out, size, size), emit
+
+    return spread
+
+
+def make_chosen(vectors: int, add: bool) -> Any:
+    """A window's value to the pixel of its choice and 0 to its others: stored there, or added."""
+
+    @intrinsic
+    def chosen(typingctx, y, choice, y_at, pixels, begin, end, channels, out, out_at, valid):
+        size = types.intp
+
+        def emit(context, builder, signature, arguments):
+            tile = _Window(context, builder, signature, arguments, vectors)
+            y, choice, y_at, pixels, begin, end, channels, out, out_at, valid = tile.values
+            tile.masked(valid)
+            values = tile.load(tile.v, y, y_at)
+            places = [builder.bitcast(p, tile.places.numbers) for p in tile.load(tile.places, choice, y_at)]
+            with cgutils.for_range_slice(builder, begin, end, INT(1)) as (i, _):
+                pixel = tile.entry(pixels, i)
+                at = builder.add(out_at, builder.mul(pixel, channels))
+                meant = [builder.icmp_signed("==", place, tile.position(pixel)) for place in places]
+                parts = [builder.select(m, value, tile.v.zero) for m, value in zip(meant, values, strict=True)]
+                olds = tile.load(tile.v, out, at) if add else []
+                tile.store(tile.v, list(map(builder.fadd, olds, parts)) if add else parts, out, at)
+            return context.get_dummy_value()
+
+        return types.void(y, choice, size, pixels, *[size] * 3, out, size, size), emit
+
+    return chosen
+
+
+largest, largest_narrow = make_largest(VECTORS), make_largest(1)
+total, total_narrow = make_total(VECTORS), make_total(1)
+spread, spread_narrow = make_spread(VECTORS, add=False), make_spread(1, add=False)
+add_spread, add_spread_narrow = make_spread(VECTORS, add=True), make_spread(1, add=True)
+chosen, chosen_narrow = make_chosen(VECTORS, add=False), make_chosen(1, add=False)
+add_chosen, add_chosen_narrow = make_chosen(VECTORS, add=True), make_chosen(1, add=True)
+
+
+# ------------------------------------------------------------------------------------------------ kernels
 @kernel
-def _max_pool(workers, x, out, choice, first, pixels):
-    batch, windows, channels = out.shape
+def _max_pool(workers, x, out, choice, first, pixels, batch, image, channels, lanes):
+    windows = first.size - 1
     for worker in prange(workers):
         for block in range(worker * batch * windows // workers, (worker + 1) * batch * windows // workers):
             n, o = block // windows, block % windows
-            best, place = out[n, o], choice[n, o]
-            p = pixels[first[o]]
-            for c in range(channels):
-                best[c] = x[n, p, c]
-                place[c] = p
-            for i in range(first[o] + 1, first[o + 1]):
-                p = pixels[i]
-                seen = x[n, p]
-                for c in range(channels):
-                    value = seen[c]
-                    better = (value > best[c]) | (value != value)
-                    best[c] = value if better else best[c]
-                    place[c] = p if better else place[c]
+            a, begin, end, k = n * image * channels, first[o], first[o + 1], 0
+            while channels - k >= VECTORS * lanes:
+                largest(x, a + k, pixels, begin, end, channels, out, choice, block * channels + k, 0)
+                k += VECTORS * lanes
+            while k < channels:
+                largest_narrow(x, a + k, pixels, begin, end, channels, out, choice, block * channels + k, channels - k)
+                k += lanes
 
 
 @kernel
@@ -96,30 +308,63 @@ def _pool_scatter(workers, y, choice, out):
 
 
 @kernel
-def _window_sum(workers, x, scale, out, first, pixels):
-    batch, windows, channels = out.shape
+def _window_scatter(workers, y, choice, out, first, pixels, disjoint, covering, batch, image, channels, lanes):
+    windows = first.size - 1
     for worker in prange(workers):
-        for block in range(worker * batch * windows // workers, (worker + 1) * batch * windows // workers):
-            n, o = block // windows, block % windows
-            to = out[n, o]
-            to[:] = 0
-            for i in range(first[o], first[o + 1]):
-                seen = x[n, pixels[i]]
-                for c in range(channels):
-                    to[c] += seen[c]
-            for c in range(channels):
-                to[c] *= scale[o]
+        for n in range(worker * batch // workers, (worker + 1) * batch // workers):
+            c = n * image * channels
+            if not covering:
+                clear(out, c, image * channels)
+            for o in range(windows):
+                a, begin, end, k = (n * windows + o) * channels, first[o], first[o + 1], 0
+                while channels - k >= VECTORS * lanes:
+                    if disjoint:
+                        chosen(y, choice, a + k, pixels, begin, end, channels, out, c + k, 0)
+                    else:
+                        add_chosen(y, choice, a + k, pixels, begin, end, channels, out, c + k, 0)
+                    k += VECTORS * lanes
+                while k < channels:
+                    if disjoint:
+                        chosen_narrow(y, choice, a + k, pixels, begin, end, channels, out, c + k, channels - k)
+                    else:
+                        add_chosen_narrow(y, choice, a + k, pixels, begin, end, channels, out, c + k, channels - k)
+                    k += lanes
 
 
 @kernel
-def _window_spread(workers, y, scale, out, first, pixels):
-    batch, windows, channels = y.shape
+def _window_sum(workers, x, scale, out, first, pixels, batch, image, channels, lanes):
+    windows = first.size - 1
+    for worker in prange(workers):
+        for block in range(worker * batch * windows // workers, (worker + 1) * batch * windows // workers):
+            n, o = block // windows, block % windows
+            a, begin, end, k = n * image * channels, first[o], first[o + 1], 0
+            while channels - k >= VECTORS * lanes:
+                total(x, a + k, pixels, begin, end, channels, scale, o, out, block * channels + k, 0)
+                k += VECTORS * lanes
+            while k < channels:
+                total_narrow(x, a + k, pixels, begin, end, channels, scale, o, out, block * channels + k, channels - k)
+                k += lanes
+
+
+@kernel
+def _window_spread(workers, y, scale, out, first, pixels, disjoint, covering, batch, image, channels, lanes):
+    windows = first.size - 1
     for worker in prange(workers):
         for n in range(worker * batch // workers, (worker + 1) * batch // workers):
-            out[n] = 0
+            c = n * image * channels
+            if not covering:
+                clear(out, c, image * channels)
             for o in range(windows):
-                g = y[n, o]
-                for i in range(first[o], first[o + 1]):
-                    to = out[n, pixels[i]]
-                    for c in range(channels):
-                        to[c] += scale[o] * g[c]
+                a, begin, end, k = (n * windows + o) * channels, first[o], first[o + 1], 0
+                while channels - k >= VECTORS * lanes:
+                    if disjoint:
+                        spread(y, a + k, scale, o, pixels, begin, end, channels, out, c + k, 0)
+                    else:
+                        add_spread(y, a + k, scale, o, pixels, begin, end, channels, out, c + k, 0)
+                    k += VECTORS * lanes
+                while k < channels:
+                    if disjoint:
+                        spread_narrow(y, a + k, scale, o, pixels, begin, end, channels, out, c + k, channels - k)
+                    else:
+                        add_spread_narrow(y, a + k, scale, o, pixels, begin, end, channels, out, c + k, channels - k)
+                    k += lanes

@@ -16,9 +16,9 @@ import numpy as np
 from minitorch.geometry import ConvGeometry, PoolGeometry
 
 __all__ = [
-    "conv", "conv_transpose", "conv_weight_grad", "matmul", "max_pool", "pool_gather", "pool_scatter", "window_sum",
-    "window_spread", "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad",
-    "erf", "relu", "relu_grad",
+    "conv", "conv_transpose", "conv_weight_grad", "matmul", "max_pool", "pool_gather", "pool_scatter", "window_scatter",
+    "window_sum", "window_spread", "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums",
+    "batch_norm_input_grad", "erf", "relu", "relu_grad",
 ]
 
 
@@ -102,6 +102,11 @@ def pool_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     n, c = np.arange(flat.shape[0])[:, None], np.arange(flat.shape[2])
     for o in range(y.shape[1]):
         flat[n, choice[:, o], c] += y[:, o]
+
+
+def window_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
+    """`pool_scatter` where every choice[n, o, c] is a pixel of window o."""
+    pool_scatter(y, choice, out)
 
 
 def window_sum(x: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:

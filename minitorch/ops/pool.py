@@ -43,14 +43,20 @@ def pool_gather(x: np.ndarray, choice: np.ndarray) -> np.ndarray:
 
 
 @primitive
-def pool_scatter(y: np.ndarray, choice: np.ndarray, *, size: tuple) -> np.ndarray:
-    """Zeros of (N, C, *size) with y added at its chosen pixels: the adjoint of pool_gather."""
+def pool_scatter(y: np.ndarray, choice: np.ndarray, *, size: tuple, geometry: PoolGeometry | None = None) -> np.ndarray:
+    """Zeros of (N, C, *size) with y added at its chosen pixels: the adjoint of pool_gather.
+
+    `geometry` may say in whose windows the choices lie, for a faster way to the same.
+    """
     out = kernels.empty((y.shape[0], *size, y.shape[1]), y.dtype)
-    kernels.pool_scatter(channels_last(y), channels_last(choice), out)
+    if geometry is None:
+        kernels.pool_scatter(channels_last(y), channels_last(choice), out)
+    else:
+        kernels.window_scatter(channels_last(y), channels_last(choice), out, geometry)
     return channels_first(out)
 
 
-max_pool.vjp(x=lambda g, choice, geometry: pool_scatter(g, choice, size=geometry.input_size))
+max_pool.vjp(x=lambda g, choice, geometry: pool_scatter(g, choice, size=geometry.input_size, geometry=geometry))
 pool_gather.vjp(x=lambda g, choice, x_shape: pool_scatter(g, choice, size=x_shape[2:]))
 pool_scatter.vjp(y=lambda g, choice: pool_gather(g, choice))
 
