@@ -93,7 +93,7 @@ class Kernel:
     argument is an array whose dtype, float32 or float64, decides all other types.
     """
 
-    def __init__(self, body: Callable[..., None]) -> None:
+    def __init__(self, body: Callable[..., None], fastmath: bool) -> None:
         from numba import config, njit
 
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read by libgomp when the first parallel kernel loads it
@@ -102,7 +102,7 @@ class Kernel:
         self.__doc__, self.__name__ = body.__doc__, body.__name__
 
         def twin(parallel: bool) -> Any:
-            dispatcher: Any = njit(parallel=parallel, nogil=True, fastmath=FASTMATH)(body)
+            dispatcher: Any = njit(parallel=parallel, nogil=True, fastmath=FASTMATH if fastmath else False)(body)
             dispatcher._cache = _disk_cache(f"{body.__module__.rpartition('.')[2]}.{body.__name__}", parallel)
             return dispatcher
 
@@ -136,9 +136,9 @@ class Kernel:
         return twin
 
 
-def kernel(body: Callable[..., None]) -> Kernel:
-    """Decorator: see `Kernel`."""
-    return Kernel(body)
+def kernel(body: Callable[..., None], fastmath: bool = True) -> Kernel:
+    """Decorator: see `Kernel`. Without `fastmath` every operation is IEEE's, in the order written."""
+    return Kernel(body, fastmath)
 
 
 # ------------------------------------------------------------------------------------------------ compile cache
