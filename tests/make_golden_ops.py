@@ -224,7 +224,13 @@ TORCH = {
     "cumsum": lambda x, dim, reverse: x.flip(dim).cumsum(dim).flip(dim) if reverse else x.cumsum(dim),
     "softmax": torch.softmax,
     "log_softmax": torch.log_softmax,
+    "cross_entropy": lambda x, labels, weight, smoothing, **how: F.cross_entropy(
+        x, labels, weight, label_smoothing=smoothing, **how
+    ),
     "softplus": F.softplus,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
     "batched_matmul": torch.bmm,
     "linear": F.linear,
     "shift": lambda x, b: x + b.reshape(-1, *[1] * (x.ndim - 2)),

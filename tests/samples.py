@@ -7,6 +7,7 @@ nothing else. Values come from the row's NumPy `formula`, or (values and gradien
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ class Sample:
         """A checksum of the arguments, by which frozen numbers know what they belong to."""
         check = 0
         for arg in self.args:
-            check = zlib.crc32(np.ascontiguousarray(arg).tobytes(), check)
+            check = zlib.crc32(b"" if arg is None else np.ascontiguousarray(arg).tobytes(), check)
         return np.array(check, np.uint32)
 
 
@@ -409,6 +410,13 @@ row("cos", unary, lambda x: np.real(np.exp(1j * x)))
 row("tanh", lambda n: unary(n, odd=FAR), lambda x: np.sinh(x) / np.cosh(x))
 row("sigmoid", lambda n: unary(n, odd=FAR), lambda x: np.exp(x) / (1 + np.exp(x)))
 row("erf", lambda n: [*unary(n, odd=FAR), S(np.linspace(-6, 6, 49)), S(n.between(-2, 2, 20, 41)[:, ::3], special=True)])
+row(
+    "gelu",
+    lambda n: [*unary(n, odd=FAR), S(n.between(-6, 6, 3, 7))],
+    lambda x: x * np.vectorize(lambda v: math.erfc(-v / 2**0.5) / 2, otypes=[float])(x),
+)
+row("gelu_tanh", lambda n: unary(n, odd=FAR))
+row("silu", lambda n: unary(n, odd=FAR), lambda x: x * np.exp(x) / (1 + np.exp(x)))
 row("absolute", lambda n: [S(n.apart(2, 3)), S(n.apart()), S(n(0, 2)), S(ODD, special=True)], lambda x: np.sqrt(x * x))
 row("sign", lambda n: [S(n.apart(2, 3)), S(n(0, 2)), S(ODD, special=True)], lambda x: x / np.abs(x))
 row("floor", lambda n: [S(n.apart(2, 3)), S(n(0, 2)), S(ODD, special=True)], lambda x: x - np.mod(x, 1))
@@ -769,6 +777,33 @@ row(
         ),
     ],
     lambda x, dim: np.log(np.exp(x) / np.exp(x).sum(dim, keepdims=True)),
+)
+row(
+    "cross_entropy",
+    lambda n: [
+        S(n(4, 3), np.array([0, 2, 1, 2]), None, ignore_index=-100, reduction="mean", smoothing=0.0),
+        S(n(4, 3), np.array([0, 2, -9, 2]), n.between(1, 2, 3), ignore_index=-9, reduction="mean", smoothing=0.0),
+        S(n(3, 10), np.array([9, 0, 4]), n.between(1, 2, 10), ignore_index=4, reduction="mean", smoothing=0.3),
+        S(n(4, 3), np.array([0, 2, 1, 1]), None, ignore_index=1, reduction="sum", smoothing=0.1),
+        S(n(4, 3), np.array([0, 2, 1, 1]), n.between(1, 2, 3), ignore_index=1, reduction="none", smoothing=0.0),
+        S(n(3, 40), np.array([0, 39, 7]), None, ignore_index=-1, reduction="none", smoothing=0.2),
+        S(n(0, 3), np.zeros(0, np.int64), None, ignore_index=-1, reduction="sum", smoothing=0.0),
+        S(n(0, 3), np.zeros(0, np.int64), None, ignore_index=-1, reduction="mean", smoothing=0.0, special=True),
+        S(n(2, 3), np.array([1, 1]), None, ignore_index=1, reduction="mean", smoothing=0.0, special=True),
+        S(
+            [[1e4, -1e4, 0.0], [1e4, -1e4, 0.0], [-INF, 0.0, 1.0], [NAN, 0.0, 1.0], [-INF, -INF, -INF], [INF, 0, 1.0]],
+            np.array([0, 1, 0, 1, 2, 0]),
+            None,
+            ignore_index=-1,
+            reduction="none",
+            smoothing=0.0,
+            special=True,
+        ),
+    ],
+    errors=[
+        (lambda: m.nn.functional.cross_entropy(m.ones(1, 3), m.tensor([3])), IndexError, "Target 3 is out of bounds"),
+        (lambda: m.nn.functional.cross_entropy(m.ones(1, 3), m.tensor([-1])), IndexError, "Target -1 is out of bounds"),
+    ],
 )
 row("softplus", lambda n: unary(n, odd=FAR), lambda x: np.log(1 + np.exp(x)))
 row(

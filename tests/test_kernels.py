@@ -89,6 +89,7 @@ MATRICES = [
     (1, 160, 200, 170),
     (5, 40, 3, 20),
 ]
+ROWS = [(0, 3), (1, 1), (4, 10), (7, 33), (300, 100)]
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (5003, 32)]
 
 
@@ -140,9 +141,23 @@ def samples(dtype, make=np.array):
     for size in (1, 1000, 200_003):
         x, g = normal(size), normal(size)
         x[::7] = -0.0
-        yield "erf", f"{size}", (x,), (like(x),), ()
-        yield "relu", f"{size}", (x,), (like(x),), ()
-        yield "relu_grad", f"{size}", (g, x), (like(x),), ()
+        for name in ("exp", "expm1", "tanh", "sigmoid", "softplus", "erf", "gelu", "gelu_tanh", "silu", "relu"):
+            yield name, f"{size}", (x,), (like(x),), ()
+        for name in ("log", "log1p"):
+            yield name, f"{size}", (make(np.abs(x) + x.dtype.type(0.01)),), (like(x),), ()
+        for name in ("add", "subtract", "multiply", "gelu_grad", "gelu_tanh_grad", "silu_grad", "relu_grad"):
+            yield name, f"{size}", (g, x), (like(x),), ()
+    for m, classes in ROWS:
+        case = f"({m}, {classes})"
+        x, weight, scale, labels = normal(m, classes), normal(classes), normal(m), make(rng.integers(0, classes, m))
+        labels[::5] = -1
+        top, total = make(x.max(1)), make(np.exp(x - x.max(1)[:, None]).sum(1))
+        yield "softmax", case, (x,), (like(x),), ()
+        yield "log_softmax", case, (x,), (like(x),), ()
+        for smoothing in (0.0, 0.1):
+            yield "cross_entropy", case, (x, labels, weight), (like(scale), like(top), like(total)), (-1, smoothing)
+            operands = (x, labels, weight, top, total, scale)
+            yield "cross_entropy_grad", case, operands, (like(x),), (-1, smoothing)
     for m, channels in COLUMNS:
         case = f"({m}, {channels})"
         x, g = normal(m, channels), normal(m, channels)
@@ -539,7 +554,7 @@ def test_training_faults_in_no_new_pages():
 
 @needs_numba
 def test_indexed_kernels_stay_inside_bounds():
-    """Pooling and batch norm with numba's own bounds checks on."""
+    """Pooling, batch norm and losses with numba's own bounds checks on."""
     names = [name for name in reference.__all__ if not name.startswith(("conv", "matmul"))]
     in_process(f"compare(names={names})", NUMBA_BOUNDSCHECK="1")
 

@@ -48,9 +48,9 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import convolution, elementwise, gemm, norm, pool
+    from minitorch.kernels import convolution, elementwise, gemm, loss, norm, pool
 
-    modules = (convolution, elementwise, gemm, norm, pool)
+    modules = (convolution, elementwise, gemm, loss, norm, pool)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
@@ -149,9 +149,89 @@ def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, mean: np.ndarray, invstd
 
 
 # ------------------------------------------------------------------------------------------------ element by element
+def add(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = x + y, for vectors."""
+    _serve("add", (x, y), (out,))
+
+
+def subtract(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = x - y, for vectors."""
+    _serve("subtract", (x, y), (out,))
+
+
+def multiply(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = x * y, for vectors."""
+    _serve("multiply", (x, y), (out,))
+
+
+def exp(x: np.ndarray, out: np.ndarray) -> None:
+    """out = e to the power x, a vector."""
+    _serve("exp", (x,), (out,))
+
+
+def expm1(x: np.ndarray, out: np.ndarray) -> None:
+    """out = exp(x) - 1, exact for small x, a vector."""
+    _serve("expm1", (x,), (out,))
+
+
+def log(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the natural logarithm of x, a vector."""
+    _serve("log", (x,), (out,))
+
+
+def log1p(x: np.ndarray, out: np.ndarray) -> None:
+    """out = log(1 + x), exact for small x, a vector."""
+    _serve("log1p", (x,), (out,))
+
+
+def tanh(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the hyperbolic tangent of x, a vector."""
+    _serve("tanh", (x,), (out,))
+
+
+def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
+    """out = 1 / (1 + exp(-x)), for a vector."""
+    _serve("sigmoid", (x,), (out,))
+
+
+def softplus(x: np.ndarray, out: np.ndarray) -> None:
+    """out = log(1 + exp(x)), for a vector."""
+    _serve("softplus", (x,), (out,))
+
+
 def erf(x: np.ndarray, out: np.ndarray) -> None:
     """out = the error function of x, a vector."""
     _serve("erf", (x,), (out,))
+
+
+def gelu(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x times the normal distribution function of x, a vector."""
+    _serve("gelu", (x,), (out,))
+
+
+def gelu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """out = g times the slope of `gelu` at x, for vectors."""
+    _serve("gelu_grad", (g, x), (out,))
+
+
+def gelu_tanh(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), for a vector."""
+    _serve("gelu_tanh", (x,), (out,))
+
+
+def gelu_tanh_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """out = g times the slope of `gelu_tanh` at x, for vectors."""
+    _serve("gelu_tanh_grad", (g, x), (out,))
+
+
+def silu(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x sigmoid(x), for a vector."""
+    _serve("silu", (x,), (out,))
+
+
+def silu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """out = g times the slope of `silu` at x, for vectors."""
+    _serve("silu_grad", (g, x), (out,))
 
 
 def relu(x: np.ndarray, out: np.ndarray) -> None:
@@ -162,3 +242,30 @@ def relu(x: np.ndarray, out: np.ndarray) -> None:
 def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = g where y = relu(x) is positive or NaN, else 0, for vectors."""
     _serve("relu_grad", (g, y), (out,))
+
+
+# ------------------------------------------------------------------------------------------------ softmax and its loss
+def softmax(x: np.ndarray, out: np.ndarray) -> None:
+    """out = exp(x) over its sum along the rows of x (M, C)."""
+    _serve("softmax", (x,), (out,))
+
+
+def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x - log(sum(exp(x))) along the rows of x (M, C), without overflow."""
+    _serve("log_softmax", (x,), (out,))
+
+
+def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses: np.ndarray, top: np.ndarray,
+                  total: np.ndarray, ignore_index: int, smoothing: float) -> None:
+    """The loss of every row of x (M, C) for int64 labels, 0 where the label is `ignore_index`; others are in range.
+
+    With q = (1 - smoothing) onehot(label) + smoothing / C: losses = -sum over c of q[c] weight[c] log_softmax(x)[c].
+    Kept for the gradient: top = max x, total = sum exp(x - top).
+    """
+    _serve("cross_entropy", (x, labels, weight), (losses, top, total), ignore_index, smoothing)
+
+
+def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, top: np.ndarray, total: np.ndarray,
+                       scale: np.ndarray, out: np.ndarray, ignore_index: int, smoothing: float) -> None:
+    """out[i] = scale[i] * (sum(q weight) softmax(x[i]) - q weight) for the q of `cross_entropy`, 0 in ignored rows."""
+    _serve("cross_entropy_grad", (x, labels, weight, top, total, scale), (out,), ignore_index, smoothing)

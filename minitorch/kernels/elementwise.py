@@ -1,58 +1,80 @@
-"""Element by element over vectors: what NumPy has no single pass for."""
+"""Element by element over vectors: the formulas of polynomial.py, a register at a time, on all threads."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 
 import numpy as np
-from numba import prange
+from numba import njit, prange
 
+from minitorch.kernels import polynomial
 from minitorch.kernels.runtime import kernel
+from minitorch.kernels.vector import sweep
 
-__all__ = ["erf", "relu", "relu_grad"]
+__all__ = ["add", "erf", "exp", "expm1", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_grad", "log", "log1p", "multiply",
+           "relu", "relu_grad", "sigmoid", "silu", "silu_grad", "softplus", "subtract", "tanh"]
 
-HEAVY = 100_000  # elements worth waking the other threads for
-
-
-def erf(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the error function of x."""
-    _erf(x.size > HEAVY // 10, x, out)
+HEAVY, HEAVY_FORMULA = 100_000, 10_000  # elements worth waking the other threads for: one operation each, or dozens
+CHUNK = 64  # threads share work in multiples of it, so that no two of them write to one cache line
 
 
-def relu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x where it is not negative, else 0: NaN and -0.0 stay."""
-    _relu(x.size > HEAVY, x, out)
+@njit
+def _share(size: int, worker: int, workers: int) -> tuple[int, int]:
+    """The elements low ... high - 1 of one worker."""
+    chunks = (size + CHUNK - 1) // CHUNK
+    return worker * chunks // workers * CHUNK, min(size, (worker + 1) * chunks // workers * CHUNK)
 
 
-def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = g where y = relu(x) is positive or NaN, else 0."""
-    _relu_grad(g.size > HEAVY, g, y, out)
+def _of_one(name: str, formula: Callable, heavy: int = HEAVY_FORMULA) -> Callable:
+    """A kernel (x, out)."""
+    run = sweep(formula)
+
+    def body(workers, x, out):
+        for worker in prange(workers):
+            low, high = _share(x.size, worker, workers)
+            run((x, out), low, high, ())
+
+    return _called(name, body, heavy)
 
 
-@kernel
-def _erf(workers, x, out):
-    for worker in prange(workers):
-        low, high = worker * x.size // workers, (worker + 1) * x.size // workers
-        source, target = x[low:high], out[low:high]
-        for i in range(high - low):
-            target[i] = math.erf(source[i])
+def _of_two(name: str, formula: Callable, heavy: int = HEAVY_FORMULA) -> Callable:
+    """A kernel (x, y, out)."""
+    run = sweep(formula)
+
+    def body(workers, x, y, out):
+        for worker in prange(workers):
+            low, high = _share(x.size, worker, workers)
+            run((x, y, out), low, high, ())
+
+    return _called(name, body, heavy)
 
 
-@kernel
-def _relu(workers, x, out):
-    zero = x.dtype.type(0)  # a plain 0 would make the choice a float64
-    for worker in prange(workers):
-        low, high = worker * x.size // workers, (worker + 1) * x.size // workers
-        source, target = x[low:high], out[low:high]
-        for i in range(high - low):
-            target[i] = zero if source[i] < zero else source[i]
+def _called(name: str, body: Callable, heavy: int) -> Callable:
+    body.__name__ = name  # under which it is kept on disk
+    run = kernel(body, exact=True)
+
+    def call(x: np.ndarray, *others: np.ndarray) -> None:
+        run(x.size > heavy, x, *others)
+
+    return call
 
 
-@kernel
-def _relu_grad(workers, g, y, out):
-    zero = g.dtype.type(0)
-    for worker in prange(workers):
-        low, high = worker * g.size // workers, (worker + 1) * g.size // workers
-        gradients, values, target = g[low:high], y[low:high], out[low:high]
-        for i in range(high - low):
-            target[i] = zero if values[i] <= zero else gradients[i]
+exp = _of_one("exp", polynomial.exp)
+expm1 = _of_one("expm1", polynomial.expm1)
+log = _of_one("log", polynomial.log)
+log1p = _of_one("log1p", polynomial.log1p)
+tanh = _of_one("tanh", polynomial.tanh)
+sigmoid = _of_one("sigmoid", polynomial.sigmoid)
+softplus = _of_one("softplus", polynomial.softplus)
+erf = _of_one("erf", polynomial.erf)
+gelu = _of_one("gelu", polynomial.gelu)
+gelu_grad = _of_two("gelu_grad", polynomial.gelu_grad)
+gelu_tanh = _of_one("gelu_tanh", polynomial.gelu_tanh)
+gelu_tanh_grad = _of_two("gelu_tanh_grad", polynomial.gelu_tanh_grad)
+silu = _of_one("silu", polynomial.silu)
+silu_grad = _of_two("silu_grad", polynomial.silu_grad)
+relu = _of_one("relu", polynomial.relu, HEAVY)
+relu_grad = _of_two("relu_grad", polynomial.relu_grad, HEAVY)
+add = _of_two("add", lambda x, y: x + y, HEAVY)
+subtract = _of_two("subtract", lambda x, y: x - y, HEAVY)
+multiply = _of_two("multiply", lambda x, y: x * y, HEAVY)

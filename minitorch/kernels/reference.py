@@ -18,7 +18,10 @@ from minitorch.geometry import ConvGeometry, PoolGeometry
 __all__ = [
     "conv", "conv_transpose", "conv_weight_grad", "matmul", "max_pool", "pool_gather", "pool_scatter", "window_scatter",
     "window_sum", "window_spread", "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums",
-    "batch_norm_input_grad", "erf", "relu", "relu_grad",
+    "batch_norm_input_grad",
+    "add", "subtract", "multiply", "exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "gelu",
+    "gelu_grad", "gelu_tanh", "gelu_tanh_grad", "silu", "silu_grad", "relu", "relu_grad", "softmax", "log_softmax",
+    "cross_entropy", "cross_entropy_grad",
 ]
 
 
@@ -173,12 +176,99 @@ def _wide(x: np.ndarray) -> np.dtype:
 
 
 # ------------------------------------------------------------------------------------------------ element by element
-_erf = np.frompyfunc(math.erf, 1, 1)
+def add(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = x + y."""
+    out[...] = x + y
+
+
+def subtract(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = x - y."""
+    out[...] = x - y
+
+
+def multiply(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = x * y."""
+    out[...] = x * y
+
+
+def exp(x: np.ndarray, out: np.ndarray) -> None:
+    """out = e to the power x."""
+    out[...] = np.exp(x)
+
+
+def expm1(x: np.ndarray, out: np.ndarray) -> None:
+    """out = exp(x) - 1."""
+    out[...] = np.expm1(x)
+
+
+def log(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the natural logarithm of x."""
+    out[...] = np.log(x)
+
+
+def log1p(x: np.ndarray, out: np.ndarray) -> None:
+    """out = log(1 + x)."""
+    out[...] = np.log1p(x)
+
+
+def tanh(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the hyperbolic tangent of x."""
+    out[...] = np.tanh(x)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    small = np.exp(-np.abs(x))
+    return np.where(x < 0, small, np.asarray(1, x.dtype)) / (1 + small)
+
+
+def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
+    """out = 1 / (1 + exp(-x)); exp is only taken of -|x|."""
+    out[...] = _sigmoid(x)
+
+
+def softplus(x: np.ndarray, out: np.ndarray) -> None:
+    """out = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
+    out[...] = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
 def erf(x: np.ndarray, out: np.ndarray) -> None:
     """out = the error function of x."""
     out[...] = _erf(x)
+
+
+def gelu(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x times the normal distribution function of x."""
+    out[...] = x * (0.5 * (1 + _erf(x * math.sqrt(0.5))))
+
+
+def gelu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """out = g times the slope of `gelu`: the distribution plus x times its density."""
+    out[...] = g * (0.5 * (1 + _erf(x * math.sqrt(0.5))) + x * (np.exp(-x * x / 2) / math.sqrt(2 * math.pi)))
+
+
+def gelu_tanh(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x/2 (1 + tanh(c (x + 0.044715 x^3))) with c = sqrt(2/pi)."""
+    out[...] = x * (0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))))
+
+
+def gelu_tanh_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """out = g times the slope of `gelu_tanh`: (1 + t)/2 + x/2 (1 - t^2) c (1 + 3 * 0.044715 x^2), t the tanh."""
+    c, t = math.sqrt(2 / math.pi), np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
+    out[...] = g * ((1 + t) / 2 + x / 2 * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x))
+
+
+def silu(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x sigmoid(x)."""
+    out[...] = x * _sigmoid(x)
+
+
+def silu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+    """out = g times the slope of `silu`: s (1 + x (1 - s)) with s = sigmoid(x)."""
+    s = _sigmoid(x)
+    out[...] = g * (s * (1 + x * (1 - s)))
 
 
 def relu(x: np.ndarray, out: np.ndarray) -> None:
@@ -189,3 +279,42 @@ def relu(x: np.ndarray, out: np.ndarray) -> None:
 def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = g where y = relu(x) is positive or NaN, else 0."""
     out[...] = np.where(y <= 0, 0, g)
+
+
+# ------------------------------------------------------------------------------------------------ softmax
+def softmax(x: np.ndarray, out: np.ndarray) -> None:
+    """out = exp(x) over its sum along the rows of x (M, C)."""
+    e = np.exp(x - x.max(1, keepdims=True, initial=-np.inf))
+    out[...] = e / e.sum(1, keepdims=True)
+
+
+def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x - log(sum(exp(x))) along the rows of x (M, C)."""
+    shifted = x - x.max(1, keepdims=True, initial=-np.inf)
+    out[...] = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses: np.ndarray, top: np.ndarray,
+                  total: np.ndarray, ignore_index: int, smoothing: float) -> None:
+    """The loss of every row of x (M, C), 0 where the label is `ignore_index`; top = max x, total = sum exp(x - top).
+
+    With probabilities q = (1 - smoothing) onehot(label) + smoothing / C: -sum over c of q[c] weight[c] log_softmax[c].
+    """
+    top[...] = x.max(1, initial=-np.inf)
+    total[...] = np.exp(x - top[:, None]).sum(1)
+    losses[...] = 0
+    for i in np.flatnonzero(labels != ignore_index):
+        each = -(weight * ((x[i] - top[i]) - np.log(total[i])))
+        losses[i] = each[labels[i]] if not smoothing else (
+            (1 - smoothing) * each[labels[i]] + smoothing / x.shape[1] * each.sum())
+
+
+def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, top: np.ndarray, total: np.ndarray,
+                       scale: np.ndarray, out: np.ndarray, ignore_index: int, smoothing: float) -> None:
+    """out[i] = scale[i] * (sum(q weight) softmax(x[i]) - q weight) for the q of `cross_entropy`, 0 in ignored rows."""
+    out[...] = 0
+    for i in np.flatnonzero(labels != ignore_index):
+        q = np.full(x.shape[1], smoothing / x.shape[1], x.dtype)
+        q[labels[i]] += 1 - smoothing
+        q *= weight
+        out[i] = scale[i] * (q.sum() * (np.exp(x[i] - top[i]) / total[i]) - q)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, kernels
-from ..autograd import ZERO, Primitive, Variable, primitive
+from ..autograd import ZERO, Primitive, Variable, is_grad_enabled, primitive
 from ..autograd.tape import wrap
-from .layout import vectors
+from .layout import channels_last, vectors
 from .promotion import operand, paired, to_dtype
 from .shape import fit
 
@@ -68,6 +68,28 @@ class FloatUnary(Primitive):
 # --------------------------------------------------------------------------------------------------------- arithmetic
 
 
+def mapped(kernel: Callable, *operands: np.ndarray) -> np.ndarray:
+    """A new array that a kernel of vectors fills, in the memory order of the first operand."""
+    out, (flat, *sources) = vectors(*operands)
+    kernel(*sources, flat)
+    return out
+
+
+LARGE = 1 << 18  # bytes from which more threads than NumPy's one pay
+
+
+def _alike(x: Any, y: Any) -> bool:
+    """Whether x and y are large float arrays that lie in memory alike, without gaps."""
+    return (
+        getattr(x, "nbytes", 0) >= LARGE
+        and getattr(y, "strides", None) == x.strides
+        and y.shape == x.shape
+        and y.dtype == x.dtype
+        and x.dtype.char in "fd"
+        and (x.flags.c_contiguous or (x.ndim > 2 and channels_last(x).flags.c_contiguous))
+    )
+
+
 def _room(x: Any, y: Any) -> np.ndarray | None:
     """Pooled memory for the result of two large arrays of one shape and dtype; None leaves it to NumPy."""
     if getattr(x, "nbytes", 0) < kernels.SMALL or getattr(y, "shape", None) != x.shape or x.dtype != y.dtype:
@@ -78,7 +100,7 @@ def _room(x: Any, y: Any) -> np.ndarray | None:
 @Binary
 def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x + y."""
-    return np.add(x, y, out=_room(x, y))
+    return mapped(kernels.add, x, y) if _alike(x, y) else np.add(x, y, out=_room(x, y))
 
 
 add.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, y_shape: fit(g, y_shape))
@@ -88,7 +110,7 @@ add.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, y_shape: fit(g, y_shap
 def subtract(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x - y."""
     try:
-        return np.subtract(x, y, out=_room(x, y))
+        return mapped(kernels.subtract, x, y) if _alike(x, y) else np.subtract(x, y, out=_room(x, y))
     except TypeError:
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. "
@@ -102,7 +124,7 @@ subtract.vjp(x=lambda g, x_shape: fit(g, x_shape), y=lambda g, y_shape: fit(-g, 
 @Binary
 def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x * y."""
-    return np.multiply(x, y, out=_room(x, y))
+    return mapped(kernels.multiply, x, y) if _alike(x, y) else np.multiply(x, y, out=_room(x, y))
 
 
 multiply.vjp(x=lambda g, y, x_shape: fit(g * y, x_shape), y=lambda g, x, y_shape: fit(g * x, y_shape))
@@ -202,7 +224,7 @@ minimum.vjp(
 @FloatUnary
 def exp(x: np.ndarray) -> np.ndarray:
     """e to the power x."""
-    return np.exp(x)
+    return mapped(kernels.exp, x)
 
 
 exp.vjp(x=lambda g, out: g * out)
@@ -211,7 +233,7 @@ exp.vjp(x=lambda g, out: g * out)
 @FloatUnary
 def expm1(x: np.ndarray) -> np.ndarray:
     """exp(x) - 1, exact for small x."""
-    return np.expm1(x)
+    return mapped(kernels.expm1, x)
 
 
 expm1.vjp(x=lambda g, out: g * (out + 1))
@@ -220,7 +242,7 @@ expm1.vjp(x=lambda g, out: g * (out + 1))
 @FloatUnary
 def log(x: np.ndarray) -> np.ndarray:
     """The natural logarithm of x."""
-    return np.log(x)
+    return mapped(kernels.log, x)
 
 
 log.vjp(x=lambda g, x: g / x)
@@ -229,7 +251,7 @@ log.vjp(x=lambda g, x: g / x)
 @FloatUnary
 def log1p(x: np.ndarray) -> np.ndarray:
     """log(1 + x), exact for small x."""
-    return np.log1p(x)
+    return mapped(kernels.log1p, x)
 
 
 log1p.vjp(x=lambda g, x: g / (x + 1))
@@ -263,7 +285,7 @@ cos.vjp(x=lambda g, x: -g * sin(x))
 @FloatUnary
 def tanh(x: np.ndarray) -> np.ndarray:
     """The hyperbolic tangent of x."""
-    return np.tanh(x)
+    return mapped(kernels.tanh, x)
 
 
 tanh.vjp(x=lambda g, out: g * (1 - out * out))
@@ -272,8 +294,7 @@ tanh.vjp(x=lambda g, out: g * (1 - out * out))
 @FloatUnary
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)), without overflow: exp is only taken of -|x|."""
-    small = np.exp(-np.abs(x))
-    return np.where(x < 0, small, np.asarray(1, x.dtype)) / (1 + small)
+    return mapped(kernels.sigmoid, x)
 
 
 sigmoid.vjp(x=lambda g, out: g * (out * (1 - out)))
@@ -282,9 +303,7 @@ sigmoid.vjp(x=lambda g, out: g * (out * (1 - out)))
 @FloatUnary
 def erf(x: np.ndarray) -> np.ndarray:
     """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    out, (flat, source) = vectors(x)
-    kernels.erf(source, flat)
-    return out
+    return mapped(kernels.erf, x)
 
 
 erf.vjp(x=lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))))
@@ -405,21 +424,70 @@ def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
 @primitive
 def relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0); NaN and -0.0 stay as they are."""
-    out, (flat, source) = vectors(x)
-    kernels.relu(source, flat)
-    return out
+    return mapped(kernels.relu, x)
 
 
 @primitive
 def relu_grad(h: np.ndarray, y: np.ndarray) -> np.ndarray:
     """h where y = relu(x) is positive or NaN, else 0."""
-    out, (flat, values, gradients) = vectors(y, h)
-    kernels.relu_grad(gradients, values, flat)
-    return out
+    return mapped(kernels.relu_grad, h, y)
 
 
 relu.vjp(x=lambda g, out: relu_grad(g, out))
 relu_grad.vjp(h=lambda g, y: relu_grad(g, y), y=ZERO)
+
+
+# The slopes of the next three are fused kernels for the first derivative, and written out in tensor operations where
+# that will be differentiated itself.
+
+
+@primitive
+def gelu(x: np.ndarray) -> np.ndarray:
+    """x P(x), with the normal distribution function P(x) = (1 + erf(x / sqrt 2)) / 2."""
+    return mapped(kernels.gelu, x)
+
+
+def _gelu_grad(g: Any, x: Any) -> Any:
+    if not is_grad_enabled():
+        return wrap(mapped(kernels.gelu_grad, g.array, x.array))
+    density = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return g * ((erf(x * math.sqrt(0.5)) + 1.0) * 0.5 + x * density)
+
+
+gelu.vjp(x=lambda g, x: _gelu_grad(g, x))
+
+
+@primitive
+def gelu_tanh(x: np.ndarray) -> np.ndarray:
+    """x/2 (1 + tanh(c (x + a x^3))), c = sqrt(2/pi) and a = 0.044715: near to `gelu`."""
+    return mapped(kernels.gelu_tanh, x)
+
+
+def _gelu_tanh_grad(g: Any, x: Any) -> Any:
+    if not is_grad_enabled():
+        return wrap(mapped(kernels.gelu_tanh_grad, g.array, x.array))
+    c, a = math.sqrt(2 / math.pi), 0.044715
+    t = tanh((x + x * x * x * a) * c)
+    return g * ((t + 1.0) * 0.5 + x * 0.5 * (1.0 - t * t) * ((x * x * (3 * a) + 1.0) * c))
+
+
+gelu_tanh.vjp(x=lambda g, x: _gelu_tanh_grad(g, x))
+
+
+@primitive
+def silu(x: np.ndarray) -> np.ndarray:
+    """x sigmoid(x)."""
+    return mapped(kernels.silu, x)
+
+
+def _silu_grad(g: Any, x: Any) -> Any:
+    if not is_grad_enabled():
+        return wrap(mapped(kernels.silu_grad, g.array, x.array))
+    s = sigmoid(x)
+    return g * (s * (x * (1.0 - s) + 1.0))
+
+
+silu.vjp(x=lambda g, x: _silu_grad(g, x))
 
 
 # ---------------------------------------------------------------------------------------------- comparisons and logic

@@ -1,4 +1,4 @@
-"""What losses are made of beside reductions: softplus, and the picking of a label's log-probability."""
+"""What losses are made of beside reductions: softplus, cross-entropy, and the picking of a label's log-probability."""
 
 from __future__ import annotations
 
@@ -6,19 +6,85 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels
+from ..autograd import is_grad_enabled, primitive
 from ..autograd.tape import wrap
-from .elementwise import FloatUnary, sigmoid
+from .elementwise import FloatUnary, mapped, sigmoid
 from .index import take_along
-from .shape import squeeze
+from .reduce import softmax_over
+from .shape import expand, reshape, squeeze
 
 
 @FloatUnary
 def softplus(x: np.ndarray) -> np.ndarray:
     """log(1 + exp(x)), without overflow: max(x, 0) + log(1 + exp(-|x|))."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return mapped(kernels.softplus, x)
 
 
 softplus.vjp(x=lambda g, x: g * sigmoid(x))
+
+
+def _check_labels(labels: np.ndarray, classes: int, ignore_index: int) -> None:
+    """Raises IndexError for a label outside 0 ... classes - 1."""
+    if labels.size and np.maximum.reduce(labels.view(np.uint64)) >= classes:  # unsigned, -1 is the largest
+        wrong = labels[(labels != ignore_index) & ((labels < 0) | (labels >= classes))]
+        if wrong.size:
+            raise IndexError(f"Target {wrong[0]} is out of bounds: there are {classes} classes, 0 to {classes - 1}")
+
+
+@primitive(residuals="weights top total divisor")
+def cross_entropy(
+    x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None, *, ignore_index: int, reduction: str,
+    smoothing: float,
+) -> tuple:  # fmt: skip
+    """-sum over c of q[c] weight[c] log_softmax(x)[c] for rows x (M, C), q = (1 - smoothing) onehot + smoothing / C.
+
+    Rows labelled `ignore_index` lose nothing; the mean divides by the weight of the others' labels, and is NaN if that
+    is 0. Raises IndexError for a label outside 0 ... C - 1.
+    """
+    m, classes = x.shape
+    _check_labels(labels, classes, ignore_index)
+    weights = np.ones(classes, x.dtype) if weight is None else weight.astype(x.dtype, copy=False)
+    losses, top, total = np.empty((3, m), x.dtype)
+    kernels.cross_entropy(x, labels, weights, losses, top, total, ignore_index, smoothing)
+    if reduction == "none":
+        return losses, weights, top, total, 1.0
+    out, divisor = np.add.reduce(losses), 1.0
+    if reduction == "mean":
+        counted = labels != ignore_index
+        divisor = float(np.count_nonzero(counted) if weight is None else weight[labels[counted]].sum())
+        out = out / x.dtype.type(divisor) if divisor else out + x.dtype.type(np.nan)
+    return np.asarray(out), weights, top, total, divisor
+
+
+# With W = sum of q weight, a row loses W log(sum exp x) - sum q weight x: the slope is W softmax(x) - q weight.
+def _cross_entropy_grad(
+    g: Any, x: Any, labels: Any, weights: Any, top: Any, total: Any, divisor: float, ignore_index: int, smoothing: float
+) -> Any:
+    m, classes = x.array.shape
+    labels, weights = labels.array, weights.array
+    inverse = 1 / divisor if divisor else 1.0
+    if not is_grad_enabled():
+        scale = g.array * inverse if g.array.ndim else np.full(m, g.array * inverse, x.array.dtype)
+        out = kernels.empty_like(x.array)
+        kernels.cross_entropy_grad(
+            x.array, labels, weights, top.array, total.array, scale, out, ignore_index, smoothing
+        )
+        return wrap(out)
+    counted = labels != ignore_index
+    q = np.full((m, classes), smoothing / max(1, classes), x.array.dtype)
+    q[np.arange(m), np.where(counted, labels, 0)] += 1 - smoothing
+    q = q * weights * counted[:, None]
+    slope = softmax_over(x, dim=1) * wrap(q.sum(1, keepdims=True)) - wrap(q)
+    g = g * inverse
+    return expand(reshape(g, shape=(-1, 1)) if g.array.ndim else g, shape=(m, classes)) * slope
+
+
+cross_entropy.vjp(
+    x=lambda g, x, labels, weights, top, total, divisor, ignore_index, smoothing: _cross_entropy_grad(
+        g, x, labels, weights, top, total, divisor, ignore_index, smoothing
+    )
+)
 
 
 def nll(log_probabilities: Any, target: np.ndarray, weight: np.ndarray | None, ignore_index: int) -> Any:
@@ -26,11 +92,8 @@ def nll(log_probabilities: Any, target: np.ndarray, weight: np.ndarray | None, i
 
     Raises IndexError for a label outside 0 ... C - 1.
     """
-    classes = log_probabilities.array.shape[1]
+    _check_labels(target, log_probabilities.array.shape[1], ignore_index)
     counted = target != ignore_index
-    wrong = target[counted & ((target < 0) | (target >= classes))]
-    if wrong.size:
-        raise IndexError(f"Target {wrong[0]} is out of bounds: there are {classes} classes, 0 to {classes - 1}")
     safe = np.where(counted, target, 0)
     picked = squeeze(take_along(log_probabilities, safe[:, None], dim=1), 1)
     factor = counted.astype(picked.array.dtype)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.tape import wrap
 from .dims import normalize, reduced
@@ -277,12 +277,19 @@ def _two_norm(x: Any, dim: tuple, keepdim: bool) -> Any:
 # ------------------------------------------------------------------------------------------------------------ softmax
 
 
+def _by_rows(kernel: Any, x: np.ndarray, dim: int) -> np.ndarray:
+    """A new array that the kernel fills, `dim` as rows (M, C)."""
+    moved = x if dim == x.ndim - 1 else np.moveaxis(x, dim, -1)
+    out = kernels.empty(moved.shape, x.dtype)
+    rows = (math.prod(moved.shape[:-1]), moved.shape[-1])
+    kernel(moved.reshape(rows), out.reshape(rows))
+    return out if dim == x.ndim - 1 else np.moveaxis(out, -1, dim)
+
+
 @primitive(name="softmax")
 def softmax_over(x: np.ndarray, *, dim: int) -> np.ndarray:
     """exp(x) over its sum along `dim`."""
-    out = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf))
-    out /= out.sum(axis=dim, keepdims=True)
-    return out
+    return _by_rows(kernels.softmax, x, dim)
 
 
 # out_i = e_i / sum e, so d out_i / dx_j = out_i (1[i=j] - out_j).
@@ -292,8 +299,7 @@ softmax_over.vjp(x=lambda g, out, dim: out * (g - sum(g * out, dim, keepdim=True
 @primitive(name="log_softmax")
 def log_softmax_over(x: np.ndarray, *, dim: int) -> np.ndarray:
     """x - log(sum(exp(x))) along `dim`, without overflow."""
-    shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
-    return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+    return _by_rows(kernels.log_softmax, x, dim)
 
 
 log_softmax_over.vjp(x=lambda g, out, dim: g - out.exp() * sum(g, dim, keepdim=True))

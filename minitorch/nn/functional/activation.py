@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
@@ -61,7 +60,7 @@ def silu(input: Any, inplace: bool = False) -> Any:
     """x * sigmoid(x)."""
     check_operands("silu", input)
     x = input.clone() if inplace else input  # its derivative needs the input
-    return placed(input, x * elementwise.sigmoid(x), inplace)
+    return placed(input, elementwise.silu(x), inplace)
 
 
 def gelu(input: Any, approximate: str = "none") -> Any:
@@ -71,10 +70,9 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     """
     check_operands("gelu", input)
     if approximate == "none":
-        return input * (elementwise.erf(input * math.sqrt(0.5)) + 1.0) * 0.5
+        return elementwise.gelu(input)
     if approximate == "tanh":
-        inner = (input + input * input * input * 0.044715) * math.sqrt(2 / math.pi)
-        return input * (elementwise.tanh(inner) + 1.0) * 0.5
+        return elementwise.gelu_tanh(input)
     raise RuntimeError(f"gelu: approximate must be 'none' or 'tanh', but got {approximate!r}")
 
 

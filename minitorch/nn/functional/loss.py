@@ -145,21 +145,15 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     axis = _check_labels(name, x, target)
     weights = _class_weight(name, weight, x[axis], x)
-    rows = _rows(reducing.log_softmax_over(input, dim=axis))
-    out, divisor = _picked(rows, target, weights, ignore_index, reduction)
-    if not label_smoothing:
-        return out
-    # The uniform part: every class counts, each with its weight, in the rows that are not ignored.
-    counted = target.array.ravel() != ignore_index
-    each = np.broadcast_to(np.ones(x[axis], rows.array.dtype) if weights is None else weights, rows.array.shape)
-    spread = reducing.reduce_sum(rows * wrap(-each * counted[:, None]), dim=(1,), keepdim=False)
-    if reduction == "none":
-        uniform = shaping.reshape(spread, shape=target.array.shape)
-    else:
-        uniform = reducing.reduce_sum(spread, dim=(0,), keepdim=False)
-        if reduction == "mean":
-            uniform = _mean(uniform, divisor)
-    return out * (1 - label_smoothing) + uniform * (label_smoothing / x[axis])
+    labels = (
+        target
+        if len(x) == 2 and target.array.dtype == np.int64
+        else wrap(target.array.astype(np.int64, copy=False).reshape(-1))
+    )
+    out = loss.cross_entropy(
+        _rows(input), labels, weights, ignore_index=ignore_index, reduction=reduction, smoothing=label_smoothing
+    )
+    return out if reduction != "none" or len(x) == 2 else shaping.reshape(out, shape=target.array.shape)
 
 
 def _soft_cross_entropy(

@@ -1,0 +1,237 @@
+"""Vector code written like formulas: registers as Python objects, and loops that run a formula over arrays.
+
+A `Vector` stands for a few registers while code is being emitted: `x * y` emits multiplications, a comparison gives a
+mask, `choose` takes by mask. `sweep(formula)` and `total(formula)` make functions to call from jitted code that run a
+formula over the elements low ... high - 1 of arrays, the last register masked. So an element has the same bits wherever
+it stands, and nothing depends on what numba's own loop vectoriser can see through.
+
+Formulas are long chains, in which each step waits for the one before; so several registers go through them side by
+side. One, then two of them, 30,000 elements, one core of an AMD Zen 3, 2026-11:
+exp 26.8, 19.0 us and gelu_grad 95.9, 75.2 us in float32; erf 263, 176 us and gelu_grad 390, 237 us in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from minitorch.kernels.tile import INT, LANE, Vectors, data, intrinsic
+
+SIDE_BY_SIDE = 2
+
+
+class Vector:
+    """Registers of floats, of the integers that are their bits, or of a mask; numbers become constants in each lane."""
+
+    def __init__(self, v: Vectors, values: list[ir.Value]) -> None:
+        self.v, self.values = v, values
+
+    def like(self, number: Any) -> Vector:
+        """A constant of this one's type."""
+        return Vector(self.v, [ir.Constant(value.type, [number] * self.v.lanes) for value in self.values])
+
+    def each(self, emit: Callable, *others: Any) -> Vector:
+        """emit(value, ...) of every register and the others' at its side."""
+        columns = [(other if isinstance(other, Vector) else self.like(other)).values for other in others]
+        return Vector(self.v, [emit(*row) for row in zip(self.values, *columns, strict=True)])
+
+    def call(self, name: str, *others: Any) -> Vector:
+        """An LLVM intrinsic."""
+        return self.each(lambda *row: self.v.call(name, self.v.type, *row), *others)
+
+    def __add__(self, other: Any) -> Vector:
+        return self.each(self.v.builder.fadd, other)
+
+    def __sub__(self, other: Any) -> Vector:
+        return self.each(self.v.builder.fsub, other)
+
+    def __rsub__(self, other: Any) -> Vector:
+        return self.like(other) - self
+
+    def __mul__(self, other: Any) -> Vector:
+        return self.each(self.v.builder.fmul, other)
+
+    def __truediv__(self, other: Any) -> Vector:
+        return self.each(self.v.builder.fdiv, other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> Vector:
+        return self.each(self.v.builder.fneg)
+
+    def __abs__(self) -> Vector:
+        return self.call("fabs")
+
+    def __lt__(self, other: Any) -> Vector:
+        return self._compare("<", other)
+
+    def __le__(self, other: Any) -> Vector:
+        return self._compare("<=", other)
+
+    def __gt__(self, other: Any) -> Vector:
+        return self._compare(">", other)
+
+    def equals(self, other: Any) -> Vector:
+        """A mask."""
+        return self._compare("==", other)
+
+    def _compare(self, sign: str, other: Any) -> Vector:
+        """A mask, false where either is NaN."""
+        return self.each(lambda x, y: self.v.builder.fcmp_ordered(sign, x, y), other)
+
+    def fma(self, factor: Any, term: Any) -> Vector:
+        """self * factor + term, rounded once."""
+        return self.call("fma", factor, term)
+
+    def signed_as(self, other: Vector) -> Vector:
+        """With the sign of another."""
+        return self.call("copysign", other)
+
+    def maximum(self, other: Any) -> Vector:
+        """The larger; NaN if either is."""
+        return self.call("maximum", other)
+
+    # bits
+    @property
+    def digits(self) -> int:
+        """Stored bits of the fraction."""
+        return 23 if self.v.bytes == 4 else 52
+
+    @property
+    def dtype(self) -> Any:
+        """NumPy's name of the element type."""
+        return np.float32 if self.v.bytes == 4 else np.float64
+
+    def bits_of(self, number: float) -> int:
+        """A number's bits, as an integer."""
+        return int(self.dtype(number).view(f"i{self.v.bytes}"))
+
+    def bits(self) -> Vector:
+        """The registers read as integers."""
+        kind = ir.VectorType(LANE if self.v.bytes == 4 else INT, self.v.lanes)
+        return self.each(lambda value: self.v.builder.bitcast(value, kind))
+
+    def floats(self) -> Vector:
+        """Integers read as the floats whose bits they are."""
+        return self.each(lambda value: self.v.builder.bitcast(value, self.v.type))
+
+    def plus(self, other: Any) -> Vector:
+        """Sum of integers."""
+        return self.each(self.v.builder.add, other)
+
+    def minus(self, other: Any) -> Vector:
+        """Difference of integers."""
+        return self.each(self.v.builder.sub, other)
+
+    def left(self, count: int) -> Vector:
+        """Integers shifted up."""
+        return self.each(self.v.builder.shl, count)
+
+    def right(self, count: int) -> Vector:
+        """Integers shifted down, zeros coming in."""
+        return self.each(self.v.builder.lshr, count)
+
+
+def choose(mask: Vector, yes: Any, no: Any) -> Vector:
+    """yes where the mask holds, else no; one of them is a Vector."""
+    yes, no = (yes, no) if isinstance(yes, Vector) else (no.like(yes), no)
+    return mask.each(mask.v.builder.select, yes, no if isinstance(no, Vector) else yes.like(no))
+
+
+# ------------------------------------------------------------------------------------------------ loops
+class _Loop:
+    """What both kinds of loop share: addresses, numbers in every lane, the walk over whole and partial registers."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> None:
+        kinds, numbers = signature.args[0], signature.args[3]
+        self.builder, (self.low, self.high) = builder, arguments[1:3]
+        self.v = Vectors(builder, context.get_data_type(kinds[0].dtype))
+        arrays = cgutils.unpack_tuple(builder, arguments[0], len(kinds))
+        self.data = [data(context, builder, kind, array) for kind, array in zip(kinds, arrays, strict=True)]
+        self.numbers = [self.v.splat(number)
+                        for number in cgutils.unpack_tuple(builder, arguments[3], len(numbers))]
+
+    def run(self, each: Callable) -> None:
+        """Emit each(addresses, mask): for groups of registers, for single ones, and for the rest (with a mask)."""
+        b, start = self.builder, self.low
+        for count in (SIDE_BY_SIDE, 1):
+            step = INT(count * self.v.lanes)
+            end = b.sub(self.high, b.srem(b.sub(self.high, start), step))
+            with cgutils.for_range_slice(b, start, end, step) as (i, _):
+                each([b.add(i, INT(k * self.v.lanes)) for k in range(count)], None)
+            start = end
+        with b.if_then(b.icmp_signed("<", start, self.high)):
+            each([start], self.v.mask(b.sub(self.high, start)))
+
+    def operands(self, count: int, places: list, mask: ir.Value | None) -> list[Vector]:
+        """The registers at these places of the first arrays, then the numbers."""
+        loads = [[self.v.load(self.builder.gep(data, [i]), mask) for i in places] for data in self.data[:count]]
+        return [Vector(self.v, values) for values in [*loads, *([number] * len(places) for number in self.numbers)]]
+
+
+def sweep(formula: Callable) -> Any:
+    """run(arrays, low, high, numbers): the last of the arrays = formula(the others, then the numbers)."""
+
+    @intrinsic
+    def run(typingctx: Any, arrays: Any, low: Any, high: Any, numbers: Any) -> Any:
+        def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+            loop = _Loop(context, builder, signature, arguments)
+
+            def each(places: list, mask: ir.Value | None) -> None:
+                out = formula(*loop.operands(len(loop.data) - 1, places, mask))
+                for i, value in zip(places, out.values, strict=True):
+                    loop.v.store(value, builder.gep(loop.data[-1], [i]), mask)
+
+            loop.run(each)
+            return context.get_dummy_value()
+
+        return types.void(arrays, types.intp, types.intp, numbers), emit
+
+    return run
+
+
+def total(formula: Callable, largest: bool = False) -> Any:
+    """run(arrays, low, high, numbers): formula(arrays, then numbers) added up, or the largest value; NaN wins."""
+
+    @intrinsic
+    def run(typingctx: Any, arrays: Any, low: Any, high: Any, numbers: Any) -> Any:
+        def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+            loop = _Loop(context, builder, signature, arguments)
+            v = loop.v
+            neutral = Vector(v, [v.zero] * SIDE_BY_SIDE).like(-np.inf if largest else 0.0)
+            slots = [cgutils.alloca_once_value(builder, value) for value in neutral.values]
+
+            def each(places: list, mask: ir.Value | None) -> None:
+                value = formula(*loop.operands(len(loop.data), places, mask))
+                if mask is not None:
+                    value = choose(Vector(v, [mask]), value, -np.inf if largest else 0.0)
+                before = Vector(v, [builder.load(slot) for slot in slots[:len(places)]])
+                after = before.maximum(value) if largest else before + value
+                for slot, new in zip(slots, after.values, strict=False):
+                    builder.store(new, slot)
+
+            loop.run(each)
+            parts = [Vector(v, [builder.load(slot)]) for slot in slots]
+            while len(parts) > 1:
+                x, y = parts[0], parts.pop()
+                parts = [*parts[1:], x.maximum(y) if largest else x + y]
+            return _across(v, parts[0].values[0], largest)
+
+        return arrays[0].dtype(arrays, types.intp, types.intp, numbers), emit
+
+    return run
+
+
+def _across(v: Vectors, value: ir.Value, largest: bool) -> ir.Value:
+    """The lanes added up, as a tree, or the largest of them."""
+    element, builder = v.type.element, v.builder
+    start = [] if largest else [ir.Constant(element, 0.0)]
+    kind = ir.FunctionType(element, [a.type for a in start] + [v.type])
+    name = f"llvm.vector.reduce.{'fmaximum' if largest else 'fadd'}.v{v.lanes}f{8 * v.bytes}"
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, [*start, value], fastmath=() if largest else ("reassoc",))
