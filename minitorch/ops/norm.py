@@ -46,15 +46,25 @@ def batch_norm(
 ) -> np.ndarray:
     """(x - mean) * invstd * w + b, where mean and invstd are x's own: settings only because they are known already."""
     out, flat = _like(x)
-    kernels.batch_norm_apply(_flat(x), mean, invstd, w, b, flat)
+    kernels.batch_norm_apply(_flat(x), _none(x), mean, invstd * w, b, flat, False)
     return out
+
+
+def _none(x: np.ndarray) -> np.ndarray:
+    """An empty array of x's dtype: an operand that is not there."""
+    return _NONE[x.dtype.char]
+
+
+_NONE = {char: np.empty(0, char) for char in "efdg"}
 
 
 def _sums(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> tuple[np.ndarray, np.ndarray]:
     """sum(g) and sum(g h), once for the three rules."""
     if not memo:
         memo["g"], memo["gh"] = np.empty_like(mean), np.empty_like(mean)
-        kernels.batch_norm_sums(_flat(x.array), _flat(g.array), mean, invstd, memo["g"], memo["gh"])
+        none = _none(mean)
+        kernels.batch_norm_sums(_flat(x.array), _flat(g.array), none, mean, none, none, memo["g"], memo["gh"])
+        memo["gh"] *= invstd
     return memo["g"], memo["gh"]
 
 
@@ -73,7 +83,10 @@ def _input_grad(g: Any, x: Any, w: Any, eps: float, mean: np.ndarray, invstd: np
         return reshape(w, shape=(-1, *(1,) * (x.array.ndim - 2))) * scale * centred
     sum_g, sum_gh = _sums(g, x, mean, invstd, memo)
     out, flat = _like(x.array)
-    kernels.batch_norm_input_grad(_flat(x.array), _flat(g.array), mean, invstd, w.array, sum_g, sum_gh, flat)
+    m, none = flat.dtype.type(len(flat)), _none(flat)
+    kernels.batch_norm_input_grad(
+        _flat(x.array), _flat(g.array), none, mean, invstd * w.array, none, sum_gh / m * invstd, sum_g / m, flat
+    )
     return wrap(out)
 
 
