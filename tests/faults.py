@@ -143,7 +143,7 @@ FAULTS = [
     Fault("tile: one lane too many written", "kernels/tile.py", 'icmp_signed("<", number', 'icmp_signed("<=", number', FACES, NUMBA),
     Fault("batch_norm: unbiased variance", "kernels/norm.py", "variance[c] = 0.0 if squared < 0 else squared", "variance[c] = 0.0 if squared < 0 else squared * m / max(m - 1, 1)", fast("batch_norm_statistics"), NUMBA),
     Fault("batch_norm: a run's sums left where its first row put them", "kernels/norm.py", " + e * (2 * np.float64(sums[c]) + n * e)", "", fast("batch_norm_statistics"), NUMBA),
-    Fault("batch_norm: the mean's share of the gradient dropped", "kernels/norm.py", "b.fsub(b.fsub(g, offset), b.fmul", "b.fsub(g, b.fmul", fast("batch_norm_input_grad"), NUMBA),
+    Fault("batch_norm: the mean's share of the gradient dropped", "kernels/norm.py", "slope, b.fsub(g, offset))", "slope, g)", fast("batch_norm_input_grad"), NUMBA),
     Fault("batch_norm: ReLU's gate open at 0", "kernels/norm.py", 'fcmp_ordered("<=", y, v.zero)', 'fcmp_ordered("<", y, v.zero)', fast("batch_norm_sums"), NUMBA),
     Fault("tile: right edge of B read without a mask", "kernels/tile.py", "edge[j] if masked else None)", "None)", GUARD, NUMBA),
     Fault("weight gradient: right edge of y read without a mask", "kernels/tile.py", "arguments[1]]), v.mask(arguments[4]))", "arguments[1]]))", GUARD, NUMBA),

@@ -26,11 +26,11 @@ import numpy as np
 
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.kernels import reference
-from minitorch.kernels.memory import SMALL, empty, empty_like
+from minitorch.kernels.memory import SMALL, empty, empty_like, pooled
 from minitorch.kernels.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
-__all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "implementation", "set_num_threads", "get_num_threads",
-           "compilations", "cache_directory"]
+__all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
+           "get_num_threads", "compilations", "cache_directory"]
 
 
 @cache
