@@ -175,7 +175,7 @@ FAULTS = [
     Fault("resample's rule: not the adjoint", "ops/resample.py", "x=lambda g, axis, taps: resample_transpose(g,", "x=lambda g, axis, taps: resample(g,", primitive("resample")),
     Fault("deferred: not computed before a change in place", "autograd/inplace.py", "    x.settle()\n", "", DEFERRED),
     Fault("deferred: the residual's changes not watched", "ops/norm.py", "*self.counters, r.version)", "*self.counters)", DEFERRED),
-    Fault("deferred: a sum's gate taken from x alone", "ops/norm.py", "{} if self.r is not None else {", "{} if False else {", DEFERRED),
+    Fault("deferred: ReLU's gate left open", "ops/norm.py", "none, *recipe.gate", "none, none, none", DEFERRED),
     Fault("batch_norm: eps outside the root", "ops/norm.py", "(1 / np.sqrt(variance + variance.dtype.type(eps)))", "(1 / (np.sqrt(variance) + variance.dtype.type(eps)))", LAYERS),
 ]  # fmt: skip
 
