@@ -90,7 +90,7 @@ MATRICES = [
     (5, 40, 3, 20),
 ]
 ROWS = [(0, 3), (1, 1), (4, 10), (7, 33), (300, 100)]
-COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (5003, 32)]
+COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (4999, 32), (33, 300), (70_001, 3), (0, 4), (4, 0)]
 
 
 def samples(dtype, make=np.array):
@@ -160,12 +160,19 @@ def samples(dtype, make=np.array):
             yield "cross_entropy_grad", case, operands, (like(x),), (-1, smoothing)
     for m, channels in COLUMNS:
         case = f"({m}, {channels})"
-        x, g = normal(m, channels), normal(m, channels)
-        mean, invstd, w, b, sum_g, sum_gx = (normal(channels) for _ in range(6))
-        yield "batch_norm_statistics", case, (x,), (like(mean), like(mean)), ()
-        yield "batch_norm_apply", case, (x, mean, invstd, w, b), (like(x),), ()
-        yield "batch_norm_sums", case, (x, g, mean, invstd), (like(mean), like(mean)), ()
-        yield "batch_norm_input_grad", case, (x, g, mean, invstd, w, sum_g, sum_gx), (like(x),), ()
+        x, g, y, r = (normal(m, channels) for _ in range(4))
+        mean, scale, shift, slope, offset = (normal(channels) for _ in range(5))
+        none = np.empty(0, dtype)
+        y[y < 0] = 0
+        if m:  # of nothing NumPy warns
+            yield "batch_norm_statistics", case, (x,), (like(mean), like(mean)), ()
+        for relu in (False, True):
+            yield "batch_norm_apply", f"{case} {relu}", (x, none, mean, scale, shift), (like(x),), (relu,)
+            yield "batch_norm_apply", f"{case} {relu} and r", (x, r, mean, scale, shift), (like(x),), (relu,)
+        for gate, values, b in (("open", none, none), ("by y", y, none), ("by x", none, shift)):
+            of = f"{case}, gate {gate}"
+            yield "batch_norm_sums", of, (x, g, values, mean, scale, b), (like(mean), like(mean)), ()
+            yield "batch_norm_input_grad", of, (x, g, values, mean, scale, b, slope, offset), (like(x),), ()
 
 
 def compare(make=np.array, names=None):

@@ -61,6 +61,7 @@ def assign(x: Any, value: Any) -> Any:
     elif recording:
         mask = (base.edge is not None) | (value.edge is not None) << 1
         node = overwrite.record((base, value), base, mask, (), {"views": x.chain})
+    x.settle()
     x.array[...] = value.array
     x.bump()
     if recording:

@@ -47,6 +47,8 @@ _ARGUMENT, _SHAPE, _OUT, _RESIDUAL, _SHAPES = range(5)
 class Primitive:
     """A differentiable function of arrays; called with tensors, it records itself on the tape."""
 
+    gates = False  # whether its rules take a deferred `relu_grad`: see deferred.py
+
     def __init__(self, function: Callable, residuals: str = "", view: bool = False, name: str | None = None) -> None:
         functools.update_wrapper(self, function)
         self.function = function
@@ -159,7 +161,7 @@ class Primitive:
         for name, kind, i in items:
             if kind == _SHAPE:
                 arg = args[i]
-                kept[name] = arg.array.shape if isinstance(arg, Variable) else np.shape(arg)
+                kept[name] = arg.outline.shape if isinstance(arg, Variable) else np.shape(arg)
             elif kind == _ARGUMENT:
                 arg = args[i]
                 if isinstance(arg, Variable):
@@ -179,7 +181,19 @@ class Primitive:
         for arg in args:
             parents.append((arg._node or arg) if mask & 1 else None)
             mask >>= 1
-        return Node(self, tuple(parents), kept, holds, settings, result.array)
+        return Node(self, tuple(parents), kept, holds, settings, result.outline)
+
+    def place(self, args: tuple, result: Any, settings: dict) -> Any:
+        """`result` with the place on the tape that this application gives it, though it is computed in another way."""
+        if _enabled.get():
+            mask = 0
+            for i, arg in enumerate(args):
+                if isinstance(arg, Variable) and arg.edge is not None:
+                    mask |= 1 << i
+            mask &= self._differentiable
+            if mask:
+                result._node = self.record(args, result, mask, (), settings)
+        return result
 
     def _connect(self, source: Any, result: Any, settings: dict) -> None:
         """Make `result` a view of `source` for later in-place changes, if it shares its memory."""
@@ -266,5 +280,5 @@ def unpack(node: Node, name: str) -> Any:
             return edge
         edge = Node(identity, (edge,), {}, False, {}, array)  # the leaf has other memory by now
     out = wrap(array)
-    out._node = node if edge is SELF else edge
+    out._node, out._counter = (node if edge is SELF else edge), version
     return out

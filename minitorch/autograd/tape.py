@@ -48,9 +48,7 @@ class Node:
         "__weakref__",
     )  # fmt: skip
 
-    def __init__(
-        self, primitive: Primitive, parents: tuple, kept: dict, holds: bool, settings: dict, out: np.ndarray
-    ) -> None:
+    def __init__(self, primitive: Primitive, parents: tuple, kept: dict, holds: bool, settings: dict, out: Any) -> None:
         self.primitive = primitive
         self.parents = parents
         self.kept: dict | None = kept
@@ -85,12 +83,13 @@ class Variable:
     """
 
     array: np.ndarray
+    recipe: Any = None  # how to compute the array, if that is deferred
     _grad: Any = None
     base: Variable | None = None  # the tensor this one is a view of ...
     chain: tuple = ()  # ... and the (view primitive, settings) that lead from the base to here
     _requires_grad: bool = False
     _node: Node | None = None
-    _counter: list[int] | None = None  # shared by everything that shares memory; made when first needed
+    _counter: list[int] | None = None  # shared by everything that shares memory; made when first needed: see `settle`
     _seen: int = 0  # a view's node is right for this version of the base
     _hooks: dict[int, Callable] | None = None
     _after_hooks: dict[int, Callable] | None = None
@@ -105,6 +104,21 @@ class Variable:
     def bump(self) -> None:
         """Count one in-place change of the memory."""
         self.version[0] += 1
+
+    @property
+    def outline(self) -> Any:
+        """Something with this tensor's shape and dtype, which computes nothing that is deferred."""
+        return self.recipe or self.array
+
+    def settle(self) -> None:
+        """Before the memory changes: compute what is deferred and reads it. The counter holds weak references to it."""
+        if self._counter is not None and len(self._counter) > 1:
+            dependents: list[Any] = self._counter[1:]
+            del self._counter[1:]
+            for reference in dependents:
+                dependent = reference()
+                if dependent is not None:
+                    _ = dependent.array
 
     @property
     def node(self) -> Node | None:
@@ -214,14 +228,15 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                     accumulate(retainer, g, create_graph)
             if needed is not None:
                 if node in wanted:  # type: ignore[operator]
+                    _ = g.array
                     results[node] = g
                 if not any(parent in needed for parent in node.parents):
                     continue
             for parent, piece in node.primitive.backward(node, g, needed):
                 shape = parent.shape if type(parent) is Node else parent.array.shape
-                if piece.array.shape != shape:
+                if piece.outline.shape != shape:
                     raise RuntimeError(
-                        f"the derivative rule of {node.primitive.name} gave shape {piece.array.shape} "
+                        f"the derivative rule of {node.primitive.name} gave shape {piece.outline.shape} "
                         f"for an argument of shape {shape}"
                     )
                 deliver(parent, piece)
@@ -230,12 +245,14 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
 
     for leaf, g in gradients.items():  # only leaves are left; nothing was changed before everything was known
         if wanted is None or leaf in wanted:
+            _ = g.array
             results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
     return results
 
 
 def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
     """Pass a gradient through hooks in the order they were registered; a hook may return a replacement."""
+    _ = g.array  # computed, if it was deferred: a hook may do with it as it likes
     for hook in list(hooks.values()):
         replaced = hook(g)
         if replaced is not None:

@@ -26,11 +26,11 @@ import numpy as np
 
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.kernels import reference
-from minitorch.kernels.memory import SMALL, empty, empty_like
+from minitorch.kernels.memory import SMALL, empty, empty_like, pooled
 from minitorch.kernels.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
-__all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "implementation", "set_num_threads", "get_num_threads",
-           "compilations", "cache_directory"]
+__all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
+           "get_num_threads", "compilations", "cache_directory"]
 
 
 @cache
@@ -130,22 +130,26 @@ def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray)
     _serve("batch_norm_statistics", (x,), (mean, variance))
 
 
-def batch_norm_apply(x: np.ndarray, mean: np.ndarray, invstd: np.ndarray, w: np.ndarray, b: np.ndarray,
-                     out: np.ndarray) -> None:
-    """out = (x - mean) * invstd * w + b."""
-    _serve("batch_norm_apply", (x, mean, invstd, w, b), (out,))
+def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                     out: np.ndarray, relu: bool) -> None:
+    """out = (x - mean) * scale + shift, + r unless that is empty, then 0 where that is negative if `relu`."""
+    _serve("batch_norm_apply", (x, r, mean, scale, shift), (out,), relu)
 
 
-def batch_norm_sums(x: np.ndarray, g: np.ndarray, mean: np.ndarray, invstd: np.ndarray, sum_g: np.ndarray,
-                    sum_gx: np.ndarray) -> None:
-    """sum_g = sum of g, sum_gx = sum of g * (x - mean) * invstd, over M."""
-    _serve("batch_norm_sums", (x, g, mean, invstd), (sum_g, sum_gx))
+def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
+                    shift: np.ndarray, sum_g: np.ndarray, sum_gx: np.ndarray) -> None:
+    """sum_g = sum of g, sum_gx = sum of g * (x - mean), over M, through the gate of `batch_norm_input_grad`."""
+    _serve("batch_norm_sums", (x, g, y, mean, scale, shift), (sum_g, sum_gx))
 
 
-def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, mean: np.ndarray, invstd: np.ndarray, w: np.ndarray,
-                          sum_g: np.ndarray, sum_gx: np.ndarray, out: np.ndarray) -> None:
-    """out = w * invstd * (g - sum_g/M - xhat * sum_gx/M) with xhat = (x - mean) * invstd."""
-    _serve("batch_norm_input_grad", (x, g, mean, invstd, w, sum_g, sum_gx), (out,))
+def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
+                          shift: np.ndarray, slope: np.ndarray, offset: np.ndarray, out: np.ndarray) -> None:
+    """out = scale * (g - offset - (x - mean) * slope).
+
+    The gate: g counts as 0 where y is 0 or less, y being the result of a ReLU; if y is empty but `shift` is not, where
+    (x - mean) * scale + shift is; if both are empty, nowhere.
+    """
+    _serve("batch_norm_input_grad", (x, g, y, mean, scale, shift, slope, offset), (out,))
 
 
 # ------------------------------------------------------------------------------------------------ element by element

@@ -87,6 +87,14 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return np.asarray(_Loan(shape, dtype, -(-size // step) * step))
 
 
+def pooled(x: np.ndarray) -> bool:
+    """Whether x's memory is from the pool, and so was never an array of a user's."""
+    owner: Any = x.base
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return type(owner) is _Loan
+
+
 def empty_like(x: np.ndarray) -> np.ndarray:
     """`np.empty_like` with the memory order of x; large arrays come from the pool."""
     if x.nbytes < SMALL or x.flags.c_contiguous:

@@ -150,24 +150,39 @@ def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray)
     variance[...] = np.square(x - centre).mean(0)
 
 
-def batch_norm_apply(x: np.ndarray, mean: np.ndarray, invstd: np.ndarray, w: np.ndarray, b: np.ndarray,
-                     out: np.ndarray) -> None:
-    """out = (x - mean) * invstd * w + b."""
-    out[...] = (x - mean) * invstd * w + b
+def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                     out: np.ndarray, relu: bool) -> None:
+    """out = (x - mean) * scale + shift, + r unless that is empty, then 0 where that is negative if `relu`."""
+    y = (x - mean) * scale + shift
+    if r.size:
+        y = y + r
+    out[...] = np.where(y < 0, 0, y) if relu else y
 
 
-def batch_norm_sums(x: np.ndarray, g: np.ndarray, mean: np.ndarray, invstd: np.ndarray, sum_g: np.ndarray,
-                    sum_gx: np.ndarray) -> None:
-    """sum_g = sum of g, sum_gx = sum of g * (x - mean) * invstd, over M."""
+def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
+                    shift: np.ndarray, sum_g: np.ndarray, sum_gx: np.ndarray) -> None:
+    """sum_g = sum of g, sum_gx = sum of g * (x - mean), over M, through the gate of `batch_norm_input_grad`."""
+    g = _gated(g, x, y, mean, scale, shift)
     sum_g[...] = g.sum(0, dtype=_wide(x))
-    sum_gx[...] = (g * (x - mean) * invstd).sum(0, dtype=_wide(x))
+    sum_gx[...] = (g * (x - mean)).sum(0, dtype=_wide(x))
 
 
-def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, mean: np.ndarray, invstd: np.ndarray, w: np.ndarray,
-                          sum_g: np.ndarray, sum_gx: np.ndarray, out: np.ndarray) -> None:
-    """out = w * invstd * (g - sum_g/M - xhat * sum_gx/M) with xhat = (x - mean) * invstd."""
-    m = x.dtype.type(x.shape[0])
-    out[...] = w * invstd * (g - sum_g / m - (x - mean) * invstd * (sum_gx / m))
+def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
+                          shift: np.ndarray, slope: np.ndarray, offset: np.ndarray, out: np.ndarray) -> None:
+    """out = scale * (g - offset - (x - mean) * slope).
+
+    The gate: g counts as 0 where y is 0 or less, y being the result of a ReLU; if y is empty but `shift` is not, where
+    (x - mean) * scale + shift is; if both are empty, nowhere.
+    """
+    out[...] = scale * (_gated(g, x, y, mean, scale, shift) - offset - (x - mean) * slope)
+
+
+def _gated(g: np.ndarray, x: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
+           shift: np.ndarray) -> np.ndarray:
+    """g through the gate of `batch_norm_input_grad`."""
+    if not y.size and not shift.size:
+        return g
+    return np.where((y if y.size else (x - mean) * scale + shift) <= 0, 0, g)
 
 
 def _wide(x: np.ndarray) -> np.dtype:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, kernels
-from ..autograd import ZERO, Primitive, Variable, is_grad_enabled, primitive
+from ..autograd import ZERO, Node, Primitive, Variable, is_grad_enabled, primitive
+from ..autograd.deferred import Recipe, defer, fused
 from ..autograd.tape import wrap
 from .layout import channels_last, vectors
 from .promotion import operand, paired, to_dtype
@@ -97,7 +98,15 @@ def _room(x: Any, y: Any) -> np.ndarray | None:
     return kernels.empty_like(x)
 
 
-@Binary
+class Addition(Binary):
+    """`add`, which a deferred operand takes in."""
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        out = fused(self, x, y)
+        return super().__call__(x, y) if out is None else out
+
+
+@Addition
 def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """x + y."""
     return mapped(kernels.add, x, y) if _alike(x, y) else np.add(x, y, out=_room(x, y))
@@ -421,13 +430,48 @@ def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
     return clamp_to(to_dtype(x, dtype), min=min, max=max)
 
 
-@primitive
+class Relu(Primitive):
+    """`relu`, which a deferred operand takes in."""
+
+    def __call__(self, x: Any) -> Any:
+        out = fused(self, x)
+        return super().__call__(x) if out is None else out
+
+
+@Relu
 def relu(x: np.ndarray) -> np.ndarray:
     """max(x, 0); NaN and -0.0 stay as they are."""
     return mapped(kernels.relu, x)
 
 
-@primitive
+class ReluGrad(Primitive):
+    """`relu_grad`, deferred if it goes to a primitive that can read it through the ReLU's gate."""
+
+    def __call__(self, h: Any, y: Any) -> Any:
+        node = y._node
+        if node is not None and node.primitive is relu and not is_grad_enabled() and kernels.pooled(y.array):
+            source = node.parents[0]
+            gates = isinstance(source, Node) and getattr(source.primitive, "gates", False)
+            if gates and h.array.strides == y.array.strides:
+                return defer(Gated(h, y, node.settings.get("gate")))
+        return super().__call__(h, y)
+
+
+class Gated(Recipe):
+    """relu_grad(h, y), of a first-order backward; gate: what batch norm needs to find y's sign without y, if it can."""
+
+    __slots__ = ("gate", "h", "y")
+
+    def __init__(self, h: Any, y: Any, gate: Any) -> None:
+        super().__init__(y.array, h.version, y.version)
+        self.h, self.y, self.gate = h.array, y.array, gate
+
+    def compute(self) -> np.ndarray:
+        """The gradient at the ReLU's input."""
+        return relu_grad.function(self.h, self.y)
+
+
+@ReluGrad
 def relu_grad(h: np.ndarray, y: np.ndarray) -> np.ndarray:
     """h where y = relu(x) is positive or NaN, else 0."""
     return mapped(kernels.relu_grad, h, y)

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autograd import is_grad_enabled, primitive
+from ..autograd import Primitive, Variable, is_grad_enabled
+from ..autograd.deferred import Recipe, defer
 from ..autograd.tape import wrap
-from . import reduce
+from . import elementwise, reduce
 from .elementwise import rsqrt
 from .layout import channels_first, channels_last
 from .shape import reshape
@@ -40,21 +41,91 @@ def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, variance
 
 
-@primitive
+class BatchNorm(Primitive):
+    """`batch_norm`, deferred where it is large: see autograd/deferred.py."""
+
+    gates = True
+
+    def __call__(self, x: Any, w: Any, b: Any, **settings: Any) -> Any:
+        if not _deferrable(x.array):
+            return super().__call__(x, w, b, **settings)
+        scale, shift = settings["invstd"] * w.array, b.array.copy()
+        recipe = Normalized(x.array, settings["mean"], scale, shift, None, x.version)
+        return self.place((x, w, b), defer(recipe), settings)
+
+
+@BatchNorm
 def batch_norm(
     x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float, mean: np.ndarray, invstd: np.ndarray
 ) -> np.ndarray:
     """(x - mean) * invstd * w + b, where mean and invstd are x's own: settings only because they are known already."""
-    out, flat = _like(x)
-    kernels.batch_norm_apply(_flat(x), mean, invstd, w, b, flat)
-    return out
+    return Normalized(x, mean, invstd * w, b, None).compute()
+
+
+class Normalized(Recipe):
+    """(x - mean) * scale + shift, which can take in a sum with r and then a ReLU."""
+
+    __slots__ = ("mean", "r", "scale", "shift", "x")
+
+    def __init__(
+        self, x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, r: np.ndarray | None,
+        *counters: list,
+    ) -> None:  # fmt: skip
+        super().__init__(x, *counters)
+        self.x, self.mean, self.scale, self.shift, self.r = x, mean, scale, shift, r
+
+    def compute(self, relu: bool = False) -> np.ndarray:
+        """The array, of a ReLU if asked for."""
+        out, flat = _like(self.x)
+        r = _none(self.x) if self.r is None else _flat(self.r)
+        kernels.batch_norm_apply(_flat(self.x), r, self.mean, self.scale, self.shift, flat, relu)
+        return out
+
+    def fuse(self, primitive: Any, args: tuple) -> tuple[Any, dict] | None:
+        """ReLU at once; a sum with an array that stands alike in memory, deferred again."""
+        if primitive is elementwise.relu:
+            return wrap(self.compute(True)), {} if self.r is not None else {"gate": (self.scale, self.shift)}
+        if primitive is not elementwise.add or self.r is not None:
+            return None
+        r = args[1] if getattr(args[0], "recipe", None) is self else args[0]
+        if not isinstance(r, Variable) or r.array.shape != self.shape or r.array.dtype != self.dtype:
+            return None
+        if not _deferrable(r.array):
+            return None
+        recipe = Normalized(self.x, self.mean, self.scale, self.shift, r.array, *self.counters, r.version)
+        return defer(recipe), {}
+
+
+def _deferrable(x: np.ndarray) -> bool:
+    """Whether x is large, a kernel's own, and an image that stands channels-last."""
+    return x.ndim > 1 and kernels.pooled(x) and channels_last(x).flags.c_contiguous
+
+
+def _none(x: np.ndarray) -> np.ndarray:
+    """An empty array of x's dtype: an operand that is not there."""
+    return _NONE[x.dtype.char]
+
+
+_NONE = {char: np.empty(0, char) for char in "efdg"}
+
+
+def _through(g: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A gradient as rows, and the gate it comes through as the kernels want it: y, scale and shift, or empty ones."""
+    recipe, none = g.recipe, _none(g.outline)
+    if type(recipe) is not elementwise.Gated:
+        return _flat(g.array), none, none, none
+    if recipe.gate is None:
+        return _flat(recipe.h), _flat(recipe.y), none, none
+    return _flat(recipe.h), none, *recipe.gate
 
 
 def _sums(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> tuple[np.ndarray, np.ndarray]:
     """sum(g) and sum(g h), once for the three rules."""
     if not memo:
         memo["g"], memo["gh"] = np.empty_like(mean), np.empty_like(mean)
-        kernels.batch_norm_sums(_flat(x.array), _flat(g.array), mean, invstd, memo["g"], memo["gh"])
+        h, y, scale, shift = _through(g)
+        kernels.batch_norm_sums(_flat(x.array), h, y, mean, scale, shift, memo["g"], memo["gh"])
+        memo["gh"] *= invstd
     return memo["g"], memo["gh"]
 
 
@@ -73,7 +144,9 @@ def _input_grad(g: Any, x: Any, w: Any, eps: float, mean: np.ndarray, invstd: np
         return reshape(w, shape=(-1, *(1,) * (x.array.ndim - 2))) * scale * centred
     sum_g, sum_gh = _sums(g, x, mean, invstd, memo)
     out, flat = _like(x.array)
-    kernels.batch_norm_input_grad(_flat(x.array), _flat(g.array), mean, invstd, w.array, sum_g, sum_gh, flat)
+    m, (h, y, _, shift) = flat.dtype.type(len(flat)), _through(g)
+    scale = invstd * w.array
+    kernels.batch_norm_input_grad(_flat(x.array), _flat(h), y, mean, scale, shift, sum_gh / m * invstd, sum_g / m, flat)
     return wrap(out)
 
 
@@ -114,6 +187,11 @@ def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float
     """Normalise by given statistics, arrays or tensors of shape (C,): (x - mean) / sqrt(variance + eps) * w + b."""
     mean, variance = (v if hasattr(v, "array") else wrap(v) for v in (mean, variance))
     w, b = _affine(w, b, x)
+    if not (is_grad_enabled() and any(v.edge is not None for v in (x, mean, variance, w, b))):
+        dtype = x.array.dtype
+        scale = (w.array / np.sqrt(variance.array + dtype.type(eps))).astype(dtype)
+        recipe = Normalized(x.array, mean.array.astype(dtype), scale, b.array.copy(), None, x.version)
+        return defer(recipe) if _deferrable(x.array) else wrap(recipe.compute())
     scale = rsqrt(variance + eps) * w
     shift = b - mean * scale
     column = (-1, *(1,) * (x.array.ndim - 2))
