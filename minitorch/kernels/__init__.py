@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -30,7 +31,7 @@ from minitorch.kernels.memory import SMALL, empty, empty_like
 from minitorch.kernels.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
 __all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "implementation", "set_num_threads", "get_num_threads",
-           "compilations", "cache_directory"]
+           "compilations", "cache_directory", "update"]
 
 
 @cache
@@ -157,3 +158,20 @@ def relu(x: np.ndarray, out: np.ndarray) -> None:
 def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = g where y = relu(x) is positive or NaN, else 0, for vectors."""
     _serve("relu_grad", (g, y), (out,))
+
+
+# ------------------------------------------------------------------------------------------------ optimizers
+def update(name: str, rows: Sequence[tuple[np.ndarray, ...]], scalars: np.ndarray, *settings: Any) -> bool:
+    """Run an optimizer's update, "sgd" or "adam", in place on all rows of arrays at once; see `kernels.optim`.
+
+    Returns whether it did. It does not where the reference was chosen, or for arrays that are not plain: contiguous,
+    writable, of one dtype (that of `scalars`) and one shape a row, and apart from each other in memory.
+    """
+    if not _fast() or scalars.dtype.char not in "fd" or not scalars.dtype.isnative:
+        return False
+    from minitorch.kernels import optim
+
+    found = optim.locate(rows)
+    if found:
+        getattr(optim, name)(*found, scalars, *settings)
+    return found is not None

@@ -90,10 +90,11 @@ class Kernel:
     """A function `body(workers, *arguments)` that loops over `prange(workers)`, compiled lazily, serial and parallel.
 
     Called as `kernel(heavy, *arguments)`; `heavy` says that the work is worth waking the other threads. The first
-    argument is an array whose dtype, float32 or float64, decides all other types.
+    argument is an array whose dtype, float32 or float64, decides all other types. `exact`: every operation rounds by
+    itself, as NumPy's do.
     """
 
-    def __init__(self, body: Callable[..., None]) -> None:
+    def __init__(self, body: Callable[..., None], exact: bool = False) -> None:
         from numba import config, njit
 
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read by libgomp when the first parallel kernel loads it
@@ -102,7 +103,8 @@ class Kernel:
         self.__doc__, self.__name__ = body.__doc__, body.__name__
 
         def twin(parallel: bool) -> Any:
-            dispatcher: Any = njit(parallel=parallel, nogil=True, fastmath=FASTMATH)(body)
+            fastmath = False if exact else FASTMATH
+            dispatcher: Any = njit(parallel=parallel, nogil=True, error_model="numpy", fastmath=fastmath)(body)
             dispatcher._cache = _disk_cache(f"{body.__module__.rpartition('.')[2]}.{body.__name__}", parallel)
             return dispatcher
 
@@ -136,9 +138,9 @@ class Kernel:
         return twin
 
 
-def kernel(body: Callable[..., None]) -> Kernel:
-    """Decorator: see `Kernel`."""
-    return Kernel(body)
+def kernel(body: Callable[..., None] | None = None, exact: bool = False) -> Any:
+    """Decorator, with or without arguments: see `Kernel`."""
+    return Kernel(body, exact) if body else lambda body: Kernel(body, exact)
 
 
 # ------------------------------------------------------------------------------------------------ compile cache
