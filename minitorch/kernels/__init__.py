@@ -61,7 +61,11 @@ def _serve(name: str, operands: tuple[np.ndarray, ...], results: tuple[np.ndarra
     if fast is None:
         getattr(reference, name)(*operands, *results, *settings)
         return
-    if name != "matmul":  # which takes its operands by strides
+    given = operands if name != "matmul" else ()  # which takes its operands by strides
+    if all([a.flags.carray for a in (*given, *results)]):
+        fast(*operands, *results, *settings)
+        return
+    if given:
         operands = tuple(a if a.flags.carray else np.array(a, order="C") for a in operands)
     filled = tuple(a if a.flags.carray else np.empty(a.shape, a.dtype) for a in results)
     fast(*operands, *filled, *settings)
