@@ -1028,9 +1028,22 @@ row(
         S(n(0, 3), n(2, 3)),
         S(n(2, 0), n(3, 0)),
         S(n(17, 20), n(19, 20), special=True),
+        S(n(3, 2), n(4, 3), turn_x=True),
+        S(n(2, 3), n(3, 4), turn_w=False),
+        S(n(3, 2), n(3, 4), turn_x=True, turn_w=False),
     ],
-    lambda x, w: (x[:, None] * w).sum(2),
+    lambda x, w, turn_x=False, turn_w=True: ((x.T if turn_x else x)[:, None] * (w if turn_w else w.T)).sum(2),
     linear=True,
+)
+row(
+    "affine",
+    lambda n: [
+        S(n(2, 3), n(4, 3), n(4)),
+        S(n(0, 3), n(2, 3), n(2)),
+        S(n(2, 0), n(3, 0), n(3)),
+        S(n(1, 2), n(1, 2), n(1)),
+    ],
+    lambda x, w, b: (x[:, None] * w).sum(2) + b,
 )
 row(
     "shift",

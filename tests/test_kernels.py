@@ -491,6 +491,10 @@ def compare_beside_guards(before):
             module.borrow = lambda size, dtype: place(np.full(size, np.nan, dtype))
             module.give_back = lambda *buffers: None
     compare(place)
+    for dtype in DTYPES if FAST else ():
+        for name, columns, settings in (("sgd", 3, (np.zeros(4, bool), True)), ("adam", 5, (True,))):
+            rows = [tuple(place(np.ones(size, dtype)) for _ in range(columns)) for size in (1, 7, 8192, 20_001)]
+            assert kernels.update(name, rows, np.full(7, 0.5, dtype), *settings, True, True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")

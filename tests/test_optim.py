@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minitorch
-from minitorch import optim
+from minitorch import kernels, optim
 from minitorch.optim import SGD, Adam, AdamW, lr_scheduler
 from minitorch.optim import optimizer as optimizer_module
 
@@ -156,8 +156,110 @@ def test_trajectory_is_pytorchs(golden, name, dtype):
 def test_blocks_change_no_bit(golden, name, order, monkeypatch):
     """Updates in tiny blocks give the bits of updates in one piece, in any memory layout."""
     whole = minitorch_trajectory(golden, name, "float32")
+    one_array_at_a_time(monkeypatch)
     monkeypatch.setattr(optimizer_module, "BLOCK_BYTES", 8)
     assert np.array_equal(minitorch_trajectory(golden, name, "float32", order), whole)
+
+
+def one_array_at_a_time(monkeypatch):
+    """From here on optimizers work by their NumPy formulas."""
+    monkeypatch.setattr(kernels, "update", lambda *arguments: False)
+
+
+def one_launch(monkeypatch):
+    """From here on: the list of what `kernels.update` answered. Skips the test without numba."""
+    if kernels.implementation() != "numba":
+        pytest.skip("the reference kernels were chosen")
+    answers, update = [], kernels.update
+    monkeypatch.setattr(kernels, "update", lambda *arguments: answers.append(update(*arguments)) or answers[-1])
+    return answers
+
+
+def many_shapes(cls, options, dtype, steps=3):
+    """Parameters of many shapes after a few steps, one without a gradient, with zeros, inf and NaN among the others."""
+    rng = np.random.default_rng(0)
+    shapes = [(3, 5), (), (1,), (40_001,), (0,), (64, 3, 3, 3), (8192,), (2, 0)]
+    parameters = [minitorch.from_numpy(rng.standard_normal(s, dtype)).requires_grad_() for s in shapes]
+    optimizer = cls(parameters, lr=0.1, **options)
+    for step in range(steps):
+        for p in parameters:
+            g = rng.standard_normal(p.shape, dtype)
+            if g.size > 5:
+                g.reshape(-1)[:4] = 0, -0.0, np.inf, np.nan
+            p.grad = minitorch.tensor(g)
+        if step == 1:
+            parameters[0].grad = None
+        with np.errstate(invalid="ignore"):
+            optimizer.step()
+    states = [value for state in optimizer.state.values() for value in state.values() if value is not None]
+    return [x.detach().numpy() for x in (*parameters, *states)]
+
+
+OPTIONS = [
+    *((SGD, {"momentum": m, "weight_decay": w, "maximize": x}) for m in (0, 0.9) for w in (0, 0.1) for x in (0, 1)),
+    (SGD, {"momentum": 0.9, "dampening": 0.3}),
+    (SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    *((cls, {"amsgrad": a, "weight_decay": w}) for cls in (Adam, AdamW) for a in (False, True) for w in (0, 0.1)),
+    (Adam, {"maximize": True}),
+]
+
+
+@pytest.mark.parametrize(("cls", "options"), OPTIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_launch_gives_numpys_bits(cls, options, dtype, monkeypatch):
+    """All parameters updated by one kernel have the bits of the NumPy formulas, on any number of threads."""
+    answers, threads = one_launch(monkeypatch), kernels.get_num_threads()
+    fast = many_shapes(cls, options, dtype)
+    assert all(answers)
+    try:
+        kernels.set_num_threads(1)
+        alone = many_shapes(cls, options, dtype)
+    finally:
+        kernels.set_num_threads(threads)
+    one_array_at_a_time(monkeypatch)
+    for x, y, expected in zip(fast, alone, many_shapes(cls, options, dtype), strict=True):
+        assert x.dtype == expected.dtype
+        assert np.where(np.isnan(x), 0, x).tobytes() == np.where(np.isnan(expected), 0, expected).tobytes()
+        assert x.tobytes() == y.tobytes()
+        np.testing.assert_array_equal(np.isnan(x), np.isnan(expected))
+
+
+ODD = {
+    "read-only": lambda p, g, b: (p, g, np.lib.stride_tricks.as_strided(b, writeable=False)),
+    "not contiguous": lambda p, g, b: (p, g, np.zeros((6, 4), b.dtype)[::2]),
+    "not aligned": lambda p, g, b: (p, g, np.zeros(b.nbytes + 1, np.uint8)[1:].view(b.dtype).reshape(b.shape)),
+    "another shape": lambda p, g, b: (p, g.reshape(4, 3), b),
+    "another rank": lambda p, g, b: (p, g.ravel(), b),
+    "another size": lambda p, g, b: (p, g, np.zeros((3, 5), b.dtype)),
+    "another dtype": lambda p, g, b: (p, g, b.astype(np.float64)),
+    "another byte order": lambda p, g, b: (p, g.astype(">f4"), b),
+    "the same array": lambda p, g, b: (p, g, p),
+    "memory in common": lambda p, g, b: (*np.zeros((4, 4), p.dtype)[np.arange(3), :][None].repeat(2, 0), p[:]),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_arrays_are_refused(name, monkeypatch):
+    """The kernel is not given arrays that it would misread, or that two workers would write to."""
+    one_launch(monkeypatch)
+    rows = [tuple(np.zeros((3, 4), np.float32) for _ in range(3)) for _ in range(3)]
+    arguments = np.zeros(4, np.float32), np.zeros(3, bool), False, False, False
+    assert kernels.update("sgd", rows, *arguments)
+    rows[1] = ODD[name](*rows[1])
+    if name == "memory in common":
+        rows[2] = (*rows[2][:2], rows[1][2])
+    assert not kernels.update("sgd", rows, *arguments)
+
+
+def test_shared_memory_is_updated_in_turn(monkeypatch):
+    """Parameters that share memory, and a gradient that is another parameter, move one after the other."""
+    answers = one_launch(monkeypatch)
+    memory = np.ones(6, np.float32)
+    v, w = minitorch.from_numpy(memory[:4]).requires_grad_(), minitorch.from_numpy(memory[2:]).requires_grad_()
+    v.grad, w.grad = minitorch.ones(4), v.detach()
+    SGD([v, w], lr=0.5).step()
+    assert answers == [False]
+    assert memory.tolist() == [0.5, 0.5, 0.25, 0.25, 0.75, 0.75]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -258,12 +360,13 @@ def test_numpy_scalars_keep_float32():
         assert all(value.array.dtype == np.float32 for value in optimizer.state[w].values())
 
 
-def test_large_parameter_takes_blocks():
+def test_large_parameter_takes_blocks(monkeypatch):
     """A parameter larger than a block, in an odd layout, moves as formula and float64 say."""
     generator = np.random.default_rng(1)
     start, g = generator.standard_normal((2, 300, 171))
     w = minitorch.from_numpy(np.array(start, np.float32)).requires_grad_()
     w.grad = minitorch.from_numpy(np.asfortranarray(g.astype(np.float32)))
+    one_array_at_a_time(monkeypatch)
     SGD([w], lr=0.5, weight_decay=0.5).step()
     np.testing.assert_allclose(w.array, start - 0.5 * (g + 0.5 * start), atol=2e-6)
 

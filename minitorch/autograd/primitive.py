@@ -136,7 +136,7 @@ class Primitive:
             else:
                 arrays.append(arg)
             bit <<= 1
-        if self.defaults:
+        if self.defaults and len(settings) < len(self.settings):
             settings = {**self.defaults, **settings}
         residuals = ()
         token = quiet.enter()
@@ -218,7 +218,7 @@ class Primitive:
                 "need to backward through the graph a second time or if you need to access saved tensors after calling "
                 "backward."
             )
-        values: dict[str, Any] = {"g": g, "memo": {}}
+        kept, values = node.kept, {"g": g}
         pieces: list[tuple] = []
         for i, parent in enumerate(node.parents):
             if parent is None or (needed is not None and parent not in needed):
@@ -230,11 +230,15 @@ class Primitive:
                 continue
             if self.variadic:
                 values["index"] = i
-                values[f"{self.arguments[-1]}_shape"] = node.kept[f"{self.arguments[-1]}_shapes"][i]
+                values[f"{self.arguments[-1]}_shape"] = kept[f"{self.arguments[-1]}_shapes"][i]
             names = self._names[position]
             for name in names:
-                if name not in values:
-                    values[name] = unpack(node, name) if name in node.kept else node.settings[name]
+                if name in values:
+                    continue
+                if name in kept:
+                    values[name] = unpack(node, name)
+                else:
+                    values[name] = {} if name == "memo" else node.settings[name]
             pieces.append((parent, rule(*[values[name] for name in names])))
         return pieces
 

@@ -377,10 +377,14 @@ def backward(
     found = propagate(roots, None if wanted is None else set(wanted), create_graph, retain_graph)
     for edge, g in found.items():
         leaf = edge if wanted is None else wanted[edge]
-        with set_grad_enabled(create_graph):
-            accumulate(leaf, g, create_graph)
-        for hook in list((leaf._after_hooks or {}).values()):
-            hook(leaf)
+        if create_graph:
+            with set_grad_enabled(True):
+                accumulate(leaf, g, True)
+        else:
+            accumulate(leaf, g, False)
+        if leaf._after_hooks:
+            for hook in list(leaf._after_hooks.values()):
+                hook(leaf)
 
 
 # ------------------------------------------------------------------------------------------------------ looking at it

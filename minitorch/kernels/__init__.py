@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -30,7 +31,7 @@ from minitorch.kernels.memory import SMALL, empty, empty_like, pooled
 from minitorch.kernels.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
 __all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
-           "get_num_threads", "compilations", "cache_directory"]
+           "get_num_threads", "compilations", "cache_directory", "update"]
 
 
 @cache
@@ -60,7 +61,11 @@ def _serve(name: str, operands: tuple[np.ndarray, ...], results: tuple[np.ndarra
     if fast is None:
         getattr(reference, name)(*operands, *results, *settings)
         return
-    if name != "matmul":  # which takes its operands by strides
+    given = operands if name != "matmul" else ()  # which takes its operands by strides
+    if all([a.flags.carray for a in (*given, *results)]):
+        fast(*operands, *results, *settings)
+        return
+    if given:
         operands = tuple(a if a.flags.carray else np.array(a, order="C") for a in operands)
     filled = tuple(a if a.flags.carray else np.empty(a.shape, a.dtype) for a in results)
     fast(*operands, *filled, *settings)
@@ -273,3 +278,20 @@ def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, to
                        scale: np.ndarray, out: np.ndarray, ignore_index: int, smoothing: float) -> None:
     """out[i] = scale[i] * (sum(q weight) softmax(x[i]) - q weight) for the q of `cross_entropy`, 0 in ignored rows."""
     _serve("cross_entropy_grad", (x, labels, weight, top, total, scale), (out,), ignore_index, smoothing)
+
+
+# ------------------------------------------------------------------------------------------------ optimizers
+def update(name: str, rows: Sequence[tuple[np.ndarray, ...]], scalars: np.ndarray, *settings: Any) -> bool:
+    """Run an optimizer's update, "sgd" or "adam", in place on all rows of arrays at once; see `kernels.optim`.
+
+    Returns whether it did. It does not where the reference was chosen, or for arrays that are not plain: contiguous,
+    writable, of one dtype (that of `scalars`) and one shape a row, and apart from each other in memory.
+    """
+    if not _fast() or scalars.dtype.char not in "fd" or not scalars.dtype.isnative:
+        return False
+    from minitorch.kernels import optim
+
+    found = optim.locate(rows)
+    if found:
+        getattr(optim, name)(*found, scalars, *settings)
+    return found is not None

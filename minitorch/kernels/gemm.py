@@ -25,51 +25,49 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     if not out.size:
         return
     batch, m, n = out.shape
-    plain = _packing(y, m)
-    swapped = _packing(x.transpose(0, 2, 1), n) + m * n
-    if plain <= swapped:
-        _product(x, y, out)
+    k, size = x.shape[2], out.itemsize
+    plain = 0 if y.strides[2] == size and m <= BLOCK else k * n  # elements to copy first, as matters stand ...
+    turned = m * n + (0 if x.strides[1] == size and n <= BLOCK else k * m)  # ... and with out' = y' x'
+    if plain <= turned:
+        _product(x, y, out, plain == 0)
         return
-    turned = borrow(out.size, out.dtype)
-    view = turned[:out.size].reshape(batch, n, m)
-    _product(y.transpose(0, 2, 1), x.transpose(0, 2, 1), view)
+    space = borrow(out.size, out.dtype)
+    view = space[:out.size].reshape(batch, n, m)
+    _product(y.transpose(0, 2, 1), x.transpose(0, 2, 1), view, turned == m * n)
     out[...] = view.transpose(0, 2, 1)
-    give_back(turned)
+    give_back(space)
 
 
-def _packing(y: np.ndarray, rows: int) -> int:
-    """Elements to copy before y (B, K, N) can be the right operand for so many rows: none if it is used in place."""
-    return 0 if y.strides[2] == y.itemsize and rows <= BLOCK else y.shape[1] * y.shape[2]
-
-
-def _product(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    batch, m, n, k = *out.shape, x.shape[2]
-    x, x_strides = _flat(x)
-    lanes = 4 * WIDTH // out.itemsize
-    in_place = _packing(y, m) == 0
+def _product(x: np.ndarray, y: np.ndarray, out: np.ndarray, in_place: bool) -> None:
+    """`matmul`, with y used as it lies if `in_place`: its rows are contiguous and used only a few times."""
+    batch, m, n = out.shape
+    k, lanes = x.shape[2], 4 * WIDTH // out.itemsize
     heavy = out.size * k > HEAVY
-    shared = y.strides[0] == 0 or batch == 1
+    matrices = 1 if y.strides[0] == 0 else batch
+    x, x_strides = _flat(x)
     y, y_strides = _flat(y)
-    width = -(-n // lanes) * lanes
-    packed = y
+    packed, y_batch_stride = y, y_strides[0]
     if not in_place:
-        packed = borrow((1 if shared else batch) * k * width, out.dtype)
-        _pack(heavy, y, packed, 1 if shared else batch, k, n, width, lanes, *y_strides)
+        width = -(-n // lanes) * lanes
+        packed, y_batch_stride = borrow(matrices * k * width, out.dtype), 0 if matrices == 1 else k * width
+        _pack(heavy, y, packed, matrices, k, n, width, lanes, *y_strides)
     _matmul(heavy, x, packed, out.reshape(-1), _numbers(m), np.zeros(1, np.int64), batch, m, n, k, lanes, *x_strides,
-            in_place, y_strides[0] if in_place else 0 if shared else k * width, y_strides[1])
+            in_place, y_batch_stride, y_strides[1])
     if not in_place:
         give_back(packed)
 
 
 def _flat(x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
     """The memory of x from its first element on, as one contiguous line, and the strides of x in elements."""
-    if any(stride < 0 or stride % x.itemsize for stride in x.strides):
+    size = x.itemsize
+    a, b, c = x.strides
+    if a < 0 or b < 0 or c < 0 or a % size or b % size or c % size:
         x = x.copy()
-    strides = tuple(stride // x.itemsize for stride in x.strides)
+        a, b, c = x.strides
+    strides = a // size, b // size, c // size
     if x.flags.c_contiguous:
         return x.reshape(-1), strides
-    turned = x.transpose(0, 2, 1)
-    if turned.flags.c_contiguous:
+    if c != size and (turned := x.transpose(0, 2, 1)).flags.c_contiguous:
         return turned.reshape(-1), strides
     span = 1 + sum((size - 1) * stride for size, stride in zip(x.shape, strides, strict=True)) if x.size else 0
     return as_strided(x, (span,), (x.itemsize,)), strides

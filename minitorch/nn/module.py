@@ -113,7 +113,9 @@ class Module:
 
     def __getattr__(self, name: str) -> Any:
         state = self.__dict__
-        for kind in ("_parameters", "_buffers", "_modules"):
+        if name in state.get("_parameters", ()):  # most often, and in every call
+            return state["_parameters"][name]
+        for kind in ("_buffers", "_modules"):
             members = state.get(kind)
             if members is not None and name in members:
                 return members[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from .. import dtypes, kernels
 from ..autograd import primitive
 from .elementwise import unbroadcastable
-from .shape import expand, permute, reshape, squeeze, transpose, unsqueeze
+from .reduce import reduce_sum
+from .shape import expand, reshape, squeeze, transpose, unsqueeze
 
 
 @primitive
@@ -28,17 +30,43 @@ batched_matmul.vjp(
 
 
 @primitive
-def linear(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """x @ w transposed, of matrices (M, inputs) and (outputs, inputs)."""
-    out = kernels.empty((1, x.shape[0], w.shape[0]), x.dtype)
-    kernels.matmul(x[None], w.T[None], out)
+def linear(x: np.ndarray, w: np.ndarray, *, turn_x: bool = False, turn_w: bool = True) -> np.ndarray:
+    """x @ w of matrices, transposed first if told: as a rule (M, inputs) and (outputs, inputs), as layers have them."""
+    x, w = x.T if turn_x else x, w.T if turn_w else w
+    out = kernels.empty((1, x.shape[0], w.shape[1]), x.dtype)
+    kernels.matmul(x[None], w[None], out)
     return out[0]
 
 
-# The same sum again: <g, x wT> = <g w, x> = <gT x, w>, and each is `linear` of transposed views.
-linear.vjp(
-    x=lambda g, w: linear(g, permute(w, dims=(1, 0))),
-    w=lambda g, x: linear(permute(g, dims=(1, 0)), permute(x, dims=(1, 0))),
+# The same sum again: out = X W hands X the product g WT, and W the product XT g. An operand that was turned receives
+# the transpose of that: (g WT)T = W gT, (XT g)T = gT X. So each gradient is one product, and no view is taken.
+def _x_grad(g: Any, w: Any, turn_x: bool, turn_w: bool) -> Any:
+    if turn_x:
+        return linear(w, g, turn_x=turn_w, turn_w=True)
+    return linear(g, w, turn_x=False, turn_w=not turn_w)
+
+
+def _w_grad(g: Any, x: Any, turn_x: bool, turn_w: bool) -> Any:
+    if turn_w:
+        return linear(g, x, turn_x=True, turn_w=turn_x)
+    return linear(x, g, turn_x=not turn_x, turn_w=False)
+
+
+linear.vjp(x=_x_grad, w=_w_grad)
+
+
+@primitive
+def affine(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """x @ w transposed + b, of matrices (M, inputs) and (outputs, inputs) and a vector (outputs,)."""
+    out = linear.function(x, w)
+    out += b
+    return out
+
+
+affine.vjp(
+    x=lambda g, w: linear(g, w, turn_x=False, turn_w=False),
+    w=lambda g, x: linear(g, x, turn_x=True, turn_w=False),
+    b=lambda g: reduce_sum(g, dim=(0,), keepdim=False),
 )
 
 
@@ -67,7 +95,7 @@ def matmul(x: Any, y: Any) -> Any:
     if b.ndim == 1:
         return squeeze(matmul(x, unsqueeze(y, 1)), -1)
     if b.ndim == 2:  # one product of all rows, however they are stacked
-        return stacked_linear(x, permute(y, dims=(1, 0)))
+        return _stacked_rows(x, lambda rows: linear(rows, y, turn_x=False, turn_w=False))
     try:
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
@@ -76,13 +104,20 @@ def matmul(x: Any, y: Any) -> Any:
     return reshape(batched_matmul(x, y), shape=(*batch, a.shape[-2], b.shape[-1]))
 
 
-def stacked_linear(x: Any, w: Any) -> Any:
-    """`linear` of x (..., inputs) with any leading axes."""
+def stacked_linear(x: Any, w: Any, b: Any = None) -> Any:
+    """`linear` or, with b (outputs,), `affine` of x (..., inputs) with any leading axes."""
+    if b is None:
+        return _stacked_rows(x, lambda rows: linear(rows, w))
+    return affine(x, w, b) if x.array.ndim == 2 else _stacked_rows(x, lambda rows: affine(rows, w, b))
+
+
+def _stacked_rows(x: Any, product: Callable) -> Any:
+    """A product of the rows of x (..., inputs), with any leading axes."""
     shape = x.array.shape
     if len(shape) == 2:
-        return linear(x, w)
-    rows = reshape(x, shape=(_count(shape[:-1]), shape[-1]))
-    return reshape(linear(rows, w), shape=(*shape[:-1], w.array.shape[0]))
+        return product(x)
+    out = product(reshape(x, shape=(_count(shape[:-1]), shape[-1])))
+    return reshape(out, shape=(*shape[:-1], out.array.shape[1]))
 
 
 def _count(shape: tuple) -> int:

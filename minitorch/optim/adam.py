@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
 import numpy as np
 
+from minitorch import kernels
 from minitorch.autograd.tape import wrap
 
 from .optimizer import Optimizer, Params, as_number, evaluate, in_blocks
@@ -88,12 +90,11 @@ class Adam(Optimizer):
         """Update every parameter that has a gradient; returns what `closure`, called first with grad on, returned."""
         loss = evaluate(closure)
         for group in self.param_groups:
-            scalars: dict[tuple[np.dtype, float], tuple] = {}
+            rows = defaultdict(list)  # by dtype and step count
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                x = p.array
-                state = self.state[p]
+                x, state = p.array, self.state[p]
                 if not state:
                     state["step"] = wrap(np.zeros((), np.float32))
                     state["exp_avg"] = wrap(np.zeros_like(x))
@@ -102,18 +103,18 @@ class Adam(Optimizer):
                         state["max_exp_avg_sq"] = wrap(np.zeros_like(x))
                 count = state["step"].array.item() + 1
                 state["step"].array.fill(count)
-                key = x.dtype, count
-                if key not in scalars:
-                    scalars[key] = _scalars(group, x.dtype, count)
-                peak = state["max_exp_avg_sq"].array if group["amsgrad"] else None
-                arrays = x, p.grad.array, state["exp_avg"].array, state["exp_avg_sq"].array, peak
-                in_blocks(_descend, arrays, *scalars[key])
+                arrays: tuple = x, p.grad.array, state["exp_avg"].array, state["exp_avg_sq"].array
+                if group["amsgrad"]:
+                    arrays = *arrays, state["max_exp_avg_sq"].array
+                rows[x.dtype, count].append(arrays)
                 p.bump()
+            for (dtype, count), table in rows.items():
+                _update(table, group, dtype, count)
         return loss
 
 
-def _scalars(group: dict[str, Any], dtype: np.dtype, count: float) -> tuple:
-    """A group's options at step `count` as `_descend` takes them (0-d arrays: see sgd.py).
+def _update(rows: list[tuple], group: dict[str, Any], dtype: np.dtype, count: float) -> None:
+    """Step `count` of all rows (parameter, gradient, average, average of squares[, its peak]) of one dtype.
 
     With c = sqrt(1 - beta2 ** count), lr * m' / (sqrt(v') + eps) = (lr * c / (1 - beta1 ** count)) * m / (sqrt(v) +
     eps * c): the corrections fold into the scalars, which saves one pass.
@@ -121,17 +122,16 @@ def _scalars(group: dict[str, Any], dtype: np.dtype, count: float) -> tuple:
     lr, eps, weight_decay = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
     beta1, beta2 = map(float, group["betas"])
     correction = sqrt(1 - beta2**count)
-    apart = group["decoupled_weight_decay"]
-    return (
-        np.array(1 - beta1, dtype),
-        np.array(beta2, dtype),
-        np.array(1 - beta2, dtype),
-        np.array(eps * correction, dtype),
-        np.array(lr * correction / (1 - beta1**count), dtype),
-        np.array(1 - lr * weight_decay, dtype) if weight_decay and apart else None,
-        np.array(weight_decay, dtype) if weight_decay and not apart else None,
-        group["maximize"],
-    )
+    rate = lr * correction / (1 - beta1**count)
+    apart = bool(weight_decay and group["decoupled_weight_decay"])
+    flags = apart, bool(weight_decay and not apart), bool(group["maximize"])
+    scalars = np.array(
+        [1 - beta1, beta2, 1 - beta2, eps * correction, rate, 1 - lr * weight_decay, weight_decay], dtype
+    )  # fmt: skip
+    if kernels.update("adam", rows, scalars, *flags):
+        return
+    for p, g, m, v, *peak in rows:
+        in_blocks(_descend, (p, g, m, v, *(peak or (None,))), *(scalars[i, ...] for i in range(7)), *flags)
 
 
 def _descend(
@@ -145,16 +145,21 @@ def _descend(
     share2: np.ndarray,
     eps: np.ndarray,
     rate: np.ndarray,
-    shrink: np.ndarray | None,
-    weight_decay: np.ndarray | None,
+    shrink: np.ndarray,
+    weight_decay: np.ndarray,
+    shrinks: bool,
+    decays: bool,
     maximize: bool,
 ) -> None:
-    """One step of p and of its averages m and v (and peak, the largest v so far)."""
+    """One step of p and of its averages m and v (and peak, the largest v so far).
+
+    The scalars are 0-d arrays: see sgd.py.
+    """
     if maximize:
         g = -g
-    if shrink is not None:
+    if shrinks:
         p *= shrink
-    if weight_decay is not None:
+    if decays:
         g = weight_decay * p + g
     change = g - m
     change *= share1

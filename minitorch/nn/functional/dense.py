@@ -32,8 +32,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         )
     if bias is not None and bias.array.shape not in ((w[0],), (1,), ()):
         raise RuntimeError(f"linear: `bias` must have shape ({w[0]},), but has {bias.array.shape}; weight {w}")
-    out = stacked_linear(input, weight)
-    return out if bias is None else elementwise.add(out, bias)
+    if bias is None or bias.array.ndim == 1 and bias.array.size == w[0]:
+        return stacked_linear(input, weight, bias)
+    return elementwise.add(stacked_linear(input, weight), bias)
 
 
 def embedding(
