@@ -166,6 +166,8 @@ def samples(dtype, make=np.array):
         y[y < 0] = 0
         if m:  # of nothing NumPy warns
             yield "batch_norm_statistics", case, (x,), (like(mean), like(mean)), ()
+        yield "column_sums", case, (x,), (like(mean),), ()
+        yield "shift_columns", case, (x, shift), (like(x),), ()
         for relu in (False, True):
             yield "batch_norm_apply", f"{case} {relu}", (x, none, mean, scale, shift), (like(x),), (relu,)
             yield "batch_norm_apply", f"{case} {relu} and r", (x, r, mean, scale, shift), (like(x),), (relu,)
