@@ -241,6 +241,7 @@ TORCH = {
     "extend_transpose": extend_transpose,
     "resample": resample,
     "resample_transpose": resample_transpose,
+    "stand": lambda x: x.clone(),
     "channel_sum": lambda x: x.sum((0, *range(2, x.ndim))),
     "conv": conv,
     "conv_shift": lambda x, w, b, geometry: conv(x, w, geometry=geometry) + b.reshape(-1, *[1] * (x.ndim - 2)),

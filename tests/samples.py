@@ -1060,6 +1060,7 @@ row(
     lambda x, b: x + b.reshape(-1, *(1,) * (x.ndim - 2)),
     linear=True,
 )
+row("stand", lambda n: [S(n(2, 3, 4)), S(n(1, 2, 2, 3)), S(n(0, 2, 3))], lambda x: x, linear=True)
 row(
     "channel_sum",
     lambda n: [S(n(2, 3, 4)), S(n(1, 2, 2, 3)), S(n(2, 1, 1, 2, 2)), S(n(0, 2, 3))],

@@ -31,6 +31,7 @@ unchanged, so no rule contains window arithmetic. It holds for 1, 2 and 3 dimens
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -94,6 +95,12 @@ def shift(x: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @primitive
+def stand(x: np.ndarray) -> np.ndarray:
+    """x (N, C, *size) in channels-last memory, which the kernels of forward and backward then need not copy into."""
+    return channels_first(np.ascontiguousarray(channels_last(x)))
+
+
+@primitive
 def channel_sum(x: np.ndarray) -> np.ndarray:
     """The sum over all but the channels of x (N, C, *size): the adjoint of repeating b (C,)."""
     out = np.empty(x.shape[1], x.dtype)
@@ -106,8 +113,14 @@ conv_shift.vjp(
     w=lambda g, x, geometry: conv_weight_grad(x, g, geometry=geometry),
     b=lambda g: channel_sum(g),
 )
+stand.vjp(x=lambda g: g)
 shift.vjp(x=lambda g: g, b=lambda g: channel_sum(g))
 channel_sum.vjp(x=lambda g, x_shape: expand(reshape(g, shape=(-1, *(1,) * (len(x_shape) - 2))), shape=x_shape))
+
+
+def standing(x: Any) -> Any:
+    """x itself if it stands in channels-last memory, else `stand(x)`."""
+    return x if channels_last(x.array).flags.c_contiguous else stand(x)
 
 
 def _add_bias(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:

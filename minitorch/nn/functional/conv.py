@@ -96,7 +96,7 @@ def conv_nd(name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: 
         as_setting(name, "stride", stride), as_setting(name, "padding", padding),
         as_setting(name, "dilation", dilation), groups,
     )  # fmt: skip
-    x = x if batched else with_batch(x)
+    x = convolution.standing(x if batched else with_batch(x))
     primitive, operands = (convolution.conv, (x, w)) if b is None else (convolution.conv_shift, (x, w, b))
     out = primitive(*operands, geometry=geometry)
     return out if batched else without_batch(out)
