@@ -154,7 +154,7 @@ FAULTS = [
     Fault("batch_norm: a run's sums left where its first row put them", "kernels/norm.py", " + e * (2 * np.float64(sums[c]) + n * e)", "", fast("batch_norm_statistics"), NUMBA),
     Fault("batch_norm: the mean's share of the gradient dropped", "kernels/norm.py", "slope, b.fsub(g, offset))", "slope, g)", fast("batch_norm_input_grad"), NUMBA),
     Fault("batch_norm: ReLU's gate open at 0", "kernels/norm.py", 'fcmp_ordered("<=", y, v.zero)', 'fcmp_ordered("<", y, v.zero)', fast("batch_norm_sums"), NUMBA),
-    Fault("tile: right edge of B read without a mask", "kernels/tile.py", "edge[j] if masked else None)", "None)", GUARD, NUMBA),
+    Fault("tile: right edge of B read without a mask", "kernels/tile.py", "sums, edge if masked else None)", "sums, None)", GUARD, NUMBA),
     Fault("weight gradient: right edge of y read without a mask", "kernels/tile.py", "arguments[1]]), v.mask(arguments[4]))", "arguments[1]]))", GUARD, NUMBA),
     Fault("tile: rows below the last not clamped", "kernels/tile.py", 'builder.select(builder.icmp_signed("<", m, row_last), m, row_last)', "m", GUARD, NUMBA),
     Fault("conv: one element too many of a line copied", CONV, "space, at + begin, length)", "space, at + begin, length + 1)", GUARD, NUMBA),
