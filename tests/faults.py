@@ -100,7 +100,7 @@ FAULTS = [
     Fault("conv_transpose's rule for w: partners swapped", "ops/conv.py", "conv_weight_grad(g, y, geometry", "conv_weight_grad(y, g, geometry", primitive("conv_transpose")),
     Fault("conv_weight_grad's rule for x: partners swapped", "ops/conv.py", "conv_transpose(y, g, geometry", "conv_transpose(g, y, geometry", primitive("conv_weight_grad")),
     Fault("conv's rule for x: conv in place of its adjoint", "ops/conv.py", "x=lambda g, w, geometry: conv_transpose(g, w", "x=lambda g, w, geometry: conv(g, w", primitive("conv")),
-    Fault("bias: the gradient of the first image only", "ops/conv.py", "reduce_sum(g, dim", "reduce_sum(g[:1], dim", primitive("shift")),
+    Fault("bias: the gradient of the first image only", "ops/conv.py", "shift.vjp(x=lambda g: g, b=lambda g: channel_sum(g))", "shift.vjp(x=lambda g: g, b=lambda g: channel_sum(g[:1]))", primitive("shift")),
     Fault("average's rule: scale forgotten", "ops/pool.py", "average_transpose(g, geometry=geometry, scale=scale)", "average_transpose(g, geometry=geometry, scale=(1.0,) * len(scale))", primitive("average")),
     Fault("max_pool's rule: scattered to the neighbour", "ops/pool.py", "pool_scatter(g, choice, size=geometry.input_size, geometry", "pool_scatter(g, choice[..., ::-1], size=geometry.input_size, geometry", primitive("max_pool")),
     Fault("matmul's rule: transposition missing", "ops/linalg.py", "batched_matmul(transpose(x, 1, 2), g)", "batched_matmul(x, g)", primitive("batched_matmul")),
@@ -166,7 +166,7 @@ FAULTS = [
     Fault("the door: strided results not filled", "kernels/__init__.py", "        result[...] = array", "        pass", ("test_kernels.py::test_any_layout_is_served",), NUMBA),
     # nn.functional
     Fault("conv2d: stride and padding swapped", "nn/functional/conv.py", '"conv2d", 2, input, weight, bias, stride, padding,', '"conv2d", 2, input, weight, bias, padding, stride,', LAYERS),
-    Fault("conv: bias forgotten", "nn/functional/conv.py", "w, geometry=geometry)\n    if b is not None:\n        out = convolution.shift(out, b)\n", "w, geometry=geometry)\n", LAYERS),
+    Fault("conv: bias forgotten", "nn/functional/conv.py", "(x, w)) if b is None else", "(x, w)) if True else", LAYERS),
     Fault("conv: dilation dropped", "nn/functional/conv.py", "w[2:], stride, sides, dilation, groups)\n    except RuntimeError as error:\n        raise renamed(name, error, f\"input {x}", "w[2:], stride, sides, 1, groups)\n    except RuntimeError as error:\n        raise renamed(name, error, f\"input {x}", LAYERS),
     Fault("'same': the odd pixel before", "nn/functional/conv.py", "(n // 2, n - n // 2) for", "(n - n // 2, n // 2) for", LAYERS),
     Fault("conv_transpose: output_padding ignored", "nn/functional/conv.py", 'extra = as_ints(name, "output_padding", output_padding, rank)', "extra = (0,) * rank", LAYERS),

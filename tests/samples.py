@@ -891,6 +891,15 @@ row(
         (lambda: ConvGeometry.of((8, 8), 3, stride=1.5), TypeError, "float"),
     ],
 )
+row(
+    "conv_shift",
+    lambda n: [
+        S(n(b, c, *g.input_size), n(k, c // g.groups, *g.kernel_size), n(k), geometry=g)
+        for b, cases in ((1, CONVOLUTIONS), (0, CONVOLUTIONS[2:3]))
+        for c, k, g in cases
+    ],
+    linear=True,
+)
 row("conv_transpose", lambda n: convolutions(n, 2, 1), linear=True)
 row("conv_weight_grad", lambda n: convolutions(n, 0, 2), linear=True)
 
@@ -1049,6 +1058,13 @@ row(
     "shift",
     lambda n: [S(n(2, 3, 4), n(3)), S(n(1, 2, 2, 3), n(2)), S(n(2, 1, 1, 2, 2), n(1)), S(n(0, 2, 3), n(2))],
     lambda x, b: x + b.reshape(-1, *(1,) * (x.ndim - 2)),
+    linear=True,
+)
+row("stand", lambda n: [S(n(2, 3, 4)), S(n(1, 2, 2, 3)), S(n(0, 2, 3))], lambda x: x, linear=True)
+row(
+    "channel_sum",
+    lambda n: [S(n(2, 3, 4)), S(n(1, 2, 2, 3)), S(n(2, 1, 1, 2, 2)), S(n(0, 2, 3))],
+    lambda x: x.sum((0, *range(2, x.ndim))),
     linear=True,
 )
 

@@ -157,6 +157,16 @@ def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.
     _serve("batch_norm_input_grad", (x, g, y, mean, scale, shift, slope, offset), (out,))
 
 
+def column_sums(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of every column of x (M, C)."""
+    _serve("column_sums", (x,), (out,))
+
+
+def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """out = x (M, C) + b (C,); out may be x."""
+    _serve("shift_columns", (x, b), (out,))
+
+
 # ------------------------------------------------------------------------------------------------ element by element
 def add(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = x + y, for vectors."""

@@ -28,7 +28,8 @@ from numba.core import cgutils
 from minitorch.kernels.runtime import FASTMATH, borrow, give_back, kernel
 from minitorch.kernels.tile import INT, Vectors, data, intrinsic
 
-__all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad"]
+__all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
+           "shift_columns"]
 
 HEAVY = 100_000  # elements worth waking the other threads for
 RUN = 32  # wide rows added up in x's dtype before they go to the float64 sums; few enough for float32
@@ -95,6 +96,28 @@ def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.
     scratch = borrow(5 * fold * x.shape[1], x.dtype)
     _input_grad(x.size > HEAVY, x.reshape(-1), g.reshape(-1), y.reshape(-1), mean, scale, shift, slope, offset,
                 out.reshape(-1), fold, scratch)
+    give_back(scratch)
+
+
+def column_sums(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of every column of x (M, C)."""
+    if not x.size:
+        out[...] = 0
+        return
+    fold, blocks = _layout(x)
+    width = fold * x.shape[1]
+    partial, scratch = borrow((blocks + 1) * width, WIDE), borrow(blocks * width, x.dtype)
+    _column_sums(x.size > HEAVY, x.reshape(-1), out, fold, blocks, partial, scratch)
+    give_back(partial, scratch)
+
+
+def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """out = x (M, C) + b (C,); out may be x."""
+    if not x.size:
+        return
+    fold, _ = _layout(x)
+    scratch = borrow(fold * x.shape[1], x.dtype)
+    _shift(x.size > HEAVY, x.reshape(-1), b, out.reshape(-1), fold, scratch)
     give_back(scratch)
 
 
@@ -178,6 +201,8 @@ def _descent(v, x, g, mean, slope, offset, scale):
 
 
 moments = lanewise(2, _moments)
+shifted = lanewise(1, lambda v, out, x, b: [v.builder.fadd(x, b)])
+summed = lanewise(1, lambda v, sums, x: [v.builder.fadd(sums, x)])
 normal = lanewise(1, lambda v, out, *x: [_normal(v, *x)])
 normal_relu = lanewise(1, lambda v, out, *x: [_rectified(v, _normal(v, *x))])
 normal_add = lanewise(1, lambda v, out, r, *x: [v.builder.fadd(_normal(v, *x), r)])
@@ -246,7 +271,7 @@ def _statistics(workers, x, mean, variance, fold, blocks, partial, scratch):
                       scratch[q:q + width], partial[s:s + width], partial[q:q + width])
                 row += n
     s, q = origin, origin + width
-    _add_up(partial, blocks, width)
+    _add_up(partial, blocks, 2 * width)
     for at in range(rows * width, x.size):
         c = at - rows * width
         e = np.float64(x[at]) - np.float64(scratch[origin + c])
@@ -263,9 +288,8 @@ def _statistics(workers, x, mean, variance, fold, blocks, partial, scratch):
 
 
 @_jit
-def _add_up(partial, blocks, width):
+def _add_up(partial, blocks, size):
     """The sums of all blocks, in order, behind the last of them."""
-    size = 2 * width
     total = partial[blocks * size:(blocks + 1) * size]
     _clear(total)
     for block in range(blocks):
@@ -335,7 +359,7 @@ def _sums(workers, x, g, y, mean, scale, shift, sum_g, sum_gx, fold, blocks, par
                 _add(partial[s:s + 2 * width], scratch[s:s + 2 * width])
                 row += n
     s, p = 2 * blocks * width, (2 * blocks + 1) * width
-    _add_up(partial, blocks, width)
+    _add_up(partial, blocks, 2 * width)
     _gather(partial, s, fold, channels)
     _gather(partial, p, fold, channels)
     for c in range(channels):
@@ -367,3 +391,40 @@ def _input_grad(workers, x, g, y, mean, scale, shift, slope, offset, out, fold, 
             else:
                 descent((out, x, g, scratch, scratch, scratch, scratch),
                         (at, at, at, zero, width, 2 * width, scales), count)
+
+
+@kernel
+def _column_sums(workers, x, out, fold, blocks, partial, scratch):
+    channels = out.size
+    width = fold * channels
+    rows = -(-x.size // width)  # the last one may be shorter
+    for worker in prange(workers):
+        for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
+            s = block * width
+            _clear(partial[s:s + width])
+            row, stop = block * rows // blocks, (block + 1) * rows // blocks
+            while row < stop:
+                n = min(RUN, stop - row)
+                _clear(scratch[s:s + width])
+                for i in range(row, row + n):
+                    at = i * width
+                    summed((scratch, x), (s, at), min(width, x.size - at))
+                _add(partial[s:s + width], scratch[s:s + width])
+                row += n
+    s = blocks * width
+    _add_up(partial, blocks, width)
+    _gather(partial, s, fold, channels)
+    for c in range(channels):
+        out[c] = partial[s + c]
+
+
+@kernel
+def _shift(workers, x, b, out, fold, scratch):
+    width = fold * b.size
+    zero = 0
+    _spread(b, fold, scratch, 0)
+    rows = -(-x.size // width)
+    for worker in prange(workers):
+        for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+            at = row * width
+            shifted((out, x, scratch), (at, at, zero), min(width, x.size - at))

@@ -18,7 +18,7 @@ from minitorch.geometry import ConvGeometry, PoolGeometry
 __all__ = [
     "conv", "conv_transpose", "conv_weight_grad", "matmul", "max_pool", "pool_gather", "pool_scatter", "window_scatter",
     "window_sum", "window_spread", "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums",
-    "batch_norm_input_grad",
+    "batch_norm_input_grad", "column_sums", "shift_columns",
     "add", "subtract", "multiply", "exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "gelu",
     "gelu_grad", "gelu_tanh", "gelu_tanh_grad", "silu", "silu_grad", "relu", "relu_grad", "softmax", "log_softmax",
     "cross_entropy", "cross_entropy_grad",
@@ -188,6 +188,16 @@ def _gated(g: np.ndarray, x: np.ndarray, y: np.ndarray, mean: np.ndarray, scale:
 def _wide(x: np.ndarray) -> np.dtype:
     """The dtype to add up in: at least float64."""
     return np.promote_types(x.dtype, np.float64)
+
+
+def column_sums(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of every column of x (M, C)."""
+    out[...] = x.sum(0, dtype=_wide(x))
+
+
+def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """out = x (M, C) + b (C,); out may be x."""
+    out[...] = x + b
 
 
 # ------------------------------------------------------------------------------------------------ element by element

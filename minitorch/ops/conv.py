@@ -31,6 +31,7 @@ unchanged, so no rule contains window arithmetic. It holds for 1, 2 and 3 dimens
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ from .. import kernels
 from ..autograd import primitive
 from ..geometry import ConvGeometry
 from .layout import channels_first, channels_last
-from .reduce import reduce_sum
+from .shape import expand, reshape
 
 
 @primitive
@@ -78,14 +79,57 @@ conv_weight_grad.vjp(
 
 
 @primitive
-def shift(x: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """x (N, C, *size) + b (C,): the bias of a convolution. Linear in both, so b receives the sum over all else."""
-    out = kernels.empty_like(x)
-    np.add(channels_last(x), b, out=channels_last(out))
+def conv_shift(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
+    """shift(conv(x, w), b) in one step, as layers with a bias are: b (K,) is added where the result stands."""
+    out = conv.function(x, w, geometry=geometry)
+    _add_bias(out, b, out)
     return out
 
 
-shift.vjp(x=lambda g: g, b=lambda g: reduce_sum(g, dim=(0, *range(2, g.array.ndim)), keepdim=False))
+@primitive
+def shift(x: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """x (N, C, *size) + b (C,): the bias of a convolution. Linear in both, so b receives the sum over all else."""
+    out = channels_first(kernels.empty(channels_last(x).shape, x.dtype))
+    _add_bias(x, b, out)
+    return out
+
+
+@primitive
+def stand(x: np.ndarray) -> np.ndarray:
+    """x (N, C, *size) in channels-last memory, which the kernels of forward and backward then need not copy into."""
+    return channels_first(np.ascontiguousarray(channels_last(x)))
+
+
+@primitive
+def channel_sum(x: np.ndarray) -> np.ndarray:
+    """The sum over all but the channels of x (N, C, *size): the adjoint of repeating b (C,)."""
+    out = np.empty(x.shape[1], x.dtype)
+    kernels.column_sums(_rows(x), out)
+    return out
+
+
+conv_shift.vjp(
+    x=lambda g, w, geometry: conv_transpose(g, w, geometry=geometry),
+    w=lambda g, x, geometry: conv_weight_grad(x, g, geometry=geometry),
+    b=lambda g: channel_sum(g),
+)
+stand.vjp(x=lambda g: g)
+shift.vjp(x=lambda g: g, b=lambda g: channel_sum(g))
+channel_sum.vjp(x=lambda g, x_shape: expand(reshape(g, shape=(-1, *(1,) * (len(x_shape) - 2))), shape=x_shape))
+
+
+def standing(x: Any) -> Any:
+    """x itself if it stands in channels-last memory, else `stand(x)`."""
+    return x if channels_last(x.array).flags.c_contiguous else stand(x)
+
+
+def _add_bias(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    kernels.shift_columns(_rows(x), b, _rows(out))
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    """(N, C, *size) as (pixels, C): a view if memory is channels-last."""
+    return channels_last(x).reshape(-1, x.shape[1])
 
 
 def _run(kernel: Callable, images: np.ndarray, w: np.ndarray, shape: tuple, geometry: ConvGeometry) -> np.ndarray:

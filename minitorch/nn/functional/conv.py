@@ -96,9 +96,9 @@ def conv_nd(name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: 
         as_setting(name, "stride", stride), as_setting(name, "padding", padding),
         as_setting(name, "dilation", dilation), groups,
     )  # fmt: skip
-    out = convolution.conv(x if batched else with_batch(x), w, geometry=geometry)
-    if b is not None:
-        out = convolution.shift(out, b)
+    x = convolution.standing(x if batched else with_batch(x))
+    primitive, operands = (convolution.conv, (x, w)) if b is None else (convolution.conv_shift, (x, w, b))
+    out = primitive(*operands, geometry=geometry)
     return out if batched else without_batch(out)
 
 
