@@ -99,7 +99,7 @@ FAULTS = [
     # derivative rules
     Fault("conv_transpose's rule for w: partners swapped", "ops/conv.py", "conv_weight_grad(g, y, geometry", "conv_weight_grad(y, g, geometry", primitive("conv_transpose")),
     Fault("conv_weight_grad's rule for x: partners swapped", "ops/conv.py", "conv_transpose(y, g, geometry", "conv_transpose(g, y, geometry", primitive("conv_weight_grad")),
-    Fault("conv's rule for x: conv in place of its adjoint", "ops/conv.py", "x=lambda g, w, geometry: conv_transpose(g, w", "x=lambda g, w, geometry: conv(g, w", primitive("conv")),
+    Fault("conv's rule for x: conv in place of its adjoint", "ops/conv.py", "\nconv.vjp(\n    x=lambda g, w, geometry: conv_transpose(g, w", "\nconv.vjp(\n    x=lambda g, w, geometry: conv(g, w", primitive("conv")),
     Fault("bias: the gradient of the first image only", "ops/conv.py", "shift.vjp(x=lambda g: g, b=lambda g: channel_sum(g))", "shift.vjp(x=lambda g: g, b=lambda g: channel_sum(g[:1]))", primitive("shift")),
     Fault("average's rule: scale forgotten", "ops/pool.py", "average_transpose(g, geometry=geometry, scale=scale)", "average_transpose(g, geometry=geometry, scale=(1.0,) * len(scale))", primitive("average")),
     Fault("max_pool's rule: scattered to the neighbour", "ops/pool.py", "pool_scatter(g, choice, size=geometry.input_size, geometry", "pool_scatter(g, choice[..., ::-1], size=geometry.input_size, geometry", primitive("max_pool")),
