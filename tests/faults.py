@@ -99,7 +99,7 @@ FAULTS = [
     # derivative rules
     Fault("conv_transpose's rule for w: partners swapped", "ops/conv.py", "conv_weight_grad(g, y, geometry", "conv_weight_grad(y, g, geometry", primitive("conv_transpose")),
     Fault("conv_weight_grad's rule for x: partners swapped", "ops/conv.py", "conv_transpose(y, g, geometry", "conv_transpose(g, y, geometry", primitive("conv_weight_grad")),
-    Fault("conv's rule for x: conv in place of its adjoint", "ops/conv.py", "x=lambda g, w, geometry: conv_transpose(g, w", "x=lambda g, w, geometry: conv(g, w", primitive("conv")),
+    Fault("conv's rule for x: conv in place of its adjoint", "ops/conv.py", "\nconv.vjp(\n    x=lambda g, w, geometry: conv_transpose(g, w", "\nconv.vjp(\n    x=lambda g, w, geometry: conv(g, w", primitive("conv")),
     Fault("bias: the gradient of the first image only", "ops/conv.py", "shift.vjp(x=lambda g: g, b=lambda g: channel_sum(g))", "shift.vjp(x=lambda g: g, b=lambda g: channel_sum(g[:1]))", primitive("shift")),
     Fault("average's rule: scale forgotten", "ops/pool.py", "average_transpose(g, geometry=geometry, scale=scale)", "average_transpose(g, geometry=geometry, scale=(1.0,) * len(scale))", primitive("average")),
     Fault("max_pool's rule: scattered to the neighbour", "ops/pool.py", "pool_scatter(g, choice, size=geometry.input_size, geometry", "pool_scatter(g, choice[..., ::-1], size=geometry.input_size, geometry", primitive("max_pool")),
@@ -154,7 +154,7 @@ FAULTS = [
     Fault("batch_norm: a run's sums left where its first row put them", "kernels/norm.py", " + e * (2 * np.float64(sums[c]) + n * e)", "", fast("batch_norm_statistics"), NUMBA),
     Fault("batch_norm: the mean's share of the gradient dropped", "kernels/norm.py", "slope, b.fsub(g, offset))", "slope, g)", fast("batch_norm_input_grad"), NUMBA),
     Fault("batch_norm: ReLU's gate open at 0", "kernels/norm.py", 'fcmp_ordered("<=", y, v.zero)', 'fcmp_ordered("<", y, v.zero)', fast("batch_norm_sums"), NUMBA),
-    Fault("tile: right edge of B read without a mask", "kernels/tile.py", "edge[j] if masked else None)", "None)", GUARD, NUMBA),
+    Fault("tile: right edge of B read without a mask", "kernels/tile.py", "sums, edge if masked else None)", "sums, None)", GUARD, NUMBA),
     Fault("weight gradient: right edge of y read without a mask", "kernels/tile.py", "arguments[1]]), v.mask(arguments[4]))", "arguments[1]]))", GUARD, NUMBA),
     Fault("tile: rows below the last not clamped", "kernels/tile.py", 'builder.select(builder.icmp_signed("<", m, row_last), m, row_last)', "m", GUARD, NUMBA),
     Fault("conv: one element too many of a line copied", CONV, "space, at + begin, length)", "space, at + begin, length + 1)", GUARD, NUMBA),

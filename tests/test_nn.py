@@ -358,6 +358,24 @@ def test_float32_class_losses(name):
     assert loss.dtype == x.grad.dtype == minitorch.float32
 
 
+@pytest.mark.parametrize("size", [(4, 3, 2, 2), (16, 32, 32, 32)])
+@pytest.mark.parametrize("value", [np.inf, np.nan, 3e38, 0.0])
+def test_infinities_are_silent(value, size):
+    """A training step that blows up, or divides 0 by 0, warns of nothing: forward, rules and optimizers."""
+    net = nn.Sequential(nn.ReLU(), nn.BatchNorm2d(size[1], eps=0.0), nn.ReLU(), nn.GELU(), nn.Flatten())
+    x = minitorch.zeros(*size)
+    x[0, :, 0] = value
+    x.requires_grad_()
+    optimizers = [getattr(minitorch.optim, name)([x], lr=1e30) for name in ("SGD", "Adam", "AdamW")]
+    finite = [minitorch.isfinite(t).all().item() for t in (net(x), net[1].running_var)]
+    assert not all(finite)
+    for _ in range(2):
+        for optimizer in optimizers:
+            F.cross_entropy(net(x), minitorch.zeros(size[0], dtype=minitorch.int64)).backward()
+            optimizer.step()
+    net.eval()(x)
+
+
 SECOND_ORDER = [
     ("nn.Conv2d(2, 2, 2, padding=1)", (1, 2, 3, 3)), ("nn.ConvTranspose1d(2, 2, 2, stride=2)", (1, 2, 3)),
     ("nn.Linear(3, 2)", (2, 3)), ("nn.BatchNorm1d(2)", (4, 2)), ("nn.LayerNorm(3)", (2, 3)),

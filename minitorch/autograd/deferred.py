@@ -93,11 +93,16 @@ def defer(recipe: Recipe) -> Any:
     return out
 
 
+@quiet.quietly
+def _fuse(recipe: Recipe, primitive: Any, args: tuple) -> tuple[Any, dict] | None:
+    return recipe.fuse(primitive, args)
+
+
 def fused(primitive: Any, *args: Any) -> Any:
     """The result of a primitive, on the tape, if an argument is deferred and its recipe can take the primitive in."""
     for arg in args:
         recipe = getattr(arg, "recipe", None)
-        found = recipe and recipe.fuse(primitive, args)
+        found = recipe and _fuse(recipe, primitive, args)
         if found:
             result, settings = found
             return primitive.place(args, result, settings)

@@ -239,7 +239,11 @@ class Primitive:
                     values[name] = unpack(node, name)
                 else:
                     values[name] = {} if name == "memo" else node.settings[name]
-            pieces.append((parent, rule(*[values[name] for name in names])))
+            token = quiet.enter()  # a rule may compute with arrays
+            try:
+                pieces.append((parent, rule(*[values[name] for name in names])))
+            finally:
+                quiet.leave(token)
         return pieces
 
 

@@ -6,6 +6,8 @@ keeps the state in a context variable; setting that to a ready-made state costs 
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,3 +33,17 @@ except ImportError:  # another NumPy: the slow way
     def leave(token: Any) -> None:
         """Back to how it was before `enter`."""
         token.__exit__()
+
+
+def quietly(function: Callable) -> Callable:
+    """The function, quiet while it runs."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **settings: Any) -> Any:
+        token = enter()
+        try:
+            return function(*args, **settings)
+        finally:
+            leave(token)
+
+    return run

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minitorch import kernels
+from minitorch.autograd.quiet import quietly
 from minitorch.autograd.tape import wrap
 
 from .optimizer import Optimizer, Params, as_number, evaluate, in_blocks
@@ -113,6 +114,7 @@ class Adam(Optimizer):
         return loss
 
 
+@quietly
 def _update(rows: list[tuple], group: dict[str, Any], dtype: np.dtype, count: float) -> None:
     """Step `count` of all rows (parameter, gradient, average, average of squares[, its peak]) of one dtype.
 

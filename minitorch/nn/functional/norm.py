@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...autograd.quiet import quietly
 from ...ops import elementwise, norm
 from ...ops import reduce as reducing
 from ...ops import shape as shaping
@@ -14,6 +15,7 @@ from .checks import (
 )
 
 
+@quietly
 def batch_norm(
     input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
     momentum: float = 0.1, eps: float = 1e-5,
