@@ -20,6 +20,7 @@ _relu 0.3 against 0.8.
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import linecache
 from collections.abc import Callable
@@ -92,17 +93,18 @@ def one_worker(body: Callable[..., None]) -> Callable[..., None]:
 
 def _definition(body: Callable[..., None]) -> ast.FunctionDef:
     """The syntax tree of a function, a fresh one."""
-    for node in ast.walk(ast.parse(_source(body.__code__.co_filename))):
-        if isinstance(node, ast.FunctionDef):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            if first == body.__code__.co_firstlineno:
-                return node
-    raise TypeError(f"kernel {body.__name__}: cannot find its source")
+    found = _definitions(body.__code__.co_filename).get(body.__code__.co_firstlineno)
+    if found is None:
+        raise TypeError(f"kernel {body.__name__}: cannot find its source")
+    return copy.deepcopy(found)
 
 
 @cache
-def _source(path: str) -> str:
-    return "".join(linecache.getlines(path))
+def _definitions(path: str) -> dict[int, ast.FunctionDef]:
+    """The functions of a file by their first lines, decorators included."""
+    tree = ast.parse("".join(linecache.getlines(path)))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    return {min([f.lineno, *(decorator.lineno for decorator in f.decorator_list)]): f for f in functions}
 
 
 def _parse(source: str) -> ast.stmt:
