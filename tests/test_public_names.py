@@ -16,7 +16,7 @@ import minitorch
 NAMES = {
     "minitorch": """
         Generator Size Tensor abs absolute add all allclose amax amin any arange argmax argmin as_tensor autograd
-        backends bernoulli bmm bool broadcast_to cat ceil chunk clamp clip concat cos cumsum default_generator div dot double
+        backends backends bernoulli bmm bool broadcast_to cat ceil chunk clamp clip concat cos cumsum default_generator div dot double
         dtype empty empty_like enable_grad eq equal erf exp explain expm1 eye finfo flatten flip float float32 float64
         floor from_numpy full full_like gather ge get_default_dtype get_num_threads get_rng_state gt iinfo index_select inference_mode
         initial_seed int int32 int64 is_grad_enabled is_tensor isfinite isinf isnan le linspace load log log1p
