@@ -543,6 +543,51 @@ def test_the_pool_is_bounded(monkeypatch):
     assert pool.take(40 * page) is not first
 
 
+def pooled_arrays(seed):
+    """Whether large arrays keep what is written to them while others come and go."""
+    rng, held = np.random.default_rng(seed), []
+    for _ in range(5000):
+        held.append(kernels.empty((int(rng.integers(20_000, 150_000)),), np.float32))
+        held[-1][[0, -1]] = seed
+        if len(held) > 5 and (held.pop(int(rng.integers(5)))[[0, -1]] != seed).any():
+            return False
+    return True
+
+
+def pool_in_threads():
+    """Four threads that take and return blocks, switching as often as they can."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    sys.setswitchinterval(1e-6)
+    with ThreadPoolExecutor(4) as pool:
+        return all(pool.map(pooled_arrays, range(1, 5)))
+
+
+def test_threads_share_the_pool():
+    """Two lists that say the same once came apart."""
+    assert in_process("print(pool_in_threads())")[0] == "True"
+
+
+def forked_memory():
+    """Whether a child that writes to arrays of before the fork, and to blocks that were free then, changes neither."""
+    x, free = (kernels.empty((300_000,), np.float32) for _ in range(2))
+    x[...] = 1
+    del free
+    child = os.fork()
+    if child == 0:
+        x[...] = 2
+        kernels.empty((300_000,), np.float32)[...] = 2
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    return (x == 1).all() and kernels.empty((300_000,), np.float32).max() != 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_memory_of_its_own():
+    """An anonymous map is shared unless told otherwise."""
+    assert in_process("print(forked_memory())")[0] == "True"
+
+
 def page_faults():
     """New pages per training step of a small net, steps three to six."""
     import resource

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
+import threading
 from bisect import bisect_left
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,8 @@ import numpy as np
 SMALL = 1 << 16  # bytes below which numpy's own allocator is as good
 HUGE = 1 << 22  # bytes from which numpy, too, asks for huge pages
 FEW = 1 << 25  # bytes that the pool may keep whatever was in use
+# By default an anonymous map is shared with forked children, who would write into their parent's tensors.
+PRIVATE: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
 class _Pool:
@@ -25,27 +30,41 @@ class _Pool:
 
     Any block of up to twice the size asked for will do, so that blocks serve for several sizes in turn: with one list
     for each size the tutorial net gave up and mapped seven blocks in every step (batch 64, 2026-11).
+
+    Arrays die in any thread, and in the middle of anything when garbage is collected. So a block that comes home only
+    joins a queue, which takes one step; whoever asks next, one thread at a time, puts it in its place.
     """
 
     def __init__(self) -> None:
         self.sizes: list[int] = []  # of the free blocks, rising ...
         self.blocks: list[mmap.mmap] = []  # ... and these
-        self.lent = self.kept = self.peak = 0
+        self.home: deque[mmap.mmap] = deque()
+        self.lock = threading.RLock()
+        self.out = self.kept = self.peak = 0
+
+    @property
+    def lent(self) -> int:
+        """Bytes that are out."""
+        with self.lock:
+            self.settle()
+            return self.out
 
     def take(self, size: int) -> mmap.mmap:
         """A block of at least `size` bytes: a free one if one fits, else a new one."""
-        i = bisect_left(self.sizes, size)
-        if i < len(self.sizes) and self.sizes[i] <= 2 * size:
-            block, size = self.blocks.pop(i), self.sizes.pop(i)
-            self.kept -= size
-        else:
-            self.evict(size)
-            block = mmap.mmap(-1, size)
-            if size >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
-                block.madvise(mmap.MADV_HUGEPAGE)
-        self.lent += size
-        self.peak = max(self.peak, self.lent)
-        return block
+        with self.lock:
+            self.settle()
+            i = bisect_left(self.sizes, size)
+            if i < len(self.sizes) and self.sizes[i] <= 2 * size:
+                block, size = self.blocks.pop(i), self.sizes.pop(i)
+                self.kept -= size
+            else:
+                self.evict(size)
+                block = mmap.mmap(-1, size, **PRIVATE)
+                if size >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+                    block.madvise(mmap.MADV_HUGEPAGE)
+            self.out += size
+            self.peak = max(self.peak, self.out)
+            return block
 
     def evict(self, size: int) -> None:
         """Free the blocks next in size, smaller first, until all memory and `size` more are within bounds.
@@ -54,22 +73,30 @@ class _Pool:
         quarter, airbench94 at batch 256 mapped 23 MB of its 299 anew in every step (2026-11).
         """
         bound = max(self.peak + self.peak // 2, FEW)
-        while self.blocks and self.lent + self.kept + size > bound:
+        while self.blocks and self.out + self.kept + size > bound:
             i = max(bisect_left(self.sizes, size) - 1, 0)
             self.kept -= self.sizes.pop(i)
             self.blocks.pop(i)
 
     def put(self, block: mmap.mmap) -> None:
         """Take a block back."""
-        size = len(block)
-        i = bisect_left(self.sizes, size)
-        self.sizes.insert(i, size)
-        self.blocks.insert(i, block)
-        self.lent -= size
-        self.kept += size
+        self.home.append(block)
+
+    def settle(self) -> None:
+        """Put what came home in its place."""
+        while self.home:
+            block = self.home.popleft()
+            size = len(block)
+            i = bisect_left(self.sizes, size)
+            self.sizes.insert(i, size)
+            self.blocks.insert(i, block)
+            self.out -= size
+            self.kept += size
 
 
 _pool = _Pool()
+if hasattr(os, "register_at_fork"):  # another thread of the parent may have held the lock
+    os.register_at_fork(after_in_child=lambda: setattr(_pool, "lock", threading.RLock()))
 
 
 class _Loan(np.ndarray):
