@@ -58,7 +58,7 @@ def warm(dtype: str) -> None:
 
             def ready(name: str) -> None:
                 bar.set_description(f"{dtype} {name}")
-                bar.update(sum(char in kernel.ready for kernel in runtime.kernels) - bar.n)
+                bar.update(sum(_is_ready(kernel, char) for kernel in runtime.kernels) - bar.n)
 
             runtime.listeners.append(ready)
             try:
@@ -73,7 +73,12 @@ def warm(dtype: str) -> None:
 def unreached(dtype: str) -> list[str]:
     """The kernels that this process has not prepared for a dtype."""
     char = DTYPES[dtype].numpy.char
-    return [kernel.__name__ for kernel in _all_kernels() if char not in kernel.ready]
+    return [kernel.__name__ for kernel in _all_kernels() if not _is_ready(kernel, char)]
+
+
+def _is_ready(kernel: Any, char: str) -> bool:
+    """Whether a kernel was prepared for floats of a dtype, or for integers, which then serve all."""
+    return char in kernel.ready or bool(kernel.ready.keys() - {"f", "d"})
 
 
 def _all_kernels() -> list[Any]:
@@ -95,9 +100,11 @@ def _nets() -> Iterator[Callable[[], None]]:
         (nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()), (2, 4, 6, 6)),
         (nn.ReLU(), (2, 4)),
         (nn.MaxPool2d(2), (2, 4, 6, 6)),
+        (lambda x: F.max_pool2d(x, 2, return_indices=True)[0], (2, 4, 6, 6)),
         (nn.AvgPool2d(2), (2, 4, 6, 6)),
         (nn.AdaptiveAvgPool2d(1), (2, 4, 6, 6)),
-        (_losses, (4, 5)),
+        (lambda x: F.cross_entropy(x, minitorch.zeros(len(x), dtype=minitorch.int64)), (4, 5)),
+        (nn.LogSoftmax(1), (4, 5)),
     ):
         yield lambda layer=layer, shape=shape: _two_orders(layer, shape)  # type: ignore[misc]
     yield _winograd
@@ -119,10 +126,6 @@ def _winograd() -> None:
         _two_orders(nn.Conv2d(8, 8, 3), (2, 8, 6, 6))
     finally:
         minitorch.backends.conv.algorithm = before
-
-
-def _losses(x: Any) -> Any:
-    return F.cross_entropy(x, minitorch.zeros(len(x), dtype=minitorch.int64))
 
 
 def _update(optimizer: Any) -> None:
