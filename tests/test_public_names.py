@@ -56,6 +56,7 @@ PARTS = {
     "serialization",
     "tensor",
     "version",
+    "warmup",
 }
 # What PyTorch calls otherwise or has not: see docs.
 EXTENSIONS = {
