@@ -38,7 +38,7 @@ import numpy as np
 from .. import kernels
 from ..autograd import primitive
 from ..geometry import ConvGeometry
-from .layout import channels_first, channels_last
+from .layout import channels_first, channels_last, pixels
 from .shape import expand, reshape
 
 
@@ -104,7 +104,7 @@ def stand(x: np.ndarray) -> np.ndarray:
 def channel_sum(x: np.ndarray) -> np.ndarray:
     """The sum over all but the channels of x (N, C, *size): the adjoint of repeating b (C,)."""
     out = np.empty(x.shape[1], x.dtype)
-    kernels.column_sums(_rows(x), out)
+    kernels.column_sums(pixels(x), out)
     return out
 
 
@@ -124,12 +124,7 @@ def standing(x: Any) -> Any:
 
 
 def _add_bias(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    kernels.shift_columns(_rows(x), b, _rows(out))
-
-
-def _rows(x: np.ndarray) -> np.ndarray:
-    """(N, C, *size) as (pixels, C): a view if memory is channels-last."""
-    return channels_last(x).reshape(-1, x.shape[1])
+    kernels.shift_columns(pixels(x), b, pixels(out))
 
 
 def _run(kernel: Callable, images: np.ndarray, w: np.ndarray, shape: tuple, geometry: ConvGeometry) -> np.ndarray:

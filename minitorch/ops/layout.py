@@ -1,7 +1,7 @@
 """Images are (N, C, *size) to users and (N, *size, C) in memory: the channel is what a vector register holds.
 
-Both functions only move an axis of the view. Kernels copy an operand whose memory stands otherwise; results of image
-ops stand right already, and NumPy's elementwise functions keep the layout of what they are given.
+The first two functions only move an axis of the view. Kernels copy an operand whose memory stands otherwise; results
+of image ops stand right already, and NumPy's elementwise functions keep the layout of what they are given.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 def channels_first(x: np.ndarray) -> np.ndarray:
     """(N, *size, C) seen as (N, C, *size)."""
     return x.transpose(_FIRST[x.ndim])
+
+
+def pixels(x: np.ndarray) -> np.ndarray:
+    """(N, C, *size) as (pixels, C), without a copy where memory is channels-last."""
+    return channels_last(x).reshape(-1, x.shape[1])
 
 
 def vectors(*arrays: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:

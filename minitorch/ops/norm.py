@@ -19,13 +19,8 @@ from ..autograd.deferred import Recipe, defer
 from ..autograd.tape import wrap
 from . import elementwise, reduce
 from .elementwise import rsqrt
-from .layout import channels_first, channels_last
+from .layout import channels_first, channels_last, pixels
 from .shape import reshape
-
-
-def _flat(x: np.ndarray) -> np.ndarray:
-    """(N, C, *size) as (pixels, C), without a copy where memory is channels-last."""
-    return channels_last(x).reshape(-1, x.shape[1])
 
 
 def _like(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +32,7 @@ def _like(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and (biased) variance of every channel."""
     mean, variance = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
-    kernels.batch_norm_statistics(_flat(x), mean, variance)
+    kernels.batch_norm_statistics(pixels(x), mean, variance)
     return mean, variance
 
 
@@ -77,8 +72,8 @@ class Normalized(Recipe):
     def compute(self, relu: bool = False) -> np.ndarray:
         """The array, of a ReLU if asked for."""
         out, flat = _like(self.x)
-        r = _none(self.x) if self.r is None else _flat(self.r)
-        kernels.batch_norm_apply(_flat(self.x), r, self.mean, self.scale, self.shift, flat, relu)
+        r = _none(self.x) if self.r is None else pixels(self.r)
+        kernels.batch_norm_apply(pixels(self.x), r, self.mean, self.scale, self.shift, flat, relu)
         return out
 
     def fuse(self, primitive: Any, args: tuple) -> tuple[Any, dict] | None:
@@ -113,10 +108,10 @@ def _through(g: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A gradient as rows, and the gate it comes through as the kernels want it: y, scale and shift, or empty ones."""
     recipe, none = g.recipe, _none(g.outline)
     if type(recipe) is not elementwise.Gated:
-        return _flat(g.array), none, none, none
+        return pixels(g.array), none, none, none
     if recipe.gate is None:
-        return _flat(recipe.h), _flat(recipe.y), none, none
-    return _flat(recipe.h), none, *recipe.gate
+        return pixels(recipe.h), pixels(recipe.y), none, none
+    return pixels(recipe.h), none, *recipe.gate
 
 
 def _sums(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -124,7 +119,7 @@ def _sums(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> t
     if not memo:
         memo["g"], memo["gh"] = np.empty_like(mean), np.empty_like(mean)
         h, y, scale, shift = _through(g)
-        kernels.batch_norm_sums(_flat(x.array), h, y, mean, scale, shift, memo["g"], memo["gh"])
+        kernels.batch_norm_sums(pixels(x.array), h, y, mean, scale, shift, memo["g"], memo["gh"])
         memo["gh"] *= invstd
     return memo["g"], memo["gh"]
 
@@ -146,7 +141,9 @@ def _input_grad(g: Any, x: Any, w: Any, eps: float, mean: np.ndarray, invstd: np
     out, flat = _like(x.array)
     m, (h, y, _, shift) = flat.dtype.type(len(flat)), _through(g)
     scale = invstd * w.array
-    kernels.batch_norm_input_grad(_flat(x.array), _flat(h), y, mean, scale, shift, sum_gh / m * invstd, sum_g / m, flat)
+    kernels.batch_norm_input_grad(
+        pixels(x.array), pixels(h), y, mean, scale, shift, sum_gh / m * invstd, sum_g / m, flat
+    )
     return wrap(out)
 
 
