@@ -27,6 +27,7 @@ from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, clear, copy,
 __all__ = ["conv", "conv_transpose", "conv_weight_grad"]
 
 HEAVY = 500_000  # multiply-adds worth waking the other threads for: 20 us on one core and more, against a launch of 5
+RESIDENT, CHUNK = 200_000, 16 * ROWS  # bytes of a weight that stays in L2 while CHUNK target pixels at a time are done
 PARTIAL_BYTES = 12_000_000  # for the partial sums of a weight gradient
 STRETCH = 256  # pixels a tile of the weight gradient sums at a time; 128: 4% faster to 10% slower, 512: 0-17% slower
 
@@ -81,13 +82,13 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
           lanes, *strides, w.size // groups)
     _gather(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines, counter,
             batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
-            lanes)
+            lanes, CHUNK if packed.nbytes <= RESIDENT else out.size)
     give_back(space, packed)
 
 
 @kernel
 def _gather(workers, source, space, packed, out, rows, targets, phases, runs, lines, counter, batch, images, splits,
-            padded, line, pixels, target_pixels, groups, inner, outer, width, lanes):
+            padded, line, pixels, target_pixels, groups, inner, outer, width, lanes, chunk):
     channels = inner * groups
     for worker in prange(workers):
         while True:
@@ -112,17 +113,19 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
                 for group in range(groups):
                     b = (tap * groups + group * taps) * inner * width
                     c = first * target_pixels * groups * outer + group * outer
-                    for k in range(0, width, 2 * lanes):
-                        if width - k >= 2 * lanes:
-                            for m in range(row, last + 1, ROWS):
-                                wide(a, start + group * inner, rows, m, last, channels, runs, run, run + run_count,
-                                     channels, run_steps, 1, packed, b + k * steps, 2 * lanes,
-                                     out, c + k, targets, groups * outer, outer - k - lanes, 0)
-                        else:
-                            for m in range(row, last + 1, ROWS_NARROW):
-                                narrow(a, start + group * inner, rows, m, last, channels, runs, run, run + run_count,
-                                       channels, run_steps, 1, packed, b + k * steps, lanes,
-                                       out, c + k, targets, groups * outer, outer - k, 0)
+                    for low in range(row, last + 1, chunk):
+                        high = min(low + chunk - 1, last)
+                        for k in range(0, width, 2 * lanes):
+                            if width - k >= 2 * lanes:
+                                for m in range(low, high + 1, ROWS):
+                                    wide(a, start + group * inner, rows, m, high, channels, runs, run, run + run_count,
+                                         channels, run_steps, 1, packed, b + k * steps, 2 * lanes,
+                                         out, c + k, targets, groups * outer, outer - k - lanes, 0)
+                            else:
+                                for m in range(low, high + 1, ROWS_NARROW):
+                                    narrow(a, start + group * inner, rows, m, high, channels, runs, run,
+                                           run + run_count, channels, run_steps, 1, packed, b + k * steps, lanes,
+                                           out, c + k, targets, groups * outer, outer - k, 0)
 
 
 @kernel

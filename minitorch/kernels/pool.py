@@ -124,11 +124,11 @@ class _Window:
                        for kind, value in zip(signature.args, arguments, strict=True)]
         self.v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
         self.places = _Places(self.v)
-        self.count, self.mask = vectors, None
+        self.count, self.mask, self.valid = vectors, None, None
 
     def masked(self, valid: ir.Value) -> None:
         """From here on only `valid` lanes are read and written."""
-        self.mask = self.v.mask(valid) if self.count == 1 else None
+        self.mask, self.valid = (self.v.mask(valid), valid) if self.count == 1 else (None, None)
 
     def load(self, kind: Vectors, array: ir.Value, at: ir.Value) -> list[ir.Value]:
         """The vectors at array[at:]."""
@@ -139,7 +139,11 @@ class _Window:
         """array[at:] = the vectors."""
         address = self.builder.gep(array, [at])
         for j, value in enumerate(values):
-            kind.store(value, self.builder.gep(address, [INT(j * kind.lanes)]), self.mask)
+            place = self.builder.gep(address, [INT(j * kind.lanes)])
+            if self.valid:
+                kind.store_first(value, place, self.valid)
+            else:
+                kind.store(value, place)
 
     def entry(self, table: ir.Value, index: ir.Value) -> ir.Value:
         """table[index]"""

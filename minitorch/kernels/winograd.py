@@ -48,6 +48,7 @@ from minitorch.kernels.tile import INT, ROWS, WIDTH, Vectors, claim, clear, data
 OUT, TAPS = 4, 3  # outputs and taps along an axis of a tile ...
 IN = OUT + TAPS - 1  # ... and inputs; also the number of products
 HEAVY = 100_000  # products per position worth waking the other threads for
+AHEAD = 2 * OUT  # columns; the weight's gradient at C64 32x32: 27 ms without, 23 with (one core Zen 3, 2026-11)
 POINTS = (Fraction(0), Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2))
 
 
@@ -113,13 +114,14 @@ def _combine(v: Vectors, row: np.ndarray, x: list[ir.Value]) -> ir.Value:
     return v.zero if total is None else total
 
 
-def make_map(matrix: np.ndarray, clip: str = "", masked: bool = False) -> Any:
+def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bool = False) -> Any:
     """An intrinsic that writes matrix @ X @ matrix.T for square tiles X of vectors: `vectors` of them side by side.
 
-    X[i, j] stands at start + i*row + j*column of `source`, the result at at + i*row + j*column of `target`. At the edge
-    of an image, `clip` says which of the two lies only partly inside: of it, rows first_row to last_row and columns
-    first_column to last_column exist; the other pixels are read from, or written to, the vector at `aside` of `space`.
-    With `masked` only `valid` lanes of a vector in an image are touched.
+    X[i, j] stands at start + i*row + j*column of `source`, the result at at + i*row + j*column of `target`. `image`
+    says which of the two is part of an image; if it is the source, pixels AHEAD columns to the right are fetched into
+    the cache. With `clip`, at the edge of an image, only rows first_row to last_row and columns first_column to
+    last_column exist; the other pixels are read from, or written to, the vector at `aside` of `space`. With `masked`
+    only `valid` lanes of a vector in an image are touched.
     """
     height, width = matrix.shape
 
@@ -137,12 +139,13 @@ def make_map(matrix: np.ndarray, clip: str = "", masked: bool = False) -> Any:
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
             mask = v.mask(valid) if masked else None
             aside = builder.gep(space, [aside])
+            ahead = builder.mul(column, INT(AHEAD))
 
             def between(number, first, last):
                 return builder.and_(builder.icmp_signed("<=", first, INT(number)),
                                     builder.icmp_signed("<=", INT(number), last))
 
-            sides = range(width if clip == "source" else height)
+            sides = range(width if image == "source" else height)
             rows = [between(i, first_row, last_row) for i in sides] if clip else []
             columns = [between(j, first_column, last_column) for j in sides] if clip else []
 
@@ -152,19 +155,22 @@ def make_map(matrix: np.ndarray, clip: str = "", masked: bool = False) -> Any:
                     base = builder.gep(base, [step])
 
             def inside(side, place, i, j):
-                return builder.select(builder.and_(rows[i], columns[j]), place, aside) if clip == side else place
+                if side == image == "source":
+                    v.fetch(builder.gep(place, [ahead]))
+                clipped = clip and side == image
+                return builder.select(builder.and_(rows[i], columns[j]), place, aside) if clipped else place
 
             with cgutils.for_range(builder, vectors) as loop:
                 shift = builder.mul(loop.index, INT(v.lanes))
                 half = []  # columns of matrix @ X
                 for j, top in enumerate(walk(builder.gep(source, [start]), column, width)):
-                    x = [v.load(inside("source", place, i, j), mask if clip == "source" else None)
+                    x = [v.load(inside("source", place, i, j), mask if image == "source" else None)
                          for i, place in enumerate(walk(builder.gep(top, [shift]), row, width))]
                     half.append(_apply(v, matrix, x))
                 for i, left in enumerate(walk(builder.gep(target, [builder.add(at, shift)]), target_row, height)):
                     values = _apply(v, matrix, [half[j][i] for j in range(width)])
                     for j, (value, place) in enumerate(zip(values, walk(left, target_column, height), strict=True)):
-                        v.store(value, inside("target", place, i, j), mask if clip == "target" else None)
+                        v.store(value, inside("target", place, i, j), mask if image == "target" else None)
             return context.get_dummy_value()
 
         return signature, emit
@@ -172,12 +178,16 @@ def make_map(matrix: np.ndarray, clip: str = "", masked: bool = False) -> Any:
     return transform
 
 
+def _variants(matrix: np.ndarray, image: str) -> tuple[Any, Any, Any]:
+    """The map inside an image, at its edge, and for the last few channels."""
+    return make_map(matrix, image), make_map(matrix, image, clip=True), make_map(matrix, image, clip=True, masked=True)
+
+
 AT, G, BT = maps()
 weight_map, weight_adjoint = make_map(G), make_map(G.T)
-input_map, input_edge, input_tail = make_map(BT), make_map(BT, "source"), make_map(BT, "source", masked=True)
-output_map, output_edge, output_tail = make_map(AT), make_map(AT, "target"), make_map(AT, "target", masked=True)
-A = AT.T
-adjoint_map, adjoint_edge, adjoint_tail = make_map(A), make_map(A, "source"), make_map(A, "source", masked=True)
+input_map, input_edge, input_tail = _variants(BT, "source")
+output_map, output_edge, output_tail = _variants(AT, "target")
+adjoint_map, adjoint_edge, adjoint_tail = _variants(AT.T, "source")
 
 
 # ------------------------------------------------------------------------------------------------ conv
