@@ -56,8 +56,9 @@ def ops(side: Any) -> dict[str, Callable[[], Any]]:
         targets = [*inputs, *and_to]
         return lambda: grad([function(*inputs)], targets, None if g is None else [g])
 
-    def image() -> Any:
-        return side.tensor(rng.standard_normal(IMAGES, np.float32)).requires_grad_()
+    def image() -> Any:  # the result of an op, as in a net
+        x = side.tensor(rng.standard_normal(IMAGES, np.float32))
+        return (x + x).requires_grad_()
 
     def step(kind: str, **settings: Any) -> Callable[[], Any]:
         parameters = list(side.model(nets.vgg).parameters())

@@ -93,6 +93,22 @@ def test_special_values(name, dtype):
 
 
 @needs_numba
+@needs_wide
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_error_of_gelu(dtype):
+    """Of gelu(x) / x and of the slope, both of the size of 1: in ulp of 1."""
+    x = np.concatenate([np.linspace(-12, 12, 2_000), np.random.default_rng(0).standard_normal(2_000)]).astype(dtype)
+    wide, root = x.astype(WIDE), np.sqrt(WIDE(0.5))
+    normal = (1 + wide_erf(wide * root)) / 2
+    slope = normal + wide * np.exp(-wide * wide / 2) * root / np.sqrt(WIDE(math.pi))
+    got = np.empty_like(x)
+    kernels.gelu_grad(np.ones_like(x), x, got)
+    ulp = np.finfo(dtype).eps
+    assert np.abs(result("gelu", x) / wide - normal).max() <= 1.0 * ulp
+    assert np.abs(got - slope).max() <= 1.5 * ulp
+
+
+@needs_numba
 @pytest.mark.parametrize("name", [*FUNCTIONS, "gelu", "gelu_tanh", "silu"])
 def test_an_element_has_the_same_bits_in_any_array(name):
     """Alone, in the masked rest of an array, and in the middle of one that several threads share."""

@@ -303,102 +303,161 @@ def _conv(workers, x, u, out, space, counter, total, high, wide, height, width, 
 
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
-CHUNK_BYTES = 2_000_000  # for V and dM of the tiles summed at a time: a share of L3
+BLOCK_BYTES, BLOCK_LEAST = 600_000, 64  # for V and dM of the tiles that a worker sums at a time, and their number
+PARTS, PARTS_BYTES = 16, 12_000_000  # sums dU of a batch cut into parts, and their memory
+CHUNK_BYTES = 2_000_000  # for V and dM of the tiles that all workers sum at a time: a share of L3
 STEPS = 256  # tiles a panel sums at a time: of V a line of the cache each, of dM a pair of vectors
 
 
 def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...]) -> None:
     """out[k, c, t] = sum over n and o of y[n, o, k] x[n, o + t - p, c].
 
-    Tiles are transformed and multiplied a chunk at a time, and every entry of dU is summed by one worker in one order.
+    The tiles are cut into parts, each summed by one worker in one order, a block at a time; the parts are added up in
+    order. Where dU is too large for some parts of its own, all workers do one chunk of tiles after the other, first
+    transform it and then share the positions of dU.
     """
     batch, height, width, channels = x.shape
     _, out_height, out_width, outputs = y.shape
     lanes = 4 * WIDTH // x.itemsize
     high, wide = -(-out_height // OUT), -(-out_width // OUT)
     total = batch * high * wide
-    c_padded, k_padded = _whole(channels, lanes), _whole(outputs, lanes)
     if not total:
         out[...] = 0
         return
-    chunk = max(64, CHUNK_BYTES // (36 * x.itemsize * (c_padded + k_padded)) // 64 * 64)
-    v_plane, m_plane, slot = min(chunk, total) * c_padded + APART, min(chunk, total) * k_padded + APART, 9 * 2 * lanes
-    v, m, u = (borrow(36 * size, x.dtype) for size in (v_plane, m_plane, channels * k_padded))
-    space = borrow(get_num_threads() * slot, x.dtype)
+    c_padded, k_padded = _whole(channels, lanes), _whole(outputs, lanes)
+    u_size, tile = 36 * channels * k_padded, 36 * (c_padded + k_padded)
     heavy = total * channels * outputs > HEAVY
+    block, parts = max(BLOCK_LEAST, BLOCK_BYTES // (tile * x.itemsize)), PARTS
+    while parts * u_size * x.itemsize > PARTS_BYTES or parts * block > total:
+        parts //= 2
+    apart = parts >= 4 or not heavy
+    if not apart:
+        block, parts = min(total, max(64, CHUNK_BYTES // (tile * x.itemsize) // 64 * 64)), 1
+    v_plane, m_plane, slot = block * c_padded + APART, block * k_padded + APART, 9 * 2 * lanes
+    buffers = get_num_threads() if apart else 1
+    v, m, u = (borrow(size, x.dtype) for size in (buffers * 36 * v_plane, buffers * 36 * m_plane, parts * u_size))
+    space = borrow(get_num_threads() * slot, x.dtype)
+    sizes = (high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels, outputs,
+             c_padded, v_plane, m_plane, slot, lanes)
     flat_x, flat_y = x.reshape(-1), y.reshape(-1)
-    for first in range(0, total, chunk):
-        count = min(chunk, total - first)
-        _transform(heavy, flat_x, flat_y, v, m, space, first, count, high, wide, height, width, padding[0][0],
-                   padding[1][0], out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, slot, lanes)
-        _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, channels, outputs, c_padded, v_plane, m_plane,
-                   first > 0, lanes)
-    _transform_weight_back(heavy, u, out.reshape(-1), space, channels, outputs, slot, lanes)
+    if apart:
+        _sum_parts(heavy, flat_x, flat_y, v, m, u, space, np.zeros(1, np.int64), total, block, max(parts, 1), *sizes)
+    else:
+        for first in range(0, total, block):
+            count = min(block, total - first)
+            _transform(heavy, flat_x, flat_y, v, m, space, first, count, *sizes)
+            _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, channels, outputs, c_padded, v_plane, m_plane,
+                       first > 0, lanes)
+    _transform_weight_back(heavy, u, out.reshape(-1), space, max(parts, 1), channels, outputs, slot, lanes)
     give_back(v, m, u, space)
 
 
-@kernel
-def _transform(workers, x, y, v, m, space, first, total, high, wide, height, width, top, left, out_height, out_width,
-               channels, outputs, c_padded, v_plane, m_plane, slot, lanes):
-    """V = B^T d B as [position][tile][c], and dM = A g A^T as [position][block of lanes of k][tile][lane]."""
+@njit(fastmath=FASTMATH)
+def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, first, low, stop, count, high, wide, height, width, top, left,
+               out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, lanes):
+    """Of `count` tiles from `first` on the maps of low ... stop - 1.
+
+    V = B^T d B as [position][tile][c], and dM = A g A^T as [position][block of lanes of k][tile][lane].
+    """
     row = out_width * outputs
-    for worker in prange(workers):
-        zeros = worker * slot
-        clear(space, zeros, lanes)
-        for t in range(worker * total // workers, (worker + 1) * total // workers):
-            tile = first + t
-            n, i, j = tile // (high * wide), tile // wide % high * 4, tile % wide * 4
-            _map_input(x, n, i - top, j - left, height, width, channels, v, t * c_padded, v_plane, space, zeros, lanes)
-            last_row, last_column = out_height - 1 - i, out_width - 1 - j
-            for k in range(0, outputs, 2 * lanes):
-                size = 2 * lanes if outputs - k > lanes else lanes
-                start, at = ((n * out_height + i) * out_width + j) * outputs + k, k * total + t * size
-                full = min(outputs - k, size) // lanes
-                rest = min(outputs - k, size) % lanes
-                if last_row >= 3 and last_column >= 3:
-                    adjoint_map(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, y, 0, 0, 0, 0, 0, 0)
-                else:
-                    adjoint_edge(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, space, zeros,
-                                 0, last_row, 0, last_column, 0)
-                if rest:
-                    adjoint_tail(y, start + full * lanes, row, outputs, m, at + full * lanes, 6 * m_plane, m_plane, 1,
-                                 space, zeros, 0, last_row, 0, last_column, rest)
+    for t in range(low, stop):
+        tile = first + t
+        n, i, j = tile // (high * wide), tile // wide % high * 4, tile % wide * 4
+        _map_input(x, n, i - top, j - left, height, width, channels, v, v_at + t * c_padded, v_plane, space, zeros,
+                   lanes)
+        last_row, last_column = out_height - 1 - i, out_width - 1 - j
+        for k in range(0, outputs, 2 * lanes):
+            size = 2 * lanes if outputs - k > lanes else lanes
+            start, at = ((n * out_height + i) * out_width + j) * outputs + k, m_at + k * count + t * size
+            full = min(outputs - k, size) // lanes
+            rest = min(outputs - k, size) % lanes
+            if last_row >= 3 and last_column >= 3:
+                adjoint_map(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, y, 0, 0, 0, 0, 0, 0)
+            else:
+                adjoint_edge(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, space, zeros,
+                             0, last_row, 0, last_column, 0)
+            if rest:
+                adjoint_tail(y, start + full * lanes, row, outputs, m, at + full * lanes, 6 * m_plane, m_plane, 1,
+                             space, zeros, 0, last_row, 0, last_column, rest)
+
+
+@njit(fastmath=FASTMATH)
+def _add_products(v, v_at, m, m_at, u, u_at, p, count, more, channels, outputs, c_padded, v_plane, m_plane, lanes):
+    """dU (+)= V^T dM in position p, over `count` tiles, as [block of lanes of k][position][c][lane]."""
+    for step in range(0, count, STEPS):
+        steps = min(STEPS, count - step)
+        a = v_at + p * v_plane + step * c_padded
+        add = 1 if more or step else 0
+        for k in range(0, outputs, 2 * lanes):
+            size = 2 * lanes if outputs - k > lanes else lanes
+            b, to = m_at + p * m_plane + k * count + step * size, u_at + (k * 36 + p * size) * channels
+            if size > lanes:
+                wide_panel(v, a, 1, c_padded, channels, m, b, steps, u, to, size, add)
+            else:
+                narrow_panel(v, a, 1, c_padded, channels, m, b, steps, u, to, size, add)
 
 
 @kernel
-def _correlate(workers, v, m, u, counter, total, channels, outputs, c_padded, v_plane, m_plane, more, lanes):
-    """dU (+)= V^T dM as [block of lanes of k][position][c][lane]."""
+def _sum_parts(workers, x, y, v, m, u, space, counter, total, block, parts, high, wide, height, width, top, left,
+               out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, slot, lanes):
+    u_size = 36 * channels * ((outputs + lanes - 1) // lanes * lanes)
+    for worker in prange(workers):
+        v_at, m_at, zeros = worker * 36 * v_plane, worker * 36 * m_plane, worker * slot
+        clear(space, zeros, lanes)
+        while True:
+            part = claim(counter)
+            if part >= parts:
+                break
+            begin, end = part * total // parts, (part + 1) * total // parts
+            for first in range(begin, end, block):
+                count = min(block, end - first)
+                _map_tiles(x, y, v, v_at, m, m_at, space, zeros, first, 0, count, count, high, wide, height, width,
+                           top, left, out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, lanes)
+                for p in range(36):
+                    _add_products(v, v_at, m, m_at, u, part * u_size, p, count, first > begin, channels, outputs,
+                                  c_padded, v_plane, m_plane, lanes)
+
+
+@kernel
+def _transform(workers, x, y, v, m, space, first, count, high, wide, height, width, top, left, out_height, out_width,
+               channels, outputs, c_padded, v_plane, m_plane, slot, lanes):
+    for worker in prange(workers):
+        clear(space, worker * slot, lanes)
+        _map_tiles(x, y, v, 0, m, 0, space, worker * slot, first, worker * count // workers,
+                   (worker + 1) * count // workers, count, high, wide, height, width, top, left, out_height, out_width,
+                   channels, outputs, c_padded, v_plane, m_plane, lanes)
+
+
+@kernel
+def _correlate(workers, v, m, u, counter, count, channels, outputs, c_padded, v_plane, m_plane, more, lanes):
     for _ in prange(workers):
         while True:
             p = claim(counter)
             if p >= 36:
                 break
-            for step in range(0, total, STEPS):
-                steps = min(STEPS, total - step)
-                a = p * v_plane + step * c_padded
-                add = 1 if more or step else 0
-                for k in range(0, outputs, 2 * lanes):
-                    size = 2 * lanes if outputs - k > lanes else lanes
-                    b, to = p * m_plane + k * total + step * size, (k * 36 + p * size) * channels
-                    if size > lanes:
-                        wide_panel(v, a, 1, c_padded, channels, m, b, steps, u, to, size, add)
-                    else:
-                        narrow_panel(v, a, 1, c_padded, channels, m, b, steps, u, to, size, add)
+            _add_products(v, 0, m, 0, u, 0, p, count, more, channels, outputs, c_padded, v_plane, m_plane, lanes)
 
 
 @kernel
-def _transform_weight_back(workers, u, out, space, channels, outputs, slot, lanes):
-    """dw = G^T dU G."""
+def _transform_weight_back(workers, u, out, space, parts, channels, outputs, slot, lanes):
+    """dw = G^T dU G, of the sum of the parts' dU."""
     blocks = -(-outputs // (2 * lanes))
+    u_size = 36 * channels * ((outputs + lanes - 1) // lanes * lanes)
     for worker in prange(workers):
         taps = worker * slot
         for item in range(worker * blocks * channels // workers, (worker + 1) * blocks * channels // workers):
             k, c = item // channels * 2 * lanes, item % channels
             size = 2 * lanes if outputs - k > lanes else lanes
-            step = channels * size
-            weight_adjoint(u, k * 36 * channels + c * size, 6 * step, step, space, taps, 3 * size, size, size // lanes,
+            step, start = channels * size, k * 36 * channels + c * size
+            for part in range(1, parts):
+                for p in range(36):
+                    total = u[start + p * step:start + p * step + size]
+                    more = u[part * u_size + start + p * step:part * u_size + start + p * step + size]
+                    for lane in range(size):
+                        total[lane] += more[lane]
+            weight_adjoint(u, start, 6 * step, step, space, taps, 3 * size, size, size // lanes,
                            space, 0, 0, 0, 0, 0, 0)
             for lane in range(min(size, outputs - k)):
-                start = ((k + lane) * channels + c) * 9
+                to = ((k + lane) * channels + c) * 9
                 for t in range(9):
-                    out[start + t] = space[taps + t * size + lane]
+                    out[to + t] = space[taps + t * size + lane]
