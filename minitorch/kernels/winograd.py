@@ -328,7 +328,7 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, padding: tup
     u_size, tile = 36 * channels * k_padded, 36 * (c_padded + k_padded)
     heavy = total * channels * outputs > HEAVY
     block, parts = max(BLOCK_LEAST, BLOCK_BYTES // (tile * x.itemsize)), PARTS
-    while parts * u_size * x.itemsize > PARTS_BYTES or parts * block > total:
+    while parts > 1 and (parts * u_size * x.itemsize > PARTS_BYTES or parts * block > total):
         parts //= 2
     apart = parts >= 4 or not heavy
     if not apart:
@@ -341,14 +341,14 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, padding: tup
              c_padded, v_plane, m_plane, slot, lanes)
     flat_x, flat_y = x.reshape(-1), y.reshape(-1)
     if apart:
-        _sum_parts(heavy, flat_x, flat_y, v, m, u, space, np.zeros(1, np.int64), total, block, max(parts, 1), *sizes)
+        _sum_parts(heavy, flat_x, flat_y, v, m, u, space, np.zeros(1, np.int64), total, block, parts, *sizes)
     else:
         for first in range(0, total, block):
             count = min(block, total - first)
             _transform(heavy, flat_x, flat_y, v, m, space, first, count, *sizes)
             _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, channels, outputs, c_padded, v_plane, m_plane,
                        first > 0, lanes)
-    _transform_weight_back(heavy, u, out.reshape(-1), space, max(parts, 1), channels, outputs, slot, lanes)
+    _transform_weight_back(heavy, u, out.reshape(-1), space, parts, channels, outputs, slot, lanes)
     give_back(v, m, u, space)
 
 
