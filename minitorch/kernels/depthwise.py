@@ -1,40 +1,53 @@
 """Depthwise convolution, one channel a group, and its two adjoints: channels are the lanes, nothing is summed but taps.
 
-An output costs a multiply-add a tap, so these kernels live on memory. `conv` and `conv_transpose` copy nothing: at the
-border the taps that would meet padding are left out. Every axis of the target is cut into stretches of pixels that use
-the same taps (see `_axis`): for 3x3 with padding the first, the last, and all others; for the adjoint of stride s one
-for each residue, too. A tile holds PIXELS pixels x two vectors of channels of one stretch in registers and runs over
-the taps: two loads of weights for 2 * PIXELS multiply-adds, which take the source straight from memory.
+All three copy nothing and work on tiles: a few neighbouring pixels m of the target, all of whose taps t exist.
 
-The weight's gradient turns that round: a tile holds one vector of channels for TAPS taps and runs over all pixels of
-an image. For this x, with its zeros around it, and y are copied to the L2 cache, the pixels of one vector side by side.
-Copying x one vector at a time, image after image, was slower than all vectors of an image at once: 5.8 against 2.4 ms
-(N64 C32 32x32, fastest runs on 2 noisy cores Zen 3, 2026-11).
+    conv, conv_transpose:   target[m] = sum over t of source[m, t] * weight[t]
+    conv_weight_grad:       weight[t] += sum over m of source[m, t] * target[m]         source = x, target = y
+
+At the border the taps that would meet padding are left out. To that end every axis of the target is cut into stretches
+of pixels that use the same taps (see `_axis`): for 3x3 with padding the first, the last, and all others; for the
+adjoint of stride s one for each residue, too. Products of stretches are grids of pixels of one kind, done line by line.
+
+An output costs no more than a multiply-add a tap, so loads decide. If neighbouring taps are as far apart as
+neighbouring pixels, source[m, t+1] is source[m+1, t], and one load serves both. Such taps form a run: a tile of 4
+pixels and a run of 3 taps make 12 products from 6 sources and 3 weights, not 12 and 3. From the L1 cache that gives 80
+GFLOP/s, without runs 52. Runs of 2 on top, which stride 2 has, gained nothing.
+
+A tile goes through all channels before the next one begins. So memory is read row by row, but as many short streams,
+one for each pixel, which the processor does not foresee. Hence a line asks, in order, for what the next line will need.
+N64 C128 16x16: conv 25 -> 37 GFLOP/s, gradient of the input 20 -> 33, of the weight 17 -> 37; to ask in the order of
+the tiles gained half of that. A whole line for one vector of channels after the other: 10.
+
+All figures: fastest runs of one core of two Zen 3, both busy, 2026-11.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from math import prod
+from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, prange, types
+from llvmlite import ir
+from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.geometry import ConvGeometry
-from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, kernel
-from minitorch.kernels.tile import INT, WIDTH, Vectors, claim, clear, data, intrinsic, move
+from minitorch.kernels.runtime import borrow, give_back, kernel
+from minitorch.kernels.tile import INT, WIDTH, Vectors, claim, clear, data, intrinsic
 
 __all__: list[str] = []  # convolution.py calls in here
 
 HEAVY = 1_000_000  # multiply-adds worth waking the other threads for
-PIXELS, PIXELS_FEW = 6, 2  # of a tile; with two vectors of channels 12 sums and 2 weights: 14 registers
-TAPS = 9  # of a tile of the weight's gradient
-CHUNKS = 64  # of lines to claim
-PARTS = 16  # partial sums of a weight's gradient
+TILES = 4, 2, 1  # pixels; with two vectors of channels 8 sums, 6 weights and a source: 15 registers
+RUNS = 3, 1  # taps that share sources
+BAND = 1 << 16  # bytes of an image to work on at a time, so that all its kinds find them in the L2 cache
+CHUNKS = 64  # of bands to claim
+PARTS = 16  # partial sums of a weight's gradient; bands of a small batch
 
 
 def is_depthwise(w: np.ndarray, geometry: ConvGeometry) -> bool:
@@ -42,27 +55,7 @@ def is_depthwise(w: np.ndarray, geometry: ConvGeometry) -> bool:
     return geometry.groups > 1 and w.shape[0] == geometry.groups and w.shape[1] == 1
 
 
-# ------------------------------------------------------------------------------------------------ conv, conv_transpose
-def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, transpose: bool) -> None:
-    """`conv` of x or `conv_transpose` of y."""
-    batch, channels, taps = source.shape[0], w.shape[0], prod(geometry.kernel_size)
-    lanes = 4 * WIDTH // source.dtype.itemsize
-    vectors = 2 if channels >= 2 * lanes else 1
-    size = vectors * lanes
-    lines, stretches, lists, steps, starts = _plan(geometry, transpose, channels, size, vectors)
-    packed = borrow(starts.size * taps * size, source.dtype)
-    blocks, full, rest = packed[:starts.size * taps * size].reshape(-1, taps, size), channels // size, channels % size
-    w = w.reshape(channels, taps)
-    blocks[:full] = w[:full * size].reshape(full, size, taps).transpose(0, 2, 1)
-    if rest:
-        used = min(size, channels - int(starts[-1]))
-        blocks[-1, :, :used], blocks[-1, :, used:] = w[channels - used:].T, 0
-    _gather(out.size * taps > HEAVY, source.reshape(-1), packed, out.reshape(-1), lines, stretches, lists, steps,
-            starts, np.zeros(1, np.int64), batch, -(-batch * len(lines) // CHUNKS), source.size // batch,
-            out.size // batch, channels, taps * size, lanes, vectors)
-    give_back(packed)
-
-
+# ------------------------------------------------------------------------------------------------ plans
 class _Stretch(NamedTuple):
     """Pixels of one axis of the target, in even steps, that use the same taps."""
 
@@ -99,218 +92,256 @@ def _axis(geometry: ConvGeometry, axis: int, transpose: bool) -> list[_Stretch]:
     return stretches
 
 
+class _Plan(NamedTuple):
+    """All lines of a target, those of one kind together, the largest kind first. Offsets count elements."""
+
+    lines: np.ndarray  # int64 (lines, 2): source of the first pixel, under its first tap, and the pixel itself
+    runs: np.ndarray  # int64 (runs of all kinds, 4): how far the source lies from that of the first tap; up to 3 taps
+    # int64 (kinds, 9): first line, lines; pixels of a line, steps of source and target from one to the next, from
+    # where on a line has no sources; where its runs of RUNS[0] begin, its single taps, and end
+    kinds: np.ndarray
+
+
 @lru_cache(maxsize=1024)
-def _plan(geometry: ConvGeometry, transpose: bool, channels: int, size: int, vectors: int) -> tuple[np.ndarray, ...]:
-    """Tables that count elements, for `size` channels at a time.
+def _plan(geometry: ConvGeometry, transpose: bool) -> _Plan:
+    """A kind's lines lie along its last axis, or along a longer one if that has too few pixels for a tile."""
+    sizes = geometry.input_size, geometry.output_size, geometry.kernel_size
+    big, small, kernel_steps = ([prod(size[axis + 1:]) for axis in range(len(size))] for size in sizes)
+    source_steps, target_steps = (small, big) if transpose else (big, small)
+    channels, kinds = geometry.groups, []
+    lines: list[tuple[int, int]] = []
+    runs: list[list[int]] = []
 
-    lines: target, source and class of every line (along the last axis); stretches of a line: target, step, pixels,
-    source, step; lists: where the steps of every (class, stretch) begin; steps, one a tap: source, weight; starts:
-    first channel of every block. Two vectors that would stand out begin earlier, and compute some channels twice.
+    def flat(place: Iterable[int], steps: Iterable[int]) -> int:
+        return sum(map(mul, place, steps))
+
+    for kind in itertools.product(*(_axis(geometry, axis, transpose) for axis in range(len(big)))):
+        along = max(reversed(range(len(kind))), key=lambda axis: min(kind[axis].pixels, TILES[0]))
+        pixels, step, first_line = kind[along].pixels, kind[along].source_step * source_steps[along], len(lines)
+        for place in itertools.product(*(range(s.pixels if axis != along else 1) for axis, s in enumerate(kind))):
+            lines.append((flat((s.source + i * s.source_step for s, i in zip(kind, place, strict=True)), source_steps),
+                          flat((s.target + i * s.step for s, i in zip(kind, place, strict=True)), target_steps)))
+        taps = {flat((away for _, away in chosen), source_steps): flat((tap for tap, _ in chosen), kernel_steps)
+                for chosen in itertools.product(*(s.taps for s in kind))}
+        reach, bounds = max(taps, default=0) + pixels * step, [len(runs)]
+        for length in RUNS:
+            for away in sorted(taps):
+                run = [away + i * step for i in range(length)]
+                if len(set(run)) == length and all(at in taps for at in run):
+                    runs.append([away * channels, *(taps.pop(at) for at in run), *[0] * (RUNS[0] - length)])
+            bounds.append(len(runs))
+        steps = step * channels, kind[along].step * target_steps[along] * channels
+        kinds.append((first_line, len(lines) - first_line, pixels, *steps, reach * channels, *bounds))
+    kinds.sort(key=lambda kind: -kind[1] * kind[2])
+    return _Plan(np.array(lines, np.int64) * channels, np.array(runs, np.int64).reshape(-1, 1 + RUNS[0]),
+                 np.array(kinds, np.int64))
+
+
+def _bands(plan: _Plan, batch: int, size: int, itemsize: int) -> int:
+    """Into how many parts to cut an image of `size` elements."""
+    return max(1, min(max(PARTS // max(batch, 1), size * itemsize // BAND), int(plan.kinds[0, 1])))
+
+
+def _blocks(channels: int, dtype: np.dtype) -> tuple[int, int, int]:
+    """Channels of a block, number of blocks, and where the last one starts.
+
+    A block is two vectors. The last one begins early rather than to stand out, and computes some channels twice. Fewer
+    channels than two vectors are single, masked vectors.
     """
-    small, big = geometry.output_size, geometry.input_size
-    source_size, target_size = (small, big) if transpose else (big, small)
-    *outer, last = [_axis(geometry, axis, transpose) for axis in range(len(big))]
-
-    def flat(place: Iterable[int], size: Sequence[int]) -> int:
-        return sum(along * prod(size[axis + 1:]) for axis, along in enumerate(place))
-
-    lines: list[tuple[int, int, int]] = []
-    classes: dict[tuple, int] = {}
-    every = [sorted((s.target + i * s.step, s.source + i * s.source_step, s.taps)
-                    for s in axis for i in range(s.pixels)) for axis in outer]
-    for place in itertools.product(*every):
-        number = classes.setdefault(tuple(taps for _, _, taps in place), len(classes))
-        lines.append((flat([target for target, _, _ in place], target_size) * channels,
-                      flat([source for _, source, _ in place], source_size) * channels, number))
-    stretches = [(s.target * channels, s.step * channels, s.pixels, s.source * channels, s.source_step * channels)
-                 for s in last]
-    starts = [min(k, channels - size) if vectors == 2 else k for k in range(0, channels, size)]
-    lists, steps = [0], []
-    for taps in classes:
-        for stretch in last:
-            for chosen in itertools.product(*taps, stretch.taps):
-                steps.append((flat([away for _, away in chosen], source_size) * channels,
-                              flat([tap for tap, _ in chosen], geometry.kernel_size) * size))
-            lists.append(len(steps))
-    return (np.array(lines, np.int64).reshape(-1, 3), np.array(stretches, np.int64).reshape(-1, 5),
-            np.array(lists, np.int64), np.array(steps, np.int64).reshape(-1, 2), np.array(starts, np.int64))
+    lanes = 4 * WIDTH // dtype.itemsize
+    if channels < 2 * lanes:
+        return lanes, -(-channels // lanes), channels
+    return 2 * lanes, -(-channels // (2 * lanes)), channels - 2 * lanes
 
 
-def make_strip(height: int, vectors: int, masked: bool) -> Any:
-    """A tile of height pixels x vectors of channels: target[m] = sum over steps of source[m, step] * weight[step]."""
+# ------------------------------------------------------------------------------------------------ a line of tiles
+def _prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
+    """Ask for the cache line of an address, which may lie outside any array."""
+    number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [builder.bitcast(address, byte), number(0), number(3), number(1)])  # to read, L1, data
+
+
+def make_line(adjoint: bool) -> Any:
+    """A function to call from jitted code, for one line of a kind; see the top of this file.
+
+    a and c are source and target, w the weight or, for its gradient (`adjoint`), the sums: [block][tap][lane]. `ahead`
+    blocks of the source are fetched for each of the target.
+    """
 
     @intrinsic
-    def strip(typingctx, a, a_at, a_step, steps, begin, end, w, w_at, c, c_at, c_step, count, valid):
+    def line(typingctx, a, a_at, c, c_at, kinds, kind, runs, w, w_at, taps, channels, last, ahead):
         size = types.intp
 
         def emit(context, builder, signature, arguments):
-            (a, a_at, a_step, steps, begin, end, w, w_at, c, c_at, c_step, count, valid) = (
+            (a, a_at, c, c_at, kinds, kind, runs, w, w_at, taps, channels, last, ahead) = (
                 data(context, builder, kind, value) if isinstance(kind, types.Array) else value
                 for kind, value in zip(signature.args, arguments, strict=True))
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-            mask = v.mask(valid) if masked else None
-            last = builder.sub(count, INT(1))
-            numbers = [builder.select(builder.icmp_signed("<", INT(m), last), INT(m), last) for m in range(height)]
-            lefts = [builder.gep(a, [builder.add(a_at, builder.mul(m, a_step))]) for m in numbers]
-            right = builder.gep(w, [w_at])
-            sums = [[cgutils.alloca_once_value(builder, v.zero) for _ in range(vectors)] for _ in range(height)]
-            with cgutils.for_range_slice(builder, begin, end, INT(1)) as (step, _):
-                entry = builder.gep(steps, [builder.mul(step, INT(2))])
-                away = builder.load(entry)
-                weight = builder.gep(right, [builder.load(builder.gep(entry, [INT(1)]))])
-                weights = [v.load(builder.gep(weight, [INT(j * v.lanes)])) for j in range(vectors)]
-                for left, totals in zip(lefts, sums, strict=True):
-                    at = builder.gep(left, [away])
-                    for j, total in enumerate(totals):
-                        seen = v.load(builder.gep(at, [INT(j * v.lanes)]), mask)
-                        builder.store(v.fma(seen, weights[j], builder.load(total)), total)
-            for m, totals in zip(numbers, sums, strict=True):
-                place = builder.gep(c, [builder.add(c_at, builder.mul(m, c_step))])
-                for j, total in enumerate(totals):
-                    v.store(builder.load(total), builder.gep(place, [INT(j * v.lanes)]), mask)
+            row = builder.gep(kinds, [builder.mul(kind, INT(9))])
+            pixels, a_step, c_step, reach, *bounds = (builder.load(builder.gep(row, [INT(i)])) for i in range(2, 9))
+            a, c, w = builder.gep(a, [a_at]), builder.gep(c, [c_at]), builder.gep(w, [w_at])
+            a_next = cgutils.alloca_once_value(builder, builder.gep(a, [reach]))
+            c_next = cgutils.alloca_once_value(builder, builder.gep(c, [builder.mul(pixels, c_step)]))
+
+            def tiles(vectors, heights, masked):
+                """The whole line, in tiles of these heights."""
+                width = vectors * v.lanes
+
+                def cells(address, offset):
+                    address = builder.gep(address, [offset])
+                    return [builder.gep(address, [INT(j * v.lanes)]) for j in range(vectors)]
+
+                def fetch(now, count):
+                    address = builder.load(now)
+                    for i in range(count):
+                        _prefetch(builder, builder.gep(address, [INT(i * width)]))
+                    builder.store(builder.gep(address, [INT(count * width)]), now)
+
+                def add_runs(length, first, stop, lefts, right, k, values, mask):
+                    height = len(lefts) - RUNS[0] + 1
+                    with cgutils.for_range_slice(builder, first, stop, INT(1)) as (number, _):
+                        run = builder.gep(runs, [builder.mul(number, INT(1 + RUNS[0]))])
+                        away = builder.add(builder.load(run), k)
+                        numbers = [builder.load(builder.gep(run, [INT(1 + t)])) for t in range(length)]
+                        places = [cells(right, builder.mul(number, INT(width))) for number in numbers]
+                        weights = [[v.load(cell) for cell in place] for place in places]
+                        for i in range(height + length - 1):
+                            for j, cell in enumerate(cells(lefts[i], away)):
+                                seen = v.load(cell, mask)
+                                for t in range(max(0, i - height + 1), min(length, i + 1)):
+                                    value = values[i - t][j]
+                                    if adjoint:
+                                        weights[t][j] = v.fma(seen, value, weights[t][j])
+                                    else:
+                                        builder.store(v.fma(seen, weights[t][j], builder.load(value)), value)
+                        if adjoint:
+                            for weight, cell in zip(sum(weights, []), sum(places, []), strict=True):
+                                v.store(weight, cell)
+
+                def tile(pixel, height):
+                    left, place = builder.mul(pixel, a_step), builder.mul(pixel, c_step)
+                    lefts = [builder.gep(a, [builder.add(left, builder.mul(a_step, INT(m)))])
+                             for m in range(height + RUNS[0] - 1)]
+                    places = [builder.gep(c, [builder.add(place, builder.mul(c_step, INT(m)))]) for m in range(height)]
+                    right = cgutils.alloca_once_value(builder, w)
+                    with cgutils.for_range_slice(builder, INT(0), channels, INT(width)) as (k, _):
+                        k = builder.select(builder.icmp_signed("<", k, last), k, last)
+                        mask = v.mask(builder.sub(channels, k)) if masked else None
+                        with cgutils.for_range(builder, ahead):
+                            fetch(a_next, height)
+                        with builder.if_then(builder.icmp_signed(">", ahead, INT(0))):
+                            fetch(c_next, height)
+                        targets = [cells(place, k) for place in places]
+                        if adjoint:
+                            values = [[v.load(cell, mask) for cell in target] for target in targets]
+                        else:  # slots that LLVM turns into registers
+                            values = [[cgutils.alloca_once_value(builder, v.zero) for _ in cell] for cell in targets]
+                        for length, (first, stop) in zip(RUNS, itertools.pairwise(bounds), strict=True):
+                            add_runs(length, first, stop, lefts, builder.load(right), k, values, mask)
+                        if not adjoint:
+                            for value, cell in zip(sum(values, []), sum(targets, []), strict=True):
+                                v.store(builder.load(value), cell, mask)
+                        builder.store(builder.gep(builder.load(right), [builder.mul(taps, INT(width))]), right)
+
+                first = INT(0)
+                for height in heights:
+                    stop = builder.sub(pixels, builder.srem(builder.sub(pixels, first), INT(height)))
+                    with cgutils.for_range_slice(builder, first, stop, INT(height)) as (pixel, _):
+                        tile(pixel, height)
+                    first = stop
+
+            with builder.if_else(builder.icmp_signed("<", last, channels)) as (wide, narrow):
+                with wide:
+                    tiles(2, TILES, masked=False)
+                with narrow:
+                    tiles(1, TILES[::2], masked=True)
             return context.get_dummy_value()
 
-        return types.void(a, size, size, steps, size, size, w, size, c, *[size] * 4), emit
+        return types.void(a, size, c, size, kinds, size, runs, w, *[size] * 5), emit
 
-    return strip
+    return line
 
 
-strip, strip_few = make_strip(PIXELS, 2, masked=False), make_strip(PIXELS_FEW, 2, masked=False)
-strip_narrow, strip_narrow_few = make_strip(PIXELS, 1, masked=True), make_strip(PIXELS_FEW, 1, masked=True)
+gather_line, add_line = make_line(adjoint=False), make_line(adjoint=True)
+
+
+# ------------------------------------------------------------------------------------------------ conv, conv_transpose
+def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, transpose: bool) -> None:
+    """`conv` of x or `conv_transpose` of y."""
+    batch, channels, taps, plan = source.shape[0], w.shape[0], prod(geometry.kernel_size), _plan(geometry, transpose)
+    size, blocks, last = _blocks(channels, source.dtype)
+    source_image, target_image = source.size // batch, out.size // batch
+    packed = borrow(blocks * taps * size, source.dtype)
+    _gather(out.size * taps > HEAVY, source.reshape(-1), w.reshape(-1), packed, out.reshape(-1), *plan,
+            np.zeros(1, np.int64), batch, _bands(plan, batch, max(source_image, target_image), source.itemsize),
+            source_image, target_image, channels, taps, size, blocks, last)
+    give_back(packed)
 
 
 @kernel
-def _gather(workers, source, packed, out, lines, stretches, lists, steps, starts, counter, batch, chunk, source_image,
-            target_image, channels, block, lanes, vectors):
-    total = batch * lines.shape[0]
+def _gather(workers, source, w, packed, out, lines, runs, kinds, counter, batch, bands, source_image, target_image,
+            channels, taps, size, blocks, last):
+    for block in range(blocks):
+        k = min(block * size, last)
+        for lane in range(min(size, channels - k)):
+            for tap in range(taps):
+                packed[(block * taps + tap) * size + lane] = w[(k + lane) * taps + tap]
+    chunk, ahead = -(-batch * bands // CHUNKS), max(1, source_image // target_image)
     for _ in prange(workers):
         while True:
             first = claim(counter) * chunk
-            if first >= total:
+            if first >= batch * bands:
                 break
-            for number in range(first, min(first + chunk, total)):
-                image, line = number // lines.shape[0], number % lines.shape[0]
-                target, origin = image * target_image + lines[line, 0], image * source_image + lines[line, 1]
-                for stretch in range(stretches.shape[0]):
-                    at, step, pixels, start, source_step = stretches[stretch]
-                    place = lines[line, 2] * stretches.shape[0] + stretch
-                    begin, end = lists[place], lists[place + 1]
-                    for pixel in range(0, pixels, PIXELS):
-                        a, c = origin + start + pixel * source_step, target + at + pixel * step
-                        count = min(PIXELS, pixels - pixel)
-                        for b in range(starts.size):
-                            k = starts[b]
-                            if vectors == 2:
-                                if count > PIXELS_FEW:
-                                    strip(source, a + k, source_step, steps, begin, end, packed, b * block, out, c + k,
-                                          step, count, 0)
-                                else:
-                                    strip_few(source, a + k, source_step, steps, begin, end, packed, b * block, out,
-                                              c + k, step, count, 0)
-                            elif count > PIXELS_FEW:
-                                strip_narrow(source, a + k, source_step, steps, begin, end, packed, b * block, out,
-                                             c + k, step, count, channels - k)
-                            else:
-                                strip_narrow_few(source, a + k, source_step, steps, begin, end, packed, b * block, out,
-                                                 c + k, step, count, channels - k)
+            for item in range(first, min(first + chunk, batch * bands)):
+                image, band = item // bands, item % bands
+                for kind in range(kinds.shape[0]):
+                    line, count = kinds[kind, 0], kinds[kind, 1]
+                    for i in range(line + band * count // bands, line + (band + 1) * count // bands):
+                        gather_line(source, image * source_image + lines[i, 0], out,
+                                    image * target_image + lines[i, 1], kinds, kind, runs, packed, 0, taps, channels,
+                                    last, ahead if kind == 0 else 0)
 
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
 def weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """`conv_weight_grad`. The batch is cut into parts with a sum each, which are added up in order."""
-    batch, channels, taps = x.shape[0], x.shape[-1], prod(geometry.kernel_size)
-    lanes, plan, pixels = 4 * WIDTH // x.dtype.itemsize, geometry.sweep, prod(geometry.padded_size)
-    blocks, parts = -(-channels // lanes), max(1, min(batch, PARTS))
-    splits = min(blocks, PARTS // parts)
-    space = borrow(get_num_threads() * blocks * (pixels + prod(geometry.output_size)) * lanes, x.dtype)
-    partial = borrow(parts * blocks * taps * lanes, x.dtype)
-    _sweep(y.size * taps > HEAVY, x.reshape(-1), space, y.reshape(-1), partial, plan.taps, plan.lines,
-           geometry.gather.lines, np.zeros(1, np.int64), batch, parts, splits, blocks, geometry.input_size[-1], pixels,
-           plan.lines_per_image, plan.length, plan.step, channels, lanes)
-    sums = partial[:parts * blocks * taps * lanes].reshape(parts, blocks, taps, lanes).sum(0)
-    out.reshape(channels, taps)[...] = sums.transpose(0, 2, 1).reshape(blocks * lanes, taps)[:channels]
-    give_back(space, partial)
-
-
-@intrinsic
-def add_products(typingctx, a, a_at, taps, tap, tap_last, lines, count, length, step, y_at, sums, sums_at):
-    """sums[t] += sum over lines and their pixels of a[a_at + line + pixel*step + taps[t]] * a[y_at + pixel], TAPS taps.
-
-    Two pixels at a time: the nine offsets do not all fit into registers, so each is fetched once for both.
-    """
-    size = types.intp
-
-    def emit(context, builder, signature, arguments):
-        (a, a_at, taps, tap, tap_last, lines, count, length, step, y_at, sums, sums_at) = (
-            data(context, builder, kind, value) if isinstance(kind, types.Array) else value
-            for kind, value in zip(signature.args, arguments, strict=True))
-        v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-        numbers = [builder.add(tap, INT(t)) for t in range(TAPS)]
-        numbers = [builder.select(builder.icmp_signed("<", t, tap_last), t, tap_last) for t in numbers]
-        width = INT(v.lanes)
-        aways = [builder.mul(builder.load(builder.gep(taps, [t])), width) for t in numbers]
-        places = [builder.gep(sums, [builder.add(sums_at, builder.mul(t, width))]) for t in numbers]
-        totals = [cgutils.alloca_once_value(builder, v.load(place)) for place in places]
-        a_now = cgutils.alloca_once(builder, a.type)
-        y_now = cgutils.alloca_once_value(builder, builder.gep(a, [y_at]))
-        a_step = builder.mul(step, width)
-
-        def advance(pixels):
-            at, y_first = builder.load(a_now), builder.load(y_now)
-            starts = [builder.gep(at, [builder.mul(a_step, INT(i))]) for i in range(pixels)]
-            values = [v.load(builder.gep(y_first, [INT(i * v.lanes)])) for i in range(pixels)]
-            for away, total in zip(aways, totals, strict=True):
-                for start, value in zip(starts, values, strict=True):
-                    builder.store(v.fma(v.load(builder.gep(start, [away])), value, builder.load(total)), total)
-            builder.store(builder.gep(at, [builder.mul(a_step, INT(pixels))]), a_now)
-            builder.store(builder.gep(y_first, [INT(pixels * v.lanes)]), y_now)
-
-        with cgutils.for_range(builder, count) as line:
-            start = builder.mul(builder.load(builder.gep(lines, [line.index])), width)
-            builder.store(builder.gep(a, [builder.add(a_at, start)]), a_now)
-            with cgutils.for_range(builder, builder.lshr(length, INT(1))):
-                advance(2)
-            with cgutils.for_range(builder, builder.and_(length, INT(1))):
-                advance(1)
-        for total, place in zip(totals, places, strict=True):
-            v.store(builder.load(total), place)
-        return context.get_dummy_value()
-
-    return types.void(a, size, taps, size, size, lines, *[size] * 4, sums, size), emit
+    batch, channels, taps, plan = x.shape[0], x.shape[-1], prod(geometry.kernel_size), _plan(geometry, False)
+    size, blocks, last = _blocks(channels, x.dtype)
+    x_image, y_image = prod(x.shape[1:]), prod(y.shape[1:])
+    bands = _bands(plan, batch, max(x_image, y_image), x.itemsize)
+    parts = max(1, min(batch * bands, PARTS))
+    partial = borrow(parts * blocks * taps * size, x.dtype)
+    _sweep(y.size * taps > HEAVY, x.reshape(-1), y.reshape(-1), partial, out.reshape(-1), *plan, np.zeros(1, np.int64),
+           batch, bands, parts, x_image, y_image, channels, taps, size, blocks, last)
+    give_back(partial)
 
 
 @kernel
-def _sweep(workers, x, space, y, partial, taps, windows, lines, counter, batch, parts, splits, blocks, line, pixels,
-           lines_per_image, length, step, channels, lanes):
-    image_x, outputs = lines.size * line * channels, lines_per_image * length
-    for worker in prange(workers):
-        start = worker * blocks * (pixels + outputs) * lanes
-        start_y = start + blocks * pixels * lanes
-        clear(space, start, blocks * pixels * lanes)  # the zeros around an image stay, image after image
+def _sweep(workers, x, y, partial, out, lines, runs, kinds, counter, batch, bands, parts, x_image, y_image, channels,
+           taps, size, blocks, last):
+    sums, ahead = blocks * taps * size, max(1, x_image // y_image)
+    for _ in prange(workers):
         while True:
-            item = claim(counter)
-            part, split = item // splits, item % splits
+            part = claim(counter)
             if part >= parts:
                 break
-            first, last = split * blocks // splits, (split + 1) * blocks // splits
-            clear(partial, (part * blocks + first) * taps.size * lanes, (last - first) * taps.size * lanes)
-            for image in range(part * batch // parts, (part + 1) * batch // parts):
-                _spread(x, image * image_x, space, start, lines, line, pixels, channels, lanes, first, last)
-                _spread(y, image * outputs * channels, space, start_y, windows[:1], outputs, outputs, channels, lanes,
-                        first, last)
-                for block in range(first, last):
-                    for tap in range(0, taps.size, TAPS):
-                        add_products(space, start + block * lanes * pixels, taps, tap, taps.size - 1, windows,
-                                     lines_per_image, length, step, start_y + block * lanes * outputs, partial,
-                                     (part * blocks + block) * taps.size * lanes)
-
-
-@njit(fastmath=FASTMATH)
-def _spread(x, at, space, start, lines, line, pixels, channels, lanes, first, last):
-    """These vectors of channels of an image into `space`, line by line: the pixels of one vector stand side by side."""
-    for i in range(lines.size):
-        for pixel in range(line):
-            to = start + (lines[i] + pixel) * lanes
-            for block in range(first, last):
-                move(x, at + block * lanes, space, to + block * pixels * lanes, channels - block * lanes)
-            at += channels
+            clear(partial, part * sums, sums)
+            for item in range(part * batch * bands // parts, (part + 1) * batch * bands // parts):
+                image, band = item // bands, item % bands
+                for kind in range(kinds.shape[0]):
+                    line, count = kinds[kind, 0], kinds[kind, 1]
+                    for i in range(line + band * count // bands, line + (band + 1) * count // bands):
+                        add_line(x, image * x_image + lines[i, 0], y, image * y_image + lines[i, 1], kinds, kind, runs,
+                                 partial, part * sums, taps, channels, last, ahead if kind == 0 else 0)
+    total = partial[:sums]
+    for part in range(1, parts):
+        more = partial[part * sums:(part + 1) * sums]
+        for i in range(sums):
+            total[i] += more[i]
+    for block in range(blocks):
+        k = min(block * size, last)
+        for lane in range(min(size, channels - k)):
+            for tap in range(taps):
+                out[(k + lane) * taps + tap] = total[(block * taps + tap) * size + lane]
