@@ -32,7 +32,6 @@ from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
 
@@ -155,14 +154,6 @@ def _blocks(channels: int, dtype: np.dtype) -> tuple[int, int, int]:
 
 
 # ------------------------------------------------------------------------------------------------ a line of tiles
-def _prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
-    """Ask for the cache line of an address, which may lie outside any array."""
-    number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    builder.call(function, [builder.bitcast(address, byte), number(0), number(3), number(1)])  # to read, L1, data
-
-
 def make_line(adjoint: bool) -> Any:
     """A function to call from jitted code, for one line of a kind; see the top of this file.
 
@@ -196,7 +187,7 @@ def make_line(adjoint: bool) -> Any:
                 def fetch(now, count):
                     address = builder.load(now)
                     for i in range(count):
-                        _prefetch(builder, builder.gep(address, [INT(i * width)]))
+                        v.fetch(builder.gep(address, [INT(i * width)]))
                     builder.store(builder.gep(address, [INT(count * width)]), now)
 
                 def add_runs(length, first, stop, lefts, right, k, values, mask):
