@@ -152,7 +152,8 @@ FAULTS = [
     Fault("window_spread: overlapping windows overwrite", POOL, "list(map(builder.fadd, olds, values)) if add else values", "values", fast("window_spread"), NUMBA),
     Fault("window_scatter: overlapping windows overwrite", POOL, "list(map(builder.fadd, olds, parts)) if add else parts", "parts", fast("window_scatter"), NUMBA),
     Fault("pooling backward: pixels of no window not cleared", POOL, "disjoint and pixels.size == count", "disjoint", fast("window_spread"), NUMBA),
-    Fault("pooling: right edge without a mask", POOL, "self.v.mask(valid) if self.count == 1 else None", "None", GUARD, NUMBA),
+    Fault("pooling: right edge read without a mask", POOL, "(self.v.mask(valid), valid) if", "(None, valid) if", GUARD, NUMBA),
+    Fault("pooling: right edge written whole", POOL, "kind.store_first(value, place, self.valid)", "kind.store(value, place)", GUARD, NUMBA),
     Fault("matmul: later steps overwrite", "kernels/gemm.py", "more = 1 if step else 0", "more = 0", fast("matmul"), NUMBA),
     Fault("matmul: last row of a block skipped", "kernels/gemm.py", "min(low + BLOCK, m) - 1", "min(low + BLOCK, m) - 2", fast("matmul"), NUMBA),
     Fault("tile: one lane too many written", "kernels/tile.py", 'icmp_signed("<", number', 'icmp_signed("<=", number', FACES, NUMBA),
@@ -195,6 +196,8 @@ FAULTS = [
     Fault("cross_entropy: the composed slope forgets smoothing", "ops/loss.py", "+= 1 - smoothing", "+= 1", SLOPES),
     Fault("batch_norm: warns of infinities", "nn/functional/norm.py", "@quietly\ndef batch_norm(", "def batch_norm(", ("test_nn.py::test_infinities_are_silent",)),
     Fault("memory: shared with forked children", "kernels/memory.py", "mmap.MAP_PRIVATE |", "mmap.MAP_SHARED |", ("test_kernels.py::test_a_forked_child_has_memory_of_its_own",)),
+    Fault("tile: one lane too few written", "kernels/tile.py", "while size > 1:", "while size > 2:", FACES, NUMBA),
+    Fault("winograd: the weight gradient's last part left out", "kernels/winograd.py", "for part in range(1, parts):", "for part in range(1, parts - 1):", ("test_winograd.py::test_error_stays_below_what_is_stated",), NUMBA),
     Fault("winograd: a plane of scratch missing", "kernels/winograd.py", "borrow(36 * channels * _whole(outputs, lanes)", "borrow(35 * channels * _whole(outputs, lanes)", GUARD, NUMBA),
     Fault("batch_norm: eps outside the root", "ops/norm.py", "(1 / np.sqrt(variance + variance.dtype.type(eps)))", "(1 / (np.sqrt(variance) + variance.dtype.type(eps)))", LAYERS),
 ]  # fmt: skip
