@@ -14,19 +14,19 @@ The products differ only in where the scalars of A lie. Steps are two nested loo
 
 - conv, conv_transpose: rows are target pixels, o the (runs of) taps, i the channels;
 - conv_weight_grad:     rows are (tap, channel) pairs, o the lines of output pixels, i the pixels along a line;
-- matmul:               rows and steps of a strided matrix; o has one value.
+- matmul:               rows and steps of a strided matrix or of a copy of it; o has one value.
 
 Rows come from a table, so that a tile may run over the end of an image line or from one image to the next. The MR
 addresses that do not fit into registers are reloaded in the shadow of the FMAs: 14x2 reaches the ceiling all the same,
 so rows at a constant stride got no mode of their own. B lies packed, b_step apart. A tile at the lower edge repeats its
 last row: the same thread writes the same value twice. At the right edge the last vector of C is masked to `valid`
-lanes, and with `masked` also that of B, which then may be the end of an array.
+lanes.
 
 Shapes, float32, one core of an AMD Zen 5 with AVX-512 (32 registers), GFLOP/s in cache, 2026-11, 192 x 3 steps:
 
-| MR x NV | 14x2 | 13x2 | 12x2 | 9x3 | 8x3 | 6x4 | 5x5 | 24x1 | 28x1 | 16x1 | 14x2 masked | 28x1 masked |
-|---------|------|------|------|-----|-----|-----|-----|------|------|------|-------------|-------------|
-| GFLOP/s |  275 |  278 |  276 | 271 | 272 | 273 | 272 |  246 |  240 |  199 |         272 |         231 |
+| MR x NV | 14x2 | 13x2 | 12x2 | 9x3 | 8x3 | 6x4 | 5x5 | 24x1 | 28x1 | 16x1 |
+|---------|------|------|------|-----|-----|-----|-----|------|------|------|
+| GFLOP/s |  275 |  278 |  276 | 271 | 272 | 273 | 272 |  246 |  240 |  199 |
 
 14x2 is at the ceiling and wastes few lanes. NV = 1 needs a load for each FMA; it serves what is left of the columns.
 The shapes for 8 and 4 lanes follow from the number of registers (16 and 32) and were not measured on such machines.
@@ -159,13 +159,12 @@ def _sums(v: Vectors, height: int, vectors: int) -> list[list[ir.Value]]:
 
 
 def _steps(v: Vectors, lefts: list[ir.Value], a_at: ir.Value, count: ir.Value, a_step: ir.Value, b_at: ir.Value,
-           b_step: ir.Value, sums: list[list[ir.Value]], masks: list | None = None) -> None:
+           b_step: ir.Value, sums: list[list[ir.Value]]) -> None:
     """sums[m][j] += A[m] * B[j], `count` times; A stands a_at (a slot) behind lefts[m], B at b_at (a slot)."""
     builder = v.builder
     with cgutils.for_range(builder, count):
         a_now, b_now = builder.load(a_at), builder.load(b_at)
-        rights = [v.load(_shifted(builder, b_now, INT(j * v.lanes)), masks[j] if masks else None)
-                  for j in range(len(sums[0]))]
+        rights = [v.load(_shifted(builder, b_now, INT(j * v.lanes))) for j in range(len(sums[0]))]
         for left, row_sums in zip(lefts, sums, strict=True):
             scalar = v.splat(builder.load(_shifted(builder, left, a_now)))
             for right, total in zip(rights, row_sums, strict=True):
@@ -196,7 +195,7 @@ def _write(v: Vectors, sums: list[list[ir.Value]], places: list[ir.Value], valid
                 v.store(value, at)
 
 
-def make_tile(height: int, vectors: int, masked: bool) -> Any:
+def make_tile(height: int, vectors: int) -> Any:
     """The tile of height x vectors accumulators, as a function to call from jitted code; see the top of this file."""
 
     @intrinsic
@@ -212,7 +211,6 @@ def make_tile(height: int, vectors: int, masked: bool) -> Any:
                 data(context, builder, kind, value) if isinstance(kind, types.Array) else value
                 for kind, value in zip(signature.args, arguments, strict=True))
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-            edge = [None] * (vectors - 1) + [v.mask(valid)]
 
             def entry(table, index):
                 return builder.load(builder.gep(table, [index]))
@@ -228,10 +226,10 @@ def make_tile(height: int, vectors: int, masked: bool) -> Any:
             b_at = cgutils.alloca_once_value(builder, shifted(b, b_start))
             with cgutils.for_range_slice(builder, outer_start, outer_stop, INT(1)) as (o, _):
                 builder.store(builder.mul(entry(outer, o), outer_scale), a_at)
-                _steps(v, lefts, a_at, inner, inner_stride, b_at, b_step, sums, edge if masked else None)
+                _steps(v, lefts, a_at, inner, inner_stride, b_at, b_step, sums)
 
             places = [shifted(c, c_start, builder.mul(entry(targets, m), target_scale)) for m in numbers]
-            _add_old(v, sums, places, accumulate, edge[-1])
+            _add_old(v, sums, places, accumulate, v.mask(valid))
             with builder.if_else(builder.icmp_signed("<", valid, INT(v.lanes))) as (partly, wholly):
                 with partly:
                     _write(v, sums, places, valid)
@@ -284,23 +282,59 @@ def make_panel(height: int, vectors: int) -> Any:
     return panel
 
 
-wide, wide_masked = make_tile(ROWS, 2, masked=False), make_tile(ROWS, 2, masked=True)
-narrow, narrow_masked = make_tile(ROWS_NARROW, 1, masked=False), make_tile(ROWS_NARROW, 1, masked=True)
+wide, narrow = make_tile(ROWS, 2), make_tile(ROWS_NARROW, 1)
 wide_panel, narrow_panel = make_panel(ROWS, 2), make_panel(ROWS_NARROW, 1)
 
 
 @intrinsic
 def move(typingctx, source, start, target, at, valid):
-    """One vector from source[start:] to target[at:]: `valid` lanes are read, the others become zero."""
+    """One vector from source[start:] to target[at:]: `valid` lanes are read, the others become zero.
+
+    Making a mask costs more than the load: depthwise weight gradient, 32 channels, 27% slower without the other way.
+    """
 
     def emit(context, builder, signature, arguments):
         source, target = (data(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
         v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-        vector = v.load(builder.gep(source, [arguments[1]]), v.mask(arguments[4]))
-        v.store(vector, builder.gep(target, [arguments[3]]))
+        source, target = builder.gep(source, [arguments[1]]), builder.gep(target, [arguments[3]])
+        with builder.if_else(builder.icmp_signed("<", arguments[4], INT(v.lanes))) as (partly, wholly):
+            with partly:
+                v.store(v.load(source, v.mask(arguments[4])), target)
+            with wholly:
+                v.store(v.load(source), target)
         return context.get_dummy_value()
 
     return types.void(source, types.intp, target, types.intp, types.intp), emit
+
+
+@intrinsic
+def turn(typingctx, source, start, row, rows, target, at, step):
+    """A square of vectors, transposed: target[at + step*i + j] = source[start + row*j + i] for i, j < lanes.
+
+    Of the source `rows` rows are read, the last of them in place of those that follow.
+    """
+
+    def emit(context, builder, signature, arguments):
+        source, target = (data(context, builder, signature.args[i], arguments[i]) for i in (0, 4))
+        _, start, row, rows, _, at, step = arguments
+        v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+        lanes, last = range(v.lanes), builder.sub(rows, INT(1))
+        numbers = [builder.select(builder.icmp_signed("<", INT(j), last), INT(j), last) for j in lanes]
+        square = [v.load(_shifted(builder, source, start, builder.mul(row, j))) for j in numbers]
+        for bit in (1 << i for i in range(v.lanes.bit_length() - 1)):  # swap this bit of row and lane number
+            low = [lane + (v.lanes - bit if lane & bit else 0) for lane in lanes]
+            high = [lane + (v.lanes if lane & bit else bit) for lane in lanes]
+            for j in (j for j in lanes if not j & bit):
+                pair = square[j], square[j + bit]
+                square[j], square[j + bit] = (
+                    builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(LANE, v.lanes), order))
+                    for order in (low, high))
+        for i, vector in enumerate(square):
+            v.store(vector, _shifted(builder, target, at, builder.mul(step, INT(i))))
+        return context.get_dummy_value()
+
+    size = types.intp
+    return types.void(source, size, size, size, target, size, size), emit
 
 
 @intrinsic
