@@ -22,9 +22,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
 
+from minitorch.kernels.compiler import helper
 from minitorch.kernels.runtime import FASTMATH, borrow, give_back, kernel
 from minitorch.kernels.tile import INT, Vectors, data, intrinsic
 
@@ -34,7 +35,7 @@ __all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batc
 HEAVY = 100_000  # elements worth waking the other threads for
 RUN = 32  # wide rows added up in x's dtype before they go to the float64 sums; few enough for float32
 WIDE = np.dtype(np.float64)
-_jit: Any = njit(fastmath=FASTMATH)
+_helper = helper(fastmath=FASTMATH)
 
 
 def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> None:
@@ -218,7 +219,7 @@ descent_regated = lanewise(1, lambda v, out, x, g, shift, mean, slope, offset, s
 
 
 # ------------------------------------------------------------------------------------------------ kernels
-@_jit
+@_helper
 def _spread(values, fold, target, at):
     """`values` of the channels, `fold` times one after the other."""
     for k in range(fold):
@@ -226,20 +227,20 @@ def _spread(values, fold, target, at):
             target[at + k * values.size + c] = values[c]
 
 
-@_jit
+@_helper
 def _clear(target):
     zero = target.dtype.type(0)
     for c in range(target.size):
         target[c] = zero
 
 
-@_jit
+@_helper
 def _add(target, values):
     for c in range(target.size):
         target[c] += values[c]
 
 
-@_jit
+@_helper
 def _move(first, origin, n, sums, squares, target, target_squares):
     """From sums round the first row of a run to sums round the origin: see `batch_norm_statistics`."""
     for c in range(target.size):
@@ -287,7 +288,7 @@ def _statistics(workers, x, mean, variance, fold, blocks, partial, scratch):
         variance[c] = 0.0 if squared < 0 else squared  # rounding may leave less than nothing; NaN stays
 
 
-@_jit
+@_helper
 def _add_up(partial, blocks, size):
     """The sums of all blocks, in order, behind the last of them."""
     total = partial[blocks * size:(blocks + 1) * size]
@@ -296,7 +297,7 @@ def _add_up(partial, blocks, size):
         _add(total, partial[block * size:(block + 1) * size])
 
 
-@_jit
+@_helper
 def _gather(partial, start, fold, channels):
     """The parts of a wide row that belong to one channel, added up in the first of them."""
     for k in range(1, fold):
