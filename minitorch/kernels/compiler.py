@@ -5,11 +5,11 @@ closures or array expressions, brings its vectors along and is called from Pytho
 that ResNet-20's first step took (one core of a Zen 3, numba 0.68, 2026-11):
 
 - LLVM 12.3 s. numba lets it simplify every function, the module cheaply, then the module at full level: here one run
-  does, at level 2 and without the vectoriser for straight code. Without unrolling it were 1 s less, but short loops
+  does, at level 2 and without the vectoriser for straight code. Without unrolling it would be 1 s less, but short loops
   took 1.1 to 1.25 times as long (batch norm's backward pass, pooling's), and an average over a window other bits.
 - Machine code for every `helper`, which the kernels that call it inline: a helper stays LLVM code, as it was emitted.
 - Steps on numba's intermediate code: closures, array expressions, `with`, generators: 1.2 s.
-- Counting references to arrays, the entry point for C: 1.5 s.
+- Counting references to arrays, and the entry point for C.
 """
 
 from __future__ import annotations

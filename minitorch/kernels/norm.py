@@ -27,7 +27,7 @@ from numba.core import cgutils
 
 from minitorch.kernels.compiler import helper
 from minitorch.kernels.runtime import FASTMATH, borrow, give_back, kernel
-from minitorch.kernels.tile import INT, Vectors, data, intrinsic
+from minitorch.kernels.tile import INT, Vectors, clear, data, intrinsic
 
 __all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
            "shift_columns"]
@@ -228,13 +228,6 @@ def _spread(values, fold, target, at):
 
 
 @_helper
-def _clear(target):
-    zero = target.dtype.type(0)
-    for c in range(target.size):
-        target[c] = zero
-
-
-@_helper
 def _add(target, values):
     for c in range(target.size):
         target[c] += values[c]
@@ -260,12 +253,12 @@ def _statistics(workers, x, mean, variance, fold, blocks, partial, scratch):
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
             s, q = 2 * block * width, (2 * block + 1) * width
-            _clear(partial[s:s + 2 * width])
+            clear(partial, s, 2 * width)
             row, stop = block * rows // blocks, (block + 1) * rows // blocks
             while row < stop:
                 n = min(RUN, stop - row)
                 first = row * width
-                _clear(scratch[s:s + 2 * width])
+                clear(scratch, s, 2 * width)
                 for i in range(row, row + n):
                     moments((scratch, scratch, x, x), (s, q, first, i * width), width)
                 _move(x[first:first + width], scratch[origin:origin + width], np.float64(n), scratch[s:s + width],
@@ -292,7 +285,7 @@ def _statistics(workers, x, mean, variance, fold, blocks, partial, scratch):
 def _add_up(partial, blocks, size):
     """The sums of all blocks, in order, behind the last of them."""
     total = partial[blocks * size:(blocks + 1) * size]
-    _clear(total)
+    clear(partial, blocks * size, size)
     for block in range(blocks):
         _add(total, partial[block * size:(block + 1) * size])
 
@@ -340,13 +333,13 @@ def _sums(workers, x, g, y, mean, scale, shift, sum_g, sum_gx, fold, blocks, par
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
             s, p = 2 * block * width, (2 * block + 1) * width
-            _clear(partial[s:s + 2 * width])
+            clear(partial, s, 2 * width)
             row, stop = block * rows // blocks, (block + 1) * rows // blocks
             if block == blocks - 1 and rows * width < x.size:
                 stop += 1  # what is left over, a shorter row
             while row < stop:
                 n = min(RUN, stop - row)
-                _clear(scratch[s:s + 2 * width])
+                clear(scratch, s, 2 * width)
                 for i in range(row, row + n):
                     at = i * width
                     count = min(width, x.size - at)
@@ -402,11 +395,11 @@ def _column_sums(workers, x, out, fold, blocks, partial, scratch):
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
             s = block * width
-            _clear(partial[s:s + width])
+            clear(partial, s, width)
             row, stop = block * rows // blocks, (block + 1) * rows // blocks
             while row < stop:
                 n = min(RUN, stop - row)
-                _clear(scratch[s:s + width])
+                clear(scratch, s, width)
                 for i in range(row, row + n):
                     at = i * width
                     summed((scratch, x), (s, at), min(width, x.size - at))
