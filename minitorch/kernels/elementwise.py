@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from minitorch.kernels import polynomial
+from minitorch.kernels.compiler import helper
 from minitorch.kernels.runtime import kernel
 from minitorch.kernels.vector import sweep
 
@@ -18,7 +19,7 @@ HEAVY, HEAVY_FORMULA = 100_000, 10_000  # elements worth waking the other thread
 CHUNK = 64  # threads share work in multiples of it, so that no two of them write to one cache line
 
 
-@njit
+@helper()
 def _share(size: int, worker: int, workers: int) -> tuple[int, int]:
     """The elements low ... high - 1 of one worker."""
     chunks = (size + CHUNK - 1) // CHUNK

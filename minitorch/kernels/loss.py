@@ -37,14 +37,15 @@ def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
 def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses: np.ndarray, top: np.ndarray,
                   total: np.ndarray, ignore_index: int, smoothing: float) -> None:
     """The loss of every row, 0 where the label is `ignore_index`; top = max x, total = sum exp(x - top)."""
-    _cross_entropy(x.size > HEAVY, x, labels, weight, losses, top, total, ignore_index, *_parts(x, smoothing))
+    _cross_entropy(x.size > HEAVY, x.reshape(-1), labels, weight, losses, top, total, ignore_index,
+                   *_parts(x, smoothing))
 
 
 def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, top: np.ndarray, total: np.ndarray,
                        scale: np.ndarray, out: np.ndarray, ignore_index: int, smoothing: float) -> None:
     """out[i] = scale[i] * (sum(q weight) softmax(x[i]) - q weight), 0 in ignored rows."""
-    _cross_entropy_grad(x.size > HEAVY, x, labels, weight, top, total, scale, out, ignore_index,
-                        *_parts(x, smoothing))
+    _cross_entropy_grad(x.size > HEAVY, x.reshape(-1), labels, weight, top, total, scale, out.reshape(-1),
+                        ignore_index, *_parts(x, smoothing))
 
 
 def _parts(x: np.ndarray, smoothing: float) -> tuple[float, float]:
@@ -75,8 +76,7 @@ def _log_softmax(workers, x, out):
 
 @kernel(exact=True)
 def _cross_entropy(workers, x, labels, weight, losses, top, total, ignore_index, hit, share):
-    m, classes = x.shape
-    zero, flat = x.dtype.type(0), x.ravel()
+    m, classes, zero = labels.size, weight.size, x.dtype.type(0)
     for worker in prange(workers):
         for row in range(worker * m // workers, (worker + 1) * m // workers):
             low, high = row * classes, (row + 1) * classes
@@ -87,27 +87,26 @@ def _cross_entropy(workers, x, labels, weight, losses, top, total, ignore_index,
                 losses[row] = zero
             else:
                 log_total = math.log(total[row])
-                loss = -(hit * (weight[label] * ((flat[low + label] - top[row]) - log_total)))
+                loss = -(hit * (weight[label] * ((x[low + label] - top[row]) - log_total)))
                 if share > zero:
-                    loss += share * fall((flat[low:high], weight), 0, classes, (top[row], log_total))
+                    loss += share * fall((x[low:high], weight), 0, classes, (top[row], log_total))
                 losses[row] = loss
 
 
 @kernel(exact=True)
 def _cross_entropy_grad(workers, x, labels, weight, top, total, scale, out, ignore_index, hit, share):
-    m, classes = x.shape
-    zero, flat, result = x.dtype.type(0), x.ravel(), out.ravel()
+    m, classes, zero = labels.size, weight.size, x.dtype.type(0)
     every = share * add_up((weight,), 0, classes, ()) if share > zero else zero
     for worker in prange(workers):
         for row in range(worker * m // workers, (worker + 1) * m // workers):
             low, high, label = row * classes, (row + 1) * classes, labels[row]
             if label == ignore_index:
-                result[low:high] = zero
+                out[low:high] = zero
             else:
                 gain = scale[row] * (hit * weight[label])
                 if share > zero:
-                    spread_less((flat[low:high], weight, result[low:high]), 0, classes,
+                    spread_less((x[low:high], weight, out[low:high]), 0, classes,
                                 (top[row], total[row], gain + scale[row] * every, scale[row] * share))
                 else:
                     spread((x, out), low, high, (top[row], total[row], gain))
-                result[low + label] -= gain
+                out[low + label] -= gain

@@ -22,11 +22,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
 
+from minitorch.kernels.compiler import helper
 from minitorch.kernels.runtime import FASTMATH, borrow, give_back, kernel
-from minitorch.kernels.tile import INT, Vectors, data, intrinsic
+from minitorch.kernels.tile import INT, Vectors, clear, data, intrinsic
 
 __all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
            "shift_columns"]
@@ -34,7 +35,7 @@ __all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batc
 HEAVY = 100_000  # elements worth waking the other threads for
 RUN = 32  # wide rows added up in x's dtype before they go to the float64 sums; few enough for float32
 WIDE = np.dtype(np.float64)
-_jit: Any = njit(fastmath=FASTMATH)
+_helper = helper(fastmath=FASTMATH)
 
 
 def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> None:
@@ -218,7 +219,7 @@ descent_regated = lanewise(1, lambda v, out, x, g, shift, mean, slope, offset, s
 
 
 # ------------------------------------------------------------------------------------------------ kernels
-@_jit
+@_helper
 def _spread(values, fold, target, at):
     """`values` of the channels, `fold` times one after the other."""
     for k in range(fold):
@@ -226,20 +227,13 @@ def _spread(values, fold, target, at):
             target[at + k * values.size + c] = values[c]
 
 
-@_jit
-def _clear(target):
-    zero = target.dtype.type(0)
-    for c in range(target.size):
-        target[c] = zero
-
-
-@_jit
+@_helper
 def _add(target, values):
     for c in range(target.size):
         target[c] += values[c]
 
 
-@_jit
+@_helper
 def _move(first, origin, n, sums, squares, target, target_squares):
     """From sums round the first row of a run to sums round the origin: see `batch_norm_statistics`."""
     for c in range(target.size):
@@ -259,12 +253,12 @@ def _statistics(workers, x, mean, variance, fold, blocks, partial, scratch):
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
             s, q = 2 * block * width, (2 * block + 1) * width
-            _clear(partial[s:s + 2 * width])
+            clear(partial, s, 2 * width)
             row, stop = block * rows // blocks, (block + 1) * rows // blocks
             while row < stop:
                 n = min(RUN, stop - row)
                 first = row * width
-                _clear(scratch[s:s + 2 * width])
+                clear(scratch, s, 2 * width)
                 for i in range(row, row + n):
                     moments((scratch, scratch, x, x), (s, q, first, i * width), width)
                 _move(x[first:first + width], scratch[origin:origin + width], np.float64(n), scratch[s:s + width],
@@ -287,16 +281,16 @@ def _statistics(workers, x, mean, variance, fold, blocks, partial, scratch):
         variance[c] = 0.0 if squared < 0 else squared  # rounding may leave less than nothing; NaN stays
 
 
-@_jit
+@_helper
 def _add_up(partial, blocks, size):
     """The sums of all blocks, in order, behind the last of them."""
     total = partial[blocks * size:(blocks + 1) * size]
-    _clear(total)
+    clear(partial, blocks * size, size)
     for block in range(blocks):
         _add(total, partial[block * size:(block + 1) * size])
 
 
-@_jit
+@_helper
 def _gather(partial, start, fold, channels):
     """The parts of a wide row that belong to one channel, added up in the first of them."""
     for k in range(1, fold):
@@ -339,13 +333,13 @@ def _sums(workers, x, g, y, mean, scale, shift, sum_g, sum_gx, fold, blocks, par
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
             s, p = 2 * block * width, (2 * block + 1) * width
-            _clear(partial[s:s + 2 * width])
+            clear(partial, s, 2 * width)
             row, stop = block * rows // blocks, (block + 1) * rows // blocks
             if block == blocks - 1 and rows * width < x.size:
                 stop += 1  # what is left over, a shorter row
             while row < stop:
                 n = min(RUN, stop - row)
-                _clear(scratch[s:s + 2 * width])
+                clear(scratch, s, 2 * width)
                 for i in range(row, row + n):
                     at = i * width
                     count = min(width, x.size - at)
@@ -401,11 +395,11 @@ def _column_sums(workers, x, out, fold, blocks, partial, scratch):
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
             s = block * width
-            _clear(partial[s:s + width])
+            clear(partial, s, width)
             row, stop = block * rows // blocks, (block + 1) * rows // blocks
             while row < stop:
                 n = min(RUN, stop - row)
-                _clear(scratch[s:s + width])
+                clear(scratch, s, width)
                 for i in range(row, row + n):
                     at = i * width
                     summed((scratch, x), (s, at), min(width, x.size - at))

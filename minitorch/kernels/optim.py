@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import prange, types
 from numba.np.arrayobj import populate_array
 
+from minitorch.kernels.compiler import helper
 from minitorch.kernels.runtime import kernel
 from minitorch.kernels.tile import INT, LANE, claim, intrinsic
 
@@ -134,7 +135,7 @@ def _locate(workers, table, sizes, pieces, plain, descr, itemsize):
 
 
 # ------------------------------------------------------------------------------------------------ updates
-@njit
+@helper()
 def _next(counter, sizes, row, first):
     """The next block: its row, that row's first block, where the block starts and how many elements it has."""
     block = claim(counter)

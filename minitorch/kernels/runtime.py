@@ -12,6 +12,7 @@ Importing this file does not import numba. Rules that the code below rests on, e
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import pickle
@@ -105,12 +106,10 @@ class Kernel:
     @cached_property
     def compiled(self) -> Any:
         """numba's function of (team, worker, workers, *arguments)."""
-        from numba import njit
-
+        from minitorch.kernels.compiler import entry
         from minitorch.kernels.team import one_worker
 
-        dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=False if self.exact else FASTMATH)(
-            one_worker(self.body))
+        dispatcher = entry(error_model="numpy", fastmath=False if self.exact else FASTMATH)(one_worker(self.body))
         dispatcher._cache = _disk_cache(self.__name__)
         return dispatcher
 
@@ -128,12 +127,24 @@ class Kernel:
         """Load the kernel from disk, or compile it, for the first call of a process for a dtype."""
         import numba
 
-        with _state.compiling, _file_lock():
+        with _state.compiling, _file_lock(), _collector_at_rest():
             self.compiled.compile(tuple(map(numba.typeof, (0, 0, 1, *arguments))))
         self.ready[arguments[0].dtype.char] = self.compiled
         for listener in listeners:
             listener(self.__name__)
         return self.compiled
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """numba makes so many objects that looking for garbage among them took 1.4 of 17 s (2026-11)."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 kernels: list[Kernel] = []  # all there are, in order of their definition
