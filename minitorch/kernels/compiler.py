@@ -1,4 +1,4 @@
-"""How numba compiles a kernel: its own steps, without those that kernels do not need.
+"""How numba 0.68 compiles a kernel: its own steps, without those that kernels do not need; see `runtime.jit`.
 
 A net's first step compiles two dozen kernels, so this is what a user waits for. A kernel allocates no arrays, holds no
 closures or array expressions, brings its vectors along and is called from Python alone. What that saves of the 26.4 s
@@ -7,7 +7,7 @@ that ResNet-20's first step took (one core of a Zen 3, numba 0.68, 2026-11):
 - LLVM 12.3 s. numba lets it simplify every function, the module cheaply, then the module at full level: here one run
   does, at level 2 and without the vectoriser for straight code. Without unrolling it would be 1 s less, but short loops
   took 1.1 to 1.25 times as long (batch norm's backward pass, pooling's), and an average over a window other bits.
-- Machine code for every `helper`, which the kernels that call it inline: a helper stays LLVM code, as it was emitted.
+- Machine code for every part, which the kernels that call it inline: a part stays LLVM code, as it was emitted.
 - Steps on numba's intermediate code: closures, array expressions, `with`, generators: 1.2 s.
 - Counting references to arrays, and the entry point for C.
 """
@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import Any
 
 import llvmlite.binding
-import numba
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager
@@ -30,7 +29,6 @@ from numba.core.typed_passes import (
 )
 from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, ReconstructSSA, TranslateByteCode
 
-jit: Any = numba.njit
 STEPS = (TranslateByteCode, FixupArgs, IRProcessing, GenericRewrites, ReconstructSSA, NopythonTypeInference,
          PreLowerStripPhis, AnnotateTypes, NativeLowering, NoPythonBackend)
 
@@ -49,7 +47,7 @@ class _Library(JITCodeLibrary):
 
 
 class _Part(_Library):
-    """The LLVM code of a helper, which is linked into kernels and has no machine code of its own."""
+    """The LLVM code of a part, which is linked into kernels and has no machine code of its own."""
 
     @property
     def codegen(self) -> Any:
@@ -86,11 +84,6 @@ class _PartCompiler(Compiler):
     library = _Part
 
 
-def entry(**flags: Any) -> Any:
-    """Decorator: compile a function that Python calls."""
-    return jit(nogil=True, _nrt=False, no_cfunc_wrapper=True, pipeline_class=Compiler, **flags)
-
-
-def helper(**flags: Any) -> Any:
-    """Decorator: compile a function that kernels call; what `flags` leave out, it does as the first of them does."""
-    return jit(no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=_PartCompiler, **flags)
+# What `jit` adds to numba's `njit` for a function that Python calls, and for one that only kernels call.
+ENTRY = {"_nrt": False, "no_cfunc_wrapper": True, "pipeline_class": Compiler}
+PART = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": _PartCompiler}

@@ -16,12 +16,12 @@ from functools import lru_cache
 from math import prod
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from minitorch.geometry import ConvGeometry, GatherPlan
 from minitorch.kernels import depthwise, winograd
 from minitorch.kernels.algorithm import is_winograd
-from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, kernel
+from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, clear, copy, move, narrow, wide
 
 __all__ = ["conv", "conv_transpose", "conv_weight_grad"]
@@ -157,7 +157,7 @@ def _pad(workers, source, space, lines, line, pixels, channels, batch):
         _surround(source, first, stop - first, space, first * pixels * channels, lines, line, pixels, channels)
 
 
-@njit(fastmath=FASTMATH)
+@helper(fastmath=FASTMATH)
 def _surround(source, first, count, space, start, lines, line, pixels, channels):
     """`count` images into `space`: line by line, and zeros in the gaps between the lines."""
     length = line * channels
@@ -273,7 +273,7 @@ def _sweep(workers, x, space, y, partial, panels, rows, numbers, windows, lines,
                         more = 1
 
 
-@njit(fastmath=FASTMATH)
+@helper(fastmath=FASTMATH)
 def _panel(y, start, pixels, outputs, panels, at, size, lanes, used):
     """`size` lanes of these pixels of y, side by side; as far apart as in y they would share few sets of the cache."""
     for pixel in range(pixels):

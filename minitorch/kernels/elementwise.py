@@ -8,8 +8,7 @@ import numpy as np
 from numba import prange
 
 from minitorch.kernels import polynomial
-from minitorch.kernels.compiler import helper
-from minitorch.kernels.runtime import kernel
+from minitorch.kernels.runtime import helper, kernel
 from minitorch.kernels.vector import sweep
 
 __all__ = ["add", "erf", "exp", "expm1", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_grad", "log", "log1p", "multiply",

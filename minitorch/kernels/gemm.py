@@ -12,10 +12,10 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.lib.stride_tricks import as_strided
 
-from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, kernel
+from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, move, narrow, turn, wide
 
 __all__ = ["matmul"]
@@ -76,7 +76,7 @@ def _flat(x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
     return as_strided(x, (span,), (size,)), (a // size, b // size, c // size)
 
 
-@njit(fastmath=FASTMATH, error_model="numpy")
+@helper(fastmath=FASTMATH, error_model="numpy")
 def _pack(source, start, rows, row, steps, step, target, at, width, lanes):
     """An operand, whose rows and steps are `row` and `step` apart, one of them 1, as [panel][step][row].
 

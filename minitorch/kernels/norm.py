@@ -25,8 +25,7 @@ import numpy as np
 from numba import prange, types
 from numba.core import cgutils
 
-from minitorch.kernels.compiler import helper
-from minitorch.kernels.runtime import FASTMATH, borrow, give_back, kernel
+from minitorch.kernels.runtime import FASTMATH, borrow, give_back, helper, kernel
 from minitorch.kernels.tile import INT, Vectors, clear, data, intrinsic
 
 __all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",

@@ -19,8 +19,7 @@ from llvmlite import ir
 from numba import prange, types
 from numba.np.arrayobj import populate_array
 
-from minitorch.kernels.compiler import helper
-from minitorch.kernels.runtime import kernel
+from minitorch.kernels.runtime import helper, kernel
 from minitorch.kernels.tile import INT, LANE, claim, intrinsic
 
 __all__ = ["adam", "locate", "sgd"]

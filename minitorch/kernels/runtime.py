@@ -33,8 +33,10 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["kernel", "set_num_threads", "get_num_threads", "compilations", "cache_directory", "borrow", "give_back"]
+__all__ = ["kernel", "set_num_threads", "get_num_threads", "compilations", "cache_directory", "borrow", "give_back",
+           "helper"]
 
+NUMBA = "0.68."  # the version whose inside compiler.py knows
 FASTMATH = {"reassoc", "contract", "nsz"}  # not True, which would make isnan(nan) False
 
 
@@ -106,10 +108,10 @@ class Kernel:
     @cached_property
     def compiled(self) -> Any:
         """numba's function of (team, worker, workers, *arguments)."""
-        from minitorch.kernels.compiler import entry
         from minitorch.kernels.team import one_worker
 
-        dispatcher = entry(error_model="numpy", fastmath=False if self.exact else FASTMATH)(one_worker(self.body))
+        flags = {"nogil": True, "error_model": "numpy", "fastmath": False if self.exact else FASTMATH}
+        dispatcher = jit("ENTRY", **flags)(one_worker(self.body))
         dispatcher._cache = _disk_cache(self.__name__)
         return dispatcher
 
@@ -161,6 +163,23 @@ def _team() -> int:
     settings: Any = config
     settings.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
     return team()
+
+
+def jit(kind: str, **flags: Any) -> Any:
+    """numba's `njit` with the options `kind` of compiler.py, which knows one numba: others compile in their own way."""
+    import numba
+
+    own = {}
+    if numba.__version__.startswith(NUMBA):
+        from minitorch.kernels import compiler
+
+        own = getattr(compiler, kind)
+    return numba.njit(**own, **flags)
+
+
+def helper(**flags: Any) -> Any:
+    """Decorator: a function that kernels call; where `flags` say nothing, it is compiled as they are."""
+    return jit("PART", **flags)
 
 
 def kernel(body: Callable[..., None] | None = None, *, exact: bool = False) -> Any:

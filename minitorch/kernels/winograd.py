@@ -39,10 +39,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
 
-from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, kernel
+from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.tile import INT, ROWS, WIDTH, Vectors, claim, clear, data, intrinsic, narrow_panel, wide_panel
 
 OUT, TAPS = 4, 3  # outputs and taps along an axis of a tile ...
@@ -242,7 +242,7 @@ def _transform_weight(workers, w, u, space, channels, outputs, lanes, flip):
                        taps, 0, 0, 0, 0, 0, 0)
 
 
-@njit(fastmath=FASTMATH)
+@helper(fastmath=FASTMATH)
 def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, lanes):
     """V = B^T d B of the tile whose first pixel is (i, j)."""
     row, start, whole = width * channels, ((n * height + i) * width + j) * channels, channels // lanes
@@ -352,7 +352,7 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, padding: tup
     give_back(v, m, u, space)
 
 
-@njit(fastmath=FASTMATH)
+@helper(fastmath=FASTMATH)
 def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, first, low, stop, count, high, wide, height, width, top, left,
                out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, lanes):
     """Of `count` tiles from `first` on the maps of low ... stop - 1.
@@ -381,7 +381,7 @@ def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, first, low, stop, count, hi
                              space, zeros, 0, last_row, 0, last_column, rest)
 
 
-@njit(fastmath=FASTMATH)
+@helper(fastmath=FASTMATH)
 def _add_products(v, v_at, m, m_at, u, u_at, p, count, more, channels, outputs, c_padded, v_plane, m_plane, lanes):
     """dU (+)= V^T dM in position p, over `count` tiles, as [block of lanes of k][position][c][lane]."""
     for step in range(0, count, STEPS):
