@@ -130,12 +130,12 @@ class Vectors:
                     value = builder.select(taken, high, low)
                     address = builder.select(taken, builder.gep(address, [INT(size)]), address)
 
-    def fetch(self, address: ir.Value) -> None:
-        """Bring the line of the cache at an address, which need not exist, to the core."""
+    def fetch(self, address: ir.Value, write: bool = False) -> None:
+        """Bring the line of the cache at an address, which need not exist, to the core, to read it or to write."""
         number, void = ir.IntType(32), ir.VoidType()
         fetch = ir.FunctionType(void, [address.type, number, number, number])
         function = cgutils.get_or_insert_function(self.builder.module, fetch, "llvm.prefetch.p0")
-        self.builder.call(function, [address, number(0), number(3), number(1)])
+        self.builder.call(function, [address, number(int(write)), number(3), number(1)])
 
     def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         """a * b + c, rounded once."""
@@ -221,6 +221,8 @@ def make_tile(height: int, vectors: int) -> Any:
             numbers = [builder.add(row, INT(m)) for m in range(height)]
             numbers = [builder.select(builder.icmp_signed("<", m, row_last), m, row_last) for m in numbers]
             lefts = [shifted(a, a_start, builder.mul(entry(rows, m), row_scale)) for m in numbers]
+            for m in numbers:  # 1x1, C64 32x32: 6.2 ms without, 5.7 with (2 cores Zen 3, 2026-11)
+                v.fetch(shifted(c, c_start, builder.mul(entry(targets, m), target_scale)), write=True)
             sums = _sums(v, height, vectors)
             a_at = cgutils.alloca_once(builder, INT)  # LLVM turns these slots into registers
             b_at = cgutils.alloca_once_value(builder, shifted(b, b_start))

@@ -178,6 +178,25 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
     return transform
 
 
+@intrinsic
+def fetch_tile(typingctx, image, start, row, column):
+    """Fetch the pixels of a tile, so that writing them later waits for nothing."""
+
+    def emit(context, builder, signature, arguments):
+        image, start, row, column = arguments
+        v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+        left = builder.gep(data(context, builder, signature.args[0], image), [start])
+        for _ in range(OUT):
+            place = left
+            for _ in range(OUT):
+                v.fetch(place, write=True)
+                place = builder.gep(place, [column])
+            left = builder.gep(left, [row])
+        return context.get_dummy_value()
+
+    return types.void(image, types.intp, types.intp, types.intp), emit
+
+
 def _variants(matrix: np.ndarray, image: str) -> tuple[Any, Any, Any]:
     """The map inside an image, at its edge, and for the last few channels."""
     return make_map(matrix, image), make_map(matrix, image, clip=True), make_map(matrix, image, clip=True, masked=True)
@@ -243,6 +262,12 @@ def _transform_weight(workers, w, u, space, channels, outputs, lanes, flip):
 
 
 @helper(fastmath=FASTMATH)
+def _place(tile, high, wide):
+    """The image of a tile and its first pixel."""
+    return tile // (high * wide), tile // wide % high * 4, tile % wide * 4
+
+
+@helper(fastmath=FASTMATH)
 def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, lanes):
     """V = B^T d B of the tile whose first pixel is (i, j)."""
     row, start, whole = width * channels, ((n * height + i) * width + j) * channels, channels // lanes
@@ -273,12 +298,15 @@ def _conv(workers, x, u, out, space, counter, total, high, wide, height, width, 
                 break
             clear(space, zeros, lanes)
             for t in range(count):
-                tile = first + t
-                n, i, j = tile // (high * wide), tile // wide % high * 4 - top, tile % wide * 4 - left
-                _map_input(x, n, i, j, height, width, channels, space, v + t * padded, v_plane, space, zeros, lanes)
+                n, i, j = _place(first + t, high, wide)
+                _map_input(x, n, i - top, j - left, height, width, channels, space, v + t * padded, v_plane, space,
+                           zeros, lanes)
             for k in range(0, outputs, 2 * lanes):
                 size = 2 * lanes if outputs - k > lanes else lanes
                 for p in range(36):
+                    if p < count:  # C16 32x32, N128: 4.2 ms without, 3.5 with (2 cores Zen 3, 2026-11)
+                        n, i, j = _place(first + p, high, wide)
+                        fetch_tile(out, ((n * out_height + i) * out_width + j) * outputs + k, out_row, outputs)
                     a, b, c = v + p * v_plane, (k * 36 + p * size) * channels, m + p * m_plane
                     if size > lanes:
                         wide_panel(space, a, padded, 1, count, u, b, channels, space, c, size, 0)
@@ -287,8 +315,7 @@ def _conv(workers, x, u, out, space, counter, total, high, wide, height, width, 
                 full = min(outputs - k, size) // lanes
                 rest = min(outputs - k, size) % lanes
                 for t in range(count):
-                    tile = first + t
-                    n, i, j = tile // (high * wide), tile // wide % high * 4, tile % wide * 4
+                    n, i, j = _place(first + t, high, wide)
                     to, at = ((n * out_height + i) * out_width + j) * outputs + k, m + t * size
                     last_row, last_column = out_height - 1 - i, out_width - 1 - j
                     if last_row >= 3 and last_column >= 3:
@@ -363,8 +390,7 @@ def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, first, low, stop, count, hi
     """
     row = out_width * outputs
     for t in range(low, stop):
-        tile = first + t
-        n, i, j = tile // (high * wide), tile // wide % high * 4, tile % wide * 4
+        n, i, j = _place(first + t, high, wide)
         _map_input(x, n, i - top, j - left, height, width, channels, v, v_at + t * c_padded, v_plane, space, zeros,
                    lanes)
         last_row, last_column = out_height - 1 - i, out_width - 1 - j
