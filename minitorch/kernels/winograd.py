@@ -469,23 +469,23 @@ def _correlate(workers, v, m, u, counter, count, channels, outputs, c_padded, v_
 @kernel
 def _transform_weight_back(workers, u, out, space, parts, channels, outputs, slot, lanes):
     """dw = G^T dU G, of the sum of the parts' dU."""
-    blocks = -(-outputs // (2 * lanes))
     u_size = 36 * channels * ((outputs + lanes - 1) // lanes * lanes)
     for worker in prange(workers):
         taps = worker * slot
-        for item in range(worker * blocks * channels // workers, (worker + 1) * blocks * channels // workers):
-            k, c = item // channels * 2 * lanes, item % channels
+        low, high = worker * channels // workers, (worker + 1) * channels // workers
+        for k in range(0, outputs, 2 * lanes):
             size = 2 * lanes if outputs - k > lanes else lanes
-            step, start = channels * size, k * 36 * channels + c * size
-            for part in range(1, parts):
-                for p in range(36):
-                    total = u[start + p * step:start + p * step + size]
-                    more = u[part * u_size + start + p * step:part * u_size + start + p * step + size]
-                    for lane in range(size):
-                        total[lane] += more[lane]
-            weight_adjoint(u, start, 6 * step, step, space, taps, 3 * size, size, size // lanes,
-                           space, 0, 0, 0, 0, 0, 0)
-            for lane in range(min(size, outputs - k)):
-                to = ((k + lane) * channels + c) * 9
-                for t in range(9):
-                    out[to + t] = space[taps + t * size + lane]
+            first, step, length = k * 36 * channels + low * size, channels * size, (high - low) * size
+            for p in range(36):
+                total = u[first + p * step:first + p * step + length]
+                for part in range(1, parts):
+                    more = u[part * u_size + first + p * step:part * u_size + first + p * step + length]
+                    for i in range(length):
+                        total[i] += more[i]
+            for c in range(low, high):
+                weight_adjoint(u, first + (c - low) * size, 6 * step, step, space, taps, 3 * size, size, size // lanes,
+                               space, 0, 0, 0, 0, 0, 0)
+                for lane in range(min(size, outputs - k)):
+                    to = ((k + lane) * channels + c) * 9
+                    for t in range(9):
+                        out[to + t] = space[taps + t * size + lane]
