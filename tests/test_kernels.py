@@ -142,9 +142,6 @@ def samples(dtype, make=np.array):
             yield "matmul", case + " one y", (x, np.broadcast_to(y[:1], y.shape)), (like(out),), ()
         sliced_x, sliced_y = normal(batch, 2 * m, 2 * k)[:, ::2, ::2], normal(batch, k, 2 * n)[:, ::-1, ::2]
         yield "matmul", case + " sliced", (sliced_x, sliced_y), (like(out),), ()
-    for shape in ((0, 3, 4), (1, 1, 1), (2, 3, 70), (3, 65, 200)):
-        x = normal(*shape)
-        yield "transpose", f"{shape}", (x,), (make(np.full(x.transpose(0, 2, 1).shape, 7, dtype)),), ()
     for size in (1, 63, 1000, 200_003):  # 63: registers side by side, a single one and a rest, in every width
         x, g = normal(size), normal(size)
         x[::7] = -0.0

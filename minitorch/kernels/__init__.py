@@ -49,9 +49,9 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import convolution, elementwise, gemm, layout, loss, norm, pool
+    from minitorch.kernels import convolution, elementwise, gemm, loss, norm, pool
 
-    modules = (convolution, elementwise, gemm, layout, loss, norm, pool)
+    modules = (convolution, elementwise, gemm, loss, norm, pool)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
@@ -93,11 +93,6 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
 def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N) of any strides, without copying transposed operands."""
     _serve("matmul", (x, y), (out,))
-
-
-def transpose(x: np.ndarray, out: np.ndarray) -> None:
-    """out[n] = x[n] transposed, for x (N, P, Q)."""
-    _serve("transpose", (x,), (out,))
 
 
 # ------------------------------------------------------------------------------------------------ pooling

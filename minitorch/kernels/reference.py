@@ -16,7 +16,7 @@ import numpy as np
 from minitorch.geometry import ConvGeometry, PoolGeometry
 
 __all__ = [
-    "conv", "conv_transpose", "conv_weight_grad", "matmul", "transpose",
+    "conv", "conv_transpose", "conv_weight_grad", "matmul",
     "max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread",
     "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
     "shift_columns",
@@ -75,11 +75,6 @@ def _groups(geometry: ConvGeometry, channels: int, outputs: int) -> Iterator[tup
 def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N)."""
     np.matmul(x, y, out=out)
-
-
-def transpose(x: np.ndarray, out: np.ndarray) -> None:
-    """out[n] = x[n] transposed, for x (N, P, Q)."""
-    out[...] = x.transpose(0, 2, 1)
 
 
 # ------------------------------------------------------------------------------------------------ pooling

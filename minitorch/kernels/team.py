@@ -20,9 +20,8 @@ _relu 0.3 against 0.8.
 from __future__ import annotations
 
 import ast
-import copy
 import inspect
-import linecache
+import textwrap
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -92,19 +91,15 @@ def one_worker(body: Callable[..., None]) -> Callable[..., None]:
 
 
 def _definition(body: Callable[..., None]) -> ast.FunctionDef:
-    """The syntax tree of a function, a fresh one."""
-    found = _definitions(body.__code__.co_filename).get(body.__code__.co_firstlineno)
-    if found is None:
-        raise TypeError(f"kernel {body.__name__}: cannot find its source")
-    return copy.deepcopy(found)
-
-
-@cache
-def _definitions(path: str) -> dict[int, ast.FunctionDef]:
-    """The functions of a file by their first lines, decorators included."""
-    tree = ast.parse("".join(linecache.getlines(path)))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    return {min([f.lineno, *(decorator.lineno for decorator in f.decorator_list)]): f for f in functions}
+    """The syntax tree of a function, with the line numbers of its file."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(body)))
+    except OSError:
+        raise TypeError(f"kernel {body.__name__}: cannot find its source") from None
+    ast.increment_lineno(tree, body.__code__.co_firstlineno - 1)
+    function = tree.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    return function
 
 
 def _parse(source: str) -> ast.stmt:

@@ -31,7 +31,6 @@ unchanged, so no rule contains window arithmetic. It holds for 1, 2 and 3 dimens
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -41,6 +40,8 @@ from ..autograd import primitive
 from ..geometry import ConvGeometry
 from .layout import channels_first, channels_last, pixels
 from .shape import expand, reshape
+
+FEW = 8  # channels that are copied one after the other
 
 
 @primitive
@@ -98,10 +99,13 @@ def shift(x: np.ndarray, b: np.ndarray) -> np.ndarray:
 @primitive
 def stand(x: np.ndarray) -> np.ndarray:
     """x (N, C, *size) in channels-last memory, which the kernels of forward and backward then need not copy into."""
-    n, c, *size = x.shape
-    out = kernels.empty((n, *size, c), x.dtype)
-    kernels.transpose(x.reshape(n, c, prod(size)), out.reshape(n, prod(size), c))
-    return channels_first(out)
+    out = channels_first(kernels.empty(channels_last(x).shape, x.dtype))
+    if x.shape[1] > FEW:
+        out[...] = x
+    else:
+        for channel in range(x.shape[1]):  # 64 images of 3x32x32: 80 us, in one go 320 (2 cores Zen 3, 2026-11)
+            out[:, channel] = x[:, channel]
+    return out
 
 
 @primitive
