@@ -299,7 +299,6 @@ def _disk_cache(name: str) -> Any:
             return directory and directory / f"{name}-{tail}"
 
         def load_overload(self, signature: Any, target_context: Any) -> Any:
-            target_context.refresh()
             try:
                 path = self.path(signature)
                 if path is not None and path.exists():
