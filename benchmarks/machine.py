@@ -79,7 +79,8 @@ def description() -> list[str]:
     fields = dict(re.findall(r"^(\S[^\t:]*?)\s*:\s*(.*)$", info.read_text() if info.exists() else "", re.MULTILINE))
     family = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
     versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "llvmlite", "torch"))
-    settings = (f"{name}={os.environ.get(name, 'not set')}" for name in ("OPENBLAS_CORETYPE", "GOMP_SPINCOUNT"))
+    names = "OPENBLAS_CORETYPE", "GOMP_SPINCOUNT", "PYTHONDONTWRITEBYTECODE"
+    settings = (f"{name}={os.environ.get(name, 'not set')}" for name in names)
     return [
         f"{fields.get('model name', platform.processor())}{family}, {os.cpu_count()} cores, shared with others",
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}",

@@ -93,11 +93,10 @@ def one_worker(body: Callable[..., None]) -> Callable[..., None]:
 def _definition(body: Callable[..., None]) -> ast.FunctionDef:
     """The syntax tree of a function, with the line numbers of its file."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(body)))
+        source = textwrap.dedent(inspect.getsource(body))
     except OSError:
         raise TypeError(f"kernel {body.__name__}: cannot find its source") from None
-    ast.increment_lineno(tree, body.__code__.co_firstlineno - 1)
-    function = tree.body[0]
+    function = _parse("\n" * (body.__code__.co_firstlineno - 1) + source)
     assert isinstance(function, ast.FunctionDef)
     return function
 
