@@ -7,7 +7,7 @@
   no groups.
 - "auto": Winograd's where it is defined, in float32, if both sides have at least CHANNELS channels and the images at
   least SIZE pixels along each axis. Below that, transforming costs more than it saves. 16 channels of 32x32 pixels run
-  at 130 GFLOP/s forward against 80 of the direct sum, and at 65 either way for the weight; 64 channels at 204 against
+  at 130 GFLOP/s forward against 80 of the direct sum, and at 85 against 56 for the weight; 64 channels at 204 against
   82, and 175 against 68; of 3x3 pixels, of which a tile wastes 7 in 16, 256 channels at 105 against 82, and at 99
   against 42 for the weight (one core Zen 3, 2026-11).
 
