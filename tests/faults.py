@@ -158,9 +158,11 @@ FAULTS = [
     Fault("matmul: last row of a block skipped", "kernels/gemm.py", "min(rows, m - low), min(left", "min(rows, m - low) - 1, min(left", fast("matmul"), NUMBA),
     Fault("tile: one lane too many written", "kernels/tile.py", 'icmp_signed("<", number', 'icmp_signed("<=", number', FACES, NUMBA),
     Fault("batch_norm: unbiased variance", "kernels/norm.py", "variance[c] = 0.0 if squared < 0 else squared", "variance[c] = 0.0 if squared < 0 else squared * m / max(m - 1, 1)", fast("batch_norm_statistics"), NUMBA),
+    Fault("batch_norm: running variance biased", "kernels/norm.py", "(variance[c] * m / max(m - 1, 1))", "variance[c]", fast("batch_norm_statistics"), NUMBA),
     Fault("batch_norm: a run's sums left where its first row put them", "kernels/norm.py", " + e * (2 * np.float64(sums[c]) + n * e)", "", fast("batch_norm_statistics"), NUMBA),
     Fault("batch_norm: the mean's share of the gradient dropped", "kernels/norm.py", "slope, b.fsub(g, offset))", "slope, g)", fast("batch_norm_input_grad"), NUMBA),
     Fault("batch_norm: ReLU's gate open at 0", "kernels/norm.py", 'fcmp_ordered("<=", y, v.zero)', 'fcmp_ordered("<", y, v.zero)', fast("batch_norm_sums"), NUMBA),
+    Fault("linear: bias of another block", "kernels/gemm.py", "+ bias[j]", "+ bias[j - left]", fast("linear"), NUMBA),
     Fault("matmul: steps that fill no vector left out", "kernels/gemm.py", "for i in range(whole, steps)", "for i in range(whole + 1, steps)", fast("matmul"), NUMBA),
     Fault("matmul: rows beyond the last read", "kernels/tile.py", 'builder.select(builder.icmp_signed("<", INT(j), last), INT(j), last) for j', "INT(j) for j", GUARD, NUMBA),
     Fault("weight gradient, matmul: right edge of y read without a mask", "kernels/tile.py", "v.store(v.load(source, v.mask(arguments[4])), target)", "v.store(v.load(source), target)", GUARD, NUMBA),
@@ -193,14 +195,14 @@ FAULTS = [
     Fault("deferred: the residual's changes not watched", "ops/norm.py", "*self.counters, r.version)", "*self.counters)", DEFERRED),
     Fault("deferred: ReLU's gate left open", "ops/norm.py", "none, *recipe.gate", "none, none, none", DEFERRED),
     Fault("silu: another curve's fused slope", "ops/elementwise.py", "mapped(kernels.silu_grad, ", "mapped(kernels.gelu_grad, ", SLOPES),
-    Fault("cross_entropy: the fused slope forgets the mean's divisor", "ops/loss.py", "else np.full(m, g.array * inverse,", "else np.full(m, g.array,", SLOPES),
+    Fault("cross_entropy: the fused slope forgets the mean's divisor", "ops/loss.py", "scale = (g.array * inverse)", "scale = g.array", SLOPES),
     Fault("cross_entropy: the composed slope forgets smoothing", "ops/loss.py", "+= 1 - smoothing", "+= 1", SLOPES),
     Fault("batch_norm: warns of infinities", "nn/functional/norm.py", "@quietly\ndef batch_norm(", "def batch_norm(", ("test_nn.py::test_infinities_are_silent",)),
     Fault("memory: shared with forked children", "kernels/memory.py", "mmap.MAP_PRIVATE |", "mmap.MAP_SHARED |", ("test_kernels.py::test_a_forked_child_has_memory_of_its_own",)),
     Fault("tile: one lane too few written", "kernels/tile.py", "while size > 1:", "while size > 2:", FACES, NUMBA),
     Fault("winograd: the weight gradient's last part left out", "kernels/winograd.py", "for part in range(1, parts):", "for part in range(1, parts - 1):", ("test_winograd.py::test_error_stays_below_what_is_stated",), NUMBA),
     Fault("winograd: a plane of scratch missing", "kernels/winograd.py", "borrow(36 * channels * _whole(outputs, lanes)", "borrow(35 * channels * _whole(outputs, lanes)", GUARD, NUMBA),
-    Fault("batch_norm: eps outside the root", "ops/norm.py", "(1 / np.sqrt(variance + variance.dtype.type(eps)))", "(1 / (np.sqrt(variance) + variance.dtype.type(eps)))", LAYERS),
+    Fault("batch_norm: eps outside the root", "kernels/norm.py", "1 / np.sqrt(np.float64(variance[c]) + eps)", "1 / (np.sqrt(np.float64(variance[c])) + eps)", fast("batch_norm_statistics"), NUMBA),
 ]  # fmt: skip
 
 

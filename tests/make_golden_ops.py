@@ -234,6 +234,7 @@ TORCH = {
     "batched_matmul": torch.bmm,
     "linear": lambda x, w, turn_x=False, turn_w=True: (x.T if turn_x else x) @ (w.T if turn_w else w),
     "affine": F.linear,
+    "affine_relu": lambda x, w, b: F.linear(x, w, b).relu(),
     "shift": lambda x, b: x + b.reshape(-1, *[1] * (x.ndim - 2)),
     "windows": windows,
     "windows_transpose": windows_transpose,
@@ -245,6 +246,9 @@ TORCH = {
     "channel_sum": lambda x: x.sum((0, *range(2, x.ndim))),
     "conv": conv,
     "conv_shift": lambda x, w, b, geometry: conv(x, w, geometry=geometry) + b.reshape(-1, *[1] * (x.ndim - 2)),
+    "conv_shift_relu": lambda x, w, b, geometry: (
+        conv(x, w, geometry=geometry) + b.reshape(-1, *[1] * (x.ndim - 2))
+    ).relu(),
     "conv_transpose": conv_transpose,
     "conv_weight_grad": conv_weight_grad,
     "max_pool": lambda x, geometry: pooled(x, geometry, "max"),

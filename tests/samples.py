@@ -900,6 +900,14 @@ row(
     ],
     linear=True,
 )
+row(
+    "conv_shift_relu",
+    lambda n: [
+        S(n(b, c, *g.input_size), n(k, c // g.groups, *g.kernel_size), n(k), geometry=g)
+        for b, cases in ((1, CONVOLUTIONS), (0, CONVOLUTIONS[2:3]))
+        for c, k, g in cases
+    ],
+)
 row("conv_transpose", lambda n: convolutions(n, 2, 1), linear=True)
 row("conv_weight_grad", lambda n: convolutions(n, 0, 2), linear=True)
 
@@ -1053,6 +1061,16 @@ row(
         S(n(1, 2), n(1, 2), n(1)),
     ],
     lambda x, w, b: (x[:, None] * w).sum(2) + b,
+)
+row(
+    "affine_relu",
+    lambda n: [
+        S(n(2, 3), n(4, 3), n(4)),
+        S(n(0, 3), n(2, 3), n(2)),
+        S(n(2, 0), n(3, 0), n(3)),
+        S(n(5, 2), n(3, 2), n(3)),
+    ],
+    lambda x, w, b: np.maximum((x[:, None] * w).sum(2) + b, 0),
 )
 row(
     "shift",

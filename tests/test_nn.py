@@ -1393,3 +1393,58 @@ def test_training_lowers_the_loss():
             for p in net.parameters():
                 p.sub_(p.grad * 0.1)
     assert losses[-1] < 0.2 * losses[0]
+
+
+RELU_PAIRS = [
+    (lambda: nn.Linear(5, 4), (3, 5)),
+    (lambda: nn.Linear(5, 4), (2, 3, 5)),
+    (lambda: nn.Conv1d(2, 3, 3, padding=1), (2, 2, 9)),
+    (lambda: nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), (2, 2, 8, 8)),
+    (lambda: nn.Conv2d(16, 16, 3), (2, 16, 16, 16)),
+    (lambda: nn.Conv3d(2, 4, 2, groups=2), (2, 4, 4, 4)),
+    (lambda: nn.Linear(5, 4, bias=False), (3, 5)),
+]
+
+
+@pytest.mark.parametrize("make, shape", RELU_PAIRS)
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_layer_and_its_relu_in_one_step(make, shape, inplace):
+    """Within a Sequential: the bits of one after the other, of gradients too; theirs add up in another order."""
+    net = nn.Sequential(make(), nn.ReLU(inplace))
+    x = minitorch.randn(*shape, requires_grad=True)
+    found = []
+    for apart in (False, True):
+        y = net[1](net[0](x)) if apart else net(x)
+        grads = minitorch.autograd.grad((y * y).sum(), [x, *net.parameters()], create_graph=True)
+        second = minitorch.autograd.grad(sum((g * g).sum() for g in grads), [x, *net.parameters()])
+        found.append([v.array for v in (y, *grads, *second)])
+        first_order = 1 + len(grads)
+    for one, other in zip(*(arrays[:first_order] for arrays in found), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(*(arrays[first_order:] for arrays in found), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
+
+
+def test_whoever_watches_a_layer_sees_it():
+    """Hooks on either of the two, a replaced forward or a class of the user's own keep the layer and the ReLU apart."""
+
+    class Mine(nn.Linear):
+        def forward(self, input):
+            return super().forward(input) - 100.0
+
+    x = minitorch.randn(3, 2)
+    seen = []
+    for position in (0, 1):
+        for register in ("register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"):
+            net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+            getattr(net[position], register)(lambda module, *values: seen.append(values) and None)
+            net(x).sum().backward()
+            assert len(seen) == 1, (position, register)
+            seen.clear()
+    assert float(nn.Sequential(Mine(2, 2), nn.ReLU())(x).sum().item()) == 0
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    net[0].forward = lambda input: input - 100.0
+    assert float(net(x).sum().item()) == 0
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    net[1].forward = lambda input: input * 0 + 7.0
+    assert float(net(x).sum().item()) == 42

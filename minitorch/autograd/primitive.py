@@ -32,8 +32,8 @@ from typing import Any
 
 import numpy as np
 
-from . import quiet
 from .modes import _enabled
+from .quiet import enter, leave
 from .tape import SELF, Kept, Node, Variable, wrap
 
 registry: dict[str, Primitive] = {}
@@ -128,28 +128,26 @@ class Primitive:
         mask, bit, arrays = 0, 1, []
         for arg in args:
             if isinstance(arg, Variable):
-                arrays.append(arg.array)
                 if arg.base is not None:
                     arg.refresh()
-                if arg._requires_grad or arg._node is not None:
+                if arg._node is not None or arg._requires_grad:
                     mask |= bit
-            else:
-                arrays.append(arg)
-            bit <<= 1
+                arg = arg.array
+            arrays.append(arg)
+            bit += bit
         if self.defaults and len(settings) < len(self.settings):
             settings = {**self.defaults, **settings}
-        residuals = ()
-        token = quiet.enter()
+        token = enter()
         try:
             out = self.function(*arrays, **settings)
         finally:
-            quiet.leave(token)
+            leave(token)
+        residuals: Any = ()
         if self.residuals:
             out, *residuals = out
         result = wrap(out)
-        mask &= self._differentiable
-        if mask and _enabled.get():
-            result._node = self.record(args, result, mask, residuals, settings)
+        if mask and mask & self._differentiable and _enabled.get():
+            result._node = self.record(args, result, mask & self._differentiable, residuals, settings)
         if self.view:
             self._connect(args[0], result, settings)
         return result
@@ -239,11 +237,11 @@ class Primitive:
                     values[name] = unpack(node, name)
                 else:
                     values[name] = {} if name == "memo" else node.settings[name]
-            token = quiet.enter()  # a rule may compute with arrays
+            token = enter()  # a rule may compute with arrays
             try:
                 pieces.append((parent, rule(*[values[name] for name in names])))
             finally:
-                quiet.leave(token)
+                leave(token)
         return pieces
 
 

@@ -16,11 +16,7 @@ try:
     from numpy._core.umath import _extobj_contextvar, _make_extobj
 
     _state: Any = _make_extobj(all="ignore")
-
-    def enter() -> Any:
-        """Be quiet from here on; returns what `leave` needs."""
-        return _extobj_contextvar.set(_state)
-
+    enter: Any = functools.partial(_extobj_contextvar.set, _state)  # quiet from here on; returns what `leave` needs
     leave = _extobj_contextvar.reset
 except ImportError:  # another NumPy: the slow way
 

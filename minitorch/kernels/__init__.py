@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from minitorch.kernels.runtime import cache_directory, compilations, get_num_thr
 
 __all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
            "get_num_threads", "compilations", "cache_directory", "update"]
+Declaration = TypeVar("Declaration", bound=Callable[..., None])
 
 
 @cache
@@ -55,239 +56,273 @@ def _fast() -> dict[str, Any]:
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
-def _serve(name: str, operands: tuple[np.ndarray, ...], results: tuple[np.ndarray, ...], *settings: Any) -> None:
-    """The one door: fast kernels get contiguous, aligned, writable arrays, and so have two signatures at most."""
-    fast = _fast().get(name) if operands[0].dtype.char in "fd" and operands[0].dtype.isnative else None
-    if fast is None:
-        getattr(reference, name)(*operands, *results, *settings)
-        return
-    given = operands if name != "matmul" else ()  # which takes its operands by strides
-    if all([a.flags.carray for a in (*given, *results)]):
-        fast(*operands, *results, *settings)
-        return
-    if given:
-        operands = tuple(a if a.flags.carray else np.array(a, order="C") for a in operands)
-    filled = tuple(a if a.flags.carray else np.empty(a.shape, a.dtype) for a in results)
-    fast(*operands, *filled, *settings)
-    for result, array in zip(results, filled, strict=True):
-        if result is not array:
-            result[...] = array
+def served(operands: int, results: int = 1, strided: bool = False) -> Callable[[Declaration], Declaration]:
+    """The one door: a declaration becomes a function that runs the fast kernel of its name, or the reference.
+
+    Its arguments are so many operands, then results, then settings. Fast kernels get contiguous, aligned, writable
+    arrays, and so have two signatures at most; `strided` are operands that one takes as they lie.
+    """
+    first, last = operands if strided else 0, operands + results
+
+    def declare(declaration: Declaration) -> Declaration:
+        name = declaration.__name__
+
+        @wraps(declaration)
+        def serve(*arguments: Any) -> None:
+            dtype = arguments[0].dtype
+            fast = _fast().get(name) if dtype.char in "fd" and dtype.isnative else None
+            if fast is None:
+                getattr(reference, name)(*arguments)
+                return
+            for array in arguments[first:last]:
+                if not array.flags.carray:
+                    break
+            else:
+                fast(*arguments)
+                return
+            plain = list(arguments)
+            for i in range(first, last):
+                if not plain[i].flags.carray:
+                    plain[i] = np.array(plain[i], order="C")
+            fast(*plain)
+            for result, array in zip(arguments[operands:last], plain[operands:last], strict=True):
+                if result is not array:
+                    result[...] = array
+
+        return serve  # type: ignore[return-value]
+
+    return declare
 
 
 # ------------------------------------------------------------------------------------------------ convolution
+@served(2)
 def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """out[n, o, k] = sum over taps t and channels c of x[n, o*s + t*d - p, c] * w[k, c, t]."""
-    _serve("conv", (x, w), (out,), geometry)
 
 
+@served(2)
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in x: out (N, *input_size, C)."""
-    _serve("conv_transpose", (y, w), (out,), geometry)
 
 
+@served(2)
 def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in w: out (K, C/groups, *kernel_size)."""
-    _serve("conv_weight_grad", (x, y), (out,), geometry)
 
 
+@served(2, strided=True)
 def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N) of any strides, without copying transposed operands."""
-    _serve("matmul", (x, y), (out,))
+
+
+@served(3)
+def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x: bool, turn_w: bool,
+           relu: bool) -> None:
+    """out = x @ w of two matrices, each transposed first if told; + b to every row, unless that is empty, then ReLU."""
 
 
 # ------------------------------------------------------------------------------------------------ pooling
+@served(1, 2)
 def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolGeometry) -> None:
     """Largest pixel of every window, and `choice` (int32), its flat position in the plane.
 
     The first of equals; NaN wins, the last NaN.
     """
-    _serve("max_pool", (x,), (out, choice), geometry)
 
 
+@served(2)
 def pool_gather(x: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     """out[n, o, c] = x[n, choice[n, o, c], c], space flattened."""
-    _serve("pool_gather", (x, choice), (out,))
 
 
+@served(2)
 def pool_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     """Adjoint of `pool_gather`: out[n, choice[n, o, c], c] += y[n, o, c], all else 0."""
-    _serve("pool_scatter", (y, choice), (out,))
 
 
+@served(2)
 def window_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
     """`pool_scatter` where every choice[n, o, c] is a pixel of window o."""
-    _serve("window_scatter", (y, choice), (out,), geometry)
 
 
+@served(2)
 def window_sum(x: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
     """out[n, o, c] = scale[o] * sum of x over window o; scale (windows,)."""
-    _serve("window_sum", (x, scale), (out,), geometry)
 
 
+@served(2)
 def window_spread(y: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
     """Adjoint of `window_sum`: every pixel of window o receives scale[o] * y[n, o, c]."""
-    _serve("window_spread", (y, scale), (out,), geometry)
 
 
 # ------------------------------------------------------------------------------------------------ batch norm
-def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> None:
-    """Mean and biased variance of every column of x (M, C)."""
-    _serve("batch_norm_statistics", (x,), (mean, variance))
+@served(1, 5)
+def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray, invstd: np.ndarray,
+                          running_mean: np.ndarray, running_var: np.ndarray, eps: float, momentum: float) -> None:
+    """Mean, biased variance and 1 / sqrt(variance + eps) of every column of x (M, C).
+
+    running = (1 - momentum) * running + momentum * own in place, the variance unbiased, unless these are empty.
+    """
 
 
+@served(5)
 def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
                      out: np.ndarray, relu: bool) -> None:
     """out = (x - mean) * scale + shift, + r unless that is empty, then 0 where that is negative if `relu`."""
-    _serve("batch_norm_apply", (x, r, mean, scale, shift), (out,), relu)
 
 
-def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
-                    shift: np.ndarray, sum_g: np.ndarray, sum_gx: np.ndarray) -> None:
-    """sum_g = sum of g, sum_gx = sum of g * (x - mean), over M, through the gate of `batch_norm_input_grad`."""
-    _serve("batch_norm_sums", (x, g, y, mean, scale, shift), (sum_g, sum_gx))
+@served(7, 2)
+def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+                    scale: np.ndarray, shift: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray) -> None:
+    """The sums of g and of g h over M, h = (x - mean) * invstd, through the gate of `batch_norm_input_grad`."""
 
 
-def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
-                          shift: np.ndarray, slope: np.ndarray, offset: np.ndarray, out: np.ndarray) -> None:
-    """out = scale * (g - offset - (x - mean) * slope).
+@served(9)
+def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+                          scale: np.ndarray, shift: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray,
+                          out: np.ndarray) -> None:
+    """out = scale * (g - sum_g / M - h * sum_gh / M), h = (x - mean) * invstd.
 
     The gate: g counts as 0 where y is 0 or less, y being the result of a ReLU; if y is empty but `shift` is not, where
     (x - mean) * scale + shift is; if both are empty, nowhere.
     """
-    _serve("batch_norm_input_grad", (x, g, y, mean, scale, shift, slope, offset), (out,))
 
 
+@served(1)
 def column_sums(x: np.ndarray, out: np.ndarray) -> None:
     """out = the sum of every column of x (M, C)."""
-    _serve("column_sums", (x,), (out,))
 
 
-def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """out = x (M, C) + b (C,); out may be x."""
-    _serve("shift_columns", (x, b), (out,))
+@served(2)
+def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> None:
+    """out = x (M, C) + b (C,), then 0 where that is negative if `relu`; out may be x."""
 
 
 # ------------------------------------------------------------------------------------------------ element by element
+@served(2)
 def add(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = x + y, for vectors."""
-    _serve("add", (x, y), (out,))
 
 
+@served(2)
 def subtract(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = x - y, for vectors."""
-    _serve("subtract", (x, y), (out,))
 
 
+@served(2)
 def multiply(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = x * y, for vectors."""
-    _serve("multiply", (x, y), (out,))
 
 
+@served(1)
 def exp(x: np.ndarray, out: np.ndarray) -> None:
     """out = e to the power x, a vector."""
-    _serve("exp", (x,), (out,))
 
 
+@served(1)
 def expm1(x: np.ndarray, out: np.ndarray) -> None:
     """out = exp(x) - 1, exact for small x, a vector."""
-    _serve("expm1", (x,), (out,))
 
 
+@served(1)
 def log(x: np.ndarray, out: np.ndarray) -> None:
     """out = the natural logarithm of x, a vector."""
-    _serve("log", (x,), (out,))
 
 
+@served(1)
 def log1p(x: np.ndarray, out: np.ndarray) -> None:
     """out = log(1 + x), exact for small x, a vector."""
-    _serve("log1p", (x,), (out,))
 
 
+@served(1)
 def tanh(x: np.ndarray, out: np.ndarray) -> None:
     """out = the hyperbolic tangent of x, a vector."""
-    _serve("tanh", (x,), (out,))
 
 
+@served(1)
 def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
     """out = 1 / (1 + exp(-x)), for a vector."""
-    _serve("sigmoid", (x,), (out,))
 
 
+@served(1)
 def softplus(x: np.ndarray, out: np.ndarray) -> None:
     """out = log(1 + exp(x)), for a vector."""
-    _serve("softplus", (x,), (out,))
 
 
+@served(1)
 def erf(x: np.ndarray, out: np.ndarray) -> None:
     """out = the error function of x, a vector."""
-    _serve("erf", (x,), (out,))
 
 
+@served(1)
 def gelu(x: np.ndarray, out: np.ndarray) -> None:
     """out = x times the normal distribution function of x, a vector."""
-    _serve("gelu", (x,), (out,))
 
 
+@served(2)
 def gelu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """out = g times the slope of `gelu` at x, for vectors."""
-    _serve("gelu_grad", (g, x), (out,))
 
 
+@served(1)
 def gelu_tanh(x: np.ndarray, out: np.ndarray) -> None:
     """out = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), for a vector."""
-    _serve("gelu_tanh", (x,), (out,))
 
 
+@served(2)
 def gelu_tanh_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """out = g times the slope of `gelu_tanh` at x, for vectors."""
-    _serve("gelu_tanh_grad", (g, x), (out,))
 
 
+@served(1)
 def silu(x: np.ndarray, out: np.ndarray) -> None:
     """out = x sigmoid(x), for a vector."""
-    _serve("silu", (x,), (out,))
 
 
+@served(2)
 def silu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
     """out = g times the slope of `silu` at x, for vectors."""
-    _serve("silu_grad", (g, x), (out,))
 
 
+@served(1)
 def relu(x: np.ndarray, out: np.ndarray) -> None:
     """out = x where it is not negative, else 0, for a vector: NaN and -0.0 stay."""
-    _serve("relu", (x,), (out,))
 
 
+@served(2)
 def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = g where y = relu(x) is positive or NaN, else 0, for vectors."""
-    _serve("relu_grad", (g, y), (out,))
 
 
 # ------------------------------------------------------------------------------------------------ softmax and its loss
+@served(1)
 def softmax(x: np.ndarray, out: np.ndarray) -> None:
     """out = exp(x) over its sum along the rows of x (M, C)."""
-    _serve("softmax", (x,), (out,))
 
 
+@served(1)
 def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
     """out = x - log(sum(exp(x))) along the rows of x (M, C), without overflow."""
-    _serve("log_softmax", (x,), (out,))
 
 
+@served(3, 4)
 def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses: np.ndarray, top: np.ndarray,
-                  total: np.ndarray, ignore_index: int, smoothing: float) -> None:
-    """The loss of every row of x (M, C) for int64 labels, 0 where the label is `ignore_index`; others are in range.
+                  total: np.ndarray, sums: np.ndarray, ignore_index: int, smoothing: float) -> None:
+    """The loss of every row of x (M, C) for int64 labels, 0 where the label is `ignore_index` or no class.
 
     With q = (1 - smoothing) onehot(label) + smoothing / C: losses = -sum over c of q[c] weight[c] log_softmax(x)[c].
-    Kept for the gradient: top = max x, total = sum exp(x - top).
+    Kept for the gradient: top = max x, total = sum exp(x - top). sums: the sum of all losses, that of weight[label],
+    and how many labels are neither a class nor `ignore_index`.
     """
-    _serve("cross_entropy", (x, labels, weight), (losses, top, total), ignore_index, smoothing)
 
 
+@served(6)
 def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, top: np.ndarray, total: np.ndarray,
                        scale: np.ndarray, out: np.ndarray, ignore_index: int, smoothing: float) -> None:
-    """out[i] = scale[i] * (sum(q weight) softmax(x[i]) - q weight) for the q of `cross_entropy`, 0 in ignored rows."""
-    _serve("cross_entropy_grad", (x, labels, weight, top, total, scale), (out,), ignore_index, smoothing)
+    """out[i] = scale[i] * (sum(q weight) softmax(x[i]) - q weight) for the q of `cross_entropy`, 0 in ignored rows.
+
+    scale: (M,), or (1,) for all rows.
+    """
 
 
 # ------------------------------------------------------------------------------------------------ optimizers

@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, move, narrow, turn, wide
 
-__all__ = ["matmul"]
+__all__ = ["linear", "matmul"]
 
 HEAVY = 1_000_000  # multiply-adds worth waking the other threads for: 30 us on one core, against a launch of 5
 STEPS = 384  # summed at a time, so that a panel of y stays in L1; 256: 0-5% slower, 512: the same
@@ -29,17 +29,29 @@ NUMBERS = np.arange(BLOCK_ROWS)
 
 def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N)."""
+    batch, m, n = out.shape
+    _product(*_flat(x), *_flat(y), out.reshape(-1)[:0], out, batch, m, n, x.shape[2], False)
+
+
+def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x: bool, turn_w: bool,
+           relu: bool) -> None:
+    """out = x @ w of two matrices, each transposed first if told; + b to every row, unless that is empty, then ReLU."""
+    (m, n), k = out.shape, x.shape[0 if turn_x else 1]
+    _product(x.reshape(-1), (0, 1, m) if turn_x else (0, k, 1), w.reshape(-1), (0, 1, k) if turn_w else (0, n, 1),
+             b, out, 1, m, n, k, relu)
+
+
+def _product(x: np.ndarray, x_strides: tuple[int, ...], y: np.ndarray, y_strides: tuple[int, ...], b: np.ndarray,
+             out: np.ndarray, batch: int, m: int, n: int, k: int, relu: bool) -> None:
+    """out = x y, of x (batch, m, k) and y (batch, k, n) by strides, then b and ReLU as in `linear`."""
     if not out.size:
         return
-    (batch, m, n), k = out.shape, x.shape[2]
     heavy = out.size * k > HEAVY
     workers = get_num_threads() if heavy else 1
-    x, x_strides = _flat(x)
-    y, y_strides = _flat(y)
     lanes, copied, rows, columns, x_size, y_size = _blocks(batch, m, n, k, out.itemsize, workers, x_strides[2] != 1)
     space = borrow(workers * (x_size + y_size), out.dtype)
-    _matmul(heavy, x, y, out.reshape(-1), space, np.zeros(1, np.int64), batch, m, n, k, rows, columns, x_size, y_size,
-            copied, lanes, *x_strides, *y_strides)
+    _matmul(heavy, x, y, b, out.reshape(-1), space, np.zeros(1, np.int64), batch, m, n, k, rows, columns, x_size,
+            y_size, copied, lanes, relu, *x_strides, *y_strides)
     give_back(space)
 
 
@@ -103,8 +115,8 @@ def _pack(source, start, rows, row, steps, step, target, at, width, lanes):
 
 
 @kernel
-def _matmul(workers, x, y, out, space, counter, batch, m, n, k, rows, columns, x_size, y_size, copied, lanes, x_batch,
-            x_row, x_step, y_batch, y_step, y_column):
+def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, columns, x_size, y_size, copied, lanes,
+            relu, x_batch, x_row, x_step, y_batch, y_step, y_column):
     down, along = -(-m // rows), -(-n // columns)
     for worker in prange(workers):
         x_copy = worker * (x_size + y_size)
@@ -137,3 +149,8 @@ def _matmul(workers, x, y, out, space, counter, batch, m, n, k, rows, columns, x
                             narrow(x, at, NUMBERS, i, height - 1, x_row, NUMBERS, 0, 1, 0, steps, x_step, space, b,
                                    b_step, out, c, NUMBERS, n, rest, more)
                     b += (steps + 1) * b_step
+            if bias.size:
+                for i in range(low, low + height):
+                    for j in range(left, min(right, n)):
+                        value = out[(matrix * m + i) * n + j] + bias[j]
+                        out[(matrix * m + i) * n + j] = 0 if relu and value < 0 else value

@@ -35,9 +35,9 @@ def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
 
 
 def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses: np.ndarray, top: np.ndarray,
-                  total: np.ndarray, ignore_index: int, smoothing: float) -> None:
+                  total: np.ndarray, sums: np.ndarray, ignore_index: int, smoothing: float) -> None:
     """The loss of every row, 0 where the label is `ignore_index`; top = max x, total = sum exp(x - top)."""
-    _cross_entropy(x.size > HEAVY, x.reshape(-1), labels, weight, losses, top, total, ignore_index,
+    _cross_entropy(x.size > HEAVY, x.reshape(-1), labels, weight, losses, top, total, sums, ignore_index,
                    *_parts(x, smoothing))
 
 
@@ -75,7 +75,7 @@ def _log_softmax(workers, x, out):
 
 
 @kernel(exact=True)
-def _cross_entropy(workers, x, labels, weight, losses, top, total, ignore_index, hit, share):
+def _cross_entropy(workers, x, labels, weight, losses, top, total, sums, ignore_index, hit, share):
     m, classes, zero = labels.size, weight.size, x.dtype.type(0)
     for worker in prange(workers):
         for row in range(worker * m // workers, (worker + 1) * m // workers):
@@ -83,7 +83,7 @@ def _cross_entropy(workers, x, labels, weight, losses, top, total, ignore_index,
             top[row] = largest((x,), low, high, ())
             total[row] = sum_exp((x,), low, high, (top[row],))
             label = labels[row]
-            if label == ignore_index:
+            if label == ignore_index or label < 0 or label >= classes:
                 losses[row] = zero
             else:
                 log_total = math.log(total[row])
@@ -91,6 +91,15 @@ def _cross_entropy(workers, x, labels, weight, losses, top, total, ignore_index,
                 if share > zero:
                     loss += share * fall((x[low:high], weight), 0, classes, (top[row], log_total))
                 losses[row] = loss
+    loss_sum, weight_sum, wrong = 0.0, 0.0, 0
+    for row in range(m):
+        label = labels[row]
+        if 0 <= label < classes and label != ignore_index:
+            loss_sum += np.float64(losses[row])
+            weight_sum += np.float64(weight[label])
+        elif label != ignore_index:
+            wrong += 1
+    sums[0], sums[1], sums[2] = loss_sum, weight_sum, wrong
 
 
 @kernel(exact=True)
@@ -100,13 +109,14 @@ def _cross_entropy_grad(workers, x, labels, weight, top, total, scale, out, igno
     for worker in prange(workers):
         for row in range(worker * m // workers, (worker + 1) * m // workers):
             low, high, label = row * classes, (row + 1) * classes, labels[row]
+            factor = scale[row if scale.size > 1 else 0]
             if label == ignore_index:
                 out[low:high] = zero
             else:
-                gain = scale[row] * (hit * weight[label])
+                gain = factor * (hit * weight[label])
                 if share > zero:
                     spread_less((x[low:high], weight, out[low:high]), 0, classes,
-                                (top[row], total[row], gain + scale[row] * every, scale[row] * share))
+                                (top[row], total[row], gain + factor * every, factor * share))
                 else:
                     spread((x, out), low, high, (top[row], total[row], gain))
                 out[low + label] -= gain

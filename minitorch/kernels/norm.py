@@ -37,8 +37,9 @@ WIDE = np.dtype(np.float64)
 _helper = helper(fastmath=FASTMATH)
 
 
-def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> None:
-    """Mean and biased variance of every column of x (M, C).
+def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray, invstd: np.ndarray,
+                          running_mean: np.ndarray, running_var: np.ndarray, eps: float, momentum: float) -> None:
+    """Mean, biased variance and 1 / sqrt(variance + eps) of every column of x (M, C); running ones in place.
 
     Of a run of n rows with first row s, d = x - s is exact where x is close to s, and gives the sums of x - z and of
     (x - z)^2 round the first row z of all, in float64, with e = s - z:
@@ -49,12 +50,14 @@ def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray)
     others spoils the digits of its own run only, to whose variance it adds as much.
     """
     if not x.size:
-        mean[...] = variance[...] = np.nan
+        for array in (mean, variance, invstd, running_mean, running_var):
+            array[...] = np.nan
         return
     fold, blocks = _layout(x)
     width = fold * x.shape[1]
     partial, scratch = borrow(2 * (blocks + 1) * width, WIDE), borrow((2 * blocks + 1) * width, x.dtype)
-    _statistics(x.size > HEAVY, x.reshape(-1), mean, variance, fold, blocks, partial, scratch)
+    _statistics(x.size > HEAVY, x.reshape(-1), mean, variance, invstd, running_mean, running_var, eps, momentum, fold,
+                blocks, partial, scratch)
     give_back(partial, scratch)
 
 
@@ -69,23 +72,24 @@ def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.n
     give_back(scratch)
 
 
-def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
-                    shift: np.ndarray, sum_g: np.ndarray, sum_gx: np.ndarray) -> None:
-    """sum_g = sum of g, sum_gx = sum of g * (x - mean), over M, through the gate of `batch_norm_input_grad`."""
+def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+                    scale: np.ndarray, shift: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray) -> None:
+    """The sums of g and of g h over M, h = (x - mean) * invstd, through the gate of `batch_norm_input_grad`."""
     if not x.size:
-        sum_g[...] = sum_gx[...] = 0
+        sum_g[...] = sum_gh[...] = 0
         return
     fold, blocks = _layout(x)
     width = fold * x.shape[1]
     partial, scratch = borrow(2 * (blocks + 1) * width, WIDE), borrow((2 * blocks + 3) * width, x.dtype)
-    _sums(x.size > HEAVY, x.reshape(-1), g.reshape(-1), y.reshape(-1), mean, scale, shift, sum_g, sum_gx, fold,
+    _sums(x.size > HEAVY, x.reshape(-1), g.reshape(-1), y.reshape(-1), mean, invstd, scale, shift, sum_g, sum_gh, fold,
           blocks, partial, scratch)
     give_back(partial, scratch)
 
 
-def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
-                          shift: np.ndarray, slope: np.ndarray, offset: np.ndarray, out: np.ndarray) -> None:
-    """out = scale * (g - offset - (x - mean) * slope).
+def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+                          scale: np.ndarray, shift: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray,
+                          out: np.ndarray) -> None:
+    """out = scale * (g - sum_g / M - h * sum_gh / M), h = (x - mean) * invstd.
 
     The gate: g counts as 0 where y is 0 or less, y being the result of a ReLU; if y is empty but `shift` is not, where
     (x - mean) * scale + shift is; if both are empty, nowhere.
@@ -94,7 +98,7 @@ def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.
         return
     fold, _ = _layout(x)
     scratch = borrow(5 * fold * x.shape[1], x.dtype)
-    _input_grad(x.size > HEAVY, x.reshape(-1), g.reshape(-1), y.reshape(-1), mean, scale, shift, slope, offset,
+    _input_grad(x.size > HEAVY, x.reshape(-1), g.reshape(-1), y.reshape(-1), mean, invstd, scale, shift, sum_g, sum_gh,
                 out.reshape(-1), fold, scratch)
     give_back(scratch)
 
@@ -111,13 +115,13 @@ def column_sums(x: np.ndarray, out: np.ndarray) -> None:
     give_back(partial, scratch)
 
 
-def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """out = x (M, C) + b (C,); out may be x."""
+def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> None:
+    """out = x (M, C) + b (C,), then 0 where that is negative if `relu`; out may be x."""
     if not x.size:
         return
     fold, _ = _layout(x)
     scratch = borrow(fold * x.shape[1], x.dtype)
-    _shift(x.size > HEAVY, x.reshape(-1), b, out.reshape(-1), fold, scratch)
+    _shift(x.size > HEAVY, x.reshape(-1), b, out.reshape(-1), relu, fold, scratch)
     give_back(scratch)
 
 
@@ -202,6 +206,7 @@ def _descent(v, x, g, mean, slope, offset, scale):
 
 moments = lanewise(2, _moments)
 shifted = lanewise(1, lambda v, out, x, b: [v.builder.fadd(x, b)])
+shifted_relu = lanewise(1, lambda v, out, x, b: [_rectified(v, v.builder.fadd(x, b))])
 summed = lanewise(1, lambda v, sums, x: [v.builder.fadd(sums, x)])
 normal = lanewise(1, lambda v, out, *x: [_normal(v, *x)])
 normal_relu = lanewise(1, lambda v, out, *x: [_rectified(v, _normal(v, *x))])
@@ -243,7 +248,8 @@ def _move(first, origin, n, sums, squares, target, target_squares):
 
 
 @kernel
-def _statistics(workers, x, mean, variance, fold, blocks, partial, scratch):
+def _statistics(workers, x, mean, variance, invstd, running_mean, running_var, eps, momentum, fold, blocks, partial,
+                scratch):
     channels = mean.size
     width = fold * channels
     rows = x.size // width
@@ -278,6 +284,11 @@ def _statistics(workers, x, mean, variance, fold, blocks, partial, scratch):
         mean[c] = np.float64(x[c]) + d
         squared = partial[q + c] / m - d * d
         variance[c] = 0.0 if squared < 0 else squared  # rounding may leave less than nothing; NaN stays
+        invstd[c] = 1 / np.sqrt(np.float64(variance[c]) + eps)
+        if running_mean.size:
+            running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c]
+        if running_var.size:
+            running_var[c] = (1 - momentum) * running_var[c] + momentum * (variance[c] * m / max(m - 1, 1))
 
 
 @_helper
@@ -320,7 +331,7 @@ def _apply(workers, x, r, mean, scale, shift, out, relu, fold, scratch):
 
 
 @kernel
-def _sums(workers, x, g, y, mean, scale, shift, sum_g, sum_gx, fold, blocks, partial, scratch):
+def _sums(workers, x, g, y, mean, invstd, scale, shift, sum_g, sum_gh, fold, blocks, partial, scratch):
     channels = mean.size
     width = fold * channels
     rows = x.size // width
@@ -357,16 +368,20 @@ def _sums(workers, x, g, y, mean, scale, shift, sum_g, sum_gx, fold, blocks, par
     _gather(partial, p, fold, channels)
     for c in range(channels):
         sum_g[c] = partial[s + c]
-        sum_gx[c] = partial[p + c]
+        sum_gh[c] = partial[p + c] * invstd[c]
 
 
 @kernel
-def _input_grad(workers, x, g, y, mean, scale, shift, slope, offset, out, fold, scratch):
+def _input_grad(workers, x, g, y, mean, invstd, scale, shift, sum_g, sum_gh, out, fold, scratch):
     width = fold * mean.size
     zero, scales, shifts = 0, 3 * width, 4 * width
+    m = x.size // mean.size
+    for c in range(mean.size):  # slope and offset of a line in x - mean, first where g and its shift stand later
+        scratch[scales + c] = invstd[c] * sum_gh[c] / m
+        scratch[shifts + c] = sum_g[c] / m
+    _spread(scratch[scales:scales + mean.size], fold, scratch, width)
+    _spread(scratch[shifts:shifts + mean.size], fold, scratch, 2 * width)
     _spread(mean, fold, scratch, 0)
-    _spread(slope, fold, scratch, width)
-    _spread(offset, fold, scratch, 2 * width)
     _spread(scale, fold, scratch, scales)
     if shift.size:
         _spread(shift, fold, scratch, shifts)
@@ -412,7 +427,7 @@ def _column_sums(workers, x, out, fold, blocks, partial, scratch):
 
 
 @kernel
-def _shift(workers, x, b, out, fold, scratch):
+def _shift(workers, x, b, out, relu, fold, scratch):
     width = fold * b.size
     zero = 0
     _spread(b, fold, scratch, 0)
@@ -420,4 +435,7 @@ def _shift(workers, x, b, out, fold, scratch):
     for worker in prange(workers):
         for row in range(worker * rows // workers, (worker + 1) * rows // workers):
             at = row * width
-            shifted((out, x, scratch), (at, at, zero), min(width, x.size - at))
+            if relu:
+                shifted_relu((out, x, scratch), (at, at, zero), min(width, x.size - at))
+            else:
+                shifted((out, x, scratch), (at, at, zero), min(width, x.size - at))

@@ -16,7 +16,7 @@ import numpy as np
 from minitorch.geometry import ConvGeometry, PoolGeometry
 
 __all__ = [
-    "conv", "conv_transpose", "conv_weight_grad", "matmul",
+    "conv", "conv_transpose", "conv_weight_grad", "matmul", "linear",
     "max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread",
     "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
     "shift_columns",
@@ -75,6 +75,14 @@ def _groups(geometry: ConvGeometry, channels: int, outputs: int) -> Iterator[tup
 def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N)."""
     np.matmul(x, y, out=out)
+
+
+def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x: bool, turn_w: bool,
+           relu: bool) -> None:
+    """out = x @ w of two matrices, each transposed first if told; + b to every row, unless that is empty, then ReLU."""
+    np.matmul(x.T if turn_x else x, w.T if turn_w else w, out=out)
+    if b.size:
+        shift_columns(out, b, out, relu)
 
 
 # ------------------------------------------------------------------------------------------------ pooling
@@ -144,11 +152,19 @@ def _flat(images: np.ndarray) -> np.ndarray:
 
 
 # ------------------------------------------------------------------------------------------------ batch norm
-def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> None:
-    """Mean and biased variance of every column of x (M, C)."""
+def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray, invstd: np.ndarray,
+                          running_mean: np.ndarray, running_var: np.ndarray, eps: float, momentum: float) -> None:
+    """Mean, biased variance and 1 / sqrt(variance + eps) of every column of x (M, C).
+
+    running = (1 - momentum) * running + momentum * own in place, the variance unbiased, unless these are empty.
+    """
     centre = x.mean(0, dtype=_wide(x))
     mean[...] = centre
     variance[...] = np.square(x - centre).mean(0)
+    invstd[...] = 1 / np.sqrt(variance + _wide(x).type(eps))
+    for running, own in ((running_mean, mean), (running_var, variance * (len(x) / max(len(x) - 1, 1)))):
+        if running.size:
+            running[...] = (1 - momentum) * running + momentum * own
 
 
 def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
@@ -160,22 +176,24 @@ def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.n
     out[...] = np.where(y < 0, 0, y) if relu else y
 
 
-def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
-                    shift: np.ndarray, sum_g: np.ndarray, sum_gx: np.ndarray) -> None:
-    """sum_g = sum of g, sum_gx = sum of g * (x - mean), over M, through the gate of `batch_norm_input_grad`."""
+def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+                    scale: np.ndarray, shift: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray) -> None:
+    """The sums of g and of g h over M, h = (x - mean) * invstd, through the gate of `batch_norm_input_grad`."""
     g = _gated(g, x, y, mean, scale, shift)
     sum_g[...] = g.sum(0, dtype=_wide(x))
-    sum_gx[...] = (g * (x - mean)).sum(0, dtype=_wide(x))
+    sum_gh[...] = (g * (x - mean)).sum(0, dtype=_wide(x)) * invstd
 
 
-def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
-                          shift: np.ndarray, slope: np.ndarray, offset: np.ndarray, out: np.ndarray) -> None:
-    """out = scale * (g - offset - (x - mean) * slope).
+def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+                          scale: np.ndarray, shift: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray,
+                          out: np.ndarray) -> None:
+    """out = scale * (g - sum_g / M - h * sum_gh / M), h = (x - mean) * invstd.
 
     The gate: g counts as 0 where y is 0 or less, y being the result of a ReLU; if y is empty but `shift` is not, where
     (x - mean) * scale + shift is; if both are empty, nowhere.
     """
-    out[...] = scale * (_gated(g, x, y, mean, scale, shift) - offset - (x - mean) * slope)
+    h, m = (x - mean) * invstd, max(len(x), 1)
+    out[...] = scale * (_gated(g, x, y, mean, scale, shift) - sum_g / m - h * (sum_gh / m))
 
 
 def _gated(g: np.ndarray, x: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,
@@ -196,9 +214,10 @@ def column_sums(x: np.ndarray, out: np.ndarray) -> None:
     out[...] = x.sum(0, dtype=_wide(x))
 
 
-def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """out = x (M, C) + b (C,); out may be x."""
-    out[...] = x + b
+def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> None:
+    """out = x (M, C) + b (C,), then 0 where that is negative if `relu`; out may be x."""
+    y = x + b
+    out[...] = np.where(y < 0, 0, y) if relu else y
 
 
 # ------------------------------------------------------------------------------------------------ element by element
@@ -321,18 +340,23 @@ def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
 
 
 def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses: np.ndarray, top: np.ndarray,
-                  total: np.ndarray, ignore_index: int, smoothing: float) -> None:
+                  total: np.ndarray, sums: np.ndarray, ignore_index: int, smoothing: float) -> None:
     """The loss of every row of x (M, C), 0 where the label is `ignore_index`; top = max x, total = sum exp(x - top).
 
     With probabilities q = (1 - smoothing) onehot(label) + smoothing / C: -sum over c of q[c] weight[c] log_softmax[c].
     """
     top[...] = x.max(1, initial=-np.inf)
     total[...] = np.exp(x - top[:, None]).sum(1)
-    losses[...] = 0
+    losses[...] = sums[...] = 0
     for i in np.flatnonzero(labels != ignore_index):
+        if not 0 <= labels[i] < x.shape[1]:
+            sums[2] += 1
+            continue
+        sums[1] += weight[labels[i]]
         each = -(weight * ((x[i] - top[i]) - np.log(total[i])))
         losses[i] = each[labels[i]] if not smoothing else (
             (1 - smoothing) * each[labels[i]] + smoothing / x.shape[1] * each.sum())
+    sums[0] = losses.sum(dtype=_wide(x))
 
 
 def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, top: np.ndarray, total: np.ndarray,
@@ -343,4 +367,4 @@ def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, to
         q = np.full(x.shape[1], smoothing / x.shape[1], x.dtype)
         q[labels[i]] += 1 - smoothing
         q *= weight
-        out[i] = scale[i] * (q.sum() * (np.exp(x[i] - top[i]) / total[i]) - q)
+        out[i] = scale[i if scale.size > 1 else 0] * (q.sum() * (np.exp(x[i] - top[i]) / total[i]) - q)

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import functional as F
 from . import init
+from .functional.dense import dense
 from .module import Module
 from .parameter import Parameter, new_parameter
 
@@ -53,6 +54,10 @@ class Linear(Module):
     def forward(self, input: Any) -> Any:
         """The map of `input`."""
         return F.linear(input, self.weight, self.bias)
+
+    def forward_relu(self, input: Any) -> Any:
+        """relu(forward(input)) in one step; only with a bias."""
+        return dense(input, self.weight, self.bias, True)
 
     def extra_repr(self) -> str:
         """Sizes and whether there is a bias."""

@@ -72,6 +72,11 @@ class Module:
         """What the module computes: every subclass defines it. Call the module itself, which also runs the hooks."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
+    def _is_bare(self) -> bool:
+        """Whether calling the module is nothing but its class's `forward`."""
+        hooks = self._forward_hooks or self._forward_pre_hooks or self._backward_hooks
+        return not hooks and "forward" not in self.__dict__
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not (self._forward_hooks or self._forward_pre_hooks or self._backward_hooks):
             return self.forward(*args, **kwargs)

@@ -38,6 +38,7 @@ import numpy as np
 from .. import kernels
 from ..autograd import primitive
 from ..geometry import ConvGeometry
+from .elementwise import gated
 from .layout import channels_first, channels_last, pixels
 from .shape import expand, reshape
 
@@ -89,6 +90,14 @@ def conv_shift(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeo
 
 
 @primitive
+def conv_shift_relu(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
+    """relu(conv_shift(x, w, b)) in one step, as layers before a ReLU are."""
+    out = conv.function(x, w, geometry=geometry)
+    _add_bias(out, b, out, relu=True)
+    return out
+
+
+@primitive
 def shift(x: np.ndarray, b: np.ndarray) -> np.ndarray:
     """x (N, C, *size) + b (C,): the bias of a convolution. Linear in both, so b receives the sum over all else."""
     out = channels_first(kernels.empty(channels_last(x).shape, x.dtype))
@@ -121,6 +130,11 @@ conv_shift.vjp(
     w=lambda g, x, geometry: conv_weight_grad(x, g, geometry=geometry),
     b=lambda g: channel_sum(g),
 )
+conv_shift_relu.vjp(
+    x=lambda g, w, out, geometry, memo: conv_transpose(gated(g, out, memo), w, geometry=geometry),
+    w=lambda g, x, out, geometry, memo: conv_weight_grad(x, gated(g, out, memo), geometry=geometry),
+    b=lambda g, out, memo: channel_sum(gated(g, out, memo)),
+)
 stand.vjp(x=lambda g: g)
 shift.vjp(x=lambda g: g, b=lambda g: channel_sum(g))
 channel_sum.vjp(x=lambda g, x_shape: expand(reshape(g, shape=(-1, *(1,) * (len(x_shape) - 2))), shape=x_shape))
@@ -131,8 +145,8 @@ def standing(x: Any) -> Any:
     return x if channels_last(x.array).flags.c_contiguous else stand(x)
 
 
-def _add_bias(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    kernels.shift_columns(pixels(x), b, pixels(out))
+def _add_bias(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool = False) -> None:
+    kernels.shift_columns(pixels(x), b, pixels(out), relu)
 
 
 def _run(kernel: Callable, images: np.ndarray, w: np.ndarray, shape: tuple, geometry: ConvGeometry) -> np.ndarray:

@@ -12,7 +12,7 @@ from .. import dtypes, kernels
 from ..autograd import ZERO, Node, Primitive, Variable, is_grad_enabled, primitive
 from ..autograd.deferred import Recipe, defer, fused
 from ..autograd.tape import wrap
-from .layout import channels_last, vectors
+from .layout import channels_first, channels_last
 from .promotion import operand, paired, to_dtype
 from .shape import fit
 
@@ -69,11 +69,14 @@ class FloatUnary(Primitive):
 # --------------------------------------------------------------------------------------------------------- arithmetic
 
 
-def mapped(kernel: Callable, *operands: np.ndarray) -> np.ndarray:
-    """A new array that a kernel of vectors fills, in the memory order of the first operand."""
-    out, (flat, *sources) = vectors(*operands)
-    kernel(*sources, flat)
-    return out
+def mapped(kernel: Callable, x: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """A new array that a kernel of vectors fills, in the memory order of x: images stay channels-last."""
+    last = x.ndim > 2 and not x.flags.c_contiguous
+    if last:
+        x, others = channels_last(x), tuple(map(channels_last, others))
+    out = kernels.empty(x.shape, x.dtype)
+    kernel(*[a.reshape(-1) for a in (x, *others, out)])
+    return channels_first(out) if last else out
 
 
 LARGE = 1 << 18  # bytes from which more threads than NumPy's one pay
@@ -434,7 +437,7 @@ class Relu(Primitive):
     """`relu`, which a deferred operand takes in."""
 
     def __call__(self, x: Any) -> Any:
-        out = fused(self, x)
+        out = fused(self, x) if getattr(x, "recipe", None) else None
         return super().__call__(x) if out is None else out
 
 
@@ -475,6 +478,13 @@ class Gated(Recipe):
 def relu_grad(h: np.ndarray, y: np.ndarray) -> np.ndarray:
     """h where y = relu(x) is positive or NaN, else 0."""
     return mapped(kernels.relu_grad, h, y)
+
+
+def gated(g: Any, out: Any, memo: dict) -> Any:
+    """`relu_grad`, once for all the rules of a primitive that ends in a ReLU."""
+    if not memo:
+        memo["gated"] = relu_grad(g, out)
+    return memo["gated"]
 
 
 relu.vjp(x=lambda g, out: relu_grad(g, out))

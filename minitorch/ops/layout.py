@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import kernels
-
 _LAST = {n: (0, *range(2, n), 1) for n in range(2, 8)}
 _FIRST = {n: (0, n - 1, *range(1, n - 1)) for n in range(2, 8)}
+_ABSENT = {char: np.empty(0, char) for char in "?" + np.typecodes["AllInteger"] + np.typecodes["Float"]}
 
 
 def channels_last(x: np.ndarray) -> np.ndarray:
@@ -29,12 +28,6 @@ def pixels(x: np.ndarray) -> np.ndarray:
     return channels_last(x).reshape(-1, x.shape[1])
 
 
-def vectors(*arrays: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """A new array, it and the given ones as vectors, in the memory order of the first: images stay channels-last."""
-    moved = list(arrays)
-    last = moved[0].ndim > 2 and not moved[0].flags.c_contiguous
-    if last:
-        moved = [channels_last(a) for a in moved]
-    memory = kernels.empty(moved[0].shape, moved[0].dtype)
-    out = channels_first(memory) if last else memory
-    return out, [memory.reshape(-1), *(a.reshape(-1) for a in moved)]
+def absent(x: np.ndarray) -> np.ndarray:
+    """An empty array of x's dtype: for a kernel, an operand that is not there."""
+    return _ABSENT[x.dtype.char]

@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import primitive
-from .elementwise import unbroadcastable
+from .elementwise import gated, unbroadcastable
+from .layout import absent
 from .reduce import reduce_sum
 from .shape import expand, reshape, squeeze, transpose, unsqueeze
 
@@ -32,10 +33,13 @@ batched_matmul.vjp(
 @primitive
 def linear(x: np.ndarray, w: np.ndarray, *, turn_x: bool = False, turn_w: bool = True) -> np.ndarray:
     """x @ w of matrices, transposed first if told: as a rule (M, inputs) and (outputs, inputs), as layers have them."""
-    x, w = x.T if turn_x else x, w.T if turn_w else w
-    out = kernels.empty((1, x.shape[0], w.shape[1]), x.dtype)
-    kernels.matmul(x[None], w[None], out)
-    return out[0]
+    return _linear(x, w, absent(x), turn_x, turn_w, False)
+
+
+def _linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, turn_x: bool, turn_w: bool, relu: bool) -> np.ndarray:
+    out = kernels.empty((x.shape[turn_x], w.shape[not turn_w]), x.dtype)
+    kernels.linear(x, w, b, out, turn_x, turn_w, relu)
+    return out
 
 
 # The same sum again: out = X W hands X the product g WT, and W the product XT g. An operand that was turned receives
@@ -58,15 +62,25 @@ linear.vjp(x=_x_grad, w=_w_grad)
 @primitive
 def affine(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
     """x @ w transposed + b, of matrices (M, inputs) and (outputs, inputs) and a vector (outputs,)."""
-    out = linear.function(x, w)
-    out += b
-    return out
+    return _linear(x, w, b, False, True, False)
 
 
-affine.vjp(
-    x=lambda g, w: linear(g, w, turn_x=False, turn_w=False),
-    w=lambda g, x: linear(g, x, turn_x=True, turn_w=False),
-    b=lambda g: reduce_sum(g, dim=(0,), keepdim=False),
+@primitive
+def affine_relu(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """relu(affine(x, w, b)) in one step, as layers before a ReLU are."""
+    return _linear(x, w, b, False, True, True)
+
+
+_to_x, _to_w, _to_b = (
+    lambda g, w: linear(g, w, turn_x=False, turn_w=False),
+    lambda g, x: linear(g, x, turn_x=True, turn_w=False),
+    lambda g: reduce_sum(g, dim=(0,), keepdim=False),
+)
+affine.vjp(x=_to_x, w=_to_w, b=_to_b)
+affine_relu.vjp(
+    x=lambda g, w, out, memo: _to_x(gated(g, out, memo), w),
+    w=lambda g, x, out, memo: _to_w(gated(g, out, memo), x),
+    b=lambda g, out, memo: _to_b(gated(g, out, memo)),
 )
 
 
@@ -104,11 +118,12 @@ def matmul(x: Any, y: Any) -> Any:
     return reshape(batched_matmul(x, y), shape=(*batch, a.shape[-2], b.shape[-1]))
 
 
-def stacked_linear(x: Any, w: Any, b: Any = None) -> Any:
-    """`linear` or, with b (outputs,), `affine` of x (..., inputs) with any leading axes."""
+def stacked_linear(x: Any, w: Any, b: Any = None, relu: bool = False) -> Any:
+    """`linear` or, with b (outputs,), `affine` or `affine_relu` of x (..., inputs) with any leading axes."""
     if b is None:
         return _stacked_rows(x, lambda rows: linear(rows, w))
-    return affine(x, w, b) if x.array.ndim == 2 else _stacked_rows(x, lambda rows: affine(rows, w, b))
+    product = affine_relu if relu else affine
+    return product(x, w, b) if x.array.ndim == 2 else _stacked_rows(x, lambda rows: product(rows, w, b))
 
 
 def _stacked_rows(x: Any, product: Callable) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,9 @@ softplus.vjp(x=lambda g, x: g * sigmoid(x))
 
 def _check_labels(labels: np.ndarray, classes: int, ignore_index: int) -> None:
     """Raises IndexError for a label outside 0 ... classes - 1."""
-    if labels.size and np.maximum.reduce(labels.view(np.uint64)) >= classes:  # unsigned, -1 is the largest
-        wrong = labels[(labels != ignore_index) & ((labels < 0) | (labels >= classes))]
-        if wrong.size:
-            raise IndexError(f"Target {wrong[0]} is out of bounds: there are {classes} classes, 0 to {classes - 1}")
+    wrong = labels[(labels != ignore_index) & ((labels < 0) | (labels >= classes))]
+    if wrong.size:
+        raise IndexError(f"Target {wrong[0]} is out of bounds: there are {classes} classes, 0 to {classes - 1}")
 
 
 @primitive(residuals="weights top total divisor")
@@ -43,18 +43,20 @@ def cross_entropy(
     is 0. Raises IndexError for a label outside 0 ... C - 1.
     """
     m, classes = x.shape
-    _check_labels(labels, classes, ignore_index)
     weights = np.ones(classes, x.dtype) if weight is None else weight.astype(x.dtype, copy=False)
     losses, top, total = np.empty((3, m), x.dtype)
-    kernels.cross_entropy(x, labels, weights, losses, top, total, ignore_index, smoothing)
+    sums = np.empty(3)
+    kernels.cross_entropy(x, labels, weights, losses, top, total, sums, ignore_index, smoothing)
+    out, divisor, wrong = sums.tolist()
+    if wrong:
+        _check_labels(labels, classes, ignore_index)
     if reduction == "none":
         return losses, weights, top, total, 1.0
-    out, divisor = np.add.reduce(losses), 1.0
     if reduction == "mean":
-        counted = labels != ignore_index
-        divisor = float(np.count_nonzero(counted) if weight is None else weight[labels[counted]].sum())
-        out = out / x.dtype.type(divisor) if divisor else out + x.dtype.type(np.nan)
-    return np.asarray(out), weights, top, total, divisor
+        out = out / divisor if divisor else math.nan
+    else:
+        divisor = 1.0
+    return np.array(out, x.dtype), weights, top, total, divisor
 
 
 # With W = sum of q weight, a row loses W log(sum exp x) - sum q weight x: the slope is W softmax(x) - q weight.
@@ -65,7 +67,7 @@ def _cross_entropy_grad(
     labels, weights = labels.array, weights.array
     inverse = 1 / divisor if divisor else 1.0
     if not is_grad_enabled():
-        scale = g.array * inverse if g.array.ndim else np.full(m, g.array * inverse, x.array.dtype)
+        scale = (g.array * inverse).reshape(-1)
         out = kernels.empty_like(x.array)
         kernels.cross_entropy_grad(
             x.array, labels, weights, top.array, total.array, scale, out, ignore_index, smoothing

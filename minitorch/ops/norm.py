@@ -19,7 +19,7 @@ from ..autograd.deferred import Recipe, defer
 from ..autograd.tape import wrap
 from . import elementwise, reduce
 from .elementwise import rsqrt
-from .layout import channels_first, channels_last, pixels
+from .layout import absent, channels_first, channels_last, pixels
 from .shape import reshape
 
 
@@ -27,13 +27,6 @@ def _like(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A new array of x's shape in channels-last memory, and the same as (pixels, C)."""
     memory = kernels.empty(channels_last(x).shape, x.dtype)
     return channels_first(memory), memory.reshape(-1, x.shape[1])
-
-
-def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and (biased) variance of every channel."""
-    mean, variance = np.empty(x.shape[1], x.dtype), np.empty(x.shape[1], x.dtype)
-    kernels.batch_norm_statistics(pixels(x), mean, variance)
-    return mean, variance
 
 
 class BatchNorm(Primitive):
@@ -72,7 +65,7 @@ class Normalized(Recipe):
     def compute(self, relu: bool = False) -> np.ndarray:
         """The array, of a ReLU if asked for."""
         out, flat = _like(self.x)
-        r = _none(self.x) if self.r is None else pixels(self.r)
+        r = absent(self.x) if self.r is None else pixels(self.r)
         kernels.batch_norm_apply(pixels(self.x), r, self.mean, self.scale, self.shift, flat, relu)
         return out
 
@@ -96,17 +89,9 @@ def _deferrable(x: np.ndarray) -> bool:
     return x.ndim > 1 and kernels.pooled(x) and channels_last(x).flags.c_contiguous
 
 
-def _none(x: np.ndarray) -> np.ndarray:
-    """An empty array of x's dtype: an operand that is not there."""
-    return _NONE[x.dtype.char]
-
-
-_NONE = {char: np.empty(0, char) for char in "efdg"}
-
-
 def _through(g: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A gradient as rows, and the gate it comes through as the kernels want it: y, scale and shift, or empty ones."""
-    recipe, none = g.recipe, _none(g.outline)
+    recipe, none = g.recipe, absent(g.outline)
     if type(recipe) is not elementwise.Gated:
         return pixels(g.array), none, none, none
     if recipe.gate is None:
@@ -119,8 +104,7 @@ def _sums(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> t
     if not memo:
         memo["g"], memo["gh"] = np.empty_like(mean), np.empty_like(mean)
         h, y, scale, shift = _through(g)
-        kernels.batch_norm_sums(pixels(x.array), h, y, mean, scale, shift, memo["g"], memo["gh"])
-        memo["gh"] *= invstd
+        kernels.batch_norm_sums(pixels(x.array), h, y, mean, invstd, scale, shift, memo["g"], memo["gh"])
     return memo["g"], memo["gh"]
 
 
@@ -139,11 +123,8 @@ def _input_grad(g: Any, x: Any, w: Any, eps: float, mean: np.ndarray, invstd: np
         return reshape(w, shape=(-1, *(1,) * (x.array.ndim - 2))) * scale * centred
     sum_g, sum_gh = _sums(g, x, mean, invstd, memo)
     out, flat = _like(x.array)
-    m, (h, y, _, shift) = flat.dtype.type(len(flat)), _through(g)
-    scale = invstd * w.array
-    kernels.batch_norm_input_grad(
-        pixels(x.array), pixels(h), y, mean, scale, shift, sum_gh / m * invstd, sum_g / m, flat
-    )
+    h, y, _, shift = _through(g)
+    kernels.batch_norm_input_grad(pixels(x.array), h, y, mean, invstd, invstd * w.array, shift, sum_g, sum_gh, flat)
     return wrap(out)
 
 
@@ -167,17 +148,21 @@ batch_norm.vjp(
 )
 
 
-def batch_norm_train_with_statistics(x: Any, w: Any, b: Any, eps: float) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Normalise by the batch: the result, and each channel's mean and biased variance. w and b may be None."""
-    mean, variance = statistics(x.array)
+def batch_norm_train(
+    x: Any, w: Any, b: Any, running_mean: Any = None, running_var: Any = None, momentum: float = 0.0, *, eps: float
+) -> Any:
+    """Normalise by the batch; w, b and the running statistics, which are brought up to date, may be None."""
+    mean, variance, invstd = np.empty((3, x.array.shape[1]), x.array.dtype)
+    running = running_mean, running_var
+    m, v = (absent(mean) if r is None else r.array.astype(mean.dtype, copy=False) for r in running)
+    kernels.batch_norm_statistics(pixels(x.array), mean, variance, invstd, m, v, eps, momentum)
+    for r, array in zip(running, (m, v), strict=True):
+        if r is not None:
+            if array is not r.array:
+                r.array[...] = array
+            r.bump()
     w, b = _affine(w, b, x)
-    invstd = (1 / np.sqrt(variance + variance.dtype.type(eps))).astype(variance.dtype)
-    return batch_norm(x, w, b, eps=eps, mean=mean, invstd=invstd), mean, variance
-
-
-def batch_norm_train(x: Any, w: Any, b: Any, *, eps: float) -> Any:
-    """Normalise by the batch. w and b may be None."""
-    return batch_norm_train_with_statistics(x, w, b, eps)[0]
+    return batch_norm(x, w, b, eps=eps, mean=mean, invstd=invstd)
 
 
 def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float) -> Any:

@@ -78,15 +78,18 @@ class SGD(Optimizer):
         for group in self.param_groups:
             momentum, rows = group["momentum"], defaultdict(list)  # by dtype
             for p in group["params"]:
-                if p.grad is None:
+                grad = p.grad
+                if grad is None:
                     continue
                 x, fresh = p.array, False
-                arrays: tuple = x, p.grad.array
+                arrays: tuple = x, grad.array
                 if momentum:
                     state = self.state[p]
-                    if state.get("momentum_buffer") is None:
-                        state["momentum_buffer"], fresh = wrap(np.empty_like(x)), True
-                    arrays = *arrays, state["momentum_buffer"].array
+                    buffer = state.get("momentum_buffer")
+                    if buffer is None:
+                        state["momentum_buffer"] = buffer = wrap(np.empty_like(x))
+                        fresh = True
+                    arrays = *arrays, buffer.array
                 rows[x.dtype].append((arrays, fresh))
                 p.bump()
             for dtype, pairs in rows.items():

@@ -15,6 +15,8 @@ def as_setting(name: str, argument: str, value: Any) -> Any:
 
     Pairs of ints become pairs: padding takes them.
     """
+    if type(value) is tuple and all([type(entry) is int for entry in value]):  # as layers keep them
+        return value
     if isinstance(value, tuple | list):
         try:
             return tuple(

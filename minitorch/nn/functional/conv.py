@@ -88,8 +88,11 @@ def _conv_plan(
     return geometry, batched
 
 
-def conv_nd(name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
-    """Convolution of any rank, under the public name of the caller."""
+def conv_nd(
+    name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int,
+    relu: bool = False,
+) -> Any:  # fmt: skip
+    """Convolution of any rank, under the public name of the caller; with a bias, a ReLU in the same step if asked."""
     check_operands(name, x, weight=w, bias=b)
     geometry, batched = _conv_plan(
         name, rank, x.array.shape, w.array.shape, None if b is None else b.array.shape,
@@ -97,8 +100,10 @@ def conv_nd(name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: 
         as_setting(name, "dilation", dilation), groups,
     )  # fmt: skip
     x = convolution.standing(x if batched else with_batch(x))
-    primitive, operands = (convolution.conv, (x, w)) if b is None else (convolution.conv_shift, (x, w, b))
-    out = primitive(*operands, geometry=geometry)
+    if b is None:
+        out = convolution.conv(x, w, geometry=geometry)
+    else:
+        out = (convolution.conv_shift_relu if relu else convolution.conv_shift)(x, w, b, geometry=geometry)
     return out if batched else without_batch(out)
 
 

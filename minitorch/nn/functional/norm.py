@@ -44,15 +44,9 @@ def batch_norm(
             )
     if not training:
         return norm.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
-    count = input.array.size // max(channels, 1)
-    if count == 1:
+    if input.array.size == channels > 0:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {x}")
-    out, mean, variance = norm.batch_norm_train_with_statistics(input, weight, bias, eps)
-    for running, own in ((running_mean, mean), (running_var, variance * (count / max(count - 1, 1)))):
-        if running is not None:
-            running.array[...] = (1 - momentum) * running.array + momentum * own
-            running.bump()
-    return out
+    return norm.batch_norm_train(input, weight, bias, running_mean, running_var, momentum, eps=eps)
 
 
 def _standardized(x: Any, axes: tuple, eps: float) -> Any:
