@@ -80,6 +80,13 @@ class ConvGeometry:
                 f"({_times(self.kernel_size)}), spanning ({_times(self.extent)}) at dilation {self.dilation}. "
                 "Kernel size can't be greater than actual input size")
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.input_size, self.kernel_size, self.stride, self.padding, self.dilation, self.groups))
+
     @cached_property
     def padded_size(self) -> tuple[int, ...]:
         """Size of x with its zeros around it."""
