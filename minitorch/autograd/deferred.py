@@ -38,7 +38,7 @@ class Recipe:
 
     __slots__ = ("counters", "dtype", "shape")
 
-    def __init__(self, like: np.ndarray, *counters: list) -> None:
+    def __init__(self, like: Any, *counters: list) -> None:
         self.shape, self.dtype, self.counters = like.shape, like.dtype, counters
 
     def compute(self) -> np.ndarray:

@@ -80,6 +80,15 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) 
     _serve("conv", (x, w), (out,), geometry)
 
 
+def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                out: np.ndarray, geometry: ConvGeometry, relu: bool) -> None:
+    """`batch_norm_apply` of `conv`: out = (conv(x, w) - mean) * scale + shift, + r (as out), 0 where negative.
+
+    r may be empty; the last is done if `relu`. The bits are those of the two one after the other.
+    """
+    _serve("conv_normal", (x, w, r, mean, scale, shift), (out,), geometry, relu)
+
+
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in x: out (N, *input_size, C)."""
     _serve("conv_transpose", (y, w), (out,), geometry)

@@ -31,20 +31,69 @@ unchanged, so no rule contains window arithmetic. It holds for 1, 2 and 3 dimens
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from .. import kernels
-from ..autograd import primitive
+from ..autograd import Primitive, Variable, is_grad_enabled, primitive
+from ..autograd.deferred import defer
 from ..geometry import ConvGeometry
+from ..kernels import algorithm
 from .layout import channels_first, channels_last, pixels
+from .norm import Normalized, Source, deferrable
 from .shape import expand, reshape
 
 FEW = 8  # channels that are copied one after the other
 
 
-@primitive
+class Convolved(Source):
+    """conv(x, w), to be computed. w is a copy: optimizers change parameters without a word to what was made of them."""
+
+    __slots__ = ("algorithm", "geometry", "w", "x")
+
+    def __init__(self, x: np.ndarray, w: np.ndarray, geometry: ConvGeometry) -> None:
+        self.shape, self.dtype = (x.shape[0], w.shape[0], *geometry.output_size), x.dtype
+        self.x, self.w, self.geometry, self.algorithm = x, kernels.empty(w.shape, w.dtype), geometry, algorithm.setting
+        self.w[...] = w
+
+    def compute(self) -> np.ndarray:
+        """The convolution as it is."""
+        with algorithm.as_of(self.algorithm):
+            return conv.function(self.x, self.w, geometry=self.geometry)
+
+    def normal(
+        self, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, r: np.ndarray | None, relu: bool
+    ) -> np.ndarray:
+        """Normalised while it is in the registers."""
+        r = np.empty(0, self.dtype) if r is None else channels_last(r)
+        out = kernels.empty((self.shape[0], *self.shape[2:], self.shape[1]), self.dtype)
+        with algorithm.as_of(self.algorithm):
+            kernels.conv_normal(channels_last(self.x), self.w, r, mean, scale, shift, out, self.geometry, relu)
+        return channels_first(out)
+
+
+class Convolution(Primitive):
+    """`conv` and `conv_shift`, deferred where the result is large and nothing is recorded: see autograd/deferred.py."""
+
+    def __call__(self, x: Any, w: Any, *b: Any, geometry: ConvGeometry) -> Any:
+        args = (x, w, *b)
+        if not all([isinstance(arg, Variable) for arg in args]) or (
+            is_grad_enabled() and any([arg.edge is not None for arg in args])
+        ):
+            return super().__call__(*args, geometry=geometry)
+        shape = x.array.shape[0], w.array.shape[0], *geometry.output_size
+        if prod(shape) * x.array.itemsize < kernels.SMALL or not deferrable(x.array):
+            return super().__call__(*args, geometry=geometry)
+        factors = (None, None, None)
+        if b:  # (t - 0) * 1 + b
+            zeros = np.zeros(shape[1], x.array.dtype)
+            factors = zeros, zeros + 1, b[0].array.copy()
+        return defer(Normalized(Convolved(x.array, w.array, geometry), *factors, None, x.version))
+
+
+@Convolution
 def conv(x: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """y (N, K, *output_size) from x (N, C, *input_size) and w (K, C/groups, *kernel_size)."""
     return _run(kernels.conv, x, w, (x.shape[0], *geometry.output_size, w.shape[0]), geometry)
@@ -80,7 +129,7 @@ conv_weight_grad.vjp(
 )
 
 
-@primitive
+@Convolution
 def conv_shift(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """shift(conv(x, w), b) in one step, as layers with a bias are: b (K,) is added where the result stands."""
     out = conv.function(x, w, geometry=geometry)
