@@ -146,18 +146,16 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
                         for k in range(0, width, 2 * lanes):
                             if width - k >= 2 * lanes:
                                 for m in range(low, high + 1, ROWS):
-                                    wide_finishing(
-                                        a, start + group * inner, rows, m, high, channels, runs, run, run + run_count,
-                                        channels, run_steps, 1, packed, b + k * steps, 2 * lanes,
-                                        out, c + k, targets, groups * outer, outer - k - lanes,
-                                        group * outer + k, finish)
+                                    wide_finishing(a, start + group * inner, rows, m, high, channels, runs, run,
+                                                   run + run_count, channels, run_steps, 1, packed, b + k * steps,
+                                                   2 * lanes, out, c + k, targets, groups * outer, outer - k - lanes,
+                                                   group * outer + k, finish)
                             else:
                                 for m in range(low, high + 1, ROWS_NARROW):
-                                    narrow_finishing(
-                                        a, start + group * inner, rows, m, high, channels, runs, run, run + run_count,
-                                        channels, run_steps, 1, packed, b + k * steps, lanes,
-                                        out, c + k, targets, groups * outer, outer - k,
-                                        group * outer + k, finish)
+                                    narrow_finishing(a, start + group * inner, rows, m, high, channels, runs, run,
+                                                     run + run_count, channels, run_steps, 1, packed, b + k * steps,
+                                                     lanes, out, c + k, targets, groups * outer, outer - k,
+                                                     group * outer + k, finish)
 
 
 @kernel

@@ -176,6 +176,9 @@ def make_line(adjoint: bool) -> Any:
             a, c, w = builder.gep(a, [a_at]), builder.gep(c, [c_at]), builder.gep(w, [w_at])
             a_next = cgutils.alloca_once_value(builder, builder.gep(a, [reach]))
             c_next = cgutils.alloca_once_value(builder, builder.gep(c, [builder.mul(pixels, c_step)]))
+            if finish:
+                r_next = builder.gep(finish.r, [finish.step(builder.add(c_at, builder.mul(pixels, c_step)))])
+                r_next = cgutils.alloca_once_value(builder, r_next)
 
             def tiles(vectors, heights, masked):
                 """The whole line, in tiles of these heights."""
@@ -225,6 +228,9 @@ def make_line(adjoint: bool) -> Any:
                             fetch(a_next, height)
                         with builder.if_then(builder.icmp_signed(">", ahead, INT(0))):
                             fetch(c_next, height)
+                            if finish:
+                                with builder.if_then(finish.given):
+                                    fetch(r_next, height)
                         targets = [cells(place, k) for place in places]
                         if adjoint:
                             values = [[v.load(cell, mask) for cell in target] for target in targets]

@@ -86,8 +86,8 @@ class Convolution(Primitive):
         shape = x.array.shape[0], w.array.shape[0], *geometry.output_size
         if prod(shape) * x.array.itemsize < kernels.SMALL or not deferrable(x.array):
             return super().__call__(*args, geometry=geometry)
-        factors = (None, None, None)
-        if b:  # (t - 0) * 1 + b
+        factors: tuple = (None, None, None)
+        if b:  # (t - 0) * 1 + b has the bits of t + b
             zeros = np.zeros(shape[1], x.array.dtype)
             factors = zeros, zeros + 1, b[0].array.copy()
         return defer(Normalized(Convolved(x.array, w.array, geometry), *factors, None, x.version))

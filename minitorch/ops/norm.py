@@ -95,7 +95,9 @@ class Normalized(Recipe):
         if isinstance(x, Source):
             if self.scale is not None:
                 return x.normal(self.mean, self.scale, self.shift, self.r, relu)
-            return x.normal(*_same(self.shape[1], self.dtype), self.r, relu) if relu or self.r is not None else x.compute()
+            return (
+                x.normal(*_same(self.shape[1], self.dtype), self.r, relu) if relu or self.r is not None else x.compute()
+            )
         out, flat = _like(x)
         r = _none(x) if self.r is None else pixels(self.r)
         kernels.batch_norm_apply(pixels(x), r, self.mean, self.scale, self.shift, flat, relu)
