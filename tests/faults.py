@@ -65,6 +65,7 @@ def fast(name: str) -> tuple[str, ...]:
 
 
 DEFERRED = ("test_deferred.py",)
+FINISHED = ("test_kernels.py::test_a_finished_convolution_has_the_bits_of_two_kernels",)
 SLOPES = (
     "test_conv_faults_gap.py::test_fused_slopes_of_curves",
     "test_conv_faults_gap.py::test_fused_slope_of_cross_entropy",
@@ -191,6 +192,17 @@ FAULTS = [
     Fault("resample's rule: not the adjoint", "ops/resample.py", "x=lambda g, axis, taps: resample_transpose(g,", "x=lambda g, axis, taps: resample(g,", primitive("resample")),
     Fault("deferred: not computed before a change in place", "autograd/inplace.py", "    x.settle()\n", "", DEFERRED),
     Fault("deferred: the residual's changes not watched", "ops/norm.py", "*self.counters, r.version)", "*self.counters)", DEFERRED),
+    Fault("deferred convolution: an optimizer changes its weight", "ops/conv.py", "x, kernels.empty(w.shape, w.dtype), geometry", "x, w, geometry", DEFERRED),
+    Fault("deferred convolution: its image's changes not watched", "ops/conv.py", "scale, bias, None, x.version)", "scale, bias, None)", DEFERRED),
+    Fault("deferred convolution: forgotten by the batch norm that takes it in", "ops/norm.py", "*factors, None, *source.counters)", "*factors, None)", DEFERRED),
+    Fault("deferred convolution: run for everybody who asks", "ops/norm.py", "self.taken = isinstance(self.x, Source)", "self.taken = False", DEFERRED),
+    Fault("deferred convolution: run again for what ReLU overwrites", "autograd/inplace.py", "if like and not recording", "if False and not recording", DEFERRED),
+    Fault("deferred convolution: -0.0 lost without a batch norm", "ops/norm.py", "np.full(channels, -0.0, dtype)", "np.full(channels, 0.0, dtype)", ("test_deferred.py::test_negative_zeros_stay",), NUMBA),
+    Fault("deferred convolution: by the algorithm of another time", "ops/conv.py", "algorithm.as_of(self.algorithm):\n            kernels", "algorithm.as_of(algorithm.setting):\n            kernels", DEFERRED, NUMBA),
+    Fault("finish: always ReLU", CONV, "0 if relu else -np.inf", "0", fast("conv_normal"), NUMBA),
+    Fault("finish: an absent sum adds 0.0", CONV, "plane + lanes] = -0.0", "plane + lanes] = 0.0", FINISHED, NUMBA),
+    Fault("finish: winograd reads r beside an image", "kernels/winograd.py", "inside(\"target\", other, i, j), mask)", "other, mask)", GUARD, NUMBA),
+    Fault("finish: depthwise takes the first channels' factors", DEPTHWISE, "finish.factors(builder.add(k, INT", "finish.factors(builder.add(INT(0), INT", fast("conv_normal"), NUMBA),
     Fault("deferred: ReLU's gate left open", "ops/norm.py", "none, *recipe.gate", "none, none, none", DEFERRED),
     Fault("silu: another curve's fused slope", "ops/elementwise.py", "mapped(kernels.silu_grad, ", "mapped(kernels.gelu_grad, ", SLOPES),
     Fault("cross_entropy: the fused slope forgets the mean's divisor", "ops/loss.py", "else np.full(m, g.array * inverse,", "else np.full(m, g.array,", SLOPES),

@@ -257,8 +257,7 @@ def test_no_cycles_and_nothing_kept():
 
 
 # ------------------------------------------------------------------------------------------------ convolution
-# shape of x, outputs, kernel, settings; ALL for every algorithm
-ALL = ("auto", "direct", "winograd")
+# shape of x, outputs, kernel, settings
 CONVOLUTIONS = {
     "3x3": ((4, 16, 24, 23), 16, 3, {"padding": 1}),
     "3x3, 17 to 20 channels": ((3, 17, 22, 25), 20, 3, {}),
@@ -313,8 +312,9 @@ def tail(composed, conv, norm, x, r, residual, relu):
 @pytest.mark.parametrize("case", CONVOLUTIONS)
 def test_convolution_has_the_bits_of_the_composed(case, dtype, monkeypatch):
     """For all algorithms, with bias and without, whatever follows, for one thread and for all."""
-    threads = kernels.get_num_threads()
-    for algorithm, bias in itertools.product(ALL, (False, True)):
+    threads, fast = kernels.get_num_threads(), kernels.implementation() == "numba"
+    algorithms = ("auto", "direct", "winograd") if case.startswith("3x3") and fast else ("auto",)
+    for algorithm, bias in itertools.product(algorithms, (False, True)):
         monkeypatch.setattr(minitorch.backends.conv, "algorithm", algorithm)
         conv, x, r = convolution(case, dtype, bias)
         with minitorch.no_grad():
@@ -322,10 +322,9 @@ def test_convolution_has_the_bits_of_the_composed(case, dtype, monkeypatch):
             for arguments in itertools.product((None, norm), (x,), (r,), ("none", "right", "left"), (False, True)):
                 composed = [tail(True, conv, *arguments)]
                 if arguments[0] is None or not bias:
-                    assert same([tail(False, conv, *arguments)], composed)
-                    kernels.set_num_threads(1)
-                    assert same([tail(False, conv, *arguments)], composed)
-                    kernels.set_num_threads(threads)
+                    for count in (1, threads):
+                        kernels.set_num_threads(count)
+                        assert same([tail(False, conv, *arguments)], composed)
                 else:
                     assert same([norm(conv(x))], [norm(look(conv(x)))])
 
@@ -411,12 +410,25 @@ def test_a_convolution_used_by_many(runs):
                 assert same(got, expected)
 
 
+def test_negative_zeros_stay():
+    """What underflows from below, without a batch norm that would change it."""
+    conv, x, r = convolution("1x1", bias=False)
+    with minitorch.no_grad():
+        x.fill_(1e-30)
+        conv.weight.fill_(-1e-30)
+        r.fill_(-0.0)
+        for use in (lambda y: y, lambda y: y.relu(), lambda y: y + r, lambda y: r + y):
+            assert same([use(conv(x))], [use(look(conv(x)))])
+        if kernels.implementation() == "numba":
+            assert np.signbit(conv(x).relu().array).all()
+
+
 def test_the_algorithm_is_the_one_set_at_the_call(monkeypatch):
     """Though the sums are computed later."""
     conv, x, r = convolution("3x3")
     results = {}
     with minitorch.no_grad():
-        for algorithm in ALL[1:]:
+        for algorithm in ("direct", "winograd"):
             monkeypatch.setattr(minitorch.backends.conv, "algorithm", algorithm)
             y, z = conv(x), conv(x)
             monkeypatch.setattr(minitorch.backends.conv, "algorithm", "auto")

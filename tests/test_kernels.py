@@ -245,7 +245,7 @@ def test_narrower_vectors_agree_with_reference(width):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("setting", ["direct", "winograd"])
 def test_a_finished_convolution_has_the_bits_of_two_kernels(dtype, setting, monkeypatch):
-    """conv, then batch_norm_apply: with r and without, with ReLU and without, NaN and -0.0 among the sums."""
+    """conv, then batch_norm_apply: with r and without, with ReLU and without, NaN and -0.0 among the results."""
     monkeypatch.setattr(algorithm, "setting", setting)
     rng = np.random.default_rng(2)
     for case, (batch, channels, outputs, g) in CONVOLUTIONS.items():
@@ -258,13 +258,14 @@ def test_a_finished_convolution_has_the_bits_of_two_kernels(dtype, setting, monk
             )
         )
         x[:1, :1] = np.nan
-        x[1:2] = -0.0
+        x[1:2] = 0
         y, none = np.empty_like(r), np.empty(0, dtype)
         kernels.conv(x, w, y, g)
         rows = y.reshape(-1, outputs)
         normal, same = rng.standard_normal((3, outputs)).astype(dtype), np.ones((3, outputs), dtype)
         same[0], same[2] = 0, -0.0
-        for factors in (normal, same):
+        turned = same * np.array([[1], [-1], [1]], dtype)
+        for factors in (normal, same, turned):
             for other, relu in itertools.product((none, r), (False, True)):
                 expected, got = np.empty_like(rows), np.full_like(y, 7)
                 others = other.reshape(-1, outputs) if other.size else none

@@ -86,11 +86,13 @@ class Convolution(Primitive):
         shape = x.array.shape[0], w.array.shape[0], *geometry.output_size
         if prod(shape) * x.array.itemsize < kernels.SMALL or not deferrable(x.array):
             return super().__call__(*args, geometry=geometry)
-        factors: tuple = (None, None, None)
+        mean: Any = None
+        scale: Any = None
+        bias: Any = None
         if b:  # (t - 0) * 1 + b has the bits of t + b
-            zeros = np.zeros(shape[1], x.array.dtype)
-            factors = zeros, zeros + 1, b[0].array.copy()
-        return defer(Normalized(Convolved(x.array, w.array, geometry), *factors, None, x.version))
+            mean, bias = np.zeros(shape[1], x.array.dtype), b[0].array.copy()
+            scale = mean + 1
+        return defer(Normalized(Convolved(x.array, w.array, geometry), mean, scale, bias, None, x.version))
 
 
 @Convolution

@@ -61,6 +61,8 @@ class Source:
     """What stands for x in `Normalized`: a result that is large, not yet computed, and can be normalised meanwhile."""
 
     __slots__ = ("dtype", "shape")
+    dtype: np.dtype
+    shape: tuple[int, ...]
 
     def compute(self) -> np.ndarray:
         """The result as it is."""
@@ -76,8 +78,8 @@ class Source:
 class Normalized(Recipe):
     """(x - mean) * scale + shift, which can take in a sum with r and then a ReLU.
 
-    x is an array or a `Source`; of that also a plain copy, scale being None, which takes in batch norm as well.
-    A source is taken in by one other only: whoever comes second has its own result computed, once for all who follow.
+    x is an array or a `Source`. A scale of None means a source's x as it is, which takes in a batch norm, too. What
+    comes from a source is taken in once: the second who asks gets the array, lest the source be run for each.
     """
 
     __slots__ = ("mean", "r", "scale", "shift", "taken", "x")
@@ -93,18 +95,18 @@ class Normalized(Recipe):
         """The array, of a ReLU if asked for."""
         x = self.x
         if isinstance(x, Source):
-            if self.scale is not None:
-                return x.normal(self.mean, self.scale, self.shift, self.r, relu)
-            return (
-                x.normal(*_same(self.shape[1], self.dtype), self.r, relu) if relu or self.r is not None else x.compute()
-            )
+            if self.scale is None and self.r is None and not relu:
+                return x.compute()
+            given = self.mean, self.scale, self.shift
+            mean, scale, shift = _same(x.shape[1], x.dtype) if self.scale is None else given
+            return x.normal(mean, scale, shift, self.r, relu)
         out, flat = _like(x)
         r = _none(x) if self.r is None else pixels(self.r)
         kernels.batch_norm_apply(pixels(x), r, self.mean, self.scale, self.shift, flat, relu)
         return out
 
     def take(self) -> bool:
-        """Whether x may be taken in by another recipe, which it is then."""
+        """Whether another recipe may take this one in, which it does then."""
         free = not self.taken
         self.taken = isinstance(self.x, Source)
         return free
