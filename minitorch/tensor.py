@@ -79,12 +79,12 @@ def _inplace(op: Callable) -> Callable:
             source = tape.wrap(self.array.copy())  # a rule of another argument may need the old values
             source._node = self.node
         value = op(source, *args, **kwargs)
-        if value.array.shape != self.array.shape:
+        if value.array.shape != self.outline.shape:
             raise RuntimeError(
-                f"output with shape {list(self.array.shape)} doesn't match the broadcast shape "
+                f"output with shape {list(self.outline.shape)} doesn't match the broadcast shape "
                 f"{list(value.array.shape)}"
             )
-        mine, its = self.array.dtype, value.array.dtype
+        mine, its = self.outline.dtype, value.array.dtype
         if mine != its:
             if dtypes._category(its) > dtypes._category(mine):
                 raise RuntimeError(

@@ -6,6 +6,7 @@ Tests that need an environment of their own run a function of this file in a fre
 from __future__ import annotations
 
 import ctypes
+import itertools
 import mmap
 import os
 import subprocess
@@ -115,6 +116,9 @@ def samples(dtype, make=np.array):
                     yield "conv", f"{case}, {setting}", (x, w), (like(y),), (g,)
                     yield "conv_transpose", f"{case}, {setting}", (y, w), (like(x),), (g,)
                     yield "conv_weight_grad", f"{case}, {setting}", (x, y), (like(w),), (g,)
+                    factors = normal(outputs), normal(outputs), normal(outputs)
+                    for r, relu in ((np.empty(0, dtype), True), (normal(*y.shape), False)):
+                        yield "conv_normal", f"{case}, {setting}", (x, w, r, *factors), (like(y),), (g, relu)
     finally:  # also if a comparison failed
         algorithm.setting = "auto"
     for case, (batch, channels, g) in POOLS.items():
@@ -250,6 +254,41 @@ def test_both_implementations_export_the_same_names():
 def test_narrower_vectors_agree_with_reference(width):
     """All kernels in the widths of AVX2 and NEON."""
     in_process("compare()", MINITORCH_VECTOR_WIDTH=width)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("setting", ["direct", "winograd"])
+def test_a_finished_convolution_has_the_bits_of_two_kernels(dtype, setting, monkeypatch):
+    """conv, then batch_norm_apply: with r and without, with ReLU and without, NaN and -0.0 among the results."""
+    monkeypatch.setattr(algorithm, "setting", setting)
+    rng = np.random.default_rng(2)
+    for case, (batch, channels, outputs, g) in CONVOLUTIONS.items():
+        x, w, r = (
+            rng.standard_normal(shape).astype(dtype)
+            for shape in (
+                (batch, *g.input_size, channels),
+                (outputs, channels // g.groups, *g.kernel_size),
+                (batch, *g.output_size, outputs),
+            )
+        )
+        x[:1, :1] = np.nan
+        x[1:2] = 0
+        y, none = np.empty_like(r), np.empty(0, dtype)
+        kernels.conv(x, w, y, g)
+        rows = y.reshape(-1, outputs)
+        normal, same = rng.standard_normal((3, outputs)).astype(dtype), np.ones((3, outputs), dtype)
+        same[0], same[2] = 0, -0.0
+        turned = same * np.array([[1], [-1], [1]], dtype)
+        for factors in (normal, same, turned):
+            for other, relu in itertools.product((none, r), (False, True)):
+                expected, got = np.empty_like(rows), np.full_like(y, 7)
+                others = other.reshape(-1, outputs) if other.size else none
+                kernels.batch_norm_apply(rows, others, *factors, expected, relu)
+                kernels.conv_normal(x, w, other, *factors, got, g, relu)
+                assert got.tobytes() == expected.tobytes(), (case, other.size, relu)
+                if factors is same and not other.size and not relu:
+                    assert got.tobytes() == y.tobytes(), case
 
 
 def test_convolution_by_hand():

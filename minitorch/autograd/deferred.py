@@ -5,6 +5,11 @@ without an array: it knows by a `Recipe` how to compute it. Its `array` is a pro
 has it computed, and from then on the tensor is a plain one. All code therefore gets the right array, and only who
 gains from it looks for a recipe first: `add` and `relu` ask the recipe of an argument to take them in (`fused`).
 
+Where nothing is recorded, as in evaluation, a large convolution is deferred as well, and takes in what follows it: a
+batch norm with known statistics, a sum, ReLU. Its kernel then applies them to the sums while they are in registers. It
+holds a copy of its weight, since optimizers change parameters without `settle`. To run it for everybody who asks would
+be dear: whoever takes in a convolution is the only one, and the next gets its array. So no use runs it more than twice.
+
 The tape does not change. Each primitive leaves the node it would have left, when it would have left it; nothing but
 the array comes later. Fused and separate kernels do the same arithmetic on each element, so the bits are the same.
 
@@ -16,7 +21,7 @@ What a recipe reads must not change before it is used. In-place changes through 
 computed first (`Variable.settle`): a version counter is [changes, weak references to dependents ...]. Out of reach are
 NumPy arrays that share memory with a source, and `.data`. Hence only memory that a kernel took from the pool is ever
 a source: what users made, or handed in as arrays, is not. The limit that remains: an array got by `x.numpy()` or
-`x.data` from a *computed* x, written to between batch_norm(x) and the first use of its result.
+`x.data` from a *computed* x, written to between batch_norm(x), or conv(x), and the first use of its result.
 """
 
 from __future__ import annotations
@@ -38,7 +43,7 @@ class Recipe:
 
     __slots__ = ("counters", "dtype", "shape")
 
-    def __init__(self, like: np.ndarray, *counters: list) -> None:
+    def __init__(self, like: Any, *counters: list) -> None:
         self.shape, self.dtype, self.counters = like.shape, like.dtype, counters
 
     def compute(self) -> np.ndarray:

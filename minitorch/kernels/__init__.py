@@ -100,6 +100,15 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) 
     """out[n, o, k] = sum over taps t and channels c of x[n, o*s + t*d - p, c] * w[k, c, t]."""
 
 
+@served(6)
+def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                out: np.ndarray, geometry: ConvGeometry, relu: bool) -> None:
+    """`batch_norm_apply` of `conv`: out = (conv(x, w) - mean) * scale + shift, + r (as out), 0 where negative.
+
+    r may be empty; the last is done if `relu`. The bits are those of the two one after the other.
+    """
+
+
 @served(2)
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in x: out (N, *input_size, C)."""

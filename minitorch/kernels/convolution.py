@@ -22,9 +22,22 @@ from minitorch.geometry import ConvGeometry, GatherPlan
 from minitorch.kernels import depthwise, winograd
 from minitorch.kernels.algorithm import is_winograd
 from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, clear, copy, move, narrow, wide
+from minitorch.kernels.tile import (
+    ROWS,
+    ROWS_NARROW,
+    WIDTH,
+    claim,
+    clear,
+    copy,
+    finishing_kernel,
+    move,
+    narrow,
+    narrow_finishing,
+    wide,
+    wide_finishing,
+)
 
-__all__ = ["conv", "conv_transpose", "conv_weight_grad"]
+__all__ = ["conv", "conv_normal", "conv_transpose", "conv_weight_grad"]
 
 HEAVY = 500_000  # multiply-adds worth waking the other threads for: 20 us on one core and more, against a launch of 5
 RESIDENT, CHUNK = 200_000, 16 * ROWS  # bytes of a weight that stays in L2 while CHUNK target pixels at a time are done
@@ -33,12 +46,27 @@ STRETCH = 256  # pixels a tile of the weight gradient sums at a time; 128: 4% fa
 
 
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
-def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
+def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, finish: tuple = ()) -> None:
     """out[n, o, k] = sum over taps t and channels c of x[n, o*s + t*d - p, c] * w[k, c, t]."""
     if is_winograd(geometry, x.dtype, x.shape[-1], out.shape[-1]):
-        winograd.conv(x, w, out, geometry.padding, flip=False)
+        winograd.conv(x, w, out, geometry.padding, flip=False, finish=finish)
     else:
-        _product(x, w, out, geometry, geometry.gather, transpose=False)
+        _product(x, w, out, geometry, geometry.gather, transpose=False, finish=finish)
+
+
+def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                out: np.ndarray, geometry: ConvGeometry, relu: bool) -> None:
+    """out = (conv(x, w) - mean) * scale + shift, + r unless that is empty, then 0 where that is negative if `relu`."""
+    channels, lanes = mean.size, 4 * WIDTH // x.itemsize
+    plane = channels + 2 * lanes  # a vector may reach over the end
+    table = borrow(3 * plane + 2 * lanes, x.dtype)
+    for i, values in enumerate((mean, scale, shift)):
+        table[i * plane:i * plane + channels] = values
+        table[i * plane + channels:(i + 1) * plane] = 0
+    table[3 * plane:3 * plane + lanes] = -0.0
+    table[3 * plane + lanes:3 * plane + 2 * lanes] = 0 if relu else -np.inf
+    conv(x, w, out, geometry, (r.reshape(-1), table, plane))
+    give_back(table)
 
 
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
@@ -50,12 +78,12 @@ def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: Conv
 
 
 def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, plan: GatherPlan,
-             transpose: bool) -> None:
+             transpose: bool, finish: tuple = ()) -> None:
     """Run a gather plan over a batch."""
     if not out.size:
         return
     if depthwise.is_depthwise(w, geometry):
-        depthwise.gather(source, w, out, geometry, transpose)
+        depthwise.gather(source, w, out, geometry, transpose, finish)
         return
     dtype, batch, groups, taps = source.dtype, source.shape[0], geometry.groups, prod(geometry.kernel_size)
     inner, outer = w.shape[0] // groups, w.shape[1]  # K/groups, C/groups
@@ -81,14 +109,14 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     _pack(heavy and w.size > 50_000, w.reshape(-1), packed, plan.order, plan.phases, groups, inner, outer, width,
           lanes, *strides, w.size // groups)
     _gather(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines, counter,
-            batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
-            lanes, CHUNK if packed.nbytes <= RESIDENT else out.size)
+        batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
+        lanes, CHUNK if packed.nbytes <= RESIDENT else out.size, finish)
     give_back(space, packed)
 
 
-@kernel
+@finishing_kernel
 def _gather(workers, source, space, packed, out, rows, targets, phases, runs, lines, counter, batch, images, splits,
-            padded, line, pixels, target_pixels, groups, inner, outer, width, lanes, chunk):
+            padded, line, pixels, target_pixels, groups, inner, outer, width, lanes, chunk, finish):
     channels = inner * groups
     for worker in prange(workers):
         while True:
@@ -118,14 +146,16 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
                         for k in range(0, width, 2 * lanes):
                             if width - k >= 2 * lanes:
                                 for m in range(low, high + 1, ROWS):
-                                    wide(a, start + group * inner, rows, m, high, channels, runs, run, run + run_count,
-                                         channels, run_steps, 1, packed, b + k * steps, 2 * lanes,
-                                         out, c + k, targets, groups * outer, outer - k - lanes, 0)
+                                    wide_finishing(a, start + group * inner, rows, m, high, channels, runs, run,
+                                                   run + run_count, channels, run_steps, 1, packed, b + k * steps,
+                                                   2 * lanes, out, c + k, targets, groups * outer, outer - k - lanes,
+                                                   group * outer + k, finish)
                             else:
                                 for m in range(low, high + 1, ROWS_NARROW):
-                                    narrow(a, start + group * inner, rows, m, high, channels, runs, run,
-                                           run + run_count, channels, run_steps, 1, packed, b + k * steps, lanes,
-                                           out, c + k, targets, groups * outer, outer - k, 0)
+                                    narrow_finishing(a, start + group * inner, rows, m, high, channels, runs, run,
+                                                     run + run_count, channels, run_steps, 1, packed, b + k * steps,
+                                                     lanes, out, c + k, targets, groups * outer, outer - k,
+                                                     group * outer + k, finish)
 
 
 @kernel

@@ -37,7 +37,7 @@ from numba.core import cgutils
 
 from minitorch.geometry import ConvGeometry
 from minitorch.kernels.runtime import borrow, give_back, kernel
-from minitorch.kernels.tile import INT, WIDTH, Vectors, claim, clear, data, intrinsic
+from minitorch.kernels.tile import INT, WIDTH, Vectors, claim, clear, data, finish_of, finishing_kernel, intrinsic
 
 __all__: list[str] = []  # convolution.py calls in here
 
@@ -158,23 +158,27 @@ def make_line(adjoint: bool) -> Any:
     """A function to call from jitted code, for one line of a kind; see the top of this file.
 
     a and c are source and target, w the weight or, for its gradient (`adjoint`), the sums: [block][tap][lane]. `ahead`
-    blocks of the source are fetched for each of the target.
+    blocks of the source are fetched for each of the target. finish: of the target, a `Finish`.
     """
 
     @intrinsic
-    def line(typingctx, a, a_at, c, c_at, kinds, kind, runs, w, w_at, taps, channels, last, ahead):
+    def line(typingctx, a, a_at, c, c_at, kinds, kind, runs, w, w_at, taps, channels, last, ahead, finish):
         size = types.intp
 
         def emit(context, builder, signature, arguments):
-            (a, a_at, c, c_at, kinds, kind, runs, w, w_at, taps, channels, last, ahead) = (
+            (a, a_at, c, c_at, kinds, kind, runs, w, w_at, taps, channels, last, ahead, finish) = (
                 data(context, builder, kind, value) if isinstance(kind, types.Array) else value
                 for kind, value in zip(signature.args, arguments, strict=True))
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+            finish = finish_of(context, v, signature.args[-1], finish)
             row = builder.gep(kinds, [builder.mul(kind, INT(9))])
             pixels, a_step, c_step, reach, *bounds = (builder.load(builder.gep(row, [INT(i)])) for i in range(2, 9))
             a, c, w = builder.gep(a, [a_at]), builder.gep(c, [c_at]), builder.gep(w, [w_at])
             a_next = cgutils.alloca_once_value(builder, builder.gep(a, [reach]))
             c_next = cgutils.alloca_once_value(builder, builder.gep(c, [builder.mul(pixels, c_step)]))
+            if finish:
+                r_next = builder.gep(finish.r, [finish.step(builder.add(c_at, builder.mul(pixels, c_step)))])
+                r_next = cgutils.alloca_once_value(builder, r_next)
 
             def tiles(vectors, heights, masked):
                 """The whole line, in tiles of these heights."""
@@ -224,6 +228,9 @@ def make_line(adjoint: bool) -> Any:
                             fetch(a_next, height)
                         with builder.if_then(builder.icmp_signed(">", ahead, INT(0))):
                             fetch(c_next, height)
+                            if finish:
+                                with builder.if_then(finish.given):
+                                    fetch(r_next, height)
                         targets = [cells(place, k) for place in places]
                         if adjoint:
                             values = [[v.load(cell, mask) for cell in target] for target in targets]
@@ -231,6 +238,14 @@ def make_line(adjoint: bool) -> Any:
                             values = [[cgutils.alloca_once_value(builder, v.zero) for _ in cell] for cell in targets]
                         for length, (first, stop) in zip(RUNS, itertools.pairwise(bounds), strict=True):
                             add_runs(length, first, stop, lefts, builder.load(right), k, values, mask)
+                        if finish:
+                            factors = [finish.factors(builder.add(k, INT(j * v.lanes))) for j in range(vectors)]
+                            start = builder.gep(finish.r, [finish.step(builder.add(builder.add(c_at, place), k))])
+                            for m, row in enumerate(values):
+                                beside = builder.gep(start, [finish.step(builder.mul(c_step, INT(m)))])
+                                for j, value in enumerate(row):
+                                    cell = builder.gep(beside, [finish.step(INT(j * v.lanes))])
+                                    builder.store(finish(builder.load(value), factors[j], cell, mask), value)
                         if not adjoint:
                             for value, cell in zip(sum(values, []), sum(targets, []), strict=True):
                                 v.store(builder.load(value), cell, mask)
@@ -250,7 +265,7 @@ def make_line(adjoint: bool) -> Any:
                     tiles(1, TILES[::2], masked=True)
             return context.get_dummy_value()
 
-        return types.void(a, size, c, size, kinds, size, runs, w, *[size] * 5), emit
+        return types.void(a, size, c, size, kinds, size, runs, w, *[size] * 5, finish), emit
 
     return line
 
@@ -259,21 +274,22 @@ gather_line, add_line = make_line(adjoint=False), make_line(adjoint=True)
 
 
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
-def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, transpose: bool) -> None:
-    """`conv` of x or `conv_transpose` of y."""
+def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, transpose: bool,
+           finish: tuple = ()) -> None:
+    """`conv` of x or `conv_transpose` of y, finished before it is written, if told; see `tile.Finish`."""
     batch, channels, taps, plan = source.shape[0], w.shape[0], prod(geometry.kernel_size), _plan(geometry, transpose)
     size, blocks, last = _blocks(channels, source.dtype)
     source_image, target_image = source.size // batch, out.size // batch
     packed = borrow(blocks * taps * size, source.dtype)
     _gather(out.size * taps > HEAVY, source.reshape(-1), w.reshape(-1), packed, out.reshape(-1), *plan,
-            np.zeros(1, np.int64), batch, _bands(plan, batch, max(source_image, target_image), source.itemsize),
-            source_image, target_image, channels, taps, size, blocks, last)
+        np.zeros(1, np.int64), batch, _bands(plan, batch, max(source_image, target_image), source.itemsize),
+        source_image, target_image, channels, taps, size, blocks, last, finish)
     give_back(packed)
 
 
-@kernel
+@finishing_kernel
 def _gather(workers, source, w, packed, out, lines, runs, kinds, counter, batch, bands, source_image, target_image,
-            channels, taps, size, blocks, last):
+            channels, taps, size, blocks, last, finish):
     for block in range(blocks):
         k = min(block * size, last)
         for lane in range(min(size, channels - k)):
@@ -292,7 +308,7 @@ def _gather(workers, source, w, packed, out, lines, runs, kinds, counter, batch,
                     for i in range(line + band * count // bands, line + (band + 1) * count // bands):
                         gather_line(source, image * source_image + lines[i, 0], out,
                                     image * target_image + lines[i, 1], kinds, kind, runs, packed, 0, taps, channels,
-                                    last, ahead if kind == 0 else 0)
+                                    last, ahead if kind == 0 else 0, finish)
 
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
@@ -325,7 +341,7 @@ def _sweep(workers, x, y, partial, out, lines, runs, kinds, counter, batch, band
                     line, count = kinds[kind, 0], kinds[kind, 1]
                     for i in range(line + band * count // bands, line + (band + 1) * count // bands):
                         add_line(x, image * x_image + lines[i, 0], y, image * y_image + lines[i, 1], kinds, kind, runs,
-                                 partial, part * sums, taps, channels, last, ahead if kind == 0 else 0)
+                                 partial, part * sums, taps, channels, last, ahead if kind == 0 else 0, ())
     total = partial[:sums]
     for part in range(1, parts):
         more = partial[part * sums:(part + 1) * sums]

@@ -175,16 +175,6 @@ def _gated(v, g, y):
     return v.builder.select(v.builder.fcmp_ordered("<=", y, v.zero), v.zero, g)
 
 
-def _rectified(v, y):
-    """y, but 0 where it is negative: NaN and -0.0 stay."""
-    return v.builder.select(v.builder.fcmp_ordered("<", y, v.zero), v.zero, y)
-
-
-def _normal(v, x, mean, scale, shift):
-    """(x - mean) * scale + shift: everybody's way to y, so that all have its bits."""
-    return v.fma(v.builder.fsub(x, mean), scale, shift)
-
-
 def _moments(v, sums, squares, first, *rows):
     """The sums of d = row - first and of d^2, over rows of a run."""
     for row in rows:
@@ -206,20 +196,20 @@ def _descent(v, x, g, mean, slope, offset, scale):
 
 moments = lanewise(2, _moments)
 shifted = lanewise(1, lambda v, out, x, b: [v.builder.fadd(x, b)])
-shifted_relu = lanewise(1, lambda v, out, x, b: [_rectified(v, v.builder.fadd(x, b))])
+shifted_relu = lanewise(1, lambda v, out, x, b: [v.rectified(v.builder.fadd(x, b))])
 summed = lanewise(1, lambda v, sums, x: [v.builder.fadd(sums, x)])
-normal = lanewise(1, lambda v, out, *x: [_normal(v, *x)])
-normal_relu = lanewise(1, lambda v, out, *x: [_rectified(v, _normal(v, *x))])
-normal_add = lanewise(1, lambda v, out, r, *x: [v.builder.fadd(_normal(v, *x), r)])
-normal_add_relu = lanewise(1, lambda v, out, r, *x: [_rectified(v, v.builder.fadd(_normal(v, *x), r))])
+normal = lanewise(1, lambda v, out, *x: [v.normal(*x)])
+normal_relu = lanewise(1, lambda v, out, *x: [v.rectified(v.normal(*x))])
+normal_add = lanewise(1, lambda v, out, r, *x: [v.builder.fadd(v.normal(*x), r)])
+normal_add_relu = lanewise(1, lambda v, out, r, *x: [v.rectified(v.builder.fadd(v.normal(*x), r))])
 products = lanewise(2, _products)
 products_gated = lanewise(2, lambda v, s, p, mean, x, g, y: _products(v, s, p, mean, x, _gated(v, g, y)))
 products_regated = lanewise(2, lambda v, s, p, mean, x, g, scale, shift: _products(
-    v, s, p, mean, x, _gated(v, g, _normal(v, x, mean, scale, shift))))
+    v, s, p, mean, x, _gated(v, g, v.normal(x, mean, scale, shift))))
 descent = lanewise(1, lambda v, out, x, g, *a: _descent(v, x, g, *a))
 descent_gated = lanewise(1, lambda v, out, x, g, y, *a: _descent(v, x, _gated(v, g, y), *a))
 descent_regated = lanewise(1, lambda v, out, x, g, shift, mean, slope, offset, scale: _descent(
-    v, x, _gated(v, g, _normal(v, x, mean, scale, shift)), mean, slope, offset, scale))
+    v, x, _gated(v, g, v.normal(x, mean, scale, shift)), mean, slope, offset, scale))
 
 
 # ------------------------------------------------------------------------------------------------ kernels

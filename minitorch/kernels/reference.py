@@ -16,7 +16,7 @@ import numpy as np
 from minitorch.geometry import ConvGeometry, PoolGeometry
 
 __all__ = [
-    "conv", "conv_transpose", "conv_weight_grad", "matmul", "linear",
+    "conv", "conv_normal", "conv_transpose", "conv_weight_grad", "matmul", "linear",
     "max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread",
     "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
     "shift_columns",
@@ -34,6 +34,13 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) 
     for tap, seen in _taps(geometry):
         for c, k in _groups(geometry, x.shape[-1], w.shape[0]):
             out[..., k] += np.einsum("n...c,kc->n...k", padded[seen][..., c], w[k][tap])
+
+
+def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                out: np.ndarray, geometry: ConvGeometry, relu: bool) -> None:
+    """out = (conv(x, w) - mean) * scale + shift, + r unless that is empty, then 0 where that is negative if `relu`."""
+    conv(x, w, out, geometry)
+    batch_norm_apply(out, r, mean, scale, shift, out, relu)
 
 
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:

@@ -34,7 +34,9 @@ The shapes for 8 and 4 lanes follow from the number of registers (16 and 32) and
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding
@@ -42,6 +44,8 @@ import numba.extending
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+
+from minitorch.kernels.runtime import kernel
 
 intrinsic: Any = numba.extending.intrinsic
 INT, LANE, BIT = ir.IntType(64), ir.IntType(32), ir.IntType(1)
@@ -141,10 +145,68 @@ class Vectors:
         """a * b + c, rounded once."""
         return self.call("fma", self.type, a, b, c)
 
+    def normal(self, x: ir.Value, mean: ir.Value, scale: ir.Value, shift: ir.Value) -> ir.Value:
+        """(x - mean) * scale + shift: everybody's way to y, so that all have its bits."""
+        return self.fma(self.builder.fsub(x, mean), scale, shift)
+
+    def rectified(self, y: ir.Value, floor: ir.Value | None = None) -> ir.Value:
+        """y, but `floor`, or 0, where it is below that: NaN and -0.0 stay."""
+        floor = floor or self.zero
+        return self.builder.select(self.builder.fcmp_ordered("<", y, floor), floor, y)
+
 
 def data(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value) -> ir.Value:
     """Address of an array's first element."""
     return context.make_array(array_type)(context, builder, array).data
+
+
+class Finish:
+    """What becomes of the sums of a convolution before they are written: batch norm, a sum with r, and ReLU.
+
+    Kernels hand on one argument, () for nothing, or (r, table, plane): r as the result or empty; the table holds mean,
+    scale and shift of all channels, each `plane` long, then a vector of -0.0, which stands in for r where r is empty,
+    and one of what values must not be below, 0 or -inf.
+    """
+
+    def __init__(self, context: Any, v: Vectors, kind: Any, argument: ir.Value) -> None:
+        r, table, self.plane = cgutils.unpack_tuple(v.builder, argument)
+        self.v, self.table = v, data(context, v.builder, kind.types[1], table)
+        array = context.make_array(kind.types[0])(context, v.builder, r)
+        self.given = v.builder.icmp_signed("!=", array.nitems, INT(0))
+        constants = v.builder.gep(self.table, [v.builder.mul(self.plane, INT(3))])
+        self.r = v.builder.select(self.given, array.data, constants)
+        self.floor = v.load(v.builder.gep(constants, [INT(v.lanes)]))
+
+    def step(self, size: ir.Value) -> ir.Value:
+        """A distance in the result, as a distance in r."""
+        return self.v.builder.select(self.given, size, INT(0))
+
+    def factors(self, channel: ir.Value) -> list[ir.Value]:
+        """Mean, scale and shift of a vector of channels."""
+        first = _shifted(self.v.builder, self.table, channel)
+        return [self.v.load(_shifted(self.v.builder, first, *[self.plane] * i)) for i in range(3)]
+
+    def __call__(self, t: ir.Value, factors: list[ir.Value], place: ir.Value, mask: ir.Value | None) -> ir.Value:
+        """A vector of sums, finished; place: of r."""
+        y = self.v.builder.fadd(self.v.normal(t, *factors), self.v.load(place, mask))
+        return self.v.rectified(y, self.floor)
+
+
+def finish_of(context: Any, v: Vectors, kind: Any, argument: ir.Value) -> Finish | None:
+    """What a kernel's argument says, None if it is ()."""
+    return Finish(context, v, kind, argument) if len(kind.types) else None
+
+
+def finishing_kernel(body: Callable[..., None]) -> Callable[..., None]:
+    """Decorator: a kernel whose last argument is a `Finish` or (), compiled apart for each when it is first needed."""
+    plain, finishing = kernel(body), kernel(body)
+    finishing.__name__ += "_finishing"
+
+    @functools.wraps(body)
+    def run(heavy: bool, *arguments: Any) -> None:
+        (finishing if arguments[-1] else plain)(heavy, *arguments)
+
+    return run
 
 
 def _shifted(builder: ir.IRBuilder, address: ir.Value, *offsets: ir.Value) -> ir.Value:
@@ -184,64 +246,93 @@ def _add_old(v: Vectors, sums: list[list[ir.Value]], places: list[ir.Value], acc
                 builder.store(builder.fadd(old, builder.load(total)), total)
 
 
-def _write(v: Vectors, sums: list[list[ir.Value]], places: list[ir.Value], valid: ir.Value | None = None) -> None:
-    """The accumulators to `places`, a row each; of a last vector the first `valid` lanes."""
-    for place, row_sums in zip(places, sums, strict=True):
+def _write(v: Vectors, sums: list[list[ir.Value]], places: list[ir.Value], valid: ir.Value | None = None,
+           finish: Any = None) -> None:
+    """The accumulators to `places`, a row each; of a last vector the first `valid` lanes.
+
+    finish: a function (value, row, vector, mask) that says what to write instead.
+    """
+    mask = v.mask(valid) if finish and valid is not None else None
+    for m, (place, row_sums) in enumerate(zip(places, sums, strict=True)):
         for j, total in enumerate(row_sums):
             value, at = v.builder.load(total), _shifted(v.builder, place, INT(j * v.lanes))
+            if finish:
+                value = finish(value, m, j, mask if j == len(row_sums) - 1 else None)
             if valid is not None and j == len(row_sums) - 1:
                 v.store_first(value, at, valid)
             else:
                 v.store(value, at)
 
 
-def make_tile(height: int, vectors: int) -> Any:
-    """The tile of height x vectors accumulators, as a function to call from jitted code; see the top of this file."""
+def make_tile(height: int, vectors: int, finishing: bool = False) -> Any:
+    """The tile of height x vectors accumulators, as a function to call from jitted code; see the top of this file.
+
+    finishing: it does not accumulate, but takes the number of the first of C's channels and a `Finish`.
+    """
+
+    def emit(context, builder, signature, arguments):
+        (a, a_start, rows, row, row_last, row_scale, outer, outer_start, outer_stop, outer_scale, inner, inner_stride,
+         b, b_start, b_step, c, c_start, targets, target_scale, valid, *more) = (
+            data(context, builder, kind, value) if isinstance(kind, types.Array) else value
+            for kind, value in zip(signature.args, arguments, strict=True))
+        v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+
+        def entry(table, index):
+            return builder.load(builder.gep(table, [index]))
+
+        def shifted(address, *offsets):
+            return _shifted(builder, address, *offsets)
+
+        numbers = [builder.add(row, INT(m)) for m in range(height)]
+        numbers = [builder.select(builder.icmp_signed("<", m, row_last), m, row_last) for m in numbers]
+        lefts = [shifted(a, a_start, builder.mul(entry(rows, m), row_scale)) for m in numbers]
+        places = [shifted(c, c_start, builder.mul(entry(targets, m), target_scale)) for m in numbers]
+        for place in places:  # 1x1, C64 32x32: 6.2 ms without, 5.7 with (2 cores Zen 3, 2026-11)
+            v.fetch(place, write=True)
+        finish, finished = finish_of(context, v, signature.args[-1], more[1]) if finishing else None, None
+        if finish:
+            start, scale = finish.step(c_start), finish.step(target_scale)
+            beside = [shifted(finish.r, start, builder.mul(entry(targets, m), scale)) for m in numbers]
+        sums = _sums(v, height, vectors)
+        a_at = cgutils.alloca_once(builder, INT)  # LLVM turns these slots into registers
+        b_at = cgutils.alloca_once_value(builder, shifted(b, b_start))
+        with cgutils.for_range_slice(builder, outer_start, outer_stop, INT(1)) as (o, _):
+            builder.store(builder.mul(entry(outer, o), outer_scale), a_at)
+            _steps(v, lefts, a_at, inner, inner_stride, b_at, b_step, sums)
+
+        if not finishing:
+            _add_old(v, sums, places, more[0], v.mask(valid))
+        elif finish:
+            factors = [finish.factors(builder.add(more[0], INT(j * v.lanes))) for j in range(vectors)]
+
+            def finished(value, m, j, mask):
+                return finish(value, factors[j], shifted(beside[m], finish.step(INT(j * v.lanes))), mask)
+
+        with builder.if_else(builder.icmp_signed("<", valid, INT(v.lanes))) as (partly, wholly):
+            with partly:
+                _write(v, sums, places, valid, finished)
+            with wholly:
+                _write(v, sums, places, None, finished)
+        return context.get_dummy_value()
+
+    size = types.intp
+
+    def signature(a, rows, outer, b, c, targets, *more):
+        return types.void(a, size, rows, *[size] * 3, outer, *[size] * 5, b, size, size, c, size, targets, size, size,
+                          *more)
 
     @intrinsic
     def tile(typingctx, a, a_start, rows, row, row_last, row_scale, outer, outer_start, outer_stop, outer_scale,
              inner, inner_stride, b, b_start, b_step, c, c_start, targets, target_scale, valid, accumulate):
-        size = types.intp
-        signature = types.void(a, size, rows, *[size] * 3, outer, *[size] * 5, b, size, size, c, size, targets,
-                               *[size] * 3)
+        return signature(a, rows, outer, b, c, targets, size), emit
 
-        def emit(context, builder, signature, arguments):
-            (a, a_start, rows, row, row_last, row_scale, outer, outer_start, outer_stop, outer_scale, inner,
-             inner_stride, b, b_start, b_step, c, c_start, targets, target_scale, valid, accumulate) = (
-                data(context, builder, kind, value) if isinstance(kind, types.Array) else value
-                for kind, value in zip(signature.args, arguments, strict=True))
-            v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+    @intrinsic
+    def finishing_tile(typingctx, a, a_start, rows, row, row_last, row_scale, outer, outer_start, outer_stop,
+                       outer_scale, inner, inner_stride, b, b_start, b_step, c, c_start, targets, target_scale, valid,
+                       channel, finish):
+        return signature(a, rows, outer, b, c, targets, size, finish), emit
 
-            def entry(table, index):
-                return builder.load(builder.gep(table, [index]))
-
-            def shifted(address, *offsets):
-                return _shifted(builder, address, *offsets)
-
-            numbers = [builder.add(row, INT(m)) for m in range(height)]
-            numbers = [builder.select(builder.icmp_signed("<", m, row_last), m, row_last) for m in numbers]
-            lefts = [shifted(a, a_start, builder.mul(entry(rows, m), row_scale)) for m in numbers]
-            places = [shifted(c, c_start, builder.mul(entry(targets, m), target_scale)) for m in numbers]
-            for place in places:  # 1x1, C64 32x32: 6.2 ms without, 5.7 with (2 cores Zen 3, 2026-11)
-                v.fetch(place, write=True)
-            sums = _sums(v, height, vectors)
-            a_at = cgutils.alloca_once(builder, INT)  # LLVM turns these slots into registers
-            b_at = cgutils.alloca_once_value(builder, shifted(b, b_start))
-            with cgutils.for_range_slice(builder, outer_start, outer_stop, INT(1)) as (o, _):
-                builder.store(builder.mul(entry(outer, o), outer_scale), a_at)
-                _steps(v, lefts, a_at, inner, inner_stride, b_at, b_step, sums)
-
-            _add_old(v, sums, places, accumulate, v.mask(valid))
-            with builder.if_else(builder.icmp_signed("<", valid, INT(v.lanes))) as (partly, wholly):
-                with partly:
-                    _write(v, sums, places, valid)
-                with wholly:
-                    _write(v, sums, places)
-            return context.get_dummy_value()
-
-        return signature, emit
-
-    return tile
+    return finishing_tile if finishing else tile
 
 
 def make_panel(height: int, vectors: int) -> Any:
@@ -285,6 +376,7 @@ def make_panel(height: int, vectors: int) -> Any:
 
 
 wide, narrow = make_tile(ROWS, 2), make_tile(ROWS_NARROW, 1)
+wide_finishing, narrow_finishing = make_tile(ROWS, 2, finishing=True), make_tile(ROWS_NARROW, 1, finishing=True)
 wide_panel, narrow_panel = make_panel(ROWS, 2), make_panel(ROWS_NARROW, 1)
 
 

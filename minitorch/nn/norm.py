@@ -77,7 +77,7 @@ class _BatchNorm(_Norm):
         super().reset_parameters()
 
     def _check_rank(self, input: Any) -> None:
-        ndim = input.array.ndim
+        ndim = len(input.outline.shape)
         if ndim not in self.ranks:
             expected = " or ".join(f"{n}D" for n in self.ranks)
             raise ValueError(f"{type(self).__name__}: expected {expected} input (got {ndim}D input)")

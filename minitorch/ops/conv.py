@@ -39,13 +39,14 @@ from .. import kernels
 from ..autograd import primitive
 from ..geometry import ConvGeometry
 from .elementwise import gated
+from .finishing import Convolution, RectifiedConvolution
 from .layout import channels_first, channels_last, pixels
 from .shape import expand, reshape
 
 FEW = 8  # channels that are copied one after the other
 
 
-@primitive
+@Convolution
 def conv(x: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """y (N, K, *output_size) from x (N, C, *input_size) and w (K, C/groups, *kernel_size)."""
     return _run(kernels.conv, x, w, (x.shape[0], *geometry.output_size, w.shape[0]), geometry)
@@ -81,7 +82,7 @@ conv_weight_grad.vjp(
 )
 
 
-@primitive
+@Convolution
 def conv_shift(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """shift(conv(x, w), b) in one step, as layers with a bias are: b (K,) is added where the result stands."""
     out = conv.function(x, w, geometry=geometry)
@@ -89,7 +90,7 @@ def conv_shift(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeo
     return out
 
 
-@primitive
+@RectifiedConvolution
 def conv_shift_relu(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """relu(conv_shift(x, w, b)) in one step, as layers before a ReLU are."""
     out = conv.function(x, w, geometry=geometry)

@@ -35,7 +35,7 @@ class BatchNorm(Primitive):
     gates = True
 
     def __call__(self, x: Any, w: Any, b: Any, **settings: Any) -> Any:
-        if not _deferrable(x.array):
+        if not deferrable(x.array):
             return super().__call__(x, w, b, **settings)
         scale, shift = settings["invstd"] * w.array, b.array.copy()
         recipe = Normalized(x.array, settings["mean"], scale, shift, None, x.version)
@@ -50,41 +50,81 @@ def batch_norm(
     return Normalized(x, mean, invstd * w, b, None).compute()
 
 
-class Normalized(Recipe):
-    """(x - mean) * scale + shift, which can take in a sum with r and then a ReLU."""
+class Source:
+    """What stands for x in `Normalized`: a result that is large, not yet computed, and can be normalised meanwhile."""
 
-    __slots__ = ("mean", "r", "scale", "shift", "x")
+    __slots__ = ("dtype", "shape")
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    def compute(self) -> np.ndarray:
+        """The result as it is."""
+        raise NotImplementedError
+
+    def normal(
+        self, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, r: np.ndarray | None, relu: bool
+    ) -> np.ndarray:
+        """(result - mean) * scale + shift, + r, of a ReLU if asked for."""
+        raise NotImplementedError
+
+
+class Normalized(Recipe):
+    """(x - mean) * scale + shift, which can take in a sum with r and then a ReLU.
+
+    x is an array or a `Source`. A scale of None means a source's x as it is, which takes in a batch norm, too. What
+    comes from a source is taken in once: the second who asks gets the array, lest the source be run for each.
+    """
+
+    __slots__ = ("mean", "r", "scale", "shift", "taken", "x")
 
     def __init__(
-        self, x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, r: np.ndarray | None,
-        *counters: list,
-    ) -> None:  # fmt: skip
+        self, x: np.ndarray | Source, mean: Any, scale: Any, shift: Any, r: np.ndarray | None, *counters: list
+    ) -> None:
         super().__init__(x, *counters)
         self.x, self.mean, self.scale, self.shift, self.r = x, mean, scale, shift, r
+        self.taken = False
 
     def compute(self, relu: bool = False) -> np.ndarray:
         """The array, of a ReLU if asked for."""
-        out, flat = _like(self.x)
-        r = absent(self.x) if self.r is None else pixels(self.r)
-        kernels.batch_norm_apply(pixels(self.x), r, self.mean, self.scale, self.shift, flat, relu)
+        x = self.x
+        if isinstance(x, Source):
+            if self.scale is None and self.r is None and not relu:
+                return x.compute()
+            given = self.mean, self.scale, self.shift
+            mean, scale, shift = _same(x.shape[1], x.dtype) if self.scale is None else given
+            return x.normal(mean, scale, shift, self.r, relu)
+        out, flat = _like(x)
+        r = absent(x) if self.r is None else pixels(self.r)
+        kernels.batch_norm_apply(pixels(x), r, self.mean, self.scale, self.shift, flat, relu)
         return out
+
+    def take(self) -> bool:
+        """Whether another recipe may take this one in, which it does then."""
+        free = not self.taken
+        self.taken = isinstance(self.x, Source)
+        return free
 
     def fuse(self, primitive: Any, args: tuple) -> tuple[Any, dict] | None:
         """ReLU at once; a sum with an array that stands alike in memory, deferred again."""
-        if primitive is elementwise.relu:
+        if primitive is elementwise.relu and self.take():
             return wrap(self.compute(True)), {} if self.r is not None else {"gate": (self.scale, self.shift)}
         if primitive is not elementwise.add or self.r is not None:
             return None
         r = args[1] if getattr(args[0], "recipe", None) is self else args[0]
-        if not isinstance(r, Variable) or r.array.shape != self.shape or r.array.dtype != self.dtype:
+        if not isinstance(r, Variable) or r.outline.shape != self.shape or r.outline.dtype != self.dtype:
             return None
-        if not _deferrable(r.array):
+        if r.recipe is self or not deferrable(r.array) or not self.take():
             return None
         recipe = Normalized(self.x, self.mean, self.scale, self.shift, r.array, *self.counters, r.version)
         return defer(recipe), {}
 
 
-def _deferrable(x: np.ndarray) -> bool:
+def _same(channels: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, scale and shift that leave every x as it is: -0.0 + 0.0 would not."""
+    return np.zeros(channels, dtype), np.ones(channels, dtype), np.full(channels, -0.0, dtype)
+
+
+def deferrable(x: np.ndarray) -> bool:
     """Whether x is large, a kernel's own, and an image that stands channels-last."""
     return x.ndim > 1 and kernels.pooled(x) and channels_last(x).flags.c_contiguous
 
@@ -170,10 +210,13 @@ def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float
     mean, variance = (v if hasattr(v, "array") else wrap(v) for v in (mean, variance))
     w, b = _affine(w, b, x)
     if not (is_grad_enabled() and any(v.edge is not None for v in (x, mean, variance, w, b))):
-        dtype = x.array.dtype
+        dtype = x.outline.dtype
         scale = (w.array / np.sqrt(variance.array + dtype.type(eps))).astype(dtype)
-        recipe = Normalized(x.array, mean.array.astype(dtype), scale, b.array.copy(), None, x.version)
-        return defer(recipe) if _deferrable(x.array) else wrap(recipe.compute())
+        factors, source = (mean.array.astype(dtype), scale, b.array.copy()), x.recipe
+        if isinstance(source, Normalized) and source.scale is None and source.r is None and source.take():
+            return defer(Normalized(source.x, *factors, None, *source.counters))
+        recipe = Normalized(x.array, *factors, None, x.version)
+        return defer(recipe) if deferrable(x.array) else wrap(recipe.compute())
     scale = rsqrt(variance + eps) * w
     shift = b - mean * scale
     column = (-1, *(1,) * (x.array.ndim - 2))
@@ -181,5 +224,5 @@ def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float
 
 
 def _affine(w: Any, b: Any, x: Any) -> tuple[Any, Any]:
-    c, dtype = x.array.shape[1], x.array.dtype
+    c, dtype = x.outline.shape[1], x.outline.dtype
     return wrap(np.ones(c, dtype)) if w is None else w, wrap(np.zeros(c, dtype)) if b is None else b

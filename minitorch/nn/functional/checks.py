@@ -44,7 +44,7 @@ def as_ints(name: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
 def check_operands(name: str, input: Any, **others: Any) -> None:
     """Tensors of one floating dtype; `bias` may be None. Raises TypeError and RuntimeError."""
     if isinstance(input, Variable):  # all is well, nearly always
-        dtype = input.array.dtype
+        dtype = input.outline.dtype
         if dtype.kind == "f" and all([isinstance(x, Variable) and x.array.dtype is dtype for x in others.values()]):
             return
     for argument, x in (("input", input), *others.items()):

@@ -27,7 +27,7 @@ def batch_norm(
     channel, RuntimeError where sizes don't fit.
     """
     check_operands("batch_norm", input, **given(weight=weight, bias=bias))
-    x = input.array.shape
+    x = input.outline.shape
     if len(x) < 2:
         raise RuntimeError(f"batch_norm: `input` must be (N, C, *), but has shape {x}")
     channels = x[1]

@@ -1,0 +1,76 @@
+"""Convolutions that finish their results: what follows one in evaluation is done while its sums are in registers.
+
+Where nothing is recorded, a large convolution is deferred (autograd/deferred.py), and takes in a bias, a batch norm
+with known statistics, a sum and a ReLU. Its kernel applies them with the arithmetic that they have apart: same bits.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from ..autograd import Primitive, Variable, is_grad_enabled
+from ..autograd.deferred import defer
+from ..autograd.tape import wrap
+from ..geometry import ConvGeometry
+from ..kernels import algorithm
+from .layout import absent, channels_first, channels_last
+from .norm import Normalized, Source, deferrable
+
+
+class Convolved(Source):
+    """conv(x, w), to be computed. w is a copy: optimizers change parameters without a word to what was made of them."""
+
+    __slots__ = ("algorithm", "geometry", "w", "x")
+
+    def __init__(self, x: np.ndarray, w: np.ndarray, geometry: ConvGeometry) -> None:
+        self.shape, self.dtype = (x.shape[0], w.shape[0], *geometry.output_size), x.dtype
+        self.x, self.w, self.geometry, self.algorithm = x, kernels.empty(w.shape, w.dtype), geometry, algorithm.setting
+        self.w[...] = w
+
+    def compute(self) -> np.ndarray:
+        """The convolution as it is."""
+        out = kernels.empty((self.shape[0], *self.shape[2:], self.shape[1]), self.dtype)
+        with algorithm.as_of(self.algorithm):
+            kernels.conv(channels_last(self.x), self.w, out, self.geometry)
+        return channels_first(out)
+
+    def normal(
+        self, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, r: np.ndarray | None, relu: bool
+    ) -> np.ndarray:
+        """Normalised while it is in the registers."""
+        r = absent(self.x) if r is None else channels_last(r)
+        out = kernels.empty((self.shape[0], *self.shape[2:], self.shape[1]), self.dtype)
+        with algorithm.as_of(self.algorithm):
+            kernels.conv_normal(channels_last(self.x), self.w, r, mean, scale, shift, out, self.geometry, relu)
+        return channels_first(out)
+
+
+class Convolution(Primitive):
+    """A convolution of x with w, with or without a bias, deferred where nothing is recorded and the result is large."""
+
+    relu = False
+
+    def __call__(self, *args: Any, geometry: ConvGeometry) -> Any:
+        if not all([isinstance(arg, Variable) for arg in args]) or (
+            is_grad_enabled() and any([arg.edge is not None for arg in args])
+        ):
+            return super().__call__(*args, geometry=geometry)
+        x, w, *b = (arg.array for arg in args)
+        if x.shape[0] * w.shape[0] * prod(geometry.output_size) * x.itemsize < kernels.SMALL or not deferrable(x):
+            return super().__call__(*args, geometry=geometry)
+        factors: tuple[Any, Any, Any] = (None, None, None)
+        if b:  # (t - 0) * 1 + b has the bits of t + b
+            zero = np.zeros(w.shape[0], x.dtype)
+            factors = zero, zero + 1, b[0].copy()
+        recipe = Normalized(Convolved(x, w, geometry), *factors, None, args[0].version)
+        return wrap(recipe.compute(True)) if self.relu else defer(recipe)
+
+
+class RectifiedConvolution(Convolution):
+    """A `Convolution` that ends in a ReLU, which nothing can follow in its kernel: not deferred, but finished."""
+
+    relu = True
