@@ -1432,6 +1432,10 @@ def test_whoever_watches_a_layer_sees_it():
         def forward(self, input):
             return super().forward(input) - 100.0
 
+    class Seven(nn.ReLU):
+        def forward(self, input):
+            return input * 0 + 7.0
+
     x = minitorch.randn(3, 2)
     seen = []
     for position in (0, 1):
@@ -1442,6 +1446,7 @@ def test_whoever_watches_a_layer_sees_it():
             assert len(seen) == 1, (position, register)
             seen.clear()
     assert float(nn.Sequential(Mine(2, 2), nn.ReLU())(x).sum().item()) == 0
+    assert float(nn.Sequential(nn.Linear(2, 2), Seven())(x).sum().item()) == 42
     net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     net[0].forward = lambda input: input - 100.0
     assert float(net(x).sum().item()) == 0
