@@ -26,7 +26,7 @@ from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.kernels.runtime import FASTMATH, borrow, give_back, helper, kernel
-from minitorch.kernels.tile import INT, Vectors, clear, data, intrinsic
+from minitorch.kernels.tile import INT, Vectors, clear, copy, data, intrinsic
 
 __all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
            "shift_columns"]
@@ -215,10 +215,12 @@ descent_regated = lanewise(1, lambda v, out, x, g, shift, mean, slope, offset, s
 # ------------------------------------------------------------------------------------------------ kernels
 @_helper
 def _spread(values, fold, target, at):
-    """`values` of the channels, `fold` times one after the other."""
-    for k in range(fold):
-        for c in range(values.size):
-            target[at + k * values.size + c] = values[c]
+    """`values` of the channels, `fold` times one after the other: each copy doubles what is there."""
+    count, size = values.size, fold * values.size
+    copy(values, 0, target, at, count)
+    while count < size:
+        copy(target, at, target, at + count, min(count, size - count))
+        count *= 2
 
 
 @_helper
@@ -284,10 +286,9 @@ def _statistics(workers, x, mean, variance, invstd, running_mean, running_var, e
 @_helper
 def _add_up(partial, blocks, size):
     """The sums of all blocks, in order, behind the last of them."""
-    total = partial[blocks * size:(blocks + 1) * size]
     clear(partial, blocks * size, size)
     for block in range(blocks):
-        _add(total, partial[block * size:(block + 1) * size])
+        summed((partial, partial), (blocks * size, block * size), size)
 
 
 @_helper

@@ -42,6 +42,7 @@ from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
 
+from minitorch.kernels.norm import summed
 from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.tile import (
     INT,
@@ -517,11 +518,8 @@ def _transform_weight_back(workers, u, out, space, parts, channels, outputs, slo
             size = 2 * lanes if outputs - k > lanes else lanes
             first, step, length = k * 36 * channels + low * size, channels * size, (high - low) * size
             for p in range(36):
-                total = u[first + p * step:first + p * step + length]
                 for part in range(1, parts):
-                    more = u[part * u_size + first + p * step:part * u_size + first + p * step + length]
-                    for i in range(length):
-                        total[i] += more[i]
+                    summed((u, u), (first + p * step, part * u_size + first + p * step), length)
             for c in range(low, high):
                 weight_adjoint(u, first + (c - low) * size, 6 * step, step, space, taps, 3 * size, size, size // lanes,
                                space, 0, 0, 0, 0, 0, 0)
