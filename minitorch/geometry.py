@@ -108,6 +108,11 @@ class ConvGeometry:
         return self.padded_size != self.input_size
 
     @cached_property
+    def pointwise(self) -> bool:
+        """Whether every window is one pixel, every pixel one window, and all channels are one group."""
+        return self.output_size == self.input_size and prod(self.kernel_size) == self.groups == 1 and not self.padded
+
+    @cached_property
     def gather(self) -> GatherPlan:
         """How y gathers from x: the plan of `conv`."""
         return _gather_plan([_forward_axis(self, a) for a in range(len(self.kernel_size))], self.output_size,

@@ -34,6 +34,8 @@ CONVOLUTIONS = {
     "2d three blocks of lanes": (1, 5, 41, ConvGeometry.of((6, 7), 3)),
     "2d many outputs": (2, 7, 70, ConvGeometry.of((5, 5), (3, 2), padding=1)),
     "2d 1x1": (3, 20, 33, ConvGeometry.of((6, 6), 1)),
+    "2d 1x1, a matrix product": (3, 90, 100, ConvGeometry.of((6, 6), 1)),
+    "2d 1x1, as many windows as pixels": (2, 90, 100, ConvGeometry.of((3, 3), 1, stride=2, padding=1)),
     "2d 1x1 stride 2": (3, 8, 16, ConvGeometry.of((7, 6), 1, stride=2)),
     "2d stride 2": (4, 6, 9, ConvGeometry.of((9, 10), 3, stride=2, padding=1)),
     "2d stride 3, kernel 2, unreached pixels": (2, 3, 4, ConvGeometry.of((10, 11), 2, stride=3)),

@@ -450,6 +450,18 @@ def copy(typingctx, source, start, target, at, count):
 
 
 @intrinsic
+def fetch(typingctx, source, at):
+    """Bring the line of the cache at source[at], which need not exist, to the core."""
+
+    def emit(context, builder, signature, arguments):
+        v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+        v.fetch(builder.gep(data(context, builder, signature.args[0], arguments[0]), [arguments[1]]))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp), emit
+
+
+@intrinsic
 def clear(typingctx, target, at, count):
     """target[at:at+count] = 0"""
 
