@@ -52,7 +52,8 @@ class _Pool:
     def take(self, size: int) -> mmap.mmap:
         """A block of at least `size` bytes: a free one if one fits, else a new one."""
         with self.lock:
-            self.settle()
+            if self.home:
+                self.settle()
             i = bisect_left(self.sizes, size)
             if i < len(self.sizes) and self.sizes[i] <= 2 * size:
                 block, size = self.blocks.pop(i), self.sizes.pop(i)
@@ -63,7 +64,8 @@ class _Pool:
                 if size >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
                     block.madvise(mmap.MADV_HUGEPAGE)
             self.out += size
-            self.peak = max(self.peak, self.out)
+            if self.out > self.peak:
+                self.peak = self.out
             return block
 
     def evict(self, size: int) -> None:

@@ -20,6 +20,7 @@ import platform
 import sys
 import threading
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, cached_property
@@ -334,17 +335,16 @@ def _disk_cache(name: str) -> Any:
 
 # ------------------------------------------------------------------------------------------------ scratch buffers
 # Fresh pages cost more than the copies made into them, so scratch arrays are used again. Sizes are powers of two; a
-# buffer that an exception kept from coming back is simply freed.
-_KEPT = 4
-_buffers: dict[tuple[str, int], list[np.ndarray]] = {}
+# buffer that an exception kept from coming back is simply freed. There are as many as were ever in use at once.
+_buffers: defaultdict[tuple[str, int], list[np.ndarray]] = defaultdict(list)
 
 
 def borrow(size: int, dtype: np.dtype) -> np.ndarray:
     """A 1-d array of at least `size` elements of junk, aligned to 64 bytes; hand it back with `give_back`."""
-    size = max(1024, 1 << (size - 1).bit_length())
+    size = 1 << (size - 1).bit_length() if size > 1024 else 1024
     try:
         return _buffers[dtype.char, size].pop()
-    except (KeyError, IndexError):
+    except IndexError:
         raw = np.empty(size * dtype.itemsize + 64, np.uint8)
         start = -raw.ctypes.data % 64
         return raw[start:start + size * dtype.itemsize].view(dtype)
@@ -353,6 +353,4 @@ def borrow(size: int, dtype: np.dtype) -> np.ndarray:
 def give_back(*buffers: np.ndarray) -> None:
     """Return borrowed buffers to the pool."""
     for buffer in buffers:
-        kept = _buffers.setdefault((buffer.dtype.char, buffer.size), [])
-        if len(kept) < _KEPT:
-            kept.append(buffer)
+        _buffers[buffer.dtype.char, buffer.size].append(buffer)
