@@ -108,7 +108,6 @@ def _nets() -> Iterator[Callable[[], None]]:
     ):
         yield lambda layer=layer, shape=shape: _two_orders(layer, shape)  # type: ignore[misc]
     yield _winograd
-    yield _finished
     for optimizer in (optim.SGD, optim.Adam, optim.AdamW):
         yield lambda optimizer=optimizer: _update(optimizer)  # type: ignore[misc]
 
@@ -126,16 +125,8 @@ def _winograd() -> None:
     try:
         _two_orders(nn.Conv2d(8, 8, 3), (2, 8, 6, 6))
         _two_orders(nn.Conv2d(64, 128, 3), (1, 64, 18, 18))  # the weight's gradient of a large layer runs otherwise
-    finally:
-        minitorch.backends.conv.algorithm = before
-
-
-def _finished() -> None:
-    """Convolutions that apply what follows them, as in evaluation: only results that are large come to it."""
-    layers = [nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.Conv2d(16, 16, 1), nn.Conv2d(16, 16, 3, padding=1)]
-    before, minitorch.backends.conv.algorithm = minitorch.backends.conv.algorithm, "winograd"
-    try:
-        with minitorch.no_grad():
+        layers = [nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.Conv2d(16, 16, 1), nn.Conv2d(16, 16, 3, padding=1)]
+        with minitorch.no_grad():  # large results, as in evaluation, are finished by kernels of their own
             nn.Sequential(*(layer for conv in layers for layer in (conv, nn.ReLU())))(minitorch.rand(1, 16, 32, 32))
     finally:
         minitorch.backends.conv.algorithm = before

@@ -891,23 +891,19 @@ row(
         (lambda: ConvGeometry.of((8, 8), 3, stride=1.5), TypeError, "float"),
     ],
 )
-row(
-    "conv_shift",
-    lambda n: [
+
+
+def biased_convolutions(n: Draw) -> list[Sample]:
+    """x, w and a bias in all geometries; one image, none."""
+    return [
         S(n(b, c, *g.input_size), n(k, c // g.groups, *g.kernel_size), n(k), geometry=g)
         for b, cases in ((1, CONVOLUTIONS), (0, CONVOLUTIONS[2:3]))
         for c, k, g in cases
-    ],
-    linear=True,
-)
-row(
-    "conv_shift_relu",
-    lambda n: [
-        S(n(b, c, *g.input_size), n(k, c // g.groups, *g.kernel_size), n(k), geometry=g)
-        for b, cases in ((1, CONVOLUTIONS), (0, CONVOLUTIONS[2:3]))
-        for c, k, g in cases
-    ],
-)
+    ]
+
+
+row("conv_shift", biased_convolutions, linear=True)
+row("conv_shift_relu", biased_convolutions)
 row("conv_transpose", lambda n: convolutions(n, 2, 1), linear=True)
 row("conv_weight_grad", lambda n: convolutions(n, 0, 2), linear=True)
 
@@ -1052,26 +1048,17 @@ row(
     lambda x, w, turn_x=False, turn_w=True: ((x.T if turn_x else x)[:, None] * (w if turn_w else w.T)).sum(2),
     linear=True,
 )
-row(
-    "affine",
-    lambda n: [
-        S(n(2, 3), n(4, 3), n(4)),
-        S(n(0, 3), n(2, 3), n(2)),
-        S(n(2, 0), n(3, 0), n(3)),
-        S(n(1, 2), n(1, 2), n(1)),
-    ],
-    lambda x, w, b: (x[:, None] * w).sum(2) + b,
-)
-row(
-    "affine_relu",
-    lambda n: [
-        S(n(2, 3), n(4, 3), n(4)),
-        S(n(0, 3), n(2, 3), n(2)),
-        S(n(2, 0), n(3, 0), n(3)),
-        S(n(5, 2), n(3, 2), n(3)),
-    ],
-    lambda x, w, b: np.maximum((x[:, None] * w).sum(2) + b, 0),
-)
+
+
+def affines(n: Draw, rows: int, outputs: int) -> list[Sample]:
+    """Rows, a weight and a bias: with no rows, with no inputs, and of the sizes given."""
+    return [
+        S(n(m, inputs), n(k, inputs), n(k)) for m, inputs, k in ((2, 3, 4), (0, 3, 2), (2, 0, 3), (rows, 2, outputs))
+    ]
+
+
+row("affine", lambda n: affines(n, 1, 1), lambda x, w, b: (x[:, None] * w).sum(2) + b)
+row("affine_relu", lambda n: affines(n, 5, 3), lambda x, w, b: np.maximum((x[:, None] * w).sum(2) + b, 0))
 row(
     "shift",
     lambda n: [S(n(2, 3, 4), n(3)), S(n(1, 2, 2, 3), n(2)), S(n(2, 1, 1, 2, 2), n(1)), S(n(0, 2, 3), n(2))],

@@ -112,8 +112,8 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     _pack(heavy and w.size > 50_000, w.reshape(-1), packed, plan.order, plan.phases, groups, inner, outer, width,
           lanes, *strides, w.size // groups)
     _gather(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines, counter,
-        batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
-        lanes, CHUNK if packed.nbytes <= RESIDENT else out.size, finish)
+            batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
+            lanes, CHUNK if packed.nbytes <= RESIDENT else out.size, finish)
     give_back(space, packed)
 
 

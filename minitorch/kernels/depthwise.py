@@ -282,8 +282,8 @@ def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeo
     source_image, target_image = source.size // batch, out.size // batch
     packed = borrow(blocks * taps * size, source.dtype)
     _gather(out.size * taps > HEAVY, source.reshape(-1), w.reshape(-1), packed, out.reshape(-1), *plan,
-        np.zeros(1, np.int64), batch, _bands(plan, batch, max(source_image, target_image), source.itemsize),
-        source_image, target_image, channels, taps, size, blocks, last, finish)
+            np.zeros(1, np.int64), batch, _bands(plan, batch, max(source_image, target_image), source.itemsize),
+            source_image, target_image, channels, taps, size, blocks, last, finish)
     give_back(packed)
 
 

@@ -266,7 +266,7 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     heavy = total * channels * outputs > HEAVY
     _transform_weight(heavy and channels * outputs > 1000, w.reshape(-1), u, space, channels, outputs, lanes, flip)
     _conv(heavy, x.reshape(-1), u, out.reshape(-1), space, np.zeros(1, np.int64), total, high, wide, height, width,
-        padding[0][0], padding[1][0], out_height, out_width, channels, outputs, v_plane, m_plane, slot, lanes, finish)
+          padding[0][0], padding[1][0], out_height, out_width, channels, outputs, v_plane, m_plane, slot, lanes, finish)
     give_back(u, space)
 
 

@@ -18,7 +18,7 @@ from ..autograd.tape import wrap
 from ..geometry import ConvGeometry
 from ..kernels import algorithm
 from .layout import absent, channels_first, channels_last
-from .norm import Normalized, Source, deferrable
+from .norm import Normalized, Source, deferrable, same
 
 LEAST = 8  # channels: the tutorial net, whose first layer has 6, takes 3.19 ms with it finished, 2.88 without (2026-11)
 
@@ -67,8 +67,8 @@ class Convolution(Primitive):
             return super().__call__(*args, geometry=geometry)
         factors: tuple[Any, Any, Any] = (None, None, None)
         if b:  # (t - 0) * 1 + b has the bits of t + b
-            zero = np.zeros(w.shape[0], x.dtype)
-            factors = zero, zero + 1, b[0].copy()
+            mean, scale, _ = same(w.shape[0], x.dtype)
+            factors = mean, scale, b[0].copy()
         recipe = Normalized(Convolved(x, w, geometry), *factors, None, args[0].version)
         return wrap(recipe.compute(True)) if self.relu else defer(recipe)
 

@@ -91,7 +91,7 @@ class Normalized(Recipe):
             if self.scale is None and self.r is None and not relu:
                 return x.compute()
             given = self.mean, self.scale, self.shift
-            mean, scale, shift = _same(x.shape[1], x.dtype) if self.scale is None else given
+            mean, scale, shift = same(x.shape[1], x.dtype) if self.scale is None else given
             return x.normal(mean, scale, shift, self.r, relu)
         out, flat = _like(x)
         r = absent(x) if self.r is None else pixels(self.r)
@@ -119,7 +119,7 @@ class Normalized(Recipe):
         return defer(recipe), {}
 
 
-def _same(channels: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def same(channels: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, scale and shift that leave every x as it is: -0.0 + 0.0 would not."""
     return np.zeros(channels, dtype), np.ones(channels, dtype), np.full(channels, -0.0, dtype)
 
