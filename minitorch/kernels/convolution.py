@@ -44,7 +44,7 @@ HEAVY = 500_000  # multiply-adds worth waking the other threads for: 20 us on on
 RESIDENT, CHUNK = 200_000, 16 * ROWS  # bytes of a weight that stays in L2 while CHUNK target pixels at a time are done
 PARTIAL_BYTES = 12_000_000  # for the partial sums of a weight gradient
 AHEAD = 16  # pixels of y fetched before they are copied; 1x1, C64 32x32: 6.5 ms without, 6.0 with
-PRODUCT = 8192  # entries of a 1x1 weight from which its gradient is a matrix product; see `conv_weight_grad`
+PIXELS = 1024  # at least, in each part of a 1x1 layer's weight gradient; see `_pointwise_weight_grad`
 STRETCH = 256  # pixels a tile of the weight gradient sums at a time; 128: 4% faster to 10% slower, 512: 0-17% slower
 
 
@@ -210,10 +210,6 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
 
     The batch is cut into parts with a partial sum each, added up in order at the end. Their number follows from the
     sizes: many parts when the weight is small, few and split by rows and columns of the weight when it is large.
-
-    For a 1x1 kernel that sees every pixel it is the matrix product of y, transposed, and x. gemm.py copies x where this
-    reads it in place, with strides that share few sets of the cache: 512 channels of 4x4 pixels take 8.1 ms here, 5.7
-    there, 128 of 16x16 7.2 and 6.2, but 64 of 32x32 8.2 and 9.3 (N64, 2 cores Zen 3, 2026-11).
     """
     if not out.size:
         return
@@ -224,9 +220,8 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
         depthwise.weight_grad(x, y, out, geometry)
         return
     dtype, batch, channels, outputs, groups = x.dtype, x.shape[0], x.shape[-1], y.shape[-1], geometry.groups
-    if geometry.pointwise and out.size >= PRODUCT:
-        x, y, out = x.reshape(-1, channels), y.reshape(-1, outputs), out.reshape(outputs, channels)
-        gemm.linear(y, x, x[:0, 0], out, True, False, False)
+    if geometry.pointwise:
+        _pointwise_weight_grad(x.reshape(-1, channels), y.reshape(-1, outputs), out.reshape(outputs, channels))
         return
     plan, pixels = geometry.sweep, prod(geometry.padded_size)
     inner, outer, lanes = channels // groups, outputs // groups, 4 * WIDTH // dtype.itemsize
@@ -249,6 +244,30 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
     give_back(panels)
     _add_parts(heavy and parts * out.size > 100_000, partial, result, parts, groups, inner, outer, plan.taps.size)
     give_back(space, partial)
+
+
+def _pointwise_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = y^T x of pixels x (M, C) and y (M, K), as a matrix product, cut into parts if there are many pixels.
+
+    A worker on a part of its own reads nothing twice; a product not cut is shared out by rows and columns. ms on two
+    cores (Zen 3, N64, 2026-11), with `_sweep`, which reads x where it lies, as one product, and in parts:
+
+    | channels, image | 32 to 64, 32x32 | 64 to 64, 32x32 | 64 to 128, 16x16 | 256 to 256, 8x8 | 512 to 512, 4x4 |
+    |-----------------|-----------------|-----------------|------------------|-----------------|-----------------|
+    | sweep           |            4.78 |            7.40 |             3.32 |            7.46 |            8.46 |
+    | one product     |            8.14 |           16.54 |             5.85 |            5.37 |            5.43 |
+    | parts           |            4.52 |            7.48 |             3.18 |            4.90 |            6.22 |
+    """
+    pixels, channels, outputs = len(x), x.shape[1], y.shape[1]
+    parts = next((parts for parts in range(min(16, pixels // PIXELS), 1, -1) if pixels % parts == 0), 1)
+    if parts == 1:
+        gemm.linear(y, x, x[:0, 0], out, True, False, False)
+        return
+    partial = borrow(parts * out.size, x.dtype)
+    gemm.matmul(x.reshape(parts, -1, channels).transpose(0, 2, 1), y.reshape(parts, -1, outputs),
+                partial[:parts * out.size].reshape(parts, channels, outputs))
+    _add_parts(parts * out.size > 100_000, partial, out.reshape(-1), parts, 1, channels, outputs, 1)
+    give_back(partial)
 
 
 @lru_cache(maxsize=1024)

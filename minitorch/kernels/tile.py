@@ -157,7 +157,7 @@ class Vectors:
 
 def data(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value) -> ir.Value:
     """Address of an array's first element."""
-    return context.make_array(array_type)(context, builder, array).data
+    return builder.extract_value(array, context.data_model_manager[array_type].get_field_position("data"))
 
 
 class Finish:
