@@ -23,8 +23,10 @@ def ceilings(side: Any, threads: int) -> dict[str, float]:
     """FLOP/s and bytes/s (read + written) on all threads, the best of many short calls; runs in minitorch's process."""
     import numba
 
+    from minitorch.kernels.moves import copy
+    from minitorch.kernels.registers import WIDTH
     from minitorch.kernels.runtime import FASTMATH
-    from minitorch.kernels.tile import ROWS, WIDTH, copy, wide
+    from minitorch.kernels.tile import ROWS, wide
 
     numba.set_num_threads(threads)
 
@@ -33,7 +35,7 @@ def ceilings(side: Any, threads: int) -> dict[str, float]:
         for worker in numba.prange(workers):
             for _ in range(repeats):
                 wide(a, 0, numbers, 0, ROWS - 1, STEPS, numbers, 0, 1, 0, STEPS, 1, b, 0, 2 * WIDTH,
-                     c, worker * 4096, numbers, 2 * WIDTH, WIDTH, 0)  # fmt: skip
+                     c, worker * 4096, numbers, 2 * WIDTH, WIDTH, 0, 0, ())  # fmt: skip
 
     @numba.njit(parallel=True)
     def duplicate(workers, source, target):
@@ -68,7 +70,7 @@ def _fastest(function: Callable[[], Any]) -> float:
 
 def vector_width(side: Any) -> int:
     """Lanes of a vector in minitorch's kernels; runs in minitorch's process."""
-    from minitorch.kernels.tile import WIDTH
+    from minitorch.kernels.registers import WIDTH
 
     return WIDTH
 

@@ -21,22 +21,11 @@ from numba import prange
 from minitorch.geometry import ConvGeometry, GatherPlan
 from minitorch.kernels import depthwise, gemm, winograd
 from minitorch.kernels.algorithm import is_winograd
+from minitorch.kernels.finish import finishing_kernel
+from minitorch.kernels.moves import claim, clear, copy, fetch, move
+from minitorch.kernels.registers import WIDTH
 from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.tile import (
-    ROWS,
-    ROWS_NARROW,
-    WIDTH,
-    claim,
-    clear,
-    copy,
-    fetch,
-    finishing_kernel,
-    move,
-    narrow,
-    narrow_finishing,
-    wide,
-    wide_finishing,
-)
+from minitorch.kernels.tile import ROWS, ROWS_NARROW, narrow, wide
 
 __all__ = ["conv", "conv_normal", "conv_transpose", "conv_weight_grad"]
 
@@ -149,16 +138,16 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
                         for k in range(0, width, 2 * lanes):
                             if width - k >= 2 * lanes:
                                 for m in range(low, high + 1, ROWS):
-                                    wide_finishing(a, start + group * inner, rows, m, high, channels, runs, run,
-                                                   run + run_count, channels, run_steps, 1, packed, b + k * steps,
-                                                   2 * lanes, out, c + k, targets, groups * outer, outer - k - lanes,
-                                                   group * outer + k, finish)
+                                    wide(a, start + group * inner, rows, m, high, channels, runs, run,
+                                         run + run_count, channels, run_steps, 1, packed, b + k * steps, 2 * lanes,
+                                         out, c + k, targets, groups * outer, outer - k - lanes, 0, group * outer + k,
+                                         finish)
                             else:
                                 for m in range(low, high + 1, ROWS_NARROW):
-                                    narrow_finishing(a, start + group * inner, rows, m, high, channels, runs, run,
-                                                     run + run_count, channels, run_steps, 1, packed, b + k * steps,
-                                                     lanes, out, c + k, targets, groups * outer, outer - k,
-                                                     group * outer + k, finish)
+                                    narrow(a, start + group * inner, rows, m, high, channels, runs, run,
+                                           run + run_count, channels, run_steps, 1, packed, b + k * steps, lanes,
+                                           out, c + k, targets, groups * outer, outer - k, 0, group * outer + k,
+                                           finish)
 
 
 @kernel
@@ -324,12 +313,12 @@ def _sweep(workers, x, space, y, partial, panels, rows, numbers, windows, lines,
                                 for m in range(low, last + 1, ROWS):
                                     wide(a, at, rows, m, last, 1, windows, window, stop, channels, steps,
                                          step * channels, panels, panel, size, partial, c, numbers, outer,
-                                         outer - k - lanes, more)
+                                         outer - k - lanes, more, 0, ())
                             else:
                                 for m in range(low, last + 1, ROWS_NARROW):
                                     narrow(a, at, rows, m, last, 1, windows, window, stop, channels, steps,
                                            step * channels, panels, panel, size, partial, c, numbers, outer,
-                                           outer - k, more)
+                                           outer - k, more, 0, ())
                         more = 1
 
 

@@ -36,8 +36,10 @@ from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.geometry import ConvGeometry
+from minitorch.kernels.finish import finish_of, finishing_kernel
+from minitorch.kernels.moves import claim, clear
+from minitorch.kernels.registers import INT, WIDTH, Vectors, intrinsic, unpacked
 from minitorch.kernels.runtime import borrow, give_back, kernel
-from minitorch.kernels.tile import INT, WIDTH, Vectors, claim, clear, data, finish_of, finishing_kernel, intrinsic
 
 __all__: list[str] = []  # convolution.py calls in here
 
@@ -166,18 +168,17 @@ def make_line(adjoint: bool) -> Any:
         size = types.intp
 
         def emit(context, builder, signature, arguments):
-            (a, a_at, c, c_at, kinds, kind, runs, w, w_at, taps, channels, last, ahead, finish) = (
-                data(context, builder, kind, value) if isinstance(kind, types.Array) else value
-                for kind, value in zip(signature.args, arguments, strict=True))
+            (a, a_at, c, c_at, kinds, kind, runs, w, w_at, taps, channels, last, ahead,
+             finish) = unpacked(context, builder, signature, arguments)
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
             finish = finish_of(context, v, signature.args[-1], finish)
-            row = builder.gep(kinds, [builder.mul(kind, INT(9))])
-            pixels, a_step, c_step, reach, *bounds = (builder.load(builder.gep(row, [INT(i)])) for i in range(2, 9))
-            a, c, w = builder.gep(a, [a_at]), builder.gep(c, [c_at]), builder.gep(w, [w_at])
-            a_next = cgutils.alloca_once_value(builder, builder.gep(a, [reach]))
-            c_next = cgutils.alloca_once_value(builder, builder.gep(c, [builder.mul(pixels, c_step)]))
+            row = v.at(kinds, builder.mul(kind, INT(9)))
+            pixels, a_step, c_step, reach, *bounds = (builder.load(v.at(row, INT(i))) for i in range(2, 9))
+            a, c, w = v.at(a, a_at), v.at(c, c_at), v.at(w, w_at)
+            a_next = cgutils.alloca_once_value(builder, v.at(a, reach))
+            c_next = cgutils.alloca_once_value(builder, v.at(c, builder.mul(pixels, c_step)))
             if finish:
-                r_next = builder.gep(finish.r, [finish.step(builder.add(c_at, builder.mul(pixels, c_step)))])
+                r_next = v.at(finish.r, finish.step(builder.add(c_at, builder.mul(pixels, c_step))))
                 r_next = cgutils.alloca_once_value(builder, r_next)
 
             def tiles(vectors, heights, masked):
@@ -185,21 +186,20 @@ def make_line(adjoint: bool) -> Any:
                 width = vectors * v.lanes
 
                 def cells(address, offset):
-                    address = builder.gep(address, [offset])
-                    return [builder.gep(address, [INT(j * v.lanes)]) for j in range(vectors)]
+                    return v.cells(v.at(address, offset), vectors)
 
                 def fetch(now, count):
                     address = builder.load(now)
                     for i in range(count):
-                        v.fetch(builder.gep(address, [INT(i * width)]))
-                    builder.store(builder.gep(address, [INT(count * width)]), now)
+                        v.fetch(v.at(address, INT(i * width)))
+                    builder.store(v.at(address, INT(count * width)), now)
 
                 def add_runs(length, first, stop, lefts, right, k, values, mask):
                     height = len(lefts) - RUNS[0] + 1
                     with cgutils.for_range_slice(builder, first, stop, INT(1)) as (number, _):
-                        run = builder.gep(runs, [builder.mul(number, INT(1 + RUNS[0]))])
+                        run = v.at(runs, builder.mul(number, INT(1 + RUNS[0])))
                         away = builder.add(builder.load(run), k)
-                        numbers = [builder.load(builder.gep(run, [INT(1 + t)])) for t in range(length)]
+                        numbers = [builder.load(v.at(run, INT(1 + t))) for t in range(length)]
                         places = [cells(right, builder.mul(number, INT(width))) for number in numbers]
                         weights = [[v.load(cell) for cell in place] for place in places]
                         for i in range(height + length - 1):
@@ -217,9 +217,9 @@ def make_line(adjoint: bool) -> Any:
 
                 def tile(pixel, height):
                     left, place = builder.mul(pixel, a_step), builder.mul(pixel, c_step)
-                    lefts = [builder.gep(a, [builder.add(left, builder.mul(a_step, INT(m)))])
+                    lefts = [v.at(a, builder.add(left, builder.mul(a_step, INT(m))))
                              for m in range(height + RUNS[0] - 1)]
-                    places = [builder.gep(c, [builder.add(place, builder.mul(c_step, INT(m)))]) for m in range(height)]
+                    places = [v.at(c, builder.add(place, builder.mul(c_step, INT(m)))) for m in range(height)]
                     right = cgutils.alloca_once_value(builder, w)
                     with cgutils.for_range_slice(builder, INT(0), channels, INT(width)) as (k, _):
                         k = builder.select(builder.icmp_signed("<", k, last), k, last)
@@ -240,16 +240,16 @@ def make_line(adjoint: bool) -> Any:
                             add_runs(length, first, stop, lefts, builder.load(right), k, values, mask)
                         if finish:
                             factors = [finish.factors(builder.add(k, INT(j * v.lanes))) for j in range(vectors)]
-                            start = builder.gep(finish.r, [finish.step(builder.add(builder.add(c_at, place), k))])
+                            start = v.at(finish.r, finish.step(builder.add(builder.add(c_at, place), k)))
                             for m, row in enumerate(values):
-                                beside = builder.gep(start, [finish.step(builder.mul(c_step, INT(m)))])
+                                beside = v.at(start, finish.step(builder.mul(c_step, INT(m))))
                                 for j, value in enumerate(row):
-                                    cell = builder.gep(beside, [finish.step(INT(j * v.lanes))])
+                                    cell = v.at(beside, finish.step(INT(j * v.lanes)))
                                     builder.store(finish(builder.load(value), factors[j], cell, mask), value)
                         if not adjoint:
                             for value, cell in zip(sum(values, []), sum(targets, []), strict=True):
                                 v.store(builder.load(value), cell, mask)
-                        builder.store(builder.gep(builder.load(right), [builder.mul(taps, INT(width))]), right)
+                        builder.store(v.at(builder.load(right), builder.mul(taps, INT(width))), right)
 
                 first = INT(0)
                 for height in heights:
@@ -276,7 +276,7 @@ gather_line, add_line = make_line(adjoint=False), make_line(adjoint=True)
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
 def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, transpose: bool,
            finish: tuple = ()) -> None:
-    """`conv` of x or `conv_transpose` of y, finished before it is written, if told; see `tile.Finish`."""
+    """`conv` of x or `conv_transpose` of y, finished before it is written, if told; see `Finish`."""
     batch, channels, taps, plan = source.shape[0], w.shape[0], prod(geometry.kernel_size), _plan(geometry, transpose)
     size, blocks, last = _blocks(channels, source.dtype)
     source_image, target_image = source.size // batch, out.size // batch

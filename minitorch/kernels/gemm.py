@@ -15,8 +15,10 @@ import numpy as np
 from numba import prange
 from numpy.lib.stride_tricks import as_strided
 
+from minitorch.kernels.moves import claim, move, turn
+from minitorch.kernels.registers import WIDTH
 from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.tile import ROWS, ROWS_NARROW, WIDTH, claim, move, narrow, turn, wide
+from minitorch.kernels.tile import ROWS, ROWS_NARROW, narrow, wide
 
 __all__ = ["linear", "matmul"]
 
@@ -144,11 +146,11 @@ def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, colu
                     if rest > lanes:
                         for i in range(0, height, ROWS):
                             wide(a, a_at + i * a_shift, NUMBERS, i, height - 1, a_row, NUMBERS, 0, 1, 0, steps, a_step,
-                                 space, b, b_step, out, c, NUMBERS, n, rest - lanes, more)
+                                 space, b, b_step, out, c, NUMBERS, n, rest - lanes, more, 0, ())
                     else:
                         for i in range(0, height, ROWS_NARROW):
                             narrow(x, at, NUMBERS, i, height - 1, x_row, NUMBERS, 0, 1, 0, steps, x_step, space, b,
-                                   b_step, out, c, NUMBERS, n, rest, more)
+                                   b_step, out, c, NUMBERS, n, rest, more, 0, ())
                     b += (steps + 1) * b_step
             if bias.size:
                 for i in range(low, low + height):

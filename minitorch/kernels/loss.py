@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numba import prange
 
+from minitorch.kernels.moves import clear
 from minitorch.kernels.polynomial import exp_falling as exp  # of x - top
 from minitorch.kernels.runtime import kernel
-from minitorch.kernels.tile import clear
 from minitorch.kernels.vector import sweep, total
 
 __all__ = ["cross_entropy", "cross_entropy_grad", "log_softmax", "softmax"]

@@ -16,7 +16,7 @@ def machine() -> dict[str, str]:
     import llvmlite.binding
     import numba
 
-    from minitorch.kernels.tile import WIDTH
+    from minitorch.kernels.registers import WIDTH
 
     try:
         layer = f"{numba.threading_layer()} (running)"

@@ -19,8 +19,9 @@ from llvmlite import ir
 from numba import prange, types
 from numba.np.arrayobj import populate_array
 
+from minitorch.kernels.moves import claim
+from minitorch.kernels.registers import INT, LANE, intrinsic
 from minitorch.kernels.runtime import helper, kernel
-from minitorch.kernels.tile import INT, LANE, claim, intrinsic
 
 __all__ = ["adam", "locate", "sgd"]
 

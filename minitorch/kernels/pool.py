@@ -19,8 +19,9 @@ from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.geometry import PoolGeometry
+from minitorch.kernels.moves import clear
+from minitorch.kernels.registers import INT, LANE, WIDTH, Vectors, intrinsic, unpacked
 from minitorch.kernels.runtime import kernel
-from minitorch.kernels.tile import INT, LANE, WIDTH, Vectors, clear, data, intrinsic
 
 __all__ = ["max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread"]
 
@@ -120,8 +121,7 @@ class _Window:
 
     def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any, vectors: int) -> None:
         self.builder = builder
-        self.values = [data(context, builder, kind, value) if isinstance(kind, types.Array) else value
-                       for kind, value in zip(signature.args, arguments, strict=True)]
+        self.values = unpacked(context, builder, signature, arguments)
         self.v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
         self.places = _Places(self.v)
         self.count, self.mask, self.valid = vectors, None, None
@@ -132,22 +132,19 @@ class _Window:
 
     def load(self, kind: Vectors, array: ir.Value, at: ir.Value) -> list[ir.Value]:
         """The vectors at array[at:]."""
-        address = self.builder.gep(array, [at])
-        return [kind.load(self.builder.gep(address, [INT(j * kind.lanes)]), self.mask) for j in range(self.count)]
+        return [kind.load(cell, self.mask) for cell in kind.cells(kind.at(array, at), self.count)]
 
     def store(self, kind: Vectors, values: list[ir.Value], array: ir.Value, at: ir.Value) -> None:
         """array[at:] = the vectors."""
-        address = self.builder.gep(array, [at])
-        for j, value in enumerate(values):
-            place = self.builder.gep(address, [INT(j * kind.lanes)])
+        for value, cell in zip(values, kind.cells(kind.at(array, at), self.count), strict=True):
             if self.valid:
-                kind.store_first(value, place, self.valid)
+                kind.store_first(value, cell, self.valid)
             else:
-                kind.store(value, place)
+                kind.store(value, cell)
 
     def entry(self, table: ir.Value, index: ir.Value) -> ir.Value:
         """table[index]"""
-        return self.builder.load(self.builder.gep(table, [index]))
+        return self.builder.load(self.v.at(table, index))
 
     def position(self, pixel: ir.Value) -> ir.Value:
         """The pixel's number in all lanes of a vector of int32."""

@@ -209,7 +209,7 @@ def cache_directory() -> Path | None:
     import llvmlite.binding
     import numba
 
-    from minitorch.kernels.tile import WIDTH
+    from minitorch.kernels.registers import WIDTH
 
     settings: Any = numba.config
     digest = hashlib.sha256()

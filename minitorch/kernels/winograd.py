@@ -42,22 +42,12 @@ from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
 
+from minitorch.kernels.finish import finish_of, finishing_kernel
+from minitorch.kernels.moves import claim, clear
 from minitorch.kernels.norm import summed
+from minitorch.kernels.registers import INT, WIDTH, Vectors, data, intrinsic, unpacked
 from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.tile import (
-    INT,
-    ROWS,
-    WIDTH,
-    Vectors,
-    claim,
-    clear,
-    data,
-    finish_of,
-    finishing_kernel,
-    intrinsic,
-    narrow_panel,
-    wide_panel,
-)
+from minitorch.kernels.tile import ROWS, narrow_panel, wide_panel
 
 OUT, TAPS = 4, 3  # outputs and taps along an axis of a tile ...
 IN = OUT + TAPS - 1  # ... and inputs; also the number of products
@@ -135,75 +125,70 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
     says which of the two is part of an image; if it is the source, pixels AHEAD columns to the right are fetched into
     the cache. With `clip`, at the edge of an image, only rows first_row to last_row and columns first_column to
     last_column exist; the other pixels are read from, or written to, the vector at `aside` of `space`. With `masked`
-    only `valid` lanes of a vector in an image are touched. If the target is part of an image, more arguments are the
-    number of the first channel and a `Finish`.
+    only `valid` lanes of a vector in an image are touched. The last arguments are the number of the target's first
+    channel and a `Finish`, or ().
     """
     height, width = matrix.shape
 
-    def emit(context, builder, signature, arguments):
-        (source, start, row, column, target, at, target_row, target_column, vectors,
-         space, aside, first_row, last_row, first_column, last_column, valid, *more) = (
-            data(context, builder, kind, value) if isinstance(kind, types.Array) else value
-            for kind, value in zip(signature.args, arguments, strict=True))
-        v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-        mask = v.mask(valid) if masked else None
-        aside = builder.gep(space, [aside])
-        ahead = builder.mul(column, INT(AHEAD))
-        finish = finish_of(context, v, signature.args[-1], more[1]) if more else None
-
-        def between(number, first, last):
-            return builder.and_(builder.icmp_signed("<=", first, INT(number)),
-                                builder.icmp_signed("<=", INT(number), last))
-
-        sides = range(width if image == "source" else height)
-        rows = [between(i, first_row, last_row) for i in sides] if clip else []
-        columns = [between(j, first_column, last_column) for j in sides] if clip else []
-
-        def walk(base, step, count):  # not i*step from the base: LLVM would keep all products in memory
-            for _ in range(count):
-                yield base
-                base = builder.gep(base, [step])
-
-        def inside(side, place, i, j):
-            if side == image == "source":
-                v.fetch(builder.gep(place, [ahead]))
-            clipped = clip and side == image
-            return builder.select(builder.and_(rows[i], columns[j]), place, aside) if clipped else place
-
-        with cgutils.for_range(builder, vectors) as loop:
-            shift = builder.mul(loop.index, INT(v.lanes))
-            half = []  # columns of matrix @ X
-            for j, top in enumerate(walk(builder.gep(source, [start]), column, width)):
-                x = [v.load(inside("source", place, i, j), mask if image == "source" else None)
-                     for i, place in enumerate(walk(builder.gep(top, [shift]), row, width))]
-                half.append(_apply(v, matrix, x))
-            to = builder.add(at, shift)
-            if finish:
-                factors = finish.factors(builder.add(more[0], shift))
-                beside = walk(builder.gep(finish.r, [finish.step(to)]), finish.step(target_row), height)
-            for i, left in enumerate(walk(builder.gep(target, [to]), target_row, height)):
-                values = _apply(v, matrix, [half[j][i] for j in range(width)])
-                if finish:
-                    others = walk(next(beside), finish.step(target_column), height)
-                    values = [finish(value, factors, inside("target", other, i, j), mask)
-                              for j, (value, other) in enumerate(zip(values, others, strict=True))]
-                for j, (value, place) in enumerate(zip(values, walk(left, target_column, height), strict=True)):
-                    v.store(value, inside("target", place, i, j), mask if image == "target" else None)
-        return context.get_dummy_value()
-
-    size = types.intp
-
     @intrinsic
     def transform(typingctx, source, start, row, column, target, at, target_row, target_column, vectors,
-                  space, aside, first_row, last_row, first_column, last_column, valid):
-        return types.void(source, *[size] * 3, target, *[size] * 4, space, *[size] * 6), emit
+                  space, aside, first_row, last_row, first_column, last_column, valid, channel, finish):
+        size = types.intp
+        signature = types.void(source, *[size] * 3, target, *[size] * 4, space, *[size] * 7, finish)
 
-    @intrinsic
-    def transform_to_image(typingctx, source, start, row, column, target, at, target_row, target_column, vectors,
-                           space, aside, first_row, last_row, first_column, last_column, valid, channel, finish):
-        return types.void(source, *[size] * 3, target, *[size] * 4, space, *[size] * 7, finish), emit
+        def emit(context, builder, signature, arguments):
+            (source, start, row, column, target, at, target_row, target_column, vectors, space, aside,
+             first_row, last_row, first_column, last_column, valid, channel,
+             finish) = unpacked(context, builder, signature, arguments)
+            v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+            finish = finish_of(context, v, signature.args[-1], finish)
+            mask = v.mask(valid) if masked else None
+            aside = v.at(space, aside)
+            ahead = builder.mul(column, INT(AHEAD))
 
-    return transform_to_image if image == "target" else transform
+            def between(number, first, last):
+                return builder.and_(builder.icmp_signed("<=", first, INT(number)),
+                                    builder.icmp_signed("<=", INT(number), last))
+
+            sides = range(width if image == "source" else height)
+            rows = [between(i, first_row, last_row) for i in sides] if clip else []
+            columns = [between(j, first_column, last_column) for j in sides] if clip else []
+
+            def walk(base, step, count):  # not i*step from the base: LLVM would keep all products in memory
+                for _ in range(count):
+                    yield base
+                    base = v.at(base, step)
+
+            def inside(side, place, i, j):
+                if side == image == "source":
+                    v.fetch(v.at(place, ahead))
+                clipped = clip and side == image
+                return builder.select(builder.and_(rows[i], columns[j]), place, aside) if clipped else place
+
+            with cgutils.for_range(builder, vectors) as loop:
+                moved = builder.mul(loop.index, INT(v.lanes))
+                half = []  # columns of matrix @ X
+                for j, top in enumerate(walk(v.at(source, start), column, width)):
+                    x = [v.load(inside("source", place, i, j), mask if image == "source" else None)
+                         for i, place in enumerate(walk(v.at(top, moved), row, width))]
+                    half.append(_apply(v, matrix, x))
+                to = builder.add(at, moved)
+                if finish:
+                    factors = finish.factors(builder.add(channel, moved))
+                    beside = walk(v.at(finish.r, finish.step(to)), finish.step(target_row), height)
+                for i, left in enumerate(walk(v.at(target, to), target_row, height)):
+                    values = _apply(v, matrix, [half[j][i] for j in range(width)])
+                    if finish:
+                        others = walk(next(beside), finish.step(target_column), height)
+                        values = [finish(value, factors, inside("target", other, i, j), mask)
+                                  for j, (value, other) in enumerate(zip(values, others, strict=True))]
+                    for j, (value, place) in enumerate(zip(values, walk(left, target_column, height), strict=True)):
+                        v.store(value, inside("target", place, i, j), mask if image == "target" else None)
+            return context.get_dummy_value()
+
+        return signature, emit
+
+    return transform
 
 
 @intrinsic
@@ -253,7 +238,7 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
          finish: tuple = ()) -> None:
     """out[n, o, k] = sum over taps t, channels c of x[n, o + t - p, c] w[k, c, t]; with `flip` w[c, k, 2 - t].
 
-    The sums are finished before they are written, if told; see `tile.Finish`.
+    The sums are finished before they are written, if told; see `Finish`.
     """
     batch, height, width, channels = x.shape
     _, out_height, out_width, outputs = out.shape
@@ -297,7 +282,7 @@ def _transform_weight(workers, w, u, space, channels, outputs, lanes, flip):
                         taps[t * size + lane] = w[start + t]
             step = channels * size
             weight_map(taps, 0, 3 * size, size, u, k * 36 * channels + c * size, 6 * step, step, size // lanes,
-                       taps, 0, 0, 0, 0, 0, 0)
+                       taps, 0, 0, 0, 0, 0, 0, 0, ())
 
 
 @helper(fastmath=FASTMATH)
@@ -312,13 +297,13 @@ def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, 
     row, start, whole = width * channels, ((n * height + i) * width + j) * channels, channels // lanes
     last_row, last_column = height - 1 - i, width - 1 - j
     if i >= 0 and j >= 0 and last_row >= 5 and last_column >= 5:
-        input_map(x, start, row, channels, v, at, 6 * plane, plane, whole, x, 0, 0, 0, 0, 0, 0)
+        input_map(x, start, row, channels, v, at, 6 * plane, plane, whole, x, 0, 0, 0, 0, 0, 0, 0, ())
     else:
         input_edge(x, start, row, channels, v, at, 6 * plane, plane, whole, space, zeros,
-                   -i, last_row, -j, last_column, 0)
+                   -i, last_row, -j, last_column, 0, 0, ())
     if channels % lanes:
         input_tail(x, start + whole * lanes, row, channels, v, at + whole * lanes, 6 * plane, plane, 1, space, zeros,
-                   -i, last_row, -j, last_column, channels % lanes)
+                   -i, last_row, -j, last_column, channels % lanes, 0, ())
 
 
 @finishing_kernel
@@ -442,13 +427,13 @@ def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, first, low, stop, count, hi
             full = min(outputs - k, size) // lanes
             rest = min(outputs - k, size) % lanes
             if last_row >= 3 and last_column >= 3:
-                adjoint_map(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, y, 0, 0, 0, 0, 0, 0)
+                adjoint_map(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, y, 0, 0, 0, 0, 0, 0, 0, ())
             else:
                 adjoint_edge(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, space, zeros,
-                             0, last_row, 0, last_column, 0)
+                             0, last_row, 0, last_column, 0, 0, ())
             if rest:
                 adjoint_tail(y, start + full * lanes, row, outputs, m, at + full * lanes, 6 * m_plane, m_plane, 1,
-                             space, zeros, 0, last_row, 0, last_column, rest)
+                             space, zeros, 0, last_row, 0, last_column, rest, 0, ())
 
 
 @helper(fastmath=FASTMATH)
@@ -523,7 +508,7 @@ def _transform_weight_back(workers, u, out, space, parts, channels, outputs, slo
                     summed((u, u), (first + p * step, part * u_size + first + p * step), length)
             for c in range(low, high):
                 weight_adjoint(u, first + (c - low) * size, 6 * step, step, space, taps, 3 * size, size, size // lanes,
-                               space, 0, 0, 0, 0, 0, 0)
+                               space, 0, 0, 0, 0, 0, 0, 0, ())
                 for lane in range(min(size, outputs - k)):
                     to = ((k + lane) * channels + c) * 9
                     for t in range(9):

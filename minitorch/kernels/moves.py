@@ -1,0 +1,113 @@
+"""Small steps that numba's Python has no words for: vectors and lines are moved, cleared, fetched, blocks claimed."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from minitorch.kernels.registers import INT, LANE, Vectors, data, intrinsic
+
+
+@intrinsic
+def move(typingctx, source, start, target, at, valid):
+    """One vector from source[start:] to target[at:]: `valid` lanes are read, the others become zero.
+
+    Making a mask costs more than the load: depthwise weight gradient, 32 channels, 27% slower without the other way.
+    """
+
+    def emit(context, builder, signature, arguments):
+        source, target = (data(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+        source, target = builder.gep(source, [arguments[1]]), builder.gep(target, [arguments[3]])
+        with builder.if_else(builder.icmp_signed("<", arguments[4], INT(v.lanes))) as (partly, wholly):
+            with partly:
+                v.store(v.load(source, v.mask(arguments[4])), target)
+            with wholly:
+                v.store(v.load(source), target)
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp, types.intp), emit
+
+
+@intrinsic
+def turn(typingctx, source, start, row, rows, target, at, step):
+    """A square of vectors, transposed: target[at + step*i + j] = source[start + row*j + i] for i, j < lanes.
+
+    Of the source `rows` rows are read, the last of them in place of those that follow.
+    """
+
+    def emit(context, builder, signature, arguments):
+        source, target = (data(context, builder, signature.args[i], arguments[i]) for i in (0, 4))
+        _, start, row, rows, _, at, step = arguments
+        v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+        lanes, last = range(v.lanes), builder.sub(rows, INT(1))
+        numbers = [builder.select(builder.icmp_signed("<", INT(j), last), INT(j), last) for j in lanes]
+        square = [v.load(v.at(source, start, builder.mul(row, j))) for j in numbers]
+        for bit in (1 << i for i in range(v.lanes.bit_length() - 1)):  # swap this bit of row and lane number
+            low = [lane + (v.lanes - bit if lane & bit else 0) for lane in lanes]
+            high = [lane + (v.lanes if lane & bit else bit) for lane in lanes]
+            for j in (j for j in lanes if not j & bit):
+                pair = square[j], square[j + bit]
+                square[j], square[j + bit] = (
+                    builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(LANE, v.lanes), order))
+                    for order in (low, high))
+        for i, vector in enumerate(square):
+            v.store(vector, v.at(target, at, builder.mul(step, INT(i))))
+        return context.get_dummy_value()
+
+    size = types.intp
+    return types.void(source, size, size, size, target, size, size), emit
+
+
+@intrinsic
+def copy(typingctx, source, start, target, at, count):
+    """target[at:at+count] = source[start:start+count], by memcpy.
+
+    numba's own loop checks every index and stays scalar: conv C64 32x32, one core, 221 GFLOP/s with it and 257 without
+    (2026-11).
+    """
+
+    def emit(context, builder, signature, arguments):
+        source, target = (data(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        size = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
+        cgutils.raw_memcpy(builder, builder.gep(target, [arguments[3]]), builder.gep(source, [arguments[1]]),
+                           arguments[4], size)
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp, types.intp), emit
+
+
+@intrinsic
+def fetch(typingctx, source, at):
+    """Bring the line of the cache at source[at], which need not exist, to the core."""
+
+    def emit(context, builder, signature, arguments):
+        v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+        v.fetch(builder.gep(data(context, builder, signature.args[0], arguments[0]), [arguments[1]]))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp), emit
+
+
+@intrinsic
+def clear(typingctx, target, at, count):
+    """target[at:at+count] = 0"""
+
+    def emit(context, builder, signature, arguments):
+        address = builder.gep(data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        size = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
+        cgutils.memset(builder, address, builder.mul(arguments[2], INT(size)), 0)
+        return context.get_dummy_value()
+
+    return types.void(target, types.intp, types.intp), emit
+
+
+@intrinsic
+def claim(typingctx, counter):
+    """counter[0]++ in one atomic step: the worker that gets a number owns the block of that number."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.atomic_rmw("add", data(context, builder, signature.args[0], arguments[0]), INT(1), "monotonic")
+
+    return types.intp(counter), emit
