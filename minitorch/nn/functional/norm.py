@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ...autograd.quiet import quietly
+from ...ops import conv as convolution
 from ...ops import elementwise, norm
 from ...ops import reduce as reducing
 from ...ops import shape as shaping
@@ -46,6 +47,7 @@ def batch_norm(
         return norm.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
     if input.array.size == channels > 0:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {x}")
+    input = convolution.standing(input)  # else each pass over it, forward and backward, would copy it
     return norm.batch_norm_train(input, weight, bias, running_mean, running_var, momentum, eps=eps)
 
 
