@@ -281,7 +281,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
     for name in args.sections or [name for name in SECTIONS if not (args.quick and name == "memory")]:
         neighbours, start = machine.Neighbours(lambda: [contender.process.pid for contender in run.all]), time.time()
         tables = SECTIONS[name](run)
-        stamp = f"*{time.strftime('%Y-%m-%d %H:%M')}, {time.time() - start:.0f} s; meanwhile {neighbours}.*"
+        stamp = (f"*{time.strftime('%Y-%m-%d %H:%M')}, {time.time() - start:.0f} s; peak {run.peak['flops'] / 1e9:.0f} "
+                 f"GFLOP/s, copy {run.peak['bytes'] / 1e9:.1f} GB/s; meanwhile {neighbours}.*")  # fmt: skip
         print(stamp)
         blocks.update({block: f"{table}\n\n{stamp}" for block, table in tables.items()})
     if not args.quick:

@@ -139,6 +139,7 @@ FAULTS = [
     Fault("conv, depthwise: a run through taps that do not exist", DEPTHWISE, "all(at in taps for at in run)", "run[0] in taps and run[-1] in taps", FACES, NUMBA),
     Fault("conv, depthwise: right edge without a mask", DEPTHWISE, "v.mask(builder.sub(channels, k)) if masked else None", "None", GUARD, NUMBA),
     Fault("conv, depthwise: the last block packed from the wrong channels", DEPTHWISE, "= w[(k + lane) * taps + tap]", "= w[(block * size + lane) % channels * taps + tap]", fast("conv"), NUMBA),
+    Fault("1x1 weight gradient: the last part left out", CONV, "out.reshape(-1), parts, 1, channels", "out.reshape(-1), parts - 1, 1, channels", fast("conv_weight_grad"), NUMBA),
     Fault("weight gradient: first sums added to junk", CONV, "more = 0  # the", "more = 1  # the", fast("conv_weight_grad"), NUMBA),
     Fault("weight gradient: later sums overwrite", CONV, "                        more = 1\n", "                        more = 0\n", FACES, NUMBA),
     Fault("weight gradient: one part left out", CONV, "for part in range(1, parts)", "for part in range(2, parts)", FACES, NUMBA),

@@ -34,7 +34,8 @@ CONVOLUTIONS = {
     "2d three blocks of lanes": (1, 5, 41, ConvGeometry.of((6, 7), 3)),
     "2d many outputs": (2, 7, 70, ConvGeometry.of((5, 5), (3, 2), padding=1)),
     "2d 1x1": (3, 20, 33, ConvGeometry.of((6, 6), 1)),
-    "2d 1x1, a matrix product": (3, 90, 100, ConvGeometry.of((6, 6), 1)),
+    "2d 1x1, many channels": (3, 90, 100, ConvGeometry.of((6, 6), 1)),
+    "2d 1x1, pixels in three parts": (1, 5, 9, ConvGeometry.of((55, 57), 1)),
     "2d 1x1, as many windows as pixels": (2, 90, 100, ConvGeometry.of((3, 3), 1, stride=2, padding=1)),
     "2d 1x1 stride 2": (3, 8, 16, ConvGeometry.of((7, 6), 1, stride=2)),
     "2d stride 2": (4, 6, 9, ConvGeometry.of((9, 10), 3, stride=2, padding=1)),
@@ -92,7 +93,7 @@ MATRICES = [
     (0, 3, 4, 5),
     (1, 160, 200, 170),
     (5, 40, 3, 20),
-    (2, 263, 390, 533),  # more than one block of rows, of steps and of columns
+    (2, 263, 520, 533),  # more than one block of rows, of steps and of columns
 ]
 ROWS = [(0, 3), (1, 1), (4, 10), (7, 33), (5, 63), (300, 100)]
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (4999, 32), (33, 300), (70_001, 3), (0, 4), (4, 0)]

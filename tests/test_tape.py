@@ -102,6 +102,17 @@ def test_any_order_of_exp() -> None:
     assert y.item() == pytest.approx(math.exp(0.7), rel=1e-12)
 
 
+def test_gradients_of_two_leaves_share_no_memory() -> None:
+    """One gradient that goes to two leaves is copied for each, with create_graph too: later ones are added in place."""
+    for create_graph in (False, True):
+        x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+        (x + y).sum().backward(create_graph=create_graph)
+        (x * 5).sum().backward()
+        assert x.grad.tolist() == [6.0, 6.0]
+        assert y.grad.tolist() == [1.0, 1.0]
+        x.grad = y.grad = None  # no cycle stays
+
+
 def test_backward_with_create_graph() -> None:
     """.grad is on the tape and can be differentiated."""
     x = leaf(3.0)
@@ -355,6 +366,21 @@ def test_misspelt_rule_fails_at_once() -> None:
             op.vjp(z=lambda g: g)
         with pytest.raises(ValueError, match="registered already"):
             primitive(lambda x: x, name=name)
+    finally:
+        registry.pop(name, None)
+
+
+def test_a_rule_for_many_arguments_cannot_ask_for_all() -> None:
+    """Which of them a rule would get is not said: it has `index`, and shapes."""
+    name = "variadic_for_a_test"
+    try:
+
+        @primitive(name=name)
+        def op(*xs: np.ndarray) -> np.ndarray:
+            return xs[0] + xs[1]
+
+        with pytest.raises(TypeError, match=r"asks for \['xs'\]; allowed: .*'xs_shapes'"):
+            op.vjp(xs=lambda g, xs: g * xs)
     finally:
         registry.pop(name, None)
 

@@ -19,9 +19,10 @@ the results of `grad` ask for the array, and so end the deferral.
 
 What a recipe reads must not change before it is used. In-place changes through tensors have their sources' dependents
 computed first (`Variable.settle`): a version counter is [changes, weak references to dependents ...]. Out of reach are
-NumPy arrays that share memory with a source, and `.data`. Hence only memory that a kernel took from the pool is ever
-a source: what users made, or handed in as arrays, is not. The limit that remains: an array got by `x.numpy()` or
-`x.data` from a *computed* x, written to between batch_norm(x), or conv(x), and the first use of its result.
+NumPy arrays that share memory with a source, and `.data`. Hence only memory that a kernel took from the pool is ever a
+source (and, while backward runs, the gradient it was given): what users made, or handed in as arrays, is not. The limit
+that remains: an array got by `x.numpy()` or `x.data` from a *computed* x, written to between batch_norm(x), or conv(x),
+and the first use of its result.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Primitive:
         """Give the derivative rule of each argument that has one; a misspelt name fails here, at import."""
         allowed = self._names_allowed | {f"{a}_shape" for a in self.arguments}
         if self.variadic:
-            allowed.add(f"{self.arguments[-1]}_shapes")
+            allowed ^= {self.arguments[-1], f"{self.arguments[-1]}_shapes"}  # the one takes the place of the other
         for argument, rule in rules.items():
             if argument not in self.arguments:
                 raise TypeError(f"{self.name} has no argument {argument!r} to differentiate; it has {self.arguments}")

@@ -176,16 +176,21 @@ def wrap(array: Any) -> Any:
 # --------------------------------------------------------------------------------------------------- running backward
 
 
-def _needed(roots: Iterable[Node | Variable], wanted: set) -> set:
-    """The nodes below `roots` through which gradients reach something wanted."""
-    nodes, stack = set(), [edge for edge in roots if isinstance(edge, Node)]
+def _below(edges: Iterable[Any]) -> list[Node]:
+    """The nodes among `edges` and below them, oldest first: parents before children."""
+    nodes, stack = set(), [edge for edge in edges if isinstance(edge, Node)]
     while stack:
         node = stack.pop()
         if node not in nodes:
             nodes.add(node)
             stack.extend(parent for parent in node.parents if isinstance(parent, Node))
+    return sorted(nodes, key=lambda node: node.sequence)
+
+
+def _needed(roots: Iterable[Node | Variable], wanted: set) -> set:
+    """The nodes below `roots` through which gradients reach something wanted."""
     needed = set(wanted)
-    for node in sorted(nodes, key=lambda node: node.sequence):  # parents before children
+    for node in _below(roots):
         if any(parent in needed for parent in node.parents):
             needed.add(node)
     return needed
@@ -194,8 +199,8 @@ def _needed(roots: Iterable[Node | Variable], wanted: set) -> set:
 def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, retain_graph: bool) -> dict:
     """Run gradients from `roots` down the tape.
 
-    roots: pairs (edge, gradient). wanted: the edges to stop for, or None for all leaves that require grad.
-    Returns the gradient of each wanted edge that was reached.
+    roots: pairs (edge, gradient). wanted: the edges whose gradients are asked for, or None for all leaves that require
+    grad. Returns the gradient of each wanted edge that was reached.
     """
     gradients: dict[Any, Any] = {}
     owned: set = set()  # edges whose gradient was summed here, into memory that nobody else holds
@@ -243,7 +248,7 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             if node.holds and not retain_graph:
                 node.kept = None
 
-    for leaf, g in gradients.items():  # only leaves are left; nothing was changed before everything was known
+    for leaf, g in gradients.items():  # only leaves are left; none was changed before everything was known
         if wanted is None or leaf in wanted:
             _ = g.array
             results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
@@ -265,7 +270,7 @@ def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
 def accumulate(leaf: Any, g: Any, create_graph: bool) -> None:
     """leaf.grad += g. The first gradient is copied: no two gradients ever share memory."""
     if leaf._grad is None:
-        leaf._grad = g if create_graph else wrap(np.array(g.array, order="K"))
+        leaf._grad = g.clone() if create_graph else wrap(np.array(g.array, order="K"))
     elif create_graph:
         leaf._grad = leaf._grad + g
     else:
@@ -295,6 +300,14 @@ def _seed(index: int, output: Any, g: Any) -> tuple:
     elif g.array.dtype != output.array.dtype:
         g = g.to(output.array.dtype)  # type: ignore[attr-defined]
     return edge, g
+
+
+def _roots(outputs: list, gradients: Any) -> list[tuple]:
+    """The (edge, gradient) pairs at which backward starts."""
+    gradients = [None] * len(outputs) if gradients is None else _listed(gradients)
+    if len(gradients) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
+    return [_seed(i, output, g) for i, (output, g) in enumerate(zip(outputs, gradients, strict=True))]
 
 
 def _listed(tensors: Any) -> list:
@@ -330,13 +343,10 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
     outputs, inputs = _listed(outputs), _listed(inputs)
-    grad_outputs = [None] * len(outputs) if grad_outputs is None else _listed(grad_outputs)
-    if len(grad_outputs) != len(outputs):
-        raise RuntimeError(f"got {len(outputs)} tensors and {len(grad_outputs)} gradients")
     edges = [x.edge for x in inputs]
     if any(edge is None for edge in edges):
         raise RuntimeError("One of the differentiated Tensors does not require grad")
-    roots = [_seed(i, output, g) for i, (output, g) in enumerate(zip(outputs, grad_outputs, strict=True))]
+    roots = _roots(outputs, grad_outputs)
     found = propagate(roots, set(edges), create_graph, create_graph if retain_graph is None else retain_graph)
     if materialize_grads:
         for edge, x in zip(edges, inputs, strict=True):
@@ -360,10 +370,6 @@ def backward(
 
     What the tape kept is freed on the way, unless `retain_graph` (by default: `create_graph`).
     """
-    tensors = _listed(tensors)
-    grad_tensors = [None] * len(tensors) if grad_tensors is None else _listed(grad_tensors)
-    if len(grad_tensors) != len(tensors):
-        raise RuntimeError(f"got {len(tensors)} tensors and {len(grad_tensors)} gradients")
     wanted = None
     if inputs is not None:
         inputs = _listed(inputs)
@@ -372,7 +378,7 @@ def backward(
         wanted = {x.edge: x for x in inputs}
         if None in wanted:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    roots = [_seed(i, output, g) for i, (output, g) in enumerate(zip(tensors, grad_tensors, strict=True))]
+    roots = _roots(_listed(tensors), grad_tensors)
     retain_graph = create_graph if retain_graph is None else retain_graph
     found = propagate(roots, None if wanted is None else set(wanted), create_graph, retain_graph)
     for edge, g in found.items():
@@ -400,13 +406,7 @@ def print_tape(tensor: Any, file: Any = None) -> None:
     #... multiply  (2, 3)  <- #...  keeps x_shape, y
     #... exp       (2, 3)  <- leaf (2, 3)  keeps out 24 B
     """
-    nodes, stack = set(), [tensor.node] if tensor.node is not None else []
-    while stack:
-        node = stack.pop()
-        if node not in nodes:
-            nodes.add(node)
-            stack.extend(parent for parent in node.parents if isinstance(parent, Node))
-    ordered = sorted(nodes, key=lambda node: -node.sequence)
+    ordered = _below([tensor.node])[::-1]
     if not ordered:
         print("(nothing on the tape)", file=file)
         return

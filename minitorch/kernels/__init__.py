@@ -121,7 +121,7 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
 
 @served(2, strided=True)
 def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N) of any strides, without copying transposed operands."""
+    """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N) of any strides."""
 
 
 @served(3)

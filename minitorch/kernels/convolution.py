@@ -2,8 +2,8 @@
 
 `conv` and `conv_transpose` are one kernel, `_gather`, over two tables (see `GatherPlan`): rows of the tile are target
 pixels, steps are (tap, channel) pairs. `conv_weight_grad` turns the same product round: rows are (tap, channel)
-pairs, steps are pixels. There is no im2col: A is read where it lies, which is x itself or, with padding, a copy with
-zeros around it.
+pairs, steps are pixels. There is no im2col: A is read where it lies, which is x itself or a copy of a few images, with
+zeros around each if there is padding.
 
 Blocks of work are fixed by the sizes alone and every output is one sum in one order. So it does not matter who
 computes a block: workers claim the next one from a shared counter, and the result has the same bits for any number of
@@ -32,7 +32,7 @@ __all__ = ["conv", "conv_normal", "conv_transpose", "conv_weight_grad"]
 HEAVY = 500_000  # multiply-adds worth waking the other threads for: 20 us on one core and more, against a launch of 5
 RESIDENT, CHUNK = 200_000, 16 * ROWS  # bytes of a weight that stays in L2 while CHUNK target pixels at a time are done
 PARTIAL_BYTES = 12_000_000  # for the partial sums of a weight gradient
-AHEAD = 16  # pixels of y fetched before they are copied; 1x1, C64 32x32: 6.5 ms without, 6.0 with
+AHEAD = 16  # pixels of y fetched before they are copied
 PIXELS = 1024  # at least, in each part of a 1x1 layer's weight gradient; see `_pointwise_weight_grad`
 STRETCH = 256  # pixels a tile of the weight gradient sums at a time; 128: 4% faster to 10% slower, 512: 0-17% slower
 
@@ -239,7 +239,7 @@ def _pointwise_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> Non
     """out = y^T x of pixels x (M, C) and y (M, K), as a matrix product, cut into parts if there are many pixels.
 
     A worker on a part of its own reads nothing twice; a product not cut is shared out by rows and columns. ms on two
-    cores (Zen 3, N64, 2026-11), with `_sweep`, which reads x where it lies, as one product, and in parts:
+    cores (Zen 3, N64, 2026-11), with `_sweep`, which copies no row of x for the tile, as one product, and in parts:
 
     | channels, image | 32 to 64, 32x32 | 64 to 64, 32x32 | 64 to 128, 16x16 | 256 to 256, 8x8 | 512 to 512, 4x4 |
     |-----------------|-----------------|-----------------|------------------|-----------------|-----------------|

@@ -24,6 +24,7 @@ class Finish:
     def __init__(self, context: Any, v: Vectors, kind: Any, argument: ir.Value) -> None:
         r, table, self.plane = cgutils.unpack_tuple(v.builder, argument)
         self.v, self.table = v, data(context, v.builder, kind.types[1], table)
+        # No branch in the loops: without an r its address is that of the -0.0, and all distances in it are 0.
         array = context.make_array(kind.types[0])(context, v.builder, r)
         self.given = v.builder.icmp_signed("!=", array.nitems, INT(0))
         constants = v.builder.gep(self.table, [v.builder.mul(self.plane, INT(3))])

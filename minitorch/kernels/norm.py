@@ -7,9 +7,9 @@ numbers, and what belongs to a channel is written `fold` times in a row (`_sprea
 Sums run over fixed blocks of wide rows, the same for any number of threads. Inside a block, RUN wide rows at a time are
 added up in x's own dtype, in vectors that stay in cache, then go to the block's float64 sums; blocks add up in order.
 Row by row: four rows at a time need fewer loads and stores of the sums, but the prefetcher lost its way and statistics
-took 2.0 ms instead of 1.5 on (64, 64, 32, 32), 2 cores Zen 3, 2026-11. Passes that write run backwards, towards what
-the pass before read last and the cache still holds. Stores past the cache made no difference to 17 MB, and won a fifth
-only at 59 MB, beyond any cache: not worth a second loop for each.
+took 2.0 ms instead of 1.5 on (64, 64, 32, 32), 2 cores Zen 3, 2026-11. Passes that write after one that read run
+backwards, towards what it read last and the cache still holds. Stores past the cache made no difference to 17 MB, and
+won a fifth only at 59 MB, beyond any cache: not worth a second loop for each.
 
 The loops are emitted as vectors (`lanewise`) for two reasons: numba's own vectoriser gives up on loops over this many
 arrays (it allows eight checks for overlap), and a fused kernel must give the bits of the plain kernels one after the
@@ -176,12 +176,10 @@ def _gated(v, g, y):
     return v.builder.select(v.builder.fcmp_ordered("<=", y, v.zero), v.zero, g)
 
 
-def _moments(v, sums, squares, first, *rows):
-    """The sums of d = row - first and of d^2, over rows of a run."""
-    for row in rows:
-        d = v.builder.fsub(row, first)
-        sums, squares = v.builder.fadd(sums, d), v.fma(d, d, squares)
-    return [sums, squares]
+def _moments(v, sums, squares, first, row):
+    """The sums of d = row - first and of d^2, with a row of a run."""
+    d = v.builder.fsub(row, first)
+    return [v.builder.fadd(sums, d), v.fma(d, d, squares)]
 
 
 def _products(v, sums, products, mean, x, g):
@@ -368,7 +366,7 @@ def _input_grad(workers, x, g, y, mean, invstd, scale, shift, sum_g, sum_gh, out
     width = fold * mean.size
     zero, scales, shifts = 0, 3 * width, 4 * width
     m = x.size // mean.size
-    for c in range(mean.size):  # slope and offset of a line in x - mean, first where g and its shift stand later
+    for c in range(mean.size):  # slope and offset of a line in x - mean, first where scale and shift stand later
         scratch[scales + c] = invstd[c] * sum_gh[c] / m
         scratch[shifts + c] = sum_g[c] / m
     _spread(scratch[scales:scales + mean.size], fold, scratch, width)

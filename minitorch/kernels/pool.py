@@ -11,6 +11,7 @@ nothing is cleared before.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -80,10 +81,7 @@ def _work(small: np.ndarray, geometry: PoolGeometry) -> int:
 
 def _sizes(big: np.ndarray, geometry: PoolGeometry) -> tuple[int, int, int, int]:
     """Images, pixels of one, channels, lanes; `big` is the array with an element for each pixel."""
-    pixels = 1
-    for along in geometry.input_size:
-        pixels *= along
-    return big.shape[0], pixels, big.shape[-1], 4 * WIDTH // big.dtype.itemsize
+    return big.shape[0], prod(geometry.input_size), big.shape[-1], 4 * WIDTH // big.dtype.itemsize
 
 
 @lru_cache(maxsize=4096)
@@ -98,10 +96,7 @@ def _coverage(geometry: PoolGeometry) -> tuple[bool, bool]:
 def _flat(images: np.ndarray) -> np.ndarray:
     """(N, *size, C) seen as (N, pixels, C)."""
     n, *size, c = images.shape
-    pixels = 1
-    for along in size:
-        pixels *= along
-    return images.reshape(n, pixels, c)
+    return images.reshape(n, prod(size), c)
 
 
 # ------------------------------------------------------------------------------------------------ tiles

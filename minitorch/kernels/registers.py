@@ -1,6 +1,10 @@
 """Vector registers: LLVM's operations on vectors of one element type, and where arrays lie.
 
 What the kernels write in LLVM's own terms goes through this file; the rest is Python that numba compiles.
+
+How to read such code: it runs once, while a kernel is being compiled. An `ir.Value` is a number that will exist when
+the kernel runs. A Python `for` writes its body out again for each turn; `cgutils.for_range` emits a loop that runs
+later. `alloca` makes a variable of the function, which LLVM puts into a register; `gep` is arithmetic on an address.
 """
 
 from __future__ import annotations

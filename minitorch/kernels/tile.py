@@ -1,6 +1,6 @@
-"""The register tile: the one place that emits LLVM vector code.
+"""The register tile: the inner loop of dense convolution, both its gradients, and matrix products.
 
-Convolution, both its gradients and matmul spend their time in one product,
+They spend their time in one product,
 
     C[m, :] (+)= sum over steps s of A[m, s] * B[s, :]        m = 0 .. MR-1,  ":" = NV vectors of L lanes
 
@@ -17,10 +17,10 @@ The products differ only in where the scalars of A lie. Steps are two nested loo
 - matmul:               rows and steps of a strided matrix or of a copy of it; o has one value.
 
 Rows come from a table, so that a tile may run over the end of an image line or from one image to the next. The MR
-addresses that do not fit into registers are reloaded in the shadow of the FMAs: 14x2 reaches the ceiling all the same,
-so rows at a constant stride got no mode of their own. B lies packed, b_step apart. A tile at the lower edge repeats its
-last row: the same thread writes the same value twice. At the right edge the last vector of C is masked to `valid`
-lanes.
+addresses that do not fit into registers are reloaded in the shadow of the FMAs: 14x2 reaches the ceiling all the same.
+Rows at a constant distance have a tile of their own only for short sums (`make_panel`). B lies packed, b_step apart. A
+tile at the lower edge repeats its last row: the same thread writes the same value twice. At the right edge the last
+vector of C is masked to `valid` lanes.
 
 Shapes, float32, one core of an AMD Zen 5 with AVX-512 (32 registers), GFLOP/s in cache, 2026-11, 192 x 3 steps:
 
@@ -112,7 +112,10 @@ def _write(v: Vectors, sums: list[list[ir.Value]], places: list[ir.Value], valid
 def make_tile(height: int, vectors: int) -> Any:
     """The tile of height x vectors accumulators, as a function to call from jitted code; see the top of this file.
 
-    channel: the number of the first of C's columns, for `finish`: a `Finish`, or ().
+    A: its rows are rows[row] ... rows[row_last], of which the tile takes the first `height`. Steps: outer[outer_start]
+    ... outer[outer_stop - 1], `inner` of each. B: from b_start on. C: row m at c_start + target_scale*targets[m], its
+    last vector masked to `valid` lanes; `accumulate`, 0 or 1: whether what stands there is added. finish: a `Finish`,
+    or (), of columns from `channel` on.
     """
 
     @intrinsic

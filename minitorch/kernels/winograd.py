@@ -52,7 +52,7 @@ from minitorch.kernels.tile import ROWS, narrow_panel, wide_panel
 OUT, TAPS = 4, 3  # outputs and taps along an axis of a tile ...
 IN = OUT + TAPS - 1  # ... and inputs; also the number of products
 HEAVY = 100_000  # products per position worth waking the other threads for
-AHEAD = 2 * OUT  # columns; the weight's gradient at C64 32x32: 27 ms without, 23 with (one core Zen 3, 2026-11)
+AHEAD = 2 * OUT  # columns; the weight's gradient at N64 C64 32x32: 27 ms without, 23 with (one core Zen 3, 2026-11)
 POINTS = (Fraction(0), Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2))
 
 
@@ -121,12 +121,12 @@ def _combine(v: Vectors, row: np.ndarray, x: list[ir.Value]) -> ir.Value:
 def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bool = False) -> Any:
     """An intrinsic that writes matrix @ X @ matrix.T for square tiles X of vectors: `vectors` of them side by side.
 
-    X[i, j] stands at start + i*row + j*column of `source`, the result at at + i*row + j*column of `target`. `image`
-    says which of the two is part of an image; if it is the source, pixels AHEAD columns to the right are fetched into
-    the cache. With `clip`, at the edge of an image, only rows first_row to last_row and columns first_column to
-    last_column exist; the other pixels are read from, or written to, the vector at `aside` of `space`. With `masked`
-    only `valid` lanes of a vector in an image are touched. The last arguments are the number of the target's first
-    channel and a `Finish`, or ().
+    X[i, j] stands at start + i*row + j*column of `source`, the result at at + i*target_row + j*target_column of
+    `target`. `image` says which of the two is part of an image; if it is the source, pixels AHEAD columns to the right
+    are fetched into the cache. With `clip`, at the edge of an image, only rows first_row to last_row and columns
+    first_column to last_column exist; the other pixels are read from, or written to, the vector at `aside` of `space`.
+    With `masked` only `valid` lanes of a vector in an image are touched. The last arguments are the number of the
+    target's first channel and a `Finish`, or ().
     """
     height, width = matrix.shape
 
@@ -328,8 +328,9 @@ def _conv(workers, x, u, out, space, counter, total, high, wide, height, width, 
             for k in range(0, outputs, 2 * lanes):
                 size = 2 * lanes if outputs - k > lanes else lanes
                 for p in range(36):
-                    if p < count:  # C16 32x32, N128: 4.2 ms without, 3.5 with (2 cores Zen 3, 2026-11)
-                        n, i, j = _place(first + p, high, wide)
+                    tile = p  # its output is fetched meanwhile; N128 C16 32x32: 4.2 ms without, 3.5 with
+                    if tile < count:
+                        n, i, j = _place(first + tile, high, wide)
                         fetch_tile(out, ((n * out_height + i) * out_width + j) * outputs + k, out_row, outputs,
                                    finish)
                     a, b, c = v + p * v_plane, (k * 36 + p * size) * channels, m + p * m_plane
@@ -397,14 +398,14 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, padding: tup
              c_padded, v_plane, m_plane, slot, lanes)
     flat_x, flat_y = x.reshape(-1), y.reshape(-1)
     if apart:
-        _sum_parts(heavy, flat_x, flat_y, v, m, u, space, np.zeros(1, np.int64), total, block, parts, *sizes)
+        _sum_parts(heavy, flat_x, flat_y, v, m, u, space, np.zeros(1, np.int64), total, block, parts, u_size, *sizes)
     else:
         for first in range(0, total, block):
             count = min(block, total - first)
             _transform(heavy, flat_x, flat_y, v, m, space, first, count, *sizes)
             _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, channels, outputs, c_padded, v_plane, m_plane,
                        first > 0, lanes)
-    _transform_weight_back(heavy, u, out.reshape(-1), space, parts, channels, outputs, slot, lanes)
+    _transform_weight_back(heavy, u, out.reshape(-1), space, parts, u_size, channels, outputs, slot, lanes)
     give_back(v, m, u, space)
 
 
@@ -453,9 +454,8 @@ def _add_products(v, v_at, m, m_at, u, u_at, p, count, more, channels, outputs, 
 
 
 @kernel
-def _sum_parts(workers, x, y, v, m, u, space, counter, total, block, parts, high, wide, height, width, top, left,
-               out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, slot, lanes):
-    u_size = 36 * channels * ((outputs + lanes - 1) // lanes * lanes)
+def _sum_parts(workers, x, y, v, m, u, space, counter, total, block, parts, u_size, high, wide, height, width, top,
+               left, out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, slot, lanes):
     for worker in prange(workers):
         v_at, m_at, zeros = worker * 36 * v_plane, worker * 36 * m_plane, worker * slot
         clear(space, zeros, lanes)
@@ -494,9 +494,8 @@ def _correlate(workers, v, m, u, counter, count, channels, outputs, c_padded, v_
 
 
 @kernel
-def _transform_weight_back(workers, u, out, space, parts, channels, outputs, slot, lanes):
+def _transform_weight_back(workers, u, out, space, parts, u_size, channels, outputs, slot, lanes):
     """dw = G^T dU G, of the sum of the parts' dU."""
-    u_size = 36 * channels * ((outputs + lanes - 1) // lanes * lanes)
     for worker in prange(workers):
         taps = worker * slot
         low, high = worker * channels // workers, (worker + 1) * channels // workers

@@ -46,6 +46,7 @@ from .shape import expand, reshape
 FEW = 8  # channels that are copied one after the other
 
 
+# A `Convolution` is a primitive that may put its work off where nothing is recorded; read it as @primitive.
 @Convolution
 def conv(x: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """y (N, K, *output_size) from x (N, C, *input_size) and w (K, C/groups, *kernel_size)."""

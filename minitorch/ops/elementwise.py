@@ -508,7 +508,7 @@ def _gelu_grad(g: Any, x: Any) -> Any:
     return g * ((erf(x * math.sqrt(0.5)) + 1.0) * 0.5 + x * density)
 
 
-gelu.vjp(x=lambda g, x: _gelu_grad(g, x))
+gelu.vjp(x=_gelu_grad)
 
 
 @primitive
@@ -525,7 +525,7 @@ def _gelu_tanh_grad(g: Any, x: Any) -> Any:
     return g * ((t + 1.0) * 0.5 + x * 0.5 * (1.0 - t * t) * ((x * x * (3 * a) + 1.0) * c))
 
 
-gelu_tanh.vjp(x=lambda g, x: _gelu_tanh_grad(g, x))
+gelu_tanh.vjp(x=_gelu_tanh_grad)
 
 
 @primitive
@@ -541,7 +541,7 @@ def _silu_grad(g: Any, x: Any) -> Any:
     return g * (s * (x * (1.0 - s) + 1.0))
 
 
-silu.vjp(x=lambda g, x: _silu_grad(g, x))
+silu.vjp(x=_silu_grad)
 
 
 # ---------------------------------------------------------------------------------------------- comparisons and logic

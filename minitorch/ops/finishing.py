@@ -6,6 +6,7 @@ with known statistics, a sum and a ReLU. Its kernel applies them with the arithm
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -35,19 +36,22 @@ class Convolved(Source):
 
     def compute(self) -> np.ndarray:
         """The convolution as it is."""
-        out = kernels.empty((self.shape[0], *self.shape[2:], self.shape[1]), self.dtype)
-        with algorithm.as_of(self.algorithm):
-            kernels.conv(channels_last(self.x), self.w, out, self.geometry)
-        return channels_first(out)
+        return self._made(lambda x, out: kernels.conv(x, self.w, out, self.geometry))
 
     def normal(
         self, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, r: np.ndarray | None, relu: bool
     ) -> np.ndarray:
         """Normalised while it is in the registers."""
         r = absent(self.x) if r is None else channels_last(r)
+        return self._made(
+            lambda x, out: kernels.conv_normal(x, self.w, r, mean, scale, shift, out, self.geometry, relu)
+        )
+
+    def _made(self, kernel: Callable[[np.ndarray, np.ndarray], None]) -> np.ndarray:
+        """A new array that `kernel` makes of x, by the algorithm that was set when the convolution was called."""
         out = kernels.empty((self.shape[0], *self.shape[2:], self.shape[1]), self.dtype)
         with algorithm.as_of(self.algorithm):
-            kernels.conv_normal(channels_last(self.x), self.w, r, mean, scale, shift, out, self.geometry, relu)
+            kernel(channels_last(self.x), out)
         return channels_first(out)
 
 

@@ -181,11 +181,7 @@ def _bias_grad(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict)
     return wrap(_sums(g, x, mean, invstd, memo)[0])
 
 
-batch_norm.vjp(
-    x=lambda g, x, w, eps, mean, invstd, memo: _input_grad(g, x, w, eps, mean, invstd, memo),
-    w=lambda g, x, eps, mean, invstd, memo: _weight_grad(g, x, eps, mean, invstd, memo),
-    b=lambda g, x, mean, invstd, memo: _bias_grad(g, x, mean, invstd, memo),
-)
+batch_norm.vjp(x=_input_grad, w=_weight_grad, b=_bias_grad)
 
 
 def batch_norm_train(
