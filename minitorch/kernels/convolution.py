@@ -220,14 +220,14 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
     copied = geometry.padded or splits == 1  # even without padding: a copy into L2 beats strided reads from afar
     slots = 0 if not copied else get_num_threads() * plan.images if splits == 1 else batch
     space, partial = borrow(slots * pixels * channels, dtype), borrow(parts * out.size, dtype)
-    line, lines = geometry.input_size[-1], geometry.gather.lines
+    line, x_lines = geometry.input_size[-1], geometry.gather.lines
     x, y, result = x.reshape(-1), y.reshape(-1), out.reshape(-1)
     if copied and splits > 1:
-        _pad(heavy, x, space, lines, line, pixels, channels, batch)
+        _pad(heavy, x, space, x_lines, line, pixels, channels, batch)
     counter = np.zeros(1, np.int64)
     rows, numbers = _weight_rows(geometry, inner, channels)
     panels = borrow(get_num_threads() * 2 * lanes * STRETCH, dtype)
-    _sweep(heavy, x, space, y, partial, panels, rows, numbers, plan.lines, lines, counter, batch, plan.images,
+    _sweep(heavy, x, space, y, partial, panels, rows, numbers, plan.lines, x_lines, counter, batch, plan.images,
            parts, splits, copied, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer,
            lanes)
     give_back(panels)
@@ -267,8 +267,8 @@ def _weight_rows(geometry: ConvGeometry, inner: int, channels: int) -> tuple[np.
 
 
 @kernel
-def _sweep(workers, x, space, y, partial, panels, rows, numbers, windows, lines, counter, batch, images, parts, splits,
-           copied, line, pixels, lines_per_image, length, step, groups, inner, outer, lanes):
+def _sweep(workers, x, space, y, partial, panels, rows, numbers, y_lines, x_lines, counter, batch, images, parts,
+           splits, copied, line, pixels, lines_per_image, length, step, groups, inner, outer, lanes):
     channels, outputs, height = inner * groups, outer * groups, rows.size
     units, stretch = -(-batch // images), max(1, STRETCH // length)
     k_blocks, m_size = -(-outer // (2 * lanes)), 8 * ROWS
@@ -290,13 +290,13 @@ def _sweep(workers, x, space, y, partial, panels, rows, numbers, windows, lines,
                 if copied:
                     a, start = space, (first if splits > 1 else worker * images) * pixels * channels
                     if splits == 1:
-                        _surround(x, first, count, space, start, lines, line, pixels, channels)
+                        _surround(x, first, count, space, start, x_lines, line, pixels, channels)
                 total = lines_per_image * count
-                for window in range(0, max(total, 1), stretch):
-                    stop = min(window + stretch, total)
+                for low_line in range(0, max(total, 1), stretch):
+                    high_line = min(low_line + stretch, total)
                     for piece in range(0, length, STRETCH):
                         steps = min(STRETCH, length - piece)
-                        b = ((first * lines_per_image + window) * length + piece) * outputs
+                        b = ((first * lines_per_image + low_line) * length + piece) * outputs
                         held = -1
                         for tile in range(split * tiles // splits, (split + 1) * tiles // splits):
                             column, low = tile // m_blocks, tile % m_blocks * m_size
@@ -304,19 +304,19 @@ def _sweep(workers, x, space, y, partial, panels, rows, numbers, windows, lines,
                             size = 2 * lanes if outer - k > lanes else lanes
                             if column != held:
                                 held = column
-                                _panel(y, b + group * outer + k, (stop - window) * steps, outputs, panels, panel, size,
-                                       lanes, outer - k)
+                                _panel(y, b + group * outer + k, (high_line - low_line) * steps, outputs, panels,
+                                       panel, size, lanes, outer - k)
                             last = min(low + m_size, height) - 1
                             at = start + group * inner + piece * step * channels
                             c = (part * groups + group) * height * outer + k
                             if size > lanes:
                                 for m in range(low, last + 1, ROWS):
-                                    wide(a, at, rows, m, last, 1, windows, window, stop, channels, steps,
+                                    wide(a, at, rows, m, last, 1, y_lines, low_line, high_line, channels, steps,
                                          step * channels, panels, panel, size, partial, c, numbers, outer,
                                          outer - k - lanes, more, 0, ())
                             else:
                                 for m in range(low, last + 1, ROWS_NARROW):
-                                    narrow(a, at, rows, m, last, 1, windows, window, stop, channels, steps,
+                                    narrow(a, at, rows, m, last, 1, y_lines, low_line, high_line, channels, steps,
                                            step * channels, panels, panel, size, partial, c, numbers, outer,
                                            outer - k, more, 0, ())
                         more = 1

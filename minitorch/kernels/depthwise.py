@@ -98,9 +98,12 @@ class _Plan(NamedTuple):
 
     lines: np.ndarray  # int64 (lines, 2): source of the first pixel, under its first tap, and the pixel itself
     runs: np.ndarray  # int64 (runs of all kinds, 4): how far the source lies from that of the first tap; up to 3 taps
-    # int64 (kinds, 9): first line, lines; pixels of a line, steps of source and target from one to the next, from
-    # where on a line has no sources; where its runs of RUNS[0] begin, its single taps, and end
-    kinds: np.ndarray
+    kinds: np.ndarray  # int64 (kinds, 9): see below
+
+
+# The columns of `kinds`: its first line and how many it has; pixels of a line, steps of source and target from one to
+# the next, from where on a line has no sources; where its runs of RUNS[0] begin, its single taps, and end.
+FIRST, LINES, PIXELS, SOURCE_STEP, TARGET_STEP, REACH, RUNS_AT, SINGLES_AT, END = range(9)
 
 
 @lru_cache(maxsize=1024)
@@ -140,7 +143,7 @@ def _plan(geometry: ConvGeometry, transpose: bool) -> _Plan:
 
 def _bands(plan: _Plan, batch: int, size: int, itemsize: int) -> int:
     """Into how many parts to cut an image of `size` elements."""
-    return max(1, min(max(PARTS // max(batch, 1), size * itemsize // BAND), int(plan.kinds[0, 1])))
+    return max(1, min(max(PARTS // max(batch, 1), size * itemsize // BAND), int(plan.kinds[0, LINES])))
 
 
 def _blocks(channels: int, dtype: np.dtype) -> tuple[int, int, int]:
@@ -156,11 +159,11 @@ def _blocks(channels: int, dtype: np.dtype) -> tuple[int, int, int]:
 
 
 # ------------------------------------------------------------------------------------------------ a line of tiles
-def make_line(adjoint: bool) -> Any:
+def make_line(weight_grad: bool) -> Any:
     """A function to call from jitted code, for one line of a kind; see the top of this file.
 
-    a and c are source and target, w the weight or, for its gradient (`adjoint`), the sums: [block][tap][lane]. `ahead`
-    blocks of the source are fetched for each of the target. finish: of the target, a `Finish`.
+    a and c are source and target, w the weight or, for its gradient (`weight_grad`), the sums: [block][tap][lane].
+    `ahead` blocks of the source are fetched for each of the target. finish: of the target, a `Finish`.
     """
 
     @intrinsic
@@ -172,8 +175,10 @@ def make_line(adjoint: bool) -> Any:
              finish) = unpacked(context, builder, signature, arguments)
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
             finish = finish_of(context, v, signature.args[-1], finish)
-            row = v.at(kinds, builder.mul(kind, INT(9)))
-            pixels, a_step, c_step, reach, *bounds = (builder.load(v.at(row, INT(i))) for i in range(2, 9))
+            row = v.at(kinds, builder.mul(kind, INT(END + 1)))
+            pixels, a_step, c_step, reach, *bounds = (
+                builder.load(v.at(row, INT(column)))
+                for column in (PIXELS, SOURCE_STEP, TARGET_STEP, REACH, RUNS_AT, SINGLES_AT, END))
             a, c, w = v.at(a, a_at), v.at(c, c_at), v.at(w, w_at)
             a_next = cgutils.alloca_once_value(builder, v.at(a, reach))
             c_next = cgutils.alloca_once_value(builder, v.at(c, builder.mul(pixels, c_step)))
@@ -207,11 +212,11 @@ def make_line(adjoint: bool) -> Any:
                                 seen = v.load(cell, mask)
                                 for t in range(max(0, i - height + 1), min(length, i + 1)):
                                     value = values[i - t][j]
-                                    if adjoint:
+                                    if weight_grad:
                                         weights[t][j] = v.fma(seen, value, weights[t][j])
                                     else:
                                         builder.store(v.fma(seen, weights[t][j], builder.load(value)), value)
-                        if adjoint:
+                        if weight_grad:
                             for weight, cell in zip(sum(weights, []), sum(places, []), strict=True):
                                 v.store(weight, cell)
 
@@ -232,7 +237,7 @@ def make_line(adjoint: bool) -> Any:
                                 with builder.if_then(finish.given):
                                     fetch(r_next, height)
                         targets = [cells(place, k) for place in places]
-                        if adjoint:
+                        if weight_grad:
                             values = [[v.load(cell, mask) for cell in target] for target in targets]
                         else:  # slots that LLVM turns into registers
                             values = [[cgutils.alloca_once_value(builder, v.zero) for _ in cell] for cell in targets]
@@ -246,7 +251,7 @@ def make_line(adjoint: bool) -> Any:
                                 for j, value in enumerate(row):
                                     cell = v.at(beside, finish.step(INT(j * v.lanes)))
                                     builder.store(finish(builder.load(value), factors[j], cell, mask), value)
-                        if not adjoint:
+                        if not weight_grad:
                             for value, cell in zip(sum(values, []), sum(targets, []), strict=True):
                                 v.store(builder.load(value), cell, mask)
                         builder.store(v.at(builder.load(right), builder.mul(taps, INT(width))), right)
@@ -270,7 +275,7 @@ def make_line(adjoint: bool) -> Any:
     return line
 
 
-gather_line, add_line = make_line(adjoint=False), make_line(adjoint=True)
+gather_line, add_line = make_line(weight_grad=False), make_line(weight_grad=True)
 
 
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
@@ -304,7 +309,7 @@ def _gather(workers, source, w, packed, out, lines, runs, kinds, counter, batch,
             for item in range(first, min(first + chunk, batch * bands)):
                 image, band = item // bands, item % bands
                 for kind in range(kinds.shape[0]):
-                    line, count = kinds[kind, 0], kinds[kind, 1]
+                    line, count = kinds[kind, FIRST], kinds[kind, LINES]
                     for i in range(line + band * count // bands, line + (band + 1) * count // bands):
                         gather_line(source, image * source_image + lines[i, 0], out,
                                     image * target_image + lines[i, 1], kinds, kind, runs, packed, 0, taps, channels,
@@ -338,7 +343,7 @@ def _sweep(workers, x, y, partial, out, lines, runs, kinds, counter, batch, band
             for item in range(part * batch * bands // parts, (part + 1) * batch * bands // parts):
                 image, band = item // bands, item % bands
                 for kind in range(kinds.shape[0]):
-                    line, count = kinds[kind, 0], kinds[kind, 1]
+                    line, count = kinds[kind, FIRST], kinds[kind, LINES]
                     for i in range(line + band * count // bands, line + (band + 1) * count // bands):
                         add_line(x, image * x_image + lines[i, 0], y, image * y_image + lines[i, 1], kinds, kind, runs,
                                  partial, part * sums, taps, channels, last, ahead if kind == 0 else 0, ())

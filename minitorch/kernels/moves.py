@@ -41,10 +41,11 @@ def turn(typingctx, source, start, row, rows, target, at, step):
         source, target = (data(context, builder, signature.args[i], arguments[i]) for i in (0, 4))
         _, start, row, rows, _, at, step = arguments
         v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-        lanes, last = range(v.lanes), builder.sub(rows, INT(1))
-        numbers = [builder.select(builder.icmp_signed("<", INT(j), last), INT(j), last) for j in lanes]
+        lanes, numbers = range(v.lanes), v.clamped(INT(0), v.lanes, builder.sub(rows, INT(1)))
         square = [v.load(v.at(source, start, builder.mul(row, j))) for j in numbers]
-        for bit in (1 << i for i in range(v.lanes.bit_length() - 1)):  # swap this bit of row and lane number
+        # Swap each bit of row and lane number in turn. Of 4 lanes, bit 1 makes a0 a1 a2 a3, b0 b1 b2 b3 of two rows
+        # a0 b0 a2 b2, a1 b1 a3 b3; bit 2 then exchanges squares of 2x2.
+        for bit in (1 << i for i in range(v.lanes.bit_length() - 1)):
             low = [lane + (v.lanes - bit if lane & bit else 0) for lane in lanes]
             high = [lane + (v.lanes if lane & bit else bit) for lane in lanes]
             for j in (j for j in lanes if not j & bit):

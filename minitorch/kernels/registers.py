@@ -61,6 +61,11 @@ class Vectors:
         """The addresses of `count` vectors side by side."""
         return [self.at(address, INT(j * self.lanes)) for j in range(count)]
 
+    def clamped(self, first: ir.Value, count: int, last: ir.Value) -> list[ir.Value]:
+        """The numbers first, first + 1, ..., but `last` in place of those beyond it."""
+        numbers = [self.builder.add(first, INT(m)) for m in range(count)]
+        return [self.builder.select(self.builder.icmp_signed("<", m, last), m, last) for m in numbers]
+
     def constant(self, value: float) -> ir.Constant:
         """The number in every lane."""
         return ir.Constant(self.type, [ir.Constant(self.type.element, float(value))] * self.lanes)

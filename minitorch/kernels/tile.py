@@ -136,8 +136,7 @@ def make_tile(height: int, vectors: int) -> Any:
             def entry(table, index, scale):
                 return builder.mul(builder.load(v.at(table, index)), scale)
 
-            numbers = [builder.add(row, INT(m)) for m in range(height)]
-            numbers = [builder.select(builder.icmp_signed("<", m, row_last), m, row_last) for m in numbers]
+            numbers = v.clamped(row, height, row_last)
             lefts = [v.at(a, a_start, entry(rows, m, row_scale)) for m in numbers]
             places = [v.at(c, c_start, entry(targets, m, target_scale)) for m in numbers]
             for place in places:  # 1x1, C64 32x32: 6.2 ms without, 5.7 with (2 cores Zen 3, 2026-11)
@@ -195,8 +194,7 @@ def make_panel(height: int, vectors: int) -> Any:
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
             last = builder.sub(count, INT(1))
             with cgutils.for_range_slice(builder, INT(0), count, INT(height)) as (low, _):
-                numbers = [builder.add(low, INT(m)) for m in range(height)]
-                numbers = [builder.select(builder.icmp_signed("<", m, last), m, last) for m in numbers]
+                numbers = v.clamped(low, height, last)
                 lefts = [v.at(a, a_start, builder.mul(m, a_row)) for m in numbers]
                 places = [v.at(c, c_start, builder.mul(m, c_row)) for m in numbers]
                 sums = _sums(v, height, vectors)
