@@ -287,6 +287,7 @@ class Tensor(Variable):
     @property
     def data(self) -> Any:
         """The same memory as a tensor off the tape; assign to replace the memory."""
+        self.settle()  # whoever gets the memory may change it unseen
         return tape.wrap(self.array)
 
     @data.setter
@@ -362,9 +363,13 @@ class Tensor(Variable):
     # --------------------------------------------------------------------------------------------- to and from Python
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The array itself, sharing memory. Raises RuntimeError for a tensor that requires grad, unless `force`."""
-        if self.requires_grad and not force:
+        """The array itself, sharing memory.
+
+        Raises RuntimeError for a tensor that requires grad, unless with `force` or where grad is off.
+        """
+        if self.requires_grad and not force and is_grad_enabled():
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        self.settle()  # whoever gets the memory may change it unseen
         return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -385,6 +390,9 @@ class Tensor(Variable):
         arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
         out = kwargs.get("out")
         if out is not None:
+            for x in out:
+                if isinstance(x, Tensor):
+                    x.bump()
             kwargs["out"] = tuple(x.array if isinstance(x, Tensor) else x for x in out)
         result = getattr(ufunc, method)(*arrays, **kwargs)
         if out is not None:

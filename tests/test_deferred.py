@@ -16,6 +16,7 @@ import pytest
 
 import minitorch
 from minitorch import kernels, nn
+from minitorch.autograd import deferred
 from minitorch.kernels import memory
 from minitorch.ops import finishing
 
@@ -158,6 +159,73 @@ def test_changes_in_between_change_nothing(change, training):
             return [y.relu(), y, z.relu(), z]
 
     assert same(run(False), run(True))
+
+
+WRITERS = {
+    "SGD": lambda x: minitorch.optim.SGD([x], lr=1.0).step(),
+    "Adam": lambda x: minitorch.optim.Adam([x], lr=1.0).step(),
+    "init": lambda x: nn.init.ones_(x),
+    "load_state_dict": lambda x: nn.ParameterList([x]).load_state_dict({"0": minitorch.zeros(*x.shape)}),
+    "vector_to_parameters": lambda x: nn.utils.vector_to_parameters(minitorch.zeros(x.numel()), [x]),
+    "ufunc": lambda x: np.add(x.detach(), 5, out=x.detach()),
+    "numpy": lambda x: x.numpy().fill(3),
+    "data": lambda x: x.data.mul_(5),
+    "clip_grad_norm_": lambda x: nn.utils.clip_grad_norm_([x], 1e-3),
+    "clip_grad_value_": lambda x: nn.utils.clip_grad_value_([x], 1e-3),
+    "zero_grad": lambda x: minitorch.optim.SGD([x], lr=1.0).zero_grad(set_to_none=False),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_who_writes_has_what_is_deferred_computed_first(write):
+    """All that changes memory in place, of a parameter or of its gradient."""
+
+    def run(composed):
+        norm, x = layer(16).eval(), nn.Parameter(image(SHAPES[0]))
+        x.grad = image(SHAPES[0], 1)
+        with minitorch.no_grad():
+            made = [look(norm(x), composed), look(norm(x.grad), composed)]
+            assert composed == (made[0].recipe is None) == (made[1].recipe is None)
+            WRITERS[write](x)
+            return [*made, x, x.grad]
+
+    before, after = run(True), run(False)
+    assert same(before, after)
+    assert not same(before[2:], [image(SHAPES[0]), image(SHAPES[0], 1)])  # it did write
+
+
+def test_a_gradient_added_to_in_place():
+    """.grad that a deferred result reads, before the next backward adds to it."""
+
+    def run(composed):
+        norm, x = layer(16).eval(), image(SHAPES[0]).requires_grad_()
+        x.grad = image(SHAPES[0], 1)
+        with minitorch.no_grad():
+            y = look(norm(x.grad), composed)
+        (x * 2).sum().backward()
+        return [y, x.grad]
+
+    assert same(run(False), run(True))
+
+
+def test_few_wait_at_a_time():
+    """Results that are kept, as when features are collected, do not keep all that they are made of."""
+    norm = layer(16).eval()
+    with minitorch.no_grad():
+        kept = [norm(image(SHAPES[0], seed)) for seed in range(9)]
+        assert sum(y.recipe is not None for y in kept) <= deferred.WAITING
+        assert same(kept, [look(norm(image(SHAPES[0], seed))) for seed in range(9)])
+
+
+def test_statistics_of_the_time_of_the_call():
+    """A batch norm used in evaluation, then in training, then backwards: gradients by the statistics it had then."""
+    norm, x = layer(16).eval(), minitorch.randn(40, 16)
+    own = [t.clone() for t in (norm.running_mean, norm.running_var)]
+    y = norm(x)
+    norm.train()(minitorch.randn(40, 16))
+    gradients = minitorch.autograd.grad((y**3).sum(), [norm.weight, norm.bias])
+    z = nn.functional.batch_norm(x, *own, norm.weight, norm.bias)
+    assert same(gradients, minitorch.autograd.grad((z**3).sum(), [norm.weight, norm.bias]))
 
 
 def test_changes_of_the_tape_are_noticed_as_ever():
@@ -349,7 +417,7 @@ def test_convolution_is_one_kernel_and_one_array(runs, monkeypatch):
 
 @pytest.mark.parametrize("change", ["x", "detached", "view", "r", "w", "step", "b", "running", "conv's b", "data"])
 def test_changes_between_a_convolution_and_its_use(change):
-    """In-place changes of all it is made from, and an optimizer's, which tells nobody."""
+    """In-place changes of all it is made from, an optimizer's, too."""
 
     def run(composed):
         conv, x, r = convolution("3x3", bias=change == "conv's b")

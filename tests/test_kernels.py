@@ -36,6 +36,7 @@ CONVOLUTIONS = {
     "2d 1x1": (3, 20, 33, ConvGeometry.of((6, 6), 1)),
     "2d 1x1, many channels": (3, 90, 100, ConvGeometry.of((6, 6), 1)),
     "2d 1x1, pixels in three parts": (1, 5, 9, ConvGeometry.of((55, 57), 1)),
+    "2d 1x1, pixels in two parts and one more": (1, 9, 5, ConvGeometry.of((41, 51), 1)),
     "2d 1x1, as many windows as pixels": (2, 90, 100, ConvGeometry.of((3, 3), 1, stride=2, padding=1)),
     "2d 1x1 stride 2": (3, 8, 16, ConvGeometry.of((7, 6), 1, stride=2)),
     "2d stride 2": (4, 6, 9, ConvGeometry.of((9, 10), 3, stride=2, padding=1)),

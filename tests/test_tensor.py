@@ -612,6 +612,8 @@ def test_numpy_shares_memory() -> None:
         with pytest.raises(RuntimeError, match=r"Use tensor.detach\(\).numpy\(\) instead"):
             convert(m.ones(2, requires_grad=True))
     assert m.ones(2, requires_grad=True).numpy(force=True).tolist() == [1.0, 1.0]
+    with m.no_grad():
+        assert np.asarray(m.ones(2, requires_grad=True)).tolist() == [1.0, 1.0]
     assert np.asarray(x) is x.array or np.shares_memory(np.asarray(x), x.array)
     assert np.asarray(x, np.float64).dtype == np.float64
     assert np.array(x).base is None

@@ -7,7 +7,7 @@ gains from it looks for a recipe first: `add` and `relu` ask the recipe of an ar
 
 Where nothing is recorded, as in evaluation, a large convolution is deferred as well, and takes in what follows it: a
 batch norm with known statistics, a sum, ReLU. Its kernel then applies them to the sums while they are in registers. It
-holds a copy of its weight, since optimizers change parameters without `settle`. To run it for everybody who asks would
+holds a copy of its weight, whose memory need not be a kernel's own. To run it for everybody who asks would
 be dear: whoever takes in a convolution is the only one, and the next gets its array. So no use runs it more than twice.
 
 The tape does not change. Each primitive leaves the node it would have left, when it would have left it; nothing but
@@ -18,22 +18,29 @@ Backwards, likewise: `relu_grad`, the gradient at a ReLU's input, is deferred if
 the results of `grad` ask for the array, and so end the deferral.
 
 What a recipe reads must not change before it is used. In-place changes through tensors have their sources' dependents
-computed first (`Variable.settle`): a version counter is [changes, weak references to dependents ...]. Out of reach are
+computed first (`Variable.bump`): a version counter is [changes, weak references to dependents ...]. Out of reach are
 NumPy arrays that share memory with a source, and `.data`. Hence only memory that a kernel took from the pool is ever a
 source (and, while backward runs, the gradient it was given): what users made, or handed in as arrays, is not. The limit
-that remains: an array got by `x.numpy()` or `x.data` from a *computed* x, written to between batch_norm(x), or conv(x),
-and the first use of its result.
+that remains: an array got by `x.numpy()` or `x.data` from a *computed* x before batch_norm(x), or conv(x), and written
+to between that and the first use of its result.
+
+A deferred tensor keeps alive what it is made of, which may be much larger. So no more than WAITING of them wait: the
+next has the oldest computed.
 """
 
 from __future__ import annotations
 
 import functools
 import weakref
+from collections import deque
 from typing import Any
 
 import numpy as np
 
 from . import quiet, tape
+
+WAITING = 4  # a residual block has two at once: its last batch norm and its shortcut's
+_waiting: deque[weakref.ref] = deque()
 
 
 class Recipe:
@@ -96,6 +103,11 @@ def defer(recipe: Recipe) -> Any:
     for counter in recipe.counters:
         counter[1:] = [other for other in counter[1:] if getattr(other(), "recipe", None)]
         counter.append(reference)
+    _waiting.append(reference)
+    if len(_waiting) > WAITING:
+        oldest = _waiting.popleft()()
+        if oldest is not None:
+            _ = oldest.array
     return out
 
 

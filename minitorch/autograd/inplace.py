@@ -63,14 +63,13 @@ def assign(x: Any, value: Any) -> Any:
     elif recording:
         mask = (base.edge is not None) | (value.edge is not None) << 1
         node = overwrite.record((base, value), base, mask, (), {"views": x.chain})
-    x.settle()
+    x.bump()
     array = value.array
     like = recipe is not None and (array.shape, array.dtype) == (recipe.shape, recipe.dtype)
     if like and not recording and array.flags.writeable:
         x.array = array  # nobody has seen what stood there before: it need not be computed
     else:
         x.array[...] = array
-    x.bump()
     if recording:
         base._node = node
     return x

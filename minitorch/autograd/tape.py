@@ -102,7 +102,8 @@ class Variable:
         return self._counter
 
     def bump(self) -> None:
-        """Count one in-place change of the memory."""
+        """Before the memory changes in place: compute what is deferred and reads it, and count the change."""
+        self.settle()
         self.version[0] += 1
 
     @property
@@ -111,7 +112,7 @@ class Variable:
         return self.recipe or self.array
 
     def settle(self) -> None:
-        """Before the memory changes: compute what is deferred and reads it. The counter holds weak references to it."""
+        """Compute what is deferred and reads this memory. The counter holds weak references to it."""
         if self._counter is not None and len(self._counter) > 1:
             dependents: list[Any] = self._counter[1:]
             del self._counter[1:]
@@ -274,8 +275,8 @@ def accumulate(leaf: Any, g: Any, create_graph: bool) -> None:
     elif create_graph:
         leaf._grad = leaf._grad + g
     else:
-        leaf._grad.array += g.array
         leaf._grad.bump()
+        leaf._grad.array += g.array
 
 
 def _seed(index: int, output: Any, g: Any) -> tuple:

@@ -236,8 +236,8 @@ def _truncated_normal(count: int, low: float, high: float, source: np.random.Gen
 
 
 def _fill(tensor: Any, values: Any) -> Any:
-    tensor.array[...] = values
     tensor.bump()
+    tensor.array[...] = values
     return tensor
 
 

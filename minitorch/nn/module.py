@@ -463,8 +463,8 @@ class Module:
             elif not isinstance(value, Uninitialized):
                 if isinstance(tensor, Uninitialized):
                     tensor.materialize(value.shape)
-                tensor.array[...] = value.array if isinstance(value, Tensor) else value
                 tensor.bump()
+                tensor.array[...] = value.array if isinstance(value, Tensor) else value
         return IncompatibleKeys(missing, unexpected)
 
     # ---------------------------------------------------------------------------------------------------- how it prints

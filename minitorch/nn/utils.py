@@ -40,16 +40,16 @@ def clip_grad_norm_(
         )
     factor = min(max_norm / (float(total) + 1e-6), 1.0) if not math.isnan(total) else math.nan
     for g in gradients:
-        g.array *= g.array.dtype.type(factor)
         g.bump()
+        g.array *= g.array.dtype.type(factor)
     return wrap(total.astype(gradients[0].array.dtype))
 
 
 def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) -> None:
     """Limit every element of all gradients, in place, to [-clip_value, clip_value]."""
     for g in _gradients(parameters):
-        np.clip(g.array, -clip_value, clip_value, out=g.array)
         g.bump()
+        np.clip(g.array, -clip_value, clip_value, out=g.array)
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Any:
@@ -63,6 +63,6 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
     start = 0
     for p in parameters:
-        p.array[...] = vec.array[start : start + p.array.size].reshape(p.array.shape)
         p.bump()
+        p.array[...] = vec.array[start : start + p.array.size].reshape(p.array.shape)
         start += p.array.size

@@ -25,7 +25,7 @@ LEAST = 8  # channels: the tutorial net, whose first layer has 6, takes 3.19 ms 
 
 
 class Convolved(Source):
-    """conv(x, w), to be computed. w is a copy: optimizers change parameters without a word to what was made of them."""
+    """conv(x, w), to be computed. w is a copy: its memory may be a user's array, who changes it without a word."""
 
     __slots__ = ("algorithm", "geometry", "w", "x")
 

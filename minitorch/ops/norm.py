@@ -190,13 +190,14 @@ def batch_norm_train(
     """Normalise by the batch; w, b and the running statistics, which are brought up to date, may be None."""
     mean, variance, invstd = np.empty((3, x.array.shape[1]), x.array.dtype)
     running = running_mean, running_var
+    for r in running:
+        if r is not None:
+            r.bump()
     m, v = (absent(mean) if r is None else r.array.astype(mean.dtype, copy=False) for r in running)
     kernels.batch_norm_statistics(pixels(x.array), mean, variance, invstd, m, v, eps, momentum)
     for r, array in zip(running, (m, v), strict=True):
-        if r is not None:
-            if array is not r.array:
-                r.array[...] = array
-            r.bump()
+        if r is not None and array is not r.array:
+            r.array[...] = array
     w, b = _affine(w, b, x)
     return batch_norm(x, w, b, eps=eps, mean=mean, invstd=invstd)
 
@@ -213,6 +214,8 @@ def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float
             return defer(Normalized(source.x, *factors, None, *source.counters))
         recipe = Normalized(x.array, *factors, None, x.version)
         return defer(recipe) if deferrable(x.array) else wrap(recipe.compute())
+    # Running statistics as they are now: the next batch in training changes them, maybe before backward is called.
+    mean, variance = (v if v.edge is not None else wrap(v.array.copy()) for v in (mean, variance))
     scale = rsqrt(variance + eps) * w
     shift = b - mean * scale
     column = (-1, *(1,) * (x.array.ndim - 2))

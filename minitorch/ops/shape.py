@@ -107,14 +107,15 @@ def infer(shape: tuple, size: int) -> tuple[int, ...]:
 def reshape_to(x: Any, *shape: Any) -> Any:
     """The elements of x in another shape, one entry of which may be -1; a view where memory allows it.
 
-    Raises RuntimeError if the numbers of elements differ.
+    Images that a layer made stand channels-last in memory: flattened they are a copy, and what is written into that
+    does not reach the image. Raises RuntimeError if the numbers of elements differ.
     """
     target = sizes(shape)
     return reshape(x, shape=infer(target, x.array.size))
 
 
 def view(x: Any, *shape: Any) -> Any:
-    """`reshape`; or, called with a dtype, the same memory read as that dtype."""
+    """`reshape`, copying where no view is possible; or, called with a dtype, the same memory read as that dtype."""
     return reshape_to(x, *shape)
 
 
