@@ -168,7 +168,7 @@ FAULTS = [
     Fault("linear: bias of another block", "kernels/gemm.py", "+ bias[j]", "+ bias[j - left]", fast("linear"), NUMBA),
     Fault("matmul: steps that fill no vector left out", "kernels/gemm.py", "for i in range(whole, steps)", "for i in range(whole + 1, steps)", fast("matmul"), NUMBA),
     Fault("matmul: rows beyond the last read", "kernels/moves.py", "v.clamped(INT(0), v.lanes, builder.sub(rows, INT(1)))", "[INT(j) for j in lanes]", GUARD, NUMBA),
-    Fault("weight gradient, matmul: right edge of y read without a mask", "kernels/moves.py", "v.store(v.load(source, v.mask(arguments[4])), target)", "v.store(v.load(source), target)", GUARD, NUMBA),
+    Fault("weight gradient, matmul: right edge of y read without a mask", "kernels/moves.py", "v.store(v.load(source, v.mask(valid)), target)", "v.store(v.load(source), target)", GUARD, NUMBA),
     Fault("tile: rows below the last not clamped", "kernels/tile.py", "v.clamped(row, height, row_last)", "[builder.add(row, INT(m)) for m in range(height)]", GUARD, NUMBA),
     Fault("conv: one element too many of a line copied", CONV, "space, at + begin, length)", "space, at + begin, length + 1)", GUARD, NUMBA),
     Fault("conv: workers share one copy of an image", CONV, "slots = 0 if not padded else get_num_threads() * plan.images", "slots = 0 if not padded else plan.images", GUARD, THREADED),

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from minitorch.kernels.registers import INT, LANE, Vectors, data, intrinsic
+from minitorch.kernels.registers import INT, LANE, Vectors, intrinsic, unpacked
 
 
 @intrinsic
@@ -17,12 +17,12 @@ def move(typingctx, source, start, target, at, valid):
     """
 
     def emit(context, builder, signature, arguments):
-        source, target = (data(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        source, start, target, at, valid = unpacked(context, builder, signature, arguments)
         v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-        source, target = builder.gep(source, [arguments[1]]), builder.gep(target, [arguments[3]])
-        with builder.if_else(builder.icmp_signed("<", arguments[4], INT(v.lanes))) as (partly, wholly):
+        source, target = v.at(source, start), v.at(target, at)
+        with builder.if_else(builder.icmp_signed("<", valid, INT(v.lanes))) as (partly, wholly):
             with partly:
-                v.store(v.load(source, v.mask(arguments[4])), target)
+                v.store(v.load(source, v.mask(valid)), target)
             with wholly:
                 v.store(v.load(source), target)
         return context.get_dummy_value()
@@ -38,8 +38,7 @@ def turn(typingctx, source, start, row, rows, target, at, step):
     """
 
     def emit(context, builder, signature, arguments):
-        source, target = (data(context, builder, signature.args[i], arguments[i]) for i in (0, 4))
-        _, start, row, rows, _, at, step = arguments
+        source, start, row, rows, target, at, step = unpacked(context, builder, signature, arguments)
         v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
         lanes, numbers = range(v.lanes), v.clamped(INT(0), v.lanes, builder.sub(rows, INT(1)))
         square = [v.load(v.at(source, start, builder.mul(row, j))) for j in numbers]
@@ -70,10 +69,9 @@ def copy(typingctx, source, start, target, at, count):
     """
 
     def emit(context, builder, signature, arguments):
-        source, target = (data(context, builder, signature.args[i], arguments[i]) for i in (0, 2))
+        source, start, target, at, count = unpacked(context, builder, signature, arguments)
         size = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
-        cgutils.raw_memcpy(builder, builder.gep(target, [arguments[3]]), builder.gep(source, [arguments[1]]),
-                           arguments[4], size)
+        cgutils.raw_memcpy(builder, builder.gep(target, [at]), builder.gep(source, [start]), count, size)
         return context.get_dummy_value()
 
     return types.void(source, types.intp, target, types.intp, types.intp), emit
@@ -84,8 +82,9 @@ def fetch(typingctx, source, at):
     """Bring the line of the cache at source[at], which need not exist, to the core."""
 
     def emit(context, builder, signature, arguments):
+        source, at = unpacked(context, builder, signature, arguments)
         v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-        v.fetch(builder.gep(data(context, builder, signature.args[0], arguments[0]), [arguments[1]]))
+        v.fetch(v.at(source, at))
         return context.get_dummy_value()
 
     return types.void(source, types.intp), emit
@@ -96,9 +95,9 @@ def clear(typingctx, target, at, count):
     """target[at:at+count] = 0"""
 
     def emit(context, builder, signature, arguments):
-        address = builder.gep(data(context, builder, signature.args[0], arguments[0]), [arguments[1]])
+        target, at, count = unpacked(context, builder, signature, arguments)
         size = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
-        cgutils.memset(builder, address, builder.mul(arguments[2], INT(size)), 0)
+        cgutils.memset(builder, builder.gep(target, [at]), builder.mul(count, INT(size)), 0)
         return context.get_dummy_value()
 
     return types.void(target, types.intp, types.intp), emit
@@ -109,6 +108,7 @@ def claim(typingctx, counter):
     """counter[0]++ in one atomic step: the worker that gets a number owns the block of that number."""
 
     def emit(context, builder, signature, arguments):
-        return builder.atomic_rmw("add", data(context, builder, signature.args[0], arguments[0]), INT(1), "monotonic")
+        (counter,) = unpacked(context, builder, signature, arguments)
+        return builder.atomic_rmw("add", counter, INT(1), "monotonic")
 
     return types.intp(counter), emit
