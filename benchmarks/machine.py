@@ -23,10 +23,10 @@ def ceilings(side: Any, threads: int) -> dict[str, float]:
     """FLOP/s and bytes/s (read + written) on all threads, the best of many short calls; runs in minitorch's process."""
     import numba
 
-    from minitorch.kernels.moves import copy
-    from minitorch.kernels.registers import WIDTH
-    from minitorch.kernels.runtime import FASTMATH
-    from minitorch.kernels.tile import ROWS, wide
+    from minitorch.kernels.engine.runtime import FASTMATH
+    from minitorch.kernels.tile.tile import ROWS, wide
+    from minitorch.kernels.words.moves import copy
+    from minitorch.kernels.words.registers import WIDTH
 
     numba.set_num_threads(threads)
 
@@ -70,7 +70,7 @@ def _fastest(function: Callable[[], Any]) -> float:
 
 def vector_width(side: Any) -> int:
     """Lanes of a vector in minitorch's kernels; runs in minitorch's process."""
-    from minitorch.kernels.registers import WIDTH
+    from minitorch.kernels.words.registers import WIDTH
 
     return WIDTH
 

@@ -18,7 +18,7 @@ import numpy as np
 
 import minitorch
 from minitorch.autograd.primitive import Primitive
-from minitorch.kernels.runtime import Kernel, get_num_threads
+from minitorch.kernels.engine.runtime import Kernel, get_num_threads
 from minitorch.nn import functional as F
 
 STEPS, clock = 300, time.perf_counter

@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-from .kernels import algorithm as _algorithm
+from .kernels.tile import algorithm as _algorithm
 
 
 class _Conv:
-    """Convolution's: `algorithm` is "auto", "direct" or "winograd"; see `kernels/algorithm.py` for the rule.
+    """Convolution's: `algorithm` is "auto", "direct" or "winograd"; see `kernels/tile/algorithm.py` for the rule.
 
     Winograd's algorithm does a quarter of the multiplications of a 3x3 convolution, with errors of up to 5e-5 of the
     largest value, where the direct sum has about 1e-6. Raises ValueError for another word.

@@ -6,8 +6,8 @@ import os
 import platform
 
 from minitorch import kernels
-from minitorch.kernels import algorithm
-from minitorch.kernels.machine import machine, pools, setting
+from minitorch.kernels.engine.machine import machine, pools, setting
+from minitorch.kernels.tile import algorithm
 from minitorch.version import __version__
 
 __all__ = ["show_config"]

@@ -17,7 +17,7 @@ import pytest
 import minitorch
 from minitorch import kernels, nn
 from minitorch.autograd import deferred
-from minitorch.kernels import memory
+from minitorch.kernels.engine import memory
 from minitorch.ops import finishing
 
 SHAPES = [(4, 16, 20, 20), (3, 10, 33, 21), (2, 300, 9, 7), (700, 33), (4, 3, 9, 11, 16)]

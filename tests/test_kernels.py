@@ -19,7 +19,8 @@ import pytest
 
 from minitorch import kernels
 from minitorch.geometry import ConvGeometry, PoolGeometry
-from minitorch.kernels import algorithm, reference
+from minitorch.kernels import reference
+from minitorch.kernels.tile import algorithm
 
 FAST = kernels.implementation() == "numba"
 needs_numba = pytest.mark.skipif(not FAST, reason="the reference kernels were chosen")
@@ -480,7 +481,7 @@ def team_kernels():
     """Set-up by the caller, a closure, work after the loop; and bodies that workers could not run."""
     from numba import prange
 
-    from minitorch.kernels.runtime import kernel
+    from minitorch.kernels.engine.runtime import kernel
 
     def scaled(factor):
         def body(workers, x, sums, out):
@@ -584,7 +585,7 @@ def test_guard_pages_guard():
 
 def test_the_pool_is_bounded(monkeypatch):
     """All its memory is at most half above the peak; blocks serve again for sizes down to half their own."""
-    from minitorch.kernels import memory
+    from minitorch.kernels.engine import memory
 
     page = 4096
     monkeypatch.setattr(memory, "FEW", 0)
@@ -694,10 +695,10 @@ def run_one_kernel():
 
 @needs_numba
 def test_another_numba_compiles_in_its_own_way(tmp_path):
-    """kernels/compiler.py knows the inside of one version; with others it stays out of the way."""
+    """kernels/engine/compiler.py knows the inside of one version; with others it stays out of the way."""
     code = (
-        "from minitorch.kernels import runtime; runtime.NUMBA = 'another'; "
-        "names = {'matmul', 'add'}; print(compare(names=names) == names, 'minitorch.kernels.compiler' in sys.modules)"
+        "from minitorch.kernels.engine import runtime; runtime.NUMBA = 'another'; "
+        "names = {'matmul', 'add'}; print(compare(names=names) == names, 'minitorch.kernels.engine.compiler' in sys.modules)"
     )
     assert in_process(code, MINITORCH_CACHE_DIR=str(tmp_path))[0] == "True False"
 
@@ -728,7 +729,7 @@ def warm_up(extra=False):
     from minitorch import warmup
 
     if extra:
-        from minitorch.kernels.runtime import kernel
+        from minitorch.kernels.engine.runtime import kernel
 
         kernel(warm_up)
     return warmup.main(["--dtype", "all"])
@@ -750,7 +751,7 @@ def test_unusable_cache_directory_costs_only_time(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "open").mkdir()
     script = """
-import minitorch.kernels.runtime as r; r._cache_home = lambda: Path({!r})
+import minitorch.kernels.engine.runtime as r; r._cache_home = lambda: Path({!r})
 for p in [r.cache_directory()] if {} else []: p.chmod(0o777)
 r.cache_directory.cache_clear()
 run_one_kernel()"""

@@ -131,7 +131,7 @@ def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows["kernels"].split(",")[0] == minitorch.kernels.implementation()
     assert rows["threads"].startswith(f"{minitorch.get_num_threads()} of ")
     if minitorch.kernels.implementation() == "numba":
-        from minitorch.kernels.registers import WIDTH
+        from minitorch.kernels.words.registers import WIDTH
 
         assert rows["vectors"].startswith(f"{WIDTH} float32 lanes")
         assert str(minitorch.kernels.cache_directory()) in rows["cache"]

@@ -10,10 +10,11 @@ import pytest
 import minitorch
 from minitorch import kernels, nn
 from minitorch.geometry import ConvGeometry
-from minitorch.kernels import algorithm, reference
+from minitorch.kernels import reference
+from minitorch.kernels.tile import algorithm
 from minitorch.nn import functional as F
 
-ERROR = 5e-5  # of the largest value, in float32: what kernels/algorithm.py promises
+ERROR = 5e-5  # of the largest value, in float32: what kernels/tile/algorithm.py promises
 needs_numba = pytest.mark.skipif(kernels.implementation() != "numba", reason="the reference kernels know no Winograd")
 
 # batch, channels, outputs, input size, padding: tiles whole and cut off, vectors whole and cut off, padding 0 to 3
@@ -40,7 +41,7 @@ def _restored():
 @needs_numba
 def test_the_maps_are_an_identity():
     """A^T [(G w) * (B^T d)] is the filter, for every unit w and d: a bilinear identity holds if it holds for these."""
-    from minitorch.kernels.winograd import maps
+    from minitorch.kernels.tile.winograd import maps
 
     at, g, bt = maps()
     for t, i in itertools.product(range(3), range(6)):

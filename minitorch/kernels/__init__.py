@@ -27,8 +27,8 @@ import numpy as np
 
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.kernels import reference
-from minitorch.kernels.memory import SMALL, empty, empty_like, pooled
-from minitorch.kernels.runtime import cache_directory, compilations, get_num_threads, set_num_threads
+from minitorch.kernels.engine.memory import SMALL, empty, empty_like, pooled
+from minitorch.kernels.engine.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
 __all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
            "get_num_threads", "compilations", "cache_directory", "update"]
@@ -50,9 +50,10 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import convolution, elementwise, gemm, loss, norm, pool
+    from minitorch.kernels import elementwise, loss, norm, pool
+    from minitorch.kernels.tile import direct, gemm
 
-    modules = (convolution, elementwise, gemm, loss, norm, pool)
+    modules = (direct, elementwise, gemm, loss, norm, pool)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 

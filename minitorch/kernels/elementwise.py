@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numba import prange
 
-from minitorch.kernels import polynomial
-from minitorch.kernels.runtime import helper, kernel
-from minitorch.kernels.vector import sweep
+from minitorch.kernels.engine.runtime import helper, kernel
+from minitorch.kernels.words import polynomial
+from minitorch.kernels.words.vector import sweep
 
 __all__ = ["add", "erf", "exp", "expm1", "gelu", "gelu_grad", "gelu_tanh", "gelu_tanh_grad", "log", "log1p", "multiply",
            "relu", "relu_grad", "sigmoid", "silu", "silu_grad", "softplus", "subtract", "tanh"]

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numba import prange
 
-from minitorch.kernels.moves import clear
-from minitorch.kernels.polynomial import exp_falling as exp  # of x - top
-from minitorch.kernels.runtime import kernel
-from minitorch.kernels.vector import sweep, total
+from minitorch.kernels.engine.runtime import kernel
+from minitorch.kernels.words.moves import clear
+from minitorch.kernels.words.polynomial import exp_falling as exp  # of x - top
+from minitorch.kernels.words.vector import sweep, total
 
 __all__ = ["cross_entropy", "cross_entropy_grad", "log_softmax", "softmax"]
 

@@ -25,9 +25,9 @@ import numpy as np
 from numba import prange, types
 from numba.core import cgutils
 
-from minitorch.kernels.moves import clear, copy
-from minitorch.kernels.registers import INT, Vectors, data, intrinsic
-from minitorch.kernels.runtime import FASTMATH, borrow, give_back, helper, kernel
+from minitorch.kernels.engine.runtime import FASTMATH, borrow, give_back, helper, kernel
+from minitorch.kernels.words.moves import clear, copy
+from minitorch.kernels.words.registers import INT, Vectors, data, intrinsic
 
 __all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
            "shift_columns"]

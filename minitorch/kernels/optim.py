@@ -19,9 +19,9 @@ from llvmlite import ir
 from numba import prange, types
 from numba.np.arrayobj import populate_array
 
-from minitorch.kernels.moves import claim
-from minitorch.kernels.registers import INT, LANE, intrinsic
-from minitorch.kernels.runtime import helper, kernel
+from minitorch.kernels.engine.runtime import helper, kernel
+from minitorch.kernels.words.moves import claim
+from minitorch.kernels.words.registers import INT, LANE, intrinsic
 
 __all__ = ["adam", "locate", "sgd"]
 

@@ -20,9 +20,9 @@ from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.geometry import PoolGeometry
-from minitorch.kernels.moves import clear
-from minitorch.kernels.registers import INT, LANE, WIDTH, Vectors, intrinsic, unpacked
-from minitorch.kernels.runtime import kernel
+from minitorch.kernels.engine.runtime import kernel
+from minitorch.kernels.words.moves import clear
+from minitorch.kernels.words.registers import INT, LANE, WIDTH, Vectors, intrinsic, unpacked
 
 __all__ = ["max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread"]
 

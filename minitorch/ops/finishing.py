@@ -17,7 +17,7 @@ from ..autograd import Primitive, Variable, is_grad_enabled
 from ..autograd.deferred import defer
 from ..autograd.tape import wrap
 from ..geometry import ConvGeometry
-from ..kernels import algorithm
+from ..kernels.tile import algorithm
 from .layout import absent, channels_first, channels_last
 from .norm import Normalized, Source, deferrable, same
 

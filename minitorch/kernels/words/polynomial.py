@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch.kernels.vector import Vector, choose
+from minitorch.kernels.words.vector import Vector, choose
 
 
 def polynomial(x: Vector, coefficients: tuple[float, ...]) -> Vector:

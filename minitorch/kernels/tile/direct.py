@@ -19,13 +19,13 @@ import numpy as np
 from numba import prange
 
 from minitorch.geometry import ConvGeometry, GatherPlan
-from minitorch.kernels import depthwise, gemm, winograd
-from minitorch.kernels.algorithm import is_winograd
-from minitorch.kernels.finish import finishing_kernel
-from minitorch.kernels.moves import claim, clear, copy, fetch, move
-from minitorch.kernels.registers import WIDTH
-from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.tile import ROWS, ROWS_NARROW, narrow, wide
+from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
+from minitorch.kernels.tile import depthwise, gemm, winograd
+from minitorch.kernels.tile.algorithm import is_winograd
+from minitorch.kernels.tile.epilogue import finishing_kernel
+from minitorch.kernels.tile.tile import ROWS, ROWS_NARROW, narrow, wide
+from minitorch.kernels.words.moves import claim, clear, copy, fetch, move
+from minitorch.kernels.words.registers import WIDTH
 
 __all__ = ["conv", "conv_normal", "conv_transpose", "conv_weight_grad"]
 

@@ -36,10 +36,10 @@ from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.geometry import ConvGeometry
-from minitorch.kernels.finish import finish_of, finishing_kernel
-from minitorch.kernels.moves import claim, clear
-from minitorch.kernels.registers import INT, WIDTH, Vectors, intrinsic, unpacked
-from minitorch.kernels.runtime import borrow, give_back, kernel
+from minitorch.kernels.engine.runtime import borrow, give_back, kernel
+from minitorch.kernels.tile.epilogue import finish_of, finishing_kernel
+from minitorch.kernels.words.moves import claim, clear
+from minitorch.kernels.words.registers import INT, WIDTH, Vectors, intrinsic, unpacked
 
 __all__: list[str] = []  # convolution.py calls in here
 

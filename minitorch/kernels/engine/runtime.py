@@ -109,7 +109,7 @@ class Kernel:
     @cached_property
     def compiled(self) -> Any:
         """numba's function of (team, worker, workers, *arguments)."""
-        from minitorch.kernels.team import one_worker
+        from minitorch.kernels.engine.team import one_worker
 
         flags = {"nogil": True, "error_model": "numpy", "fastmath": False if self.exact else FASTMATH}
         dispatcher = jit("ENTRY", **flags)(one_worker(self.body))
@@ -159,7 +159,7 @@ def _team() -> int:
     """The threads of numba's threading layer, started by the first parallel launch."""
     from numba import config
 
-    from minitorch.kernels.team import team
+    from minitorch.kernels.engine.team import team
 
     settings: Any = config
     settings.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
@@ -172,7 +172,7 @@ def jit(kind: str, **flags: Any) -> Any:
 
     own = {}
     if numba.__version__.startswith(NUMBA):
-        from minitorch.kernels import compiler
+        from minitorch.kernels.engine import compiler
 
         own = getattr(compiler, kind)
     return numba.njit(**own, **flags)
@@ -209,11 +209,11 @@ def cache_directory() -> Path | None:
     import llvmlite.binding
     import numba
 
-    from minitorch.kernels.registers import WIDTH
+    from minitorch.kernels.words.registers import WIDTH
 
     settings: Any = numba.config
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
     digest.update(repr((sys.version, np.__version__, numba.__version__, llvmlite.__version__, platform.platform(),
                         WIDTH, llvmlite.binding.get_host_cpu_name(),

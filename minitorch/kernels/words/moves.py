@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from minitorch.kernels.registers import INT, LANE, Vectors, intrinsic, unpacked
+from minitorch.kernels.words.registers import INT, LANE, Vectors, intrinsic, unpacked
 
 
 @intrinsic

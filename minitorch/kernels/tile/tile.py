@@ -50,8 +50,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from minitorch.kernels.finish import finish_of
-from minitorch.kernels.registers import INT, WIDTH, Vectors, intrinsic, unpacked
+from minitorch.kernels.tile.epilogue import finish_of
+from minitorch.kernels.words.registers import INT, WIDTH, Vectors, intrinsic, unpacked
 
 ROWS = {16: 14, 8: 6, 4: 8}[WIDTH]  # MR of the tile of two vectors
 ROWS_NARROW = {16: 28, 8: 8, 4: 16}[WIDTH]  # MR of the tile of one vector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from minitorch.kernels import memory, runtime
+from minitorch.kernels.engine import memory, runtime
 
 __all__ = ["machine", "pools", "setting"]
 
@@ -16,7 +16,7 @@ def machine() -> dict[str, str]:
     import llvmlite.binding
     import numba
 
-    from minitorch.kernels.registers import WIDTH
+    from minitorch.kernels.words.registers import WIDTH
 
     try:
         layer = f"{numba.threading_layer()} (running)"

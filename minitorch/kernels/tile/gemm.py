@@ -15,10 +15,10 @@ import numpy as np
 from numba import prange
 from numpy.lib.stride_tricks import as_strided
 
-from minitorch.kernels.moves import claim, move, turn
-from minitorch.kernels.registers import WIDTH
-from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.tile import ROWS, ROWS_NARROW, narrow, wide
+from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
+from minitorch.kernels.tile.tile import ROWS, ROWS_NARROW, narrow, wide
+from minitorch.kernels.words.moves import claim, move, turn
+from minitorch.kernels.words.registers import WIDTH
 
 __all__ = ["linear", "matmul"]
 

@@ -20,7 +20,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from minitorch.kernels.registers import INT, LANE, Vectors, data, intrinsic
+from minitorch.kernels.words.registers import INT, LANE, Vectors, data, intrinsic
 
 SIDE_BY_SIDE = 2
 

@@ -9,8 +9,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from minitorch.kernels.registers import INT, Vectors, data
-from minitorch.kernels.runtime import kernel
+from minitorch.kernels.engine.runtime import kernel
+from minitorch.kernels.words.registers import INT, Vectors, data
 
 
 class Finish:

@@ -42,12 +42,12 @@ from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
 
-from minitorch.kernels.finish import finish_of, finishing_kernel
-from minitorch.kernels.moves import claim, clear
+from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.norm import summed
-from minitorch.kernels.registers import INT, WIDTH, Vectors, data, intrinsic, unpacked
-from minitorch.kernels.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.tile import ROWS, narrow_panel, wide_panel
+from minitorch.kernels.tile.epilogue import finish_of, finishing_kernel
+from minitorch.kernels.tile.tile import ROWS, narrow_panel, wide_panel
+from minitorch.kernels.words.moves import claim, clear
+from minitorch.kernels.words.registers import INT, WIDTH, Vectors, data, intrinsic, unpacked
 
 OUT, TAPS = 4, 3  # outputs and taps along an axis of a tile ...
 IN = OUT + TAPS - 1  # ... and inputs; also the number of products

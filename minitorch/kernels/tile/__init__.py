@@ -1,0 +1,1 @@
+"""The register tile and what is built from it: direct and Winograd convolution, depthwise layers, matrix products."""
