@@ -139,14 +139,11 @@ def _update(optimizer: Any) -> None:
     optimizer([parameter], lr=0.1).step()
 
 
-def _vectors() -> Iterator[Callable[[], None]]:
-    """The kernels that take vectors of one length, results after operands."""
-    from minitorch.kernels import elementwise
-
-    for name in elementwise.__all__:
-        count = len(inspect.signature(getattr(reference, name)).parameters)
-        yield lambda name=name, count=count: getattr(kernels, name)(  # type: ignore[misc]
-            *(minitorch.rand(16).numpy().copy() for _ in range(count)))  # fmt: skip
+def _pointwise() -> None:
+    """Every pointwise op and its rules, for arrays as large as kernels serve."""
+    for op in registry.values():
+        if isinstance(op, Pointwise):
+            op.prepare(minitorch.get_default_dtype().numpy)
 
 
 if __name__ == "__main__":

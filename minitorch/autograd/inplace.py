@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from .modes import is_grad_enabled
 from .primitive import primitive
-from .tape import follow
+from .tape import Variable, follow, wrap
 
 
 @primitive
@@ -73,6 +74,33 @@ def assign(x: Any, value: Any) -> Any:
     if recording:
         base._node = node
     return x
+
+
+def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
+    """op(x, ...) with the result in x's memory, and x in its place on the tape; returns x.
+
+    Raises RuntimeError, before anything changes, where the result has another shape or a dtype of a higher category.
+    """
+    source = x
+    if is_grad_enabled() and x.node is not None:
+        others = any(isinstance(a, Variable) and a.edge is not None for a in args)
+        if others or getattr(op, "asks_input", False):  # a rule will need the values of before
+            source = wrap(np.array(x.array, order="K"))
+            source._node = x.node
+    value = op(source, *args, **settings)
+    mine, its = x.outline, value.outline
+    if its.shape != mine.shape:
+        raise RuntimeError(
+            f"output with shape {list(mine.shape)} doesn't match the broadcast shape {list(its.shape)}"
+        )
+    if mine.dtype != its.dtype:
+        if dtypes.category(its.dtype) > dtypes.category(mine.dtype):
+            raise RuntimeError(
+                f"result type {dtypes.as_dtype(its.dtype)} can't be cast to the desired output type "
+                f"{dtypes.as_dtype(mine.dtype)}"
+            )
+        value = value.to(mine.dtype)
+    return assign(x, value)
 
 
 def check_writeable(x: Any) -> None:

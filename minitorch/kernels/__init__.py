@@ -27,11 +27,12 @@ import numpy as np
 
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.kernels import reference
+from minitorch.kernels.collapse import Program
 from minitorch.kernels.engine.memory import SMALL, empty, empty_like, pooled
 from minitorch.kernels.engine.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
 __all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
-           "get_num_threads", "compilations", "cache_directory", "update"]
+           "get_num_threads", "compilations", "cache_directory", "evaluate", "update"]
 Declaration = TypeVar("Declaration", bound=Callable[..., None])
 
 
@@ -50,10 +51,10 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import elementwise, loss, norm, pool
+    from minitorch.kernels import loss, norm, pool
     from minitorch.kernels.tile import direct, gemm
 
-    modules = (direct, elementwise, gemm, loss, norm, pool)
+    modules = (direct, gemm, loss, norm, pool)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
@@ -209,99 +210,16 @@ def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> 
 
 
 # ------------------------------------------------------------------------------------------------ element by element
-@served(2)
-def add(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x + y, for vectors."""
+def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float, ...]) -> np.ndarray | None:
+    """A pointwise program of broadcast operands, float32 or float64 and bools, in one pass; see kernels/pointwise.py.
 
+    None where NumPy is to compute it: the reference was chosen, or shapes are beyond the kernel.
+    """
+    if implementation() == "reference":
+        return None
+    from minitorch.kernels import pointwise
 
-@served(2)
-def subtract(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x - y, for vectors."""
-
-
-@served(2)
-def multiply(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x * y, for vectors."""
-
-
-@served(1)
-def exp(x: np.ndarray, out: np.ndarray) -> None:
-    """out = e to the power x, a vector."""
-
-
-@served(1)
-def expm1(x: np.ndarray, out: np.ndarray) -> None:
-    """out = exp(x) - 1, exact for small x, a vector."""
-
-
-@served(1)
-def log(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the natural logarithm of x, a vector."""
-
-
-@served(1)
-def log1p(x: np.ndarray, out: np.ndarray) -> None:
-    """out = log(1 + x), exact for small x, a vector."""
-
-
-@served(1)
-def tanh(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the hyperbolic tangent of x, a vector."""
-
-
-@served(1)
-def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
-    """out = 1 / (1 + exp(-x)), for a vector."""
-
-
-@served(1)
-def softplus(x: np.ndarray, out: np.ndarray) -> None:
-    """out = log(1 + exp(x)), for a vector."""
-
-
-@served(1)
-def erf(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the error function of x, a vector."""
-
-
-@served(1)
-def gelu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x times the normal distribution function of x, a vector."""
-
-
-@served(2)
-def gelu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `gelu` at x, for vectors."""
-
-
-@served(1)
-def gelu_tanh(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), for a vector."""
-
-
-@served(2)
-def gelu_tanh_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `gelu_tanh` at x, for vectors."""
-
-
-@served(1)
-def silu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x sigmoid(x), for a vector."""
-
-
-@served(2)
-def silu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `silu` at x, for vectors."""
-
-
-@served(1)
-def relu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x where it is not negative, else 0, for a vector: NaN and -0.0 stay."""
-
-
-@served(2)
-def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = g where y = relu(x) is positive or NaN, else 0, for vectors."""
+    return pointwise.evaluate(program, operands, numbers)
 
 
 # ------------------------------------------------------------------------------------------------ softmax and its loss

@@ -20,9 +20,7 @@ __all__ = [
     "max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread",
     "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
     "shift_columns",
-    "add", "subtract", "multiply", "exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "gelu",
-    "gelu_grad", "gelu_tanh", "gelu_tanh_grad", "silu", "silu_grad", "relu", "relu_grad", "softmax", "log_softmax",
-    "cross_entropy", "cross_entropy_grad",
+    "softmax", "log_softmax", "cross_entropy", "cross_entropy_grad",
 ]
 
 
@@ -225,112 +223,6 @@ def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> 
     """out = x (M, C) + b (C,), then 0 where that is negative if `relu`; out may be x."""
     y = x + b
     out[...] = np.where(y < 0, 0, y) if relu else y
-
-
-# ------------------------------------------------------------------------------------------------ element by element
-def add(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x + y."""
-    out[...] = x + y
-
-
-def subtract(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x - y."""
-    out[...] = x - y
-
-
-def multiply(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x * y."""
-    out[...] = x * y
-
-
-def exp(x: np.ndarray, out: np.ndarray) -> None:
-    """out = e to the power x."""
-    out[...] = np.exp(x)
-
-
-def expm1(x: np.ndarray, out: np.ndarray) -> None:
-    """out = exp(x) - 1."""
-    out[...] = np.expm1(x)
-
-
-def log(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the natural logarithm of x."""
-    out[...] = np.log(x)
-
-
-def log1p(x: np.ndarray, out: np.ndarray) -> None:
-    """out = log(1 + x)."""
-    out[...] = np.log1p(x)
-
-
-def tanh(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the hyperbolic tangent of x."""
-    out[...] = np.tanh(x)
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    small = np.exp(-np.abs(x))
-    return np.where(x < 0, small, np.asarray(1, x.dtype)) / (1 + small)
-
-
-def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
-    """out = 1 / (1 + exp(-x)); exp is only taken of -|x|."""
-    out[...] = _sigmoid(x)
-
-
-def softplus(x: np.ndarray, out: np.ndarray) -> None:
-    """out = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
-    out[...] = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-_erf = np.vectorize(math.erf, otypes=[np.float64])
-
-
-def erf(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the error function of x."""
-    out[...] = _erf(x)
-
-
-def gelu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x times the normal distribution function of x."""
-    out[...] = x * (0.5 * (1 + _erf(x * math.sqrt(0.5))))
-
-
-def gelu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `gelu`: the distribution plus x times its density."""
-    out[...] = g * (0.5 * (1 + _erf(x * math.sqrt(0.5))) + x * (np.exp(-x * x / 2) / math.sqrt(2 * math.pi)))
-
-
-def gelu_tanh(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x/2 (1 + tanh(c (x + 0.044715 x^3))) with c = sqrt(2/pi)."""
-    out[...] = x * (0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))))
-
-
-def gelu_tanh_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `gelu_tanh`: (1 + t)/2 + x/2 (1 - t^2) c (1 + 3 * 0.044715 x^2), t the tanh."""
-    c, t = math.sqrt(2 / math.pi), np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
-    out[...] = g * ((1 + t) / 2 + x / 2 * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x))
-
-
-def silu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x sigmoid(x)."""
-    out[...] = x * _sigmoid(x)
-
-
-def silu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `silu`: s (1 + x (1 - s)) with s = sigmoid(x)."""
-    s = _sigmoid(x)
-    out[...] = g * (s * (1 + x * (1 - s)))
-
-
-def relu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x where it is not negative, else 0: NaN and -0.0 stay."""
-    out[...] = np.where(x < 0, 0, x)
-
-
-def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = g where y = relu(x) is positive or NaN, else 0."""
-    out[...] = np.where(y <= 0, 0, g)
 
 
 # ------------------------------------------------------------------------------------------------ softmax

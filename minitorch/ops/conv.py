@@ -38,7 +38,7 @@ import numpy as np
 from .. import kernels
 from ..autograd import primitive
 from ..geometry import ConvGeometry
-from .elementwise import gated
+from .activation import gated
 from .finishing import Convolution, RectifiedConvolution
 from .layout import channels_first, channels_last, pixels
 from .shape import expand, reshape

@@ -10,7 +10,7 @@ from ..autograd import Variable, primitive
 from ..autograd.inplace import assign, check_writeable
 from ..autograd.tape import wrap
 from .dims import normalize
-from .elementwise import where
+from .pointwise import where
 from .promotion import operand, to_dtype
 from .shape import expand, fit
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import primitive
-from .elementwise import gated, unbroadcastable
+from .activation import gated
+from .promotion import unbroadcastable
 from .layout import absent
 from .reduce import reduce_sum
 from .shape import expand, reshape, squeeze, transpose, unsqueeze

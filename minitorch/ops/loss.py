@@ -10,19 +10,9 @@ import numpy as np
 from .. import kernels
 from ..autograd import is_grad_enabled, primitive
 from ..autograd.tape import wrap
-from .elementwise import FloatUnary, mapped, sigmoid
 from .index import take_along
 from .reduce import softmax_over
 from .shape import expand, reshape, squeeze
-
-
-@FloatUnary
-def softplus(x: np.ndarray) -> np.ndarray:
-    """log(1 + exp(x)), without overflow: max(x, 0) + log(1 + exp(-|x|))."""
-    return mapped(kernels.softplus, x)
-
-
-softplus.vjp(x=lambda g, x: g * sigmoid(x))
 
 
 def _check_labels(labels: np.ndarray, classes: int, ignore_index: int) -> None:

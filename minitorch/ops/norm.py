@@ -17,8 +17,8 @@ from .. import kernels
 from ..autograd import Primitive, Variable, is_grad_enabled
 from ..autograd.deferred import Recipe, defer
 from ..autograd.tape import wrap
-from . import elementwise, reduce
-from .elementwise import rsqrt
+from . import activation, pointwise, reduce
+from .pointwise import rsqrt
 from .layout import absent, channels_first, channels_last, pixels
 from .shape import reshape
 
@@ -106,9 +106,9 @@ class Normalized(Recipe):
 
     def fuse(self, primitive: Any, args: tuple) -> tuple[Any, dict] | None:
         """ReLU at once; a sum with an array that stands alike in memory, deferred again."""
-        if primitive is elementwise.relu and self.take():
+        if primitive is activation.relu and self.take():
             return wrap(self.compute(True)), {} if self.r is not None else {"gate": (self.scale, self.shift)}
-        if primitive is not elementwise.add or self.r is not None:
+        if primitive is not pointwise.add or self.r is not None:
             return None
         r = args[1] if getattr(args[0], "recipe", None) is self else args[0]
         if not isinstance(r, Variable) or r.outline.shape != self.shape or r.outline.dtype != self.dtype:

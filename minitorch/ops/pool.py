@@ -16,7 +16,7 @@ from .. import kernels
 from ..autograd import primitive
 from ..autograd.tape import wrap
 from ..geometry import PoolGeometry
-from .elementwise import where
+from .pointwise import where
 from .layout import channels_first, channels_last
 
 

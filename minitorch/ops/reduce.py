@@ -12,9 +12,9 @@ from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.tape import wrap
 from .dims import normalize, reduced
-from .elementwise import add, log, multiply, sqrt, where
-from .elementwise import maximum as pairwise_maximum
-from .elementwise import minimum as pairwise_minimum
+from .pointwise import add, log, multiply, sqrt, where
+from .pointwise import maximum as pairwise_maximum
+from .pointwise import minimum as pairwise_minimum
 from .index import take_along
 from .join import cat, narrow
 from .promotion import to_dtype

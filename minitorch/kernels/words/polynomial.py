@@ -203,54 +203,13 @@ def erf(x: Vector) -> Vector:
 NORMAL = {digits: tuple(-c * math.sqrt(0.5) ** (k + 1) for k, c in enumerate(ERF[digits])) for digits in ERF}
 
 
-def _normal(x: Vector) -> Vector:
+def normal_cdf(x: Vector) -> Vector:
     """The normal distribution function, to an absolute error of an ulp of 1, and in the left tail a smaller one."""
     a = abs(x)
     twice = exp_falling(a * polynomial(a, NORMAL[x.digits]), a < (5.66 if x.digits == 23 else 8.41))
     return choose(x < 0.0, twice * 0.5, twice.fma(-0.5, 1.0))
 
 
-def gelu(x: Vector) -> Vector:
-    """x times the normal distribution function."""
-    return x * _normal(x)
-
-
-def gelu_grad(g: Vector, x: Vector) -> Vector:
-    """g times the slope: the distribution plus x times its density."""
-    density = exp_falling(x * x * -0.5)
-    return g * (x * density).fma(1 / math.sqrt(2 * math.pi), _normal(x))
-
-
-CURVE, CUBE = math.sqrt(2 / math.pi), 0.044715  # the tanh form: x/2 (1 + tanh(CURVE (x + CUBE x^3)))
-
-
-def gelu_tanh(x: Vector) -> Vector:
-    """The tanh form of gelu."""
-    return x * ((tanh((x + x * x * x * CUBE) * CURVE) + 1.0) * 0.5)
-
-
-def gelu_tanh_grad(g: Vector, x: Vector) -> Vector:
-    """g times the slope (1 + t)/2 + x/2 (1 - t^2) CURVE (1 + 3 CUBE x^2)."""
-    t = tanh((x + x * x * x * CUBE) * CURVE)
-    return g * ((t + 1.0) * 0.5 + x * 0.5 * (1.0 - t * t) * ((x * x * (3 * CUBE) + 1.0) * CURVE))
-
-
-def silu(x: Vector) -> Vector:
-    """x sigmoid(x)."""
-    return x * sigmoid(x)
-
-
-def silu_grad(g: Vector, x: Vector) -> Vector:
-    """g times the slope s (1 + x (1 - s)) with s = sigmoid(x)."""
-    s = sigmoid(x)
-    return g * (s * (x * (1.0 - s) + 1.0))
-
-
-def relu(x: Vector) -> Vector:
-    """x where it is not negative, else 0: NaN and -0.0 stay."""
-    return choose(x < 0.0, 0.0, x)
-
-
-def relu_grad(g: Vector, y: Vector) -> Vector:
-    """g where y is positive or NaN, else 0."""
-    return choose(y <= 0.0, 0.0, g)
+def normal_density(x: Vector) -> Vector:
+    """The density of the normal distribution."""
+    return exp_falling(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))

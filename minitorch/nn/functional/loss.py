@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ...autograd.tape import wrap
-from ...ops import elementwise, loss
+from ...ops import loss, pointwise
 from ...ops import reduce as reducing
 from ...ops import shape as shaping
-from ...ops.elementwise import where
+from ...ops.pointwise import where
 from .checks import (
     check_operands,
     check_tensor,
@@ -260,7 +260,7 @@ def _floored_log(x: Any) -> Any:
     tiny = wrap(x.array < 1e-12)
     least = np.finfo(x.array.dtype).smallest_subnormal
     floor = wrap(np.maximum(np.log(np.maximum(x.array, least)), -100).astype(x.array.dtype))
-    return where(tiny, floor + (x - x.detach()) * 1e12, elementwise.log(where(tiny, 1.0, x)))
+    return where(tiny, floor + (x - x.detach()) * 1e12, pointwise.log(where(tiny, 1.0, x)))
 
 
 def binary_cross_entropy(
@@ -315,10 +315,10 @@ def kl_div(
         reduction = named_reduction(size_average, reduce, reduction)
     check_operands("kl_div", input, target=target)
     if log_target:
-        losses = elementwise.exp(target) * (target - input)
+        losses = pointwise.exp(target) * (target - input)
     else:  # t log t, which is 0 at t = 0
         zero = wrap(target.array == 0)
-        losses = where(zero, 0.0, target * elementwise.log(where(zero, 1.0, target))) - target * input
+        losses = where(zero, 0.0, target * pointwise.log(where(zero, 1.0, target))) - target * input
     if reduction == "batchmean":
         return reducing.reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False) / float(
             input.array.shape[0]

@@ -8,7 +8,8 @@ import numpy as np
 
 from ...autograd.tape import wrap
 from ...random import default_generator
-from .activation import placed
+from ...autograd.inplace import in_place
+from ...ops.pointwise import multiply
 from .checks import (
     check_operands,
     check_tensor,
@@ -26,7 +27,7 @@ def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_sh
     mask = kept.astype(x.array.dtype)
     if p < 1:
         mask *= 1 / (1 - p)
-    return placed(x, x * wrap(mask), inplace)
+    return in_place(multiply, x, wrap(mask)) if inplace else multiply(x, wrap(mask))
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:

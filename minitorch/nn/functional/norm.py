@@ -7,7 +7,7 @@ from typing import Any
 
 from ...autograd.quiet import quietly
 from ...ops import conv as convolution
-from ...ops import elementwise, norm
+from ...ops import norm, pointwise
 from ...ops import reduce as reducing
 from ...ops import shape as shaping
 from .checks import (
@@ -54,7 +54,7 @@ def batch_norm(
 def _standardized(x: Any, axes: tuple, eps: float) -> Any:
     """x with mean 0 and variance 1 over `axes`."""
     deviation = x - reducing.mean(x, axes, keepdim=True)
-    return deviation * elementwise.rsqrt(reducing.mean(deviation * deviation, axes, keepdim=True) + eps)
+    return deviation * pointwise.rsqrt(reducing.mean(deviation * deviation, axes, keepdim=True) + eps)
 
 
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
