@@ -13,7 +13,7 @@ import numpy as np
 
 from .modes import is_grad_enabled
 from .primitive import primitive
-from .tape import follow
+from .tape import follow, plain
 
 
 @primitive
@@ -36,7 +36,7 @@ def overwrite(x: np.ndarray, value: np.ndarray, *, views: tuple) -> np.ndarray:
 
 
 overwrite.vjp(
-    x=lambda g, views, value_shape: overwrite(g, np.zeros(value_shape, g.array.dtype), views=views),
+    x=lambda g, views, value_shape: overwrite(g, np.zeros(value_shape, plain(g).dtype), views=views),
     value=lambda g, views: follow(views, g),
 )
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, kernels
-from ..autograd import ZERO, Node, Primitive, Variable, is_grad_enabled, primitive
-from ..autograd.deferred import Recipe, defer, fused
-from ..autograd.tape import wrap
+from ..autograd import ZERO, Node, Primitive, Variable, primitive
+from ..autograd.deferred import Recipe, fused
+from ..autograd.primitive import kept_array
+from ..autograd.tape import plain, wrap
 from .layout import channels_first, channels_last
-from .promotion import operand, paired, to_dtype
+from .promotion import operand, paired, paired_arrays, to_dtype
 from .shape import fit
 
 
@@ -39,13 +40,23 @@ class Binary(Primitive):
     floating = False
 
     def __call__(self, x: Any, y: Any) -> Any:
-        x, y = paired(x, y, self.floating)
+        x, y = (paired_arrays if is_arrays(x, y) else paired)(x, y, self.floating)
         try:
             return super().__call__(x, y)
         except ValueError as error:
             if "broadcast" in str(error):
                 raise unbroadcastable(self.name, x, y) from None
             raise RuntimeError(f"{self.name}: {error}") from None
+
+
+def is_arrays(*args: Any) -> bool:
+    """Whether there are arrays among the arguments, and no tensors: as in rules where nothing is recorded."""
+    found = False
+    for arg in args:
+        if isinstance(arg, Variable):
+            return False
+        found = found or isinstance(arg, np.ndarray | np.generic)
+    return found
 
 
 class FloatBinary(Binary):
@@ -58,6 +69,9 @@ class FloatUnary(Primitive):
     """A primitive of one operand whose result is a float also for integers."""
 
     def __call__(self, x: Any) -> Any:
+        if isinstance(x, np.ndarray | np.generic):
+            x = np.asarray(x)
+            return super().__call__(x if x.dtype.kind == "f" else x.astype(dtypes.get_default_dtype().numpy))
         x = operand(x)
         if not isinstance(x, Variable):
             x = wrap(np.asarray(x, dtypes.get_default_dtype().numpy))
@@ -139,7 +153,7 @@ def multiply(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return mapped(kernels.multiply, x, y) if _alike(x, y) else np.multiply(x, y, out=_room(x, y))
 
 
-multiply.vjp(x=lambda g, y, x_shape: fit(g * y, x_shape), y=lambda g, x, y_shape: fit(g * x, y_shape))
+multiply.vjp(x=lambda g, y, x_shape: fit(multiply(g, y), x_shape), y=lambda g, x, y_shape: fit(multiply(g, x), y_shape))
 
 
 @FloatBinary
@@ -179,28 +193,29 @@ def power(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 # d x^y / dx = y x^(y-1), which is 0 at y = 0 whatever x is; d x^y / dy = x^y log x, which is 0 at x = 0 < y.
 power.vjp(
     x=lambda g, x, y, x_shape: fit(
-        g * (y * x ** (y - 1) if not isinstance(y, Variable) and y else _slope(x, y)), x_shape
+        g * (y * x ** (y - 1) if isinstance(y, float | int) and y else _slope(x, y)), x_shape
     ),
     y=lambda g, x, y, out, y_shape: fit(g * where((x == 0) & (y >= 0), 0.0, out * _log(x)), y_shape),
 )
 
 
 def _slope(x: Any, y: Any) -> Any:
-    if not isinstance(y, Variable):
+    if isinstance(y, float | int):
         return zeros_of(x)
     flat = equal(y, 0)
     return where(flat, 0.0, y * x ** where(flat, 1.0, subtract(y, 1)))
 
 
 def _log(x: Any) -> Any:
-    if isinstance(x, Variable):
+    if not isinstance(x, float | int):
         return log(x)
     return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
 
 
 def zeros_of(x: Any) -> Any:
-    """Zeros of x's shape and dtype, not on the tape."""
-    return wrap(np.zeros(x.array.shape, x.array.dtype))
+    """Zeros of x's shape and dtype, not on the tape: a tensor for a tensor, an array for an array."""
+    zeros = np.zeros(x.shape, plain(x).dtype)
+    return wrap(zeros) if isinstance(x, Variable) else zeros
 
 
 @Binary
@@ -217,7 +232,7 @@ def minimum(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _share(g: Any, mine: Any, other: Any, loses: Callable) -> Any:
     """g where `mine` is not the loser (both of a pair with a NaN pass it on), half of it where both are equal."""
-    return where(loses(mine, other), 0.0, g * where(mine == other, 0.5, 1.0).to(g.dtype))
+    return where(loses(mine, other), 0.0, where(mine == other, g * 0.5, g))
 
 
 maximum.vjp(
@@ -382,6 +397,8 @@ class Where(Primitive):
     """`where`, with the two values meeting in one dtype first."""
 
     def __call__(self, condition: Any, x: Any, y: Any) -> Any:
+        if is_arrays(condition, x, y):
+            return super().__call__(condition, x, y)
         if isinstance(condition, Variable) and condition.array.dtype != np.bool_:
             raise RuntimeError(f"where expected condition to be a boolean tensor, but got {condition.array.dtype}")
         if not isinstance(x, Variable) and not isinstance(y, Variable):
@@ -412,8 +429,9 @@ def clamp_to(x: np.ndarray, *, min: float | None, max: float | None) -> np.ndarr
 
 
 def _inside(x: Any, low: float | None, high: float | None) -> Any:
-    inside = x.array == x.array if low is None else x.array >= low
-    return wrap(inside if high is None else inside & (x.array <= high))
+    x = plain(x)
+    inside = x == x if low is None else x >= low
+    return inside if high is None else inside & (x <= high)
 
 
 clamp_to.vjp(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0))
@@ -447,34 +465,29 @@ def relu(x: np.ndarray) -> np.ndarray:
     return mapped(kernels.relu, x)
 
 
-class ReluGrad(Primitive):
-    """`relu_grad`, deferred if it goes to a primitive that can read it through the ReLU's gate."""
-
-    def __call__(self, h: Any, y: Any) -> Any:
-        node = y._node
-        if node is not None and node.primitive is relu and not is_grad_enabled() and kernels.pooled(y.array):
-            source = node.parents[0]
-            gates = isinstance(source, Node) and getattr(source.primitive, "gates", False)
-            if gates and h.array.strides == y.array.strides:
-                return defer(Gated(h, y, node.settings.get("gate")))
-        return super().__call__(h, y)
-
-
 class Gated(Recipe):
     """relu_grad(h, y), of a first-order backward; gate: what batch norm needs to find y's sign without y, if it can."""
 
     __slots__ = ("gate", "h", "y")
 
-    def __init__(self, h: Any, y: Any, gate: Any) -> None:
-        super().__init__(y.array, h.version, y.version)
-        self.h, self.y, self.gate = h.array, y.array, gate
+    def __init__(self, h: np.ndarray, y: np.ndarray, gate: Any) -> None:
+        super().__init__(y)
+        self.h, self.y, self.gate = h, y, gate
 
     def compute(self) -> np.ndarray:
         """The gradient at the ReLU's input."""
         return relu_grad.function(self.h, self.y)
 
 
-@ReluGrad
+def _postpone_gate(node: Node, g: Any) -> Recipe | None:
+    """The gradient at a ReLU's input as `Gated`, for a primitive that reads through the gate; None: no gain."""
+    y = kept_array(node, "out")
+    if type(g) is np.ndarray and kernels.pooled(y) and g.strides == y.strides:
+        return Gated(g, y, node.settings.get("gate"))
+    return None
+
+
+@primitive
 def relu_grad(h: np.ndarray, y: np.ndarray) -> np.ndarray:
     """h where y = relu(x) is positive or NaN, else 0."""
     return mapped(kernels.relu_grad, h, y)
@@ -488,6 +501,7 @@ def gated(g: Any, out: Any, memo: dict) -> Any:
 
 
 relu.vjp(x=lambda g, out: relu_grad(g, out))
+relu.postpone = _postpone_gate
 relu_grad.vjp(h=lambda g, y: relu_grad(g, y), y=ZERO)
 
 
@@ -502,8 +516,8 @@ def gelu(x: np.ndarray) -> np.ndarray:
 
 
 def _gelu_grad(g: Any, x: Any) -> Any:
-    if not is_grad_enabled():
-        return wrap(mapped(kernels.gelu_grad, g.array, x.array))
+    if not isinstance(g, Variable):
+        return mapped(kernels.gelu_grad, g, x)
     density = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
     return g * ((erf(x * math.sqrt(0.5)) + 1.0) * 0.5 + x * density)
 
@@ -518,8 +532,8 @@ def gelu_tanh(x: np.ndarray) -> np.ndarray:
 
 
 def _gelu_tanh_grad(g: Any, x: Any) -> Any:
-    if not is_grad_enabled():
-        return wrap(mapped(kernels.gelu_tanh_grad, g.array, x.array))
+    if not isinstance(g, Variable):
+        return mapped(kernels.gelu_tanh_grad, g, x)
     c, a = math.sqrt(2 / math.pi), 0.044715
     t = tanh((x + x * x * x * a) * c)
     return g * ((t + 1.0) * 0.5 + x * 0.5 * (1.0 - t * t) * ((x * x * (3 * a) + 1.0) * c))
@@ -535,8 +549,8 @@ def silu(x: np.ndarray) -> np.ndarray:
 
 
 def _silu_grad(g: Any, x: Any) -> Any:
-    if not is_grad_enabled():
-        return wrap(mapped(kernels.silu_grad, g.array, x.array))
+    if not isinstance(g, Variable):
+        return mapped(kernels.silu_grad, g, x)
     s = sigmoid(x)
     return g * (s * (x * (1.0 - s) + 1.0))
 

@@ -24,7 +24,7 @@ def to_dtype(x: Any, dtype: np.dtype) -> Any:
     """x itself if it has the dtype, else cast; Python numbers stay, as NumPy lets them follow the array."""
     if isinstance(x, Variable):
         return x if x.array.dtype == dtype else cast(x, dtype=dtype)
-    return x
+    return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else x
 
 
 def cast_all(xs: list) -> list:
@@ -64,3 +64,14 @@ def paired(x: Any, y: Any, floating: bool = False) -> tuple[Any, Any]:
     if isinstance(x, Variable) or isinstance(y, Variable):
         return to_dtype(x, dtype), to_dtype(y, dtype)
     return wrap(np.asarray(x, dtype)), y
+
+
+def paired_arrays(x: Any, y: Any, floating: bool = False) -> tuple[Any, Any]:
+    """`paired` for arrays and numbers, without tensors."""
+    if getattr(x, "dtype", None) != getattr(y, "dtype", None) or (floating and x.dtype.kind != "f"):
+        x, y = (np.asarray(v) if isinstance(v, np.generic) else v for v in (x, y))
+        dtype = dtypes.meet(x, y)
+        if floating and dtype.kind != "f":
+            dtype = dtypes.get_default_dtype().numpy
+        x, y = (v.astype(dtype, copy=False) if isinstance(v, np.ndarray) else v for v in (x, y))
+    return x, y
