@@ -14,7 +14,7 @@ from samples import ROWS, Row, Sample, incoming
 
 import minitorch
 import minitorch.nn
-from minitorch.autograd import grad, gradcheck, gradgradcheck, registry
+from minitorch.autograd import Node, grad, gradcheck, gradgradcheck, registry, tape
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "ops.npz")
 every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
@@ -268,6 +268,31 @@ def test_inputs_are_not_modified(row: Row) -> None:
                 x.array if isinstance(x, minitorch.Tensor) else x, kept, err_msg=f"{row.name}[{i}]"
             )
         np.testing.assert_array_equal(g.array, incoming(out.shape, out.array.dtype))
+
+
+@every_smooth_row
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rules_on_arrays(row: Row, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handed an array, rules make no tensor, keep the dtype, and give what they give where they are recorded."""
+
+    def refuse(cls: type) -> None:
+        raise AssertionError(f"{row.name}: a rule on arrays makes a tensor")
+
+    for i, sample in enumerate(row.samples):
+        tensors, wanted = row.leaves(sample, dtype=dtype)
+        out = row.apply(sample, tensors)
+        if not (wanted and out.requires_grad):
+            continue
+        g = incoming(out.shape, out.array.dtype)
+        recorded = out.node.primitive.backward(out.node, minitorch.from_numpy(g.copy()), None)
+        with monkeypatch.context() as patch, minitorch.no_grad(), np.errstate(all="ignore"):
+            patch.setattr(tape, "_make", refuse)
+            plain = out.node.primitive.backward(out.node, g, None)
+        for (_, expected), (parent, found) in zip(recorded, plain, strict=True):
+            assert isinstance(found, np.ndarray | np.generic), f"{row.name}[{i}] gives {type(found)}"
+            assert found.dtype == (parent.dtype if isinstance(parent, Node) else parent.array.dtype), f"{row.name}[{i}]"
+            rtol = 1e-12 if dtype is np.float64 else 2e-4
+            same(np.asarray(found), expected.array, f"{row.name}[{i}] on arrays", rtol=rtol)
 
 
 @every_row

@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes
 from .modes import is_grad_enabled
 from .primitive import primitive
-from .tape import Variable, follow, wrap
+from .tape import Variable, follow, plain, wrap
 
 
 @primitive
@@ -37,7 +37,7 @@ def overwrite(x: np.ndarray, value: np.ndarray, *, views: tuple) -> np.ndarray:
 
 
 overwrite.vjp(
-    x=lambda g, views, value_shape: overwrite(g, np.zeros(value_shape, g.array.dtype), views=views),
+    x=lambda g, views, value_shape: overwrite(g, np.zeros(value_shape, plain(g).dtype), views=views),
     value=lambda g, views: follow(views, g),
 )
 

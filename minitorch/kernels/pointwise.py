@@ -16,6 +16,7 @@ number of threads.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -101,7 +102,9 @@ def _kernel(program: Program, operands: list[np.ndarray]) -> Kernel:
 
 # ------------------------------------------------------------------------------------------------ words of programs
 def _where(mask: Vector, yes: Any, no: Any) -> Vector:
-    """yes where the mask holds, else no; either may be a number or a mask itself."""
+    """yes where the mask holds, else no; numbers or vectors."""
+    if not isinstance(yes, Vector):
+        yes = Vector(mask.v, [mask.v.constant(yes)] * len(mask.values))
     return choose(mask, yes, no)
 
 
@@ -109,8 +112,10 @@ def _not(mask: Vector) -> Vector:
     return mask.each(mask.v.builder.not_)
 
 
-WORDS: dict[str, Callable[..., Any]] = {
+WORDS: dict[str, Any] = {
     **{name: word for name, word in vars(polynomial).items() if callable(word) and not name.startswith("_")},
+    "inf": math.inf,
+    "nan": math.nan,
     "where": _where,
     "eq": lambda x, y: x._compare("==", y),
     "ge": lambda x, y: x._compare(">=", y),

@@ -26,14 +26,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import kernels
-from ..autograd import ZERO, Primitive, Variable, is_grad_enabled
-from ..autograd.tape import wrap
+from ..autograd import ZERO, Primitive, Variable
+from ..autograd.deferred import fused
 from ..kernels.collapse import Program
 from . import promotion
 from .shape import fit
 
 SINGLE, SEVERAL = 1 << 14, 1 << 11  # elements from which one operation, or several, are faster as a kernel
-ATOM = 8  # operations that a function such as exp counts for
+ATOM = 8  # operations that a function such as exp counts for, where it is not one of these
+CHEAP = {"where": 1, "maximum": 1, "minimum": 1, "floor": 1, "ceil": 1, "trunc": 1, "round": 1, "copysign": 1, "number": 0,
+         "sqrt": 4}
 
 
 # ------------------------------------------------------------------------------------------------ writing down a formula
@@ -70,6 +72,24 @@ class Symbol:
 
     def __rtruediv__(self, y: Any) -> Symbol:
         return self._line("number({1}) / {0}", y, weight=4)
+
+    def __pow__(self, y: Any) -> Symbol:
+        if isinstance(y, Symbol):
+            return self.trace.call("pow", self, y)
+        if y in (2, 3, 4):
+            square = self * self
+            return square if y == 2 else square * self if y == 3 else square * square
+        if y in (0.5, -0.5):
+            root = self.trace.call("sqrt", self)
+            return root if y > 0 else 1.0 / root
+        if y in (-1, -2):
+            return 1.0 / (self if y == -1 else self * self)
+        if y in (0, 1):
+            return self if y else self.trace.call("number", 1.0)
+        return self.trace.call("pow", self, self.trace.call("number", y))
+
+    def __rpow__(self, x: Any) -> Symbol:
+        return self.trace.call("pow", self.trace.call("number", x), self)
 
     def __neg__(self) -> Symbol:
         return self._line("-{}")
@@ -134,9 +154,9 @@ class Trace:
             self.weight += weight
         return found
 
-    def call(self, name: str, *operands: Any, mask: bool = False, weight: int = ATOM) -> Symbol:
+    def call(self, name: str, *operands: Any) -> Symbol:
         """A line that calls a word of programs, see kernels/pointwise.py."""
-        return self.line(f"{name}({', '.join(map(_literal, operands))})", mask, weight)
+        return self.line(f"{name}({', '.join(map(_literal, operands))})", False, CHEAP.get(name, ATOM))
 
 
 def _literal(x: Any) -> str:
@@ -236,15 +256,19 @@ class Formula:
 
 def formula(name: str, value: Callable, *, atom: bool = False) -> Callable:
     """A function for formulas that is no op itself: composed of ops on tensors; with `atom`, known to kernels by name."""
-    whole = Formula(name, value)
+    whole = Formula(name, value, _atom(name) if atom else None)
 
     def call(*args: Any) -> Any:
-        trace = trace_of(args)
-        if trace is not None and atom:
-            return trace.call(name, *args)
-        return value(*args) if trace is not None or any(isinstance(a, Variable) for a in args) else whole(*args)
+        if trace_of(args) is not None:
+            return whole.vector(*args)
+        return value(*args) if any(isinstance(a, Variable) for a in args) else whole(*args)
 
     return call
+
+
+def _atom(name: str) -> Callable:
+    """A function that kernels know by its name, for symbols."""
+    return lambda *operands: trace_of(operands).call(name, *operands)  # type: ignore[union-attr]
 
 
 def _parameters(function: Callable) -> list[inspect.Parameter]:
@@ -304,12 +328,8 @@ class Rule:
         g = values[0]
         if self.same:
             out = g
-        elif not isinstance(g, Variable):
-            out = self.formula(*values)
-        elif is_grad_enabled():
-            out = self.rule(*values)
         else:
-            out = wrap(self.formula(*[v.array if isinstance(v, Variable) else v for v in values]))
+            out = (self.rule if isinstance(g, Variable) else self.formula)(*values)
         return out if shape is None else fit(out, shape)
 
 
@@ -324,12 +344,14 @@ def _is_identity(rule: Callable) -> bool:
 class Pointwise(Primitive):
     """An op that computes each element by itself; see the head of this file.
 
-    meet: brings the arguments of a call to one dtype, as tensors and numbers. atom: kernels know the op by its name.
+    meet: brings the arguments of a call to one dtype, as tensors and numbers.
     """
 
-    def __init__(self, name: str, value: Callable, meet: Callable, atom: bool, formula: Formula, doc: str) -> None:
+    joins = False  # whether it may join a pending result
+
+    def __init__(self, name: str, value: Callable, meet: Callable, formula: Formula, doc: str) -> None:
         parameters = _parameters(value)
-        self.value, self.meet, self.atom = formula, meet, atom
+        self.value, self.meet = formula, meet
         names = formula.settings
 
         def function(*arrays: Any, **given: Any) -> Any:
@@ -350,6 +372,10 @@ class Pointwise(Primitive):
             plain = self._plain(args, settings)
             if plain is not None:
                 return plain
+        if self.joins:
+            out = fused(self, *args)
+            if out is not None:
+                return out
         try:
             args = self.meet(*args)
         except TypeError as error:
@@ -381,8 +407,6 @@ class Pointwise(Primitive):
         """The result for arrays or symbols; None for numbers, of which a tensor is made."""
         trace = trace_of(args)
         if trace is not None:
-            if self.atom:
-                return trace.call(self.name, *args, *settings.values())
             return self.value.vector(*args, **settings)
         for arg in args:
             if isinstance(arg, np.ndarray | np.generic):
@@ -400,7 +424,9 @@ def pointwise(
     atom: kernels know the op by its name; vector: they read another formula; least, static: see `Formula`. names and on:
     see `public`. Rules by the names of the operands. A wrong row fails here, at import, and says what is allowed.
     """
-    op = Pointwise(name, value, meet, atom, Formula(name, value, vector, least, static), doc)
+    if atom:
+        vector = _atom(name)
+    op = Pointwise(name, value, meet, Formula(name, value, vector, least, static), doc)
     op.vjp(**{argument: rule if rule is ZERO else Rule(op, argument, rule) for argument, rule in rules.items()})
     op.asks_input = any(op.arguments[0] in names for names in op._names)
     if on:

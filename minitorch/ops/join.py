@@ -17,8 +17,8 @@ from .shape import squeeze, unsqueeze
 
 def narrow(x: Any, dim: int, start: int, length: int) -> Any:
     """Elements start ... start + length - 1 along `dim`, a view. Raises RuntimeError if they don't exist."""
-    (d,) = normalize((dim,), x.array.ndim)
-    n = x.array.shape[d]
+    (d,) = normalize((dim,), x.ndim)
+    n = x.shape[d]
     if not 0 <= start <= start + length <= n:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
     return getitem(x, key=(slice(None),) * d + (slice(start, start + length),))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autograd import is_grad_enabled, primitive
-from ..autograd.tape import wrap
+from ..autograd import Variable, primitive
+from ..autograd.tape import plain, wrap
 from .index import take_along
 from .reduce import softmax_over
 from .shape import expand, reshape, squeeze
@@ -53,22 +53,20 @@ def cross_entropy(
 def _cross_entropy_grad(
     g: Any, x: Any, labels: Any, weights: Any, top: Any, total: Any, divisor: float, ignore_index: int, smoothing: float
 ) -> Any:
-    m, classes = x.array.shape
-    labels, weights = labels.array, weights.array
+    m, classes = x.shape
+    labels, weights = plain(labels), plain(weights)
     inverse = 1 / divisor if divisor else 1.0
-    if not is_grad_enabled():
-        scale = (g.array * inverse).reshape(-1)
-        out = kernels.empty_like(x.array)
-        kernels.cross_entropy_grad(
-            x.array, labels, weights, top.array, total.array, scale, out, ignore_index, smoothing
-        )
-        return wrap(out)
+    if not isinstance(g, Variable):
+        scale = (g * inverse).reshape(-1)
+        out = kernels.empty_like(x)
+        kernels.cross_entropy_grad(x, labels, weights, top, total, scale, out, ignore_index, smoothing)
+        return out
     counted = labels != ignore_index
     q = np.full((m, classes), smoothing / max(1, classes), x.array.dtype)
     q[np.arange(m), np.where(counted, labels, 0)] += 1 - smoothing
     q = q * weights * counted[:, None]
     slope = softmax_over(x, dim=1) * wrap(q.sum(1, keepdims=True)) - wrap(q)
-    g = g * inverse
+    g = g * inverse  # type: ignore[operator]
     return expand(reshape(g, shape=(-1, 1)) if g.array.ndim else g, shape=(m, classes)) * slope
 
 

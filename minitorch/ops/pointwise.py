@@ -60,6 +60,7 @@ def _negative(x: Any) -> Any:
 
 
 add = binary("add", lambda x, y: x + y, x=lambda g: g, y=lambda g: g, on="", doc="x + y.")
+add.joins = True
 subtract = binary("subtract", _subtract, x=lambda g: g, y=lambda g: -g, on="", doc="x - y.")
 multiply = binary("multiply", lambda x, y: x * y, x=lambda g, y: g * y, y=lambda g, x: g * x, names="mul multiply",
                   doc="x * y.")
@@ -104,7 +105,7 @@ minimum = binary("minimum", np.minimum, atom=True,
                  doc="The smaller of x and y, NaN if either is; equals share the gradient.")
 hypot = binary("hypot", np.hypot, floating=True, x=lambda g, x, out: g * (x / out), y=lambda g, y, out: g * (y / out),
                vector=lambda x, y: sqrt(x * x + y * y), doc="sqrt(x^2 + y^2).")
-copysign = binary("copysign", np.copysign, floating=True, atom=True, y=ZERO,
+copysign = binary("copysign", np.copysign, floating=True, atom=True, y=lambda g: zeros_of(g),
                   x=lambda g, x, out: where(x == 0, 0.0, g * where(x == out, 1.0, -1.0)),
                   doc="x with the sign of y.")
 square = unary("square", lambda x: x * x, floating=False, x=lambda g, x: g * (x * 2), doc="x to the power 2.")

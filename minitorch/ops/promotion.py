@@ -24,7 +24,7 @@ def to_dtype(x: Any, dtype: np.dtype) -> Any:
     """x itself if it has the dtype, else cast; Python numbers stay, as NumPy lets them follow the array."""
     if isinstance(x, Variable):
         return x if x.array.dtype == dtype else cast(x, dtype=dtype)
-    return x
+    return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else x
 
 
 def cast_all(xs: list) -> list:

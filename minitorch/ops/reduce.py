@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import Variable, primitive
-from ..autograd.tape import wrap
+from ..autograd.tape import plain, wrap
 from .dims import normalize, reduced
-from .pointwise import add, log, multiply, sqrt, where
+from .pointwise import add, exp, log, multiply, sqrt, where
 from .pointwise import maximum as pairwise_maximum
 from .pointwise import minimum as pairwise_minimum
 from .index import take_along
@@ -28,7 +28,7 @@ def kept(shape: tuple, dim: tuple) -> tuple:
 
 def spread(g: Any, shape: tuple, dim: tuple) -> Any:
     """A reduced tensor, with or without the axes of size 1, expanded to what was reduced: the adjoint of sum."""
-    return expand(reshape(g, shape=kept(shape, dim)) if g.array.ndim else g, shape=shape)
+    return expand(reshape(g, shape=kept(shape, dim)) if g.ndim else g, shape=shape)
 
 
 @primitive(name="sum")
@@ -113,10 +113,10 @@ def amin_over(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
 
 
 def _shared(g: Any, out: Any, x: Any, dim: tuple) -> Any:
-    best = reshape(out, shape=kept(x.array.shape, dim)).array
-    winners = (x.array == best) | np.isnan(best) & np.isnan(x.array)
+    x, best = plain(x), plain(out).reshape(kept(x.shape, dim))
+    winners = (x == best) | np.isnan(best) & np.isnan(x)
     share = winners / np.maximum(winners.sum(axis=dim, keepdims=True), 1)
-    return spread(g, x.array.shape, dim) * wrap(share.astype(x.array.dtype))
+    return multiply(spread(g, x.shape, dim), share.astype(x.dtype))
 
 
 amax_over.vjp(x=lambda g, out, x, dim: _shared(g, out, x, dim))
@@ -293,7 +293,7 @@ def softmax_over(x: np.ndarray, *, dim: int) -> np.ndarray:
 
 
 # out_i = e_i / sum e, so d out_i / dx_j = out_i (1[i=j] - out_j).
-softmax_over.vjp(x=lambda g, out, dim: out * (g - sum(g * out, dim, keepdim=True)))
+softmax_over.vjp(x=lambda g, out, dim: out * (g - reduce_sum(g * out, dim=(dim,), keepdim=True)))
 
 
 @primitive(name="log_softmax")
@@ -302,7 +302,7 @@ def log_softmax_over(x: np.ndarray, *, dim: int) -> np.ndarray:
     return _by_rows(kernels.log_softmax, x, dim)
 
 
-log_softmax_over.vjp(x=lambda g, out, dim: g - out.exp() * sum(g, dim, keepdim=True))
+log_softmax_over.vjp(x=lambda g, out, dim: g - exp(out) * reduce_sum(g, dim=(dim,), keepdim=True))
 
 
 def softmax(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:

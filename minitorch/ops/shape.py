@@ -53,7 +53,7 @@ sum_to.vjp(x=lambda g, x_shape: expand(g, shape=x_shape))
 
 def fit(g: Any, shape: tuple) -> Any:
     """`sum_to`, or g itself where it has the shape already: what rules of broadcasting ops call."""
-    return g if g.array.shape == shape else sum_to(g, shape=shape)
+    return g if g.shape == shape else sum_to(g, shape=shape)
 
 
 @primitive
@@ -132,7 +132,7 @@ def permute_to(x: Any, *dims: Any) -> Any:
 
 def transpose(x: Any, dim0: int, dim1: int) -> Any:
     """x with two axes exchanged."""
-    order = list(range(x.array.ndim))
+    order = list(range(x.ndim))
     if not order:
         normalize((dim0, dim1), 0, unique=False)
         return x
@@ -182,14 +182,14 @@ def unflatten(x: Any, dim: int, sizes_: Sequence[int]) -> Any:
 
 def squeeze(x: Any, dim: int | Sequence[int] | None = None) -> Any:
     """x without its axes of size 1, or without those of `dim` that have size 1."""
-    shape = x.array.shape
+    shape = x.shape
     dims = range(len(shape)) if dim is None else normalize(listed((dim,)), len(shape))
     return reshape(x, shape=tuple(n for i, n in enumerate(shape) if n != 1 or i not in dims))
 
 
 def unsqueeze(x: Any, dim: int) -> Any:
     """x with a new axis of size 1 at `dim`."""
-    shape = x.array.shape
+    shape = x.shape
     (d,) = normalize((dim,), len(shape) + 1)
     return reshape(x, shape=(*shape[:d], 1, *shape[d:]))
 
