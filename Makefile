@@ -31,10 +31,10 @@ fix: .venv/dev.done  ## rewrite what the linter can mend
 	$(BIN)/ruff format .
 
 parity: .venv/torch.done  ## compare with the live PyTorch oracle (installs torch 2.13.0)
-	$(BIN)/python -m pytest -s $(wildcard tests/parity_*.py) $(ARGS)
+	$(BIN)/python -m pytest -s $(wildcard tests/parity/parity_*.py) $(ARGS)
 
 faults: .venv/dev.done  ## plant mistakes into a copy of the code: the tests must notice each
-	$(BIN)/python tests/faults.py $(ARGS)
+	$(BIN)/python tests/scripts/faults.py $(ARGS)
 
 bench: .venv/torch.done  ## beside PyTorch: nets, layers, ops, memory, start-up; writes docs/performance.md
 	$(BIN)/python benchmarks/bench.py $(ARGS)

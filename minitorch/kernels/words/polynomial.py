@@ -6,7 +6,7 @@ branches, and of operations that LLVM may reorder.
 How the coefficients were made: each function is brought to a short interval by exact steps; there the rest is fitted
 by a polynomial of least largest *relative* error of the function (weighted least squares in 80 digits, reweighted
 by the error until it is level: Lawson's algorithm). The fits are good to 2^-27 (float32) and 2^-57 (float64),
-so that what is left is rounding: see tests/test_polynomials.py for the error in units of the last place.
+so that what is left is rounding: see tests/kernels/test_polynomials.py for the error in units of the last place.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from minitorch.geometry import ConvGeometry
 from minitorch.ops import conv as convolution
 
 F = nn.functional
-GOLDEN = Path(__file__).parent / "golden" / "conv.npz"
+GOLDEN = Path(__file__).parent.parent / "golden" / "conv.npz"
 ones = minitorch.ones
 
 
@@ -221,7 +221,9 @@ def test_values() -> None:
         for key in stored:
             row, name = key.split(" | ")
             frozen.setdefault(row, {})[name] = stored[key]
-    assert set(frozen) == {row_key(i) for i in range(len(ROWS))}, "rows have changed: run tests/make_golden_conv.py"
+    assert set(frozen) == {row_key(i) for i in range(len(ROWS))}, (
+        "rows have changed: run tests/scripts/make_golden_conv.py"
+    )
     for index, (expression, inputs, *_) in enumerate(ROWS):
         with warnings.catch_warnings():
             warnings.simplefilter("error")

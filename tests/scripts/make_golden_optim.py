@@ -1,6 +1,7 @@
 """Write golden/optim.npz: what PyTorch's optimizers and schedules do in the cases of test_optim.py. Run by hand."""
 
 import numpy as np
+import places  # noqa: F401 - where the tests are
 import test_optim as cases
 import torch
 from torch.optim import lr_scheduler

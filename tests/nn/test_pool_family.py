@@ -21,7 +21,7 @@ from minitorch.ops import pool
 from minitorch.ops.resample import Taps, cubic_taps, lanczos_taps, linear_taps, nearest_taps, resample
 
 F = nn.functional
-GOLDEN = Path(__file__).parent / "golden" / "pool.npz"
+GOLDEN = Path(__file__).parent.parent / "golden" / "pool.npz"
 
 # ---------------------------------------------------------------------------------------------------- values, gradients
 # Rows as in test_nn.py; make_golden_pool.py runs them with PyTorch.

@@ -233,7 +233,7 @@ def compare(make=np.array, names=None):
 def in_process(expression, **environment):
     """Evaluate an expression of this file's names in a new interpreter and return what it printed and its stderr."""
     here = Path(__file__).parent
-    code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]\nfrom test_kernels import *\n{expression}"
+    code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parents[1])!r}]\nfrom test_kernels import *\n{expression}"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=600
     )
@@ -775,7 +775,7 @@ def test_full_disk_costs_only_time(tmp_path):
 
 def test_importing_kernels_compiles_nothing_and_leaves_numba_alone():
     """numba arrives with the first kernel."""
-    assert in_process("", PYTHONPATH=str(Path(__file__).parent.parent)) == ("", "")
-    here = str(Path(__file__).parent.parent)
+    assert in_process("", PYTHONPATH=str(Path(__file__).parents[2])) == ("", "")
+    here = str(Path(__file__).parents[2])
     code = f"import sys; sys.path.insert(0, {here!r}); import minitorch.kernels; print('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

@@ -14,7 +14,7 @@ import pytest
 
 from minitorch.autograd import registry
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "minitorch"
 MODULES = sorted(
     ".".join(("minitorch", *f.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")

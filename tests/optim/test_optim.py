@@ -13,7 +13,7 @@ from minitorch import kernels, optim
 from minitorch.optim import SGD, Adam, AdamW, lr_scheduler
 from minitorch.optim import optimizer as optimizer_module
 
-GOLDEN = Path(__file__).parent / "golden" / "optim.npz"
+GOLDEN = Path(__file__).parent.parent / "golden" / "optim.npz"
 SHAPES = ((3, 4), (5,), ())
 STEPS = 50
 KEPT = (0, 1, 4, 9, 19, 29, 39, 49)  # the steps after which golden holds all parameters

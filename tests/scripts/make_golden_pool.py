@@ -1,6 +1,7 @@
 """Write golden/pool.npz: PyTorch's numbers for the rows of test_pool_family.py. Run by hand after changing a row."""
 
 import numpy as np
+import places  # noqa: F401 - where the tests are
 import torch
 from test_nn import numbers
 from test_pool_family import GOLDEN, ROWS

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import places  # noqa: F401 - where the tests are
 import torch
 from test_conv_family import GOLDEN, ROWS, exact, row_key
 from test_nn import numbers

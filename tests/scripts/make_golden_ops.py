@@ -1,20 +1,20 @@
 """Freeze PyTorch's values and gradients for every sample of `samples.py` into `golden/ops.npz`.
 
-Run where torch 2.13 is installed: `python tests/make_golden_ops.py`. The tests read the numbers and need no torch.
+Run where torch 2.13 is installed: `python tests/scripts/make_golden_ops.py`. The tests read the numbers and need no torch.
 """
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from places import GOLDEN
 from samples import POOLINGS, ROWS, Row, Sample, border, incoming
 
-PATH = Path(__file__).parent / "golden" / "ops.npz"
+PATH = GOLDEN / "ops.npz"
 
 
 def pad(x: Any, widths: tuple, value: float = 0.0) -> Any:

@@ -16,7 +16,7 @@ import minitorch
 from minitorch import nn
 
 F = nn.functional
-GOLDEN = Path(__file__).parent / "golden" / "nn.npz"
+GOLDEN = Path(__file__).parent.parent / "golden" / "nn.npz"
 
 # ---------------------------------------------------------------------------------------------------- values, gradients
 # One row per case: an expression in `nn` (a layer, then called with the inputs) or `F`, and the inputs. An input is a

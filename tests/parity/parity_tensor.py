@@ -1,6 +1,6 @@
 """Random tensor programs against the live PyTorch: values, dtypes, shapes and all gradients, to second order.
 
-`pytest tests/parity_tensor.py -s`; MINITORCH_PARITY_CASES (5000) sets the number of programs, MINITORCH_PARITY_SEED the seed.
+`pytest tests/parity/parity_tensor.py -s`; MINITORCH_PARITY_CASES (5000) sets the number of programs, MINITORCH_PARITY_SEED the seed.
 """
 
 from __future__ import annotations

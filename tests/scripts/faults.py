@@ -1,6 +1,6 @@
 """The tests are tested from outside: one mistake at a time is planted into a copy of the code, and they must fail.
 
-    python tests/faults.py [words]      all faults, or those with one of the words in their name
+    python tests/scripts/faults.py [words]      all faults, or those with one of the words in their name
 
 Each row of FAULTS names a file, the text in it, what stands there instead, and the tests that must notice. These tests
 first run on an unchanged copy, where they must pass. Exit status 1: a fault was missed, or its text is not found
@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("minitorch", "tests", "setup.cfg")
 REFERENCE = {"MINITORCH_KERNELS": "reference"}
 NUMBA = {"NUMBA_NUM_THREADS": "1"}  # only the serial twins are compiled: conv in 4 s, not 13
@@ -30,7 +30,7 @@ TIMEOUT = 600  # seconds for the tests of one fault, or for all of them without 
 
 
 class Fault(NamedTuple):
-    """One mistake: `old` is replaced by `new` in minitorch/`file`; `tests` (pytest arguments, under tests/) notice."""
+    """One mistake: `old` is replaced by `new` in minitorch/`file`; `tests` (file name, or file name::test; in any folder) notice."""
 
     name: str
     file: str
@@ -47,7 +47,7 @@ POOLS = ("test_geometry.py::test_pool_windows_by_hand",)
 PARTS = ("test_geometry.py::test_adaptive_windows",)
 FACES = ("test_kernels.py::test_the_three_faces_of_one_trilinear_form",)
 LAYERS = ("test_nn.py::test_values",)
-RECORDED = ("test_conv_faults_gap.py::test_recorded_gradients_are_the_same[batch_norm]",)
+RECORDED = ("test_fused_rules.py::test_recorded_gradients_are_the_same[batch_norm]",)
 GUARD = ("test_kernels.py::test_nothing_outside_an_array_is_touched[16-False]",)
 REFUSALS = ("test_geometry.py::test_refusals_are_sentences_and_immediate",)
 FAMILY = ("test_conv_family.py::test_values",)
@@ -64,11 +64,11 @@ def fast(name: str) -> tuple[str, ...]:
     return (f"test_kernels.py::test_fast_kernels_agree_with_reference[{name}]",)
 
 
-DEFERRED = ("test_deferred.py",)
+DEFERRED = ("test_fuse.py",)
 FINISHED = ("test_kernels.py::test_a_finished_convolution_has_the_bits_of_two_kernels",)
 SLOPES = (
-    "test_conv_faults_gap.py::test_fused_slopes_of_curves",
-    "test_conv_faults_gap.py::test_fused_slope_of_cross_entropy",
+    "test_fused_rules.py::test_fused_slopes_of_curves",
+    "test_fused_rules.py::test_fused_slope_of_cross_entropy",
 )
 GEOMETRY, CONV, POOL, DEPTHWISE = (
     "geometry.py",
@@ -215,7 +215,7 @@ FAULTS = [
     Fault("deferred convolution: forgotten by the batch norm that takes it in", "ops/norm.py", "*factors, None, *source.counters)", "*factors, None)", DEFERRED),
     Fault("deferred convolution: run for everybody who asks", "ops/norm.py", "self.taken = isinstance(self.x, Source)", "self.taken = False", DEFERRED),
     Fault("deferred convolution: run again for what ReLU overwrites", "autograd/inplace.py", "if like and not recording", "if False and not recording", DEFERRED),
-    Fault("deferred convolution: -0.0 lost without a batch norm", "ops/norm.py", "np.full(channels, -0.0, dtype)", "np.full(channels, 0.0, dtype)", ("test_deferred.py::test_negative_zeros_stay",), NUMBA),
+    Fault("deferred convolution: -0.0 lost without a batch norm", "ops/norm.py", "np.full(channels, -0.0, dtype)", "np.full(channels, 0.0, dtype)", ("test_fuse.py::test_negative_zeros_stay",), NUMBA),
     Fault("deferred convolution: by the algorithm of another time", "ops/finishing.py", "algorithm.as_of(self.algorithm)", "algorithm.as_of(algorithm.setting)", DEFERRED, NUMBA),
     Fault("finish: always ReLU", CONV, "0 if relu else -np.inf", "0", fast("conv_normal"), NUMBA),
     Fault("finish: an absent sum adds 0.0", CONV, "plane + lanes] = -0.0", "plane + lanes] = 0.0", FINISHED, NUMBA),
@@ -249,9 +249,16 @@ def copied(fault: Fault | None, folder: Path) -> None:
         path.write_text(text)
 
 
+def located(test: str) -> str:
+    """A pytest argument with the folder of its file, whose name is found once under tests/."""
+    name, *rest = test.split("::", 1)
+    (path,) = (ROOT / "tests").rglob(name)
+    return "::".join((str(path.relative_to(ROOT)), *rest))
+
+
 def run(folder: Path, tests: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """pytest in `folder`, stopping at the first failure."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", *(f"tests/{test}" for test in tests)]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", *map(located, tests)]
     settings = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **environment}
     return subprocess.run(
         command, cwd=folder, env=os.environ | settings, capture_output=True, text=True, timeout=TIMEOUT
@@ -265,7 +272,7 @@ def caught(fault: Fault) -> tuple[bool, float, str]:
         folder = Path(name)
         copied(fault, folder)
         done = run(folder, fault.tests, fault.environment | {"MINITORCH_CACHE_DIR": str(folder / CACHE)})
-    by = re.search(r"^(?:FAILED|ERROR) tests/(.*)", done.stdout, re.MULTILINE)
+    by = re.search(r"^(?:FAILED|ERROR) tests/.*?([^/]*\.py.*)", done.stdout, re.MULTILINE)
     reason = by[1] if by else f"exit status {done.returncode}"
     return done.returncode == 1 or done.returncode < 0, time.perf_counter() - start, reason
 

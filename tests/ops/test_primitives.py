@@ -16,7 +16,7 @@ import minitorch
 import minitorch.nn
 from minitorch.autograd import Node, grad, gradcheck, gradgradcheck, registry, tape
 
-GOLDEN = np.load(Path(__file__).parent / "golden" / "ops.npz")
+GOLDEN = np.load(Path(__file__).parent.parent / "golden" / "ops.npz")
 every_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 smooth = [row for row in ROWS.values() if any(row.differentiable(s) for s in row.samples)]
 every_smooth_row = pytest.mark.parametrize("row", smooth, ids=[row.name for row in smooth])
@@ -103,7 +103,7 @@ def test_value_and_gradients_are_pytorch_s(row: Row) -> None:
     """Values, gradients, NaN, infinities and signs of zero agree with the frozen numbers."""
     for i, sample in enumerate(row.samples):
         key = f"{row.name}/{i}/"
-        assert GOLDEN[key + "inputs"] == sample.fingerprint(), f"{key} is stale: run tests/make_golden_ops.py"
+        assert GOLDEN[key + "inputs"] == sample.fingerprint(), f"{key} is stale: run tests/scripts/make_golden_ops.py"
         value, grads = run(row, sample)
         assert value.dtype == GOLDEN[key + "value"].dtype
         same(value, GOLDEN[key + "value"], f"{key}value", rtol=1e-10, zeros=sample.special)

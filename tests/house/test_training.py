@@ -14,7 +14,7 @@ import minitorch
 from minitorch import kernels, nn, optim
 from minitorch.nn import functional as F
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 TRAIN = """
 import hashlib, json, sys

@@ -22,7 +22,7 @@ from minitorch import nn
 from minitorch.autograd import grad
 
 F = nn.functional
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "docs" / "make_layers.py"
 
 
@@ -82,7 +82,7 @@ def test_a_tick_must_be_earned(maker: ModuleType, tmp_path: Path) -> None:
 
 def test_round_trip(maker: ModuleType) -> None:
     """What a test is called survives the table."""
-    proofs = {("Conv2d", "bias"): "tests/test_nn.py::test_values[a|b \"c\" 'd' <e> & [f]]"}
+    proofs = {("Conv2d", "bias"): "tests/nn/test_nn.py::test_values[a|b \"c\" 'd' <e> & [f]]"}
     assert maker.proofs_of(maker.page(proofs)) == proofs
 
 

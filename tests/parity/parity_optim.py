@@ -1,4 +1,4 @@
-"""Optimizers, schedules, initializers against live PyTorch, at random: `pytest tests/parity_optim.py`."""
+"""Optimizers, schedules, initializers against live PyTorch, at random: `pytest tests/parity/parity_optim.py`."""
 
 import warnings
 

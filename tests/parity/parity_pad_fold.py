@@ -1,6 +1,6 @@
 """Padding, unfold and fold against the live PyTorch: random settings, values, gradients of both orders, wrong ones.
 
-`pytest tests/parity_pad_fold.py -s`; a tenth of MINITORCH_PARITY_CASES (20000) is the number of cases of each kind that
+`pytest tests/parity/parity_pad_fold.py -s`; a tenth of MINITORCH_PARITY_CASES (20000) is the number of cases of each kind that
 PyTorch answers,
 MINITORCH_PARITY_SEED the seed.
 """

@@ -1,6 +1,7 @@
 """Write golden/nn.npz: PyTorch's numbers for the rows of test_nn.py. Run by hand after changing a row."""
 
 import numpy as np
+import places  # noqa: F401 - where the tests are
 import torch
 from test_nn import GOLDEN, ROWS, numbers, row_key
 

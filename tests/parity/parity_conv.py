@@ -1,7 +1,7 @@
 """Convolutions against the live PyTorch: random geometries, values, all gradients, second order, float32, wrong settings;
 layers with padding modes.
 
-`pytest tests/parity_conv.py -s`; MINITORCH_PARITY_CASES (20000) sets the number of convolutions, of which there are
+`pytest tests/parity/parity_conv.py -s`; MINITORCH_PARITY_CASES (20000) sets the number of convolutions, of which there are
 half as many transposed ones and a twentieth of each other kind; MINITORCH_PARITY_SEED the seed.
 """
 
