@@ -69,17 +69,17 @@ leaky_relu = pointwise("leaky_relu", lambda x, *, negative_slope: where(x > 0, x
 threshold = pointwise("threshold", lambda x, *, threshold, value: where(x <= threshold, value, x), on="t",
                       x=lambda g, x, threshold: where(x <= threshold, 0.0, g), doc="x above threshold, value elsewhere.")
 hardtanh = pointwise("hardtanh", lambda x, *, min_val, max_val: where(x < min_val, min_val, where(x > max_val, max_val, x)),
-                     x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0.0, g), on="",
+                     x=lambda g, x, min_val, max_val: where((x > min_val) & (x < max_val), g, 0.0), on="",
                      doc="x limited to [min_val, max_val]; slope 0 outside and at both ends.")
-elu = pointwise("elu", lambda x, *, alpha: where(x > 0, x, expm1(where(x > 0, 0.0, x)) * alpha), on="",
-                x=lambda g, x, alpha: where(x > 0, g, g * (exp(where(x > 0, 0.0, x)) * alpha)),
+elu = pointwise("elu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * alpha, x), on="",
+                x=lambda g, x, alpha: where(x <= 0, g * (exp(where(x <= 0, x, 0.0)) * alpha), g),
                 doc="x above 0, alpha * (exp(x) - 1) below.")
-celu = pointwise("celu", lambda x, *, alpha: where(x > 0, x, expm1(where(x > 0, 0.0, x) / alpha) * alpha), on="t",
-                 x=lambda g, x, alpha: where(x > 0, g, g * exp(where(x > 0, 0.0, x) / alpha)),
+celu = pointwise("celu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0) / alpha) * alpha, x), on="t",
+                 x=lambda g, x, alpha: where(x <= 0, g * exp(where(x <= 0, x, 0.0) / alpha), g),
                  doc="x above 0, alpha * (exp(x / alpha) - 1) below.")
 SCALE, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
-selu = unary("selu", lambda x: where(x > 0, x, expm1(where(x > 0, 0.0, x)) * ALPHA) * SCALE, floating=False, on="t",
-             x=lambda g, x: g * where(x > 0, 1.0, exp(where(x > 0, 0.0, x)) * ALPHA) * SCALE,
+selu = unary("selu", lambda x: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * ALPHA, x) * SCALE, floating=False, on="t",
+             x=lambda g, x: g * where(x <= 0, exp(where(x <= 0, x, 0.0)) * ALPHA, 1.0) * SCALE,
              doc="1.0507 times (x above 0, 1.67326 (exp(x) - 1) below).")
 gelu = unary("gelu", lambda x: x * normal_cdf(x), least=1, floating=False, on="",
              x=lambda g, x: g * (normal_cdf(x) + x * normal_density(x)),
@@ -114,7 +114,7 @@ mish = unary("mish", lambda x: x * tanh(_log_of_sum(x)), floating=False, on="", 
 softplus = pointwise("softplus", lambda x, *, beta, threshold: where(x * beta > threshold, x, _log_of_sum(x * beta) / beta), on="",
     x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),
     doc="log(1 + exp(beta x)) / beta, and x itself where beta x exceeds threshold.")
-logsigmoid = unary("logsigmoid", lambda x: -_log_of_sum(-x), floating=False, on="", x=lambda g, x: g * sigmoid(-x),
+logsigmoid = unary("logsigmoid", lambda x: where(x < 0, x, 0.0) - log1p(exp(-abs(x))), floating=False, on="", x=lambda g, x: g * sigmoid(-x),
                    doc="log(sigmoid(x)), without overflow.")
 hardsigmoid = unary("hardsigmoid", lambda x: where(x < -3, 0.0, where(x > 3, 6.0, x + 3.0)) / 6.0, floating=False, on="",
                     x=lambda g, x: where((x > -3) & (x < 3), g / 6.0, 0.0), doc="min(max(x + 3, 0), 6) / 6.")
@@ -126,8 +126,8 @@ softsign = unary("softsign", lambda x: x / (abs(x) + 1.0), floating=False, on=""
 tanhshrink = unary("tanhshrink", lambda x: x - tanh(x), floating=False, on="", x=lambda g, x: g * (tanh(x) * tanh(x)),
                    doc="x - tanh(x).")
 hardshrink = pointwise("hardshrink", lambda x, *, lambd: where(abs(x) <= lambd, 0.0, x), on="T t",
-                       x=lambda g, x, lambd: where(abs(x) <= lambd, 0.0, g), doc="x, but 0 where |x| <= lambd.")
+                       x=lambda g, x, lambd: where(abs(x) > lambd, g, 0.0), doc="x, but 0 where |x| <= lambd.")
 softshrink = pointwise("softshrink",
-                       lambda x, *, lambd: where(x > lambd, x - lambd, where(x < -lambd, x + lambd, x * 0.0)), on="",
+                       lambda x, *, lambd: where(x > lambd, x - lambd, where(x < -lambd, x + lambd, where(x == x, 0.0, x))), on="",
                        x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0.0, g),
                        doc="x moved by lambd towards 0, and 0 where |x| <= lambd.")

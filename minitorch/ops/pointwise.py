@@ -106,7 +106,7 @@ minimum = binary("minimum", np.minimum, atom=True,
 hypot = binary("hypot", np.hypot, floating=True, x=lambda g, x, out: g * (x / out), y=lambda g, y, out: g * (y / out),
                vector=lambda x, y: sqrt(x * x + y * y), doc="sqrt(x^2 + y^2).")
 copysign = binary("copysign", np.copysign, floating=True, atom=True, y=lambda g: zeros_of(g),
-                  x=lambda g, x, out: where(x == 0, 0.0, g * where(x == out, 1.0, -1.0)),
+                  x=lambda g, x, out: where(x == 0, 0.0, where(x == out, g, -g)),
                   doc="x with the sign of y.")
 square = unary("square", lambda x: x * x, floating=False, x=lambda g, x: g * (x * 2), doc="x to the power 2.")
 reciprocal = unary("reciprocal", lambda x: 1.0 / x, x=lambda g, out: -g * (out * out), doc="1 / x.")
@@ -126,8 +126,7 @@ def _logaddexp(x: Any, y: Any) -> Any:
 
 
 logaddexp = binary("logaddexp", np.logaddexp, floating=True, vector=_logaddexp,
-                   x=lambda g, x, out: g * where(x == out, where(abs(x) < math.inf, 1.0, 0.5), exp(x - out)),
-                   y=lambda g, y, out: g * where(y == out, where(abs(y) < math.inf, 1.0, 0.5), exp(y - out)),
+                   x=lambda g, x, y: g / (exp(y - x) + 1.0), y=lambda g, x, y: g / (exp(x - y) + 1.0),
                    doc="log(exp(x) + exp(y)), without overflow.")
 xlogy = binary("xlogy", lambda x, y: where((x == 0) & (y == y), 0.0, x * log(y)), floating=True,
                x=lambda g, x, y: g * where((x == 0) & (y <= 0), 0.0, log(y)), y=lambda g, x, y: g * x / y,

@@ -64,6 +64,7 @@ class Row:
     linear: bool = False  # in every differentiable argument: differences are exact for any step
     kept: bool = True  # a float32 input gives a float32 result
     call: Callable | None = None  # how the primitive is reached, where that is not by calling it
+    oracle: float = 1e-10  # how near PyTorch's frozen numbers must be
     empty: str = ""  # why no sample has size 0
     errors: list[tuple[Callable, type, str]] = field(default_factory=list)
 
@@ -448,13 +449,15 @@ row(
     ],
 )
 row(
-    "clamp_to",
+    "clamp",
     lambda n: [
-        S(n.apart(2, 6), min=-1.0, max=1.0),
-        S(n.apart(2, 3), min=None, max=0.0),
-        S(n.apart(2, 3), min=0.0, max=None),
-        S(n(0, 2), min=0.0, max=1.0),
-        S([-1.0, 1.0, -2.0, 2.0, NAN, INF, -INF, 0.0], min=-1.0, max=1.0, special=True),
+        S(n.apart(2, 6), -1.0, 1.0),
+        S(n.apart(2, 3), None, 0.0),
+        S(n.apart(2, 3), 0.0, None),
+        S(n.apart(2, 3), n.apart(3) - 0.54, n.apart(2, 1) + 0.68),
+        S(n(0, 2), 0.0, 1.0),
+        S([-1.0, 1.0, -2.0, 2.0, NAN, INF, -INF, 0.0], -1.0, 1.0, special=True),
+        S(ODD, np.asarray(0.0), np.asarray(-1.0), special=True),
     ],
     lambda x, min, max: np.where(
         x < (-INF if min is None else min), min, np.where(x > (INF if max is None else max), max, x)
@@ -534,6 +537,108 @@ row(
     kept=False,
     errors=[(lambda: ~m.ones(2), TypeError, "integer")],
 )
+
+# ------------------------------------------------------------------------------------ rows whose formula is one of NumPy's
+
+POSITIVE = {"low": 0.5, "high": 3}
+UNARY: dict[str, tuple[Callable, dict]] = {
+    "tan": (lambda x: np.sin(x) / np.cos(x), {"low": -1.4, "high": 1.4}),
+    "square": (lambda x: np.abs(x) ** 2, {}),
+    "reciprocal": (lambda x: x**-1, POSITIVE),
+    "rsqrt": (lambda x: np.exp(-np.log(x) / 2), POSITIVE),
+    "hardsigmoid": (lambda x: np.clip(x + 3, 0, 6) / 6, {}),
+    "hardswish": (lambda x: x * np.clip(x + 3, 0, 6) / 6, {}),
+    "logsigmoid": (lambda x: -np.logaddexp(0, -x), {"odd": FAR}),
+    "mish": (lambda x: x * np.tanh(np.logaddexp(0, x)), {"odd": FAR}),
+    "selu": (
+        lambda x: 1.0507009873554805 * (np.clip(x, 0, None) + 1.6732632423543772 * np.expm1(np.clip(x, None, 0))),
+        {"low": 0.1},
+    ),
+    "softsign": (lambda x: x / (1 + np.abs(x)), {"low": 0.1, "odd": [0.0, -0.0, NAN, 1.0, -1.0]}),
+    "tanhshrink": (lambda x: x - np.tanh(x), {}),
+}
+for _name, (_formula, _range) in UNARY.items():
+    # PyTorch rounds this constant to float32
+    near = {"oracle": 1e-6} if _name == "hardsigmoid" else {}
+    row(_name, lambda n, how=_range: unary(n, **how), _formula, **near)
+for _name, _formula in {"trunc": np.fix, "frac": lambda x: np.fmod(x, 1)}.items():
+    row(_name, lambda n: [S(n.apart(2, 3)), S(n(0, 2)), S(ODD, special=True)], _formula)
+SETTINGS: dict[str, tuple[dict, Callable]] = {
+    "leaky_relu": ({"negative_slope": 0.2}, lambda x, negative_slope: np.maximum(x, negative_slope * x)),
+    "threshold": ({"threshold": 0.5, "value": -1.0}, lambda x, threshold, value: np.where(x > threshold, x, value)),
+    "hardtanh": ({"min_val": -0.5, "max_val": 0.7}, lambda x, min_val, max_val: np.clip(x, min_val, max_val)),
+    "elu": ({"alpha": 0.7}, lambda x, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))),
+    "celu": ({"alpha": 0.7}, lambda x, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0) / alpha)),
+    "softplus": ({"beta": 2.0, "threshold": 20.0}, lambda x, beta, threshold: np.logaddexp(0, beta * x) / beta),
+    "hardshrink": ({"lambd": 0.5}, lambda x, lambd: x * (np.abs(x) > lambd)),
+    "softshrink": ({"lambd": 0.5}, lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - lambd, 0)),
+}
+for _name, (_settings, _formula) in SETTINGS.items():
+    row(
+        _name,
+        lambda n, settings=_settings: [
+            S(n.apart(2, 5), **settings),
+            S(n.apart(), **settings),
+            S(n(0, 2), **settings),
+            S([*ODD, 0.5, 30.0, -30.0], **settings, special=True),
+        ],
+        _formula,
+        oracle=1e-6 if _name == "celu" else 1e-10,  # PyTorch rounds 1 / alpha to float32
+    )
+PAIRS: dict[str, tuple[Callable, list]] = {
+    "hypot": (lambda x, y: np.abs(x + 1j * y), [[3.0, INF, NAN, 0.5], [4.0, 1.0, 1.0, -INF]]),
+    "logaddexp": (
+        lambda x, y: np.log(np.exp(x) + np.exp(y)),
+        [[800.0, INF, NAN, 1.0, -800.0], [799.0, 1.0, 0.0, 1.0, -1.0]],
+    ),
+    "copysign": (lambda x, y: np.abs(x) * np.where(y < 0, -1, 1), [[1.0, -1.0, 2.0, 0.0], [-0.0, 0.0, NAN, -1.0]]),
+}
+for _name, (_formula, _odd) in PAIRS.items():
+    row(
+        _name,
+        lambda n, odd=_odd: [
+            S(n.apart(2, 3), n.apart(2, 3) + 0.1),
+            S(n.apart(2, 1), n.apart(1, 3) + 0.1),
+            S(n.apart(3), np.asarray(1.55)),
+            S(n(0, 3), n(3)),
+            S(*odd, special=True),
+        ],
+        _formula,
+        errors=[mismatch(getattr(m, _name))],
+    )
+row(
+    "xlogy",
+    lambda n: [
+        S(n(2, 3), n.between(0.5, 2, 2, 3)),
+        S(n(2, 1), n.between(0.5, 2, 1, 3)),
+        S(n(0, 3), n.between(0.5, 2, 3)),
+        S([0.0, 0.0, 1.0, 2.0], [0.5, NAN, 2.0, NAN], special=True),
+    ],
+    lambda x, y: x * np.log(y),
+)
+row(
+    "fmod",
+    lambda n: [
+        S(n.between(0.1, 0.4, 2, 3) + n.integers(0, 3, 2, 3), n.between(0.9, 1, 3)),
+        S(n(0, 3), n.between(1, 2, 3)),
+        S([7.0, -7.0, 7.0, -7.0, 1.0], [2.0, 2.0, -2.0, -2.0, 3.0], special=True),
+    ],
+    lambda x, y: x - np.fix(x / y) * y,
+    errors=[(lambda: m.fmod(m.tensor(1), m.tensor(0)), RuntimeError, "zero")],
+)
+for _name in ("logical_and", "logical_or", "logical_xor"):
+    row(
+        _name,
+        lambda n: [
+            S([0.0, 1.0, NAN, 0.0], [0.0, 0.0, 1.0, 2.0], special=True),
+            S(n.integers(0, 2, 2, 3), n.integers(0, 2, 3)),
+            S(n(0, 3), n(3)),
+        ],
+        kept=False,
+        errors=[mismatch(registry[_name])],
+    )
+for _name in ("logical_not", "isnan", "isinf", "isfinite"):
+    row(_name, lambda n: [S(ODD, special=True), S(n.integers(0, 2, 2, 3)), S(n(0, 3))], kept=False)
 
 # ----------------------------------------------------------------------------------------------------- indexing, in place
 
@@ -805,7 +910,6 @@ row(
         (lambda: m.nn.functional.cross_entropy(m.ones(1, 3), m.tensor([-1])), IndexError, "Target -1 is out of bounds"),
     ],
 )
-row("softplus", lambda n: unary(n, odd=FAR), lambda x: np.log(1 + np.exp(x)))
 row(
     "batched_matmul",
     lambda n: [
