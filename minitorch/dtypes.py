@@ -89,7 +89,7 @@ def of_scalar(value: Any) -> np.dtype:
 
 
 def meet(*xs: Any) -> np.dtype:
-    """The dtype in which operands (arrays, or what has their shape and dtype, or Python numbers) are computed, by PyTorch's promotion.
+    """The dtype in which operands (arrays, or what has shape and dtype; Python numbers) meet, by PyTorch's rules.
 
     An operand with dimensions outranks one without, and that outranks a Python number, unless the lower one is of a
     higher category (bool, integer, float).

@@ -1,4 +1,4 @@
-"""Where names come from: the declarations of ops become methods of Tensor, in-place methods and functions of the package.
+"""Where names come from: declarations of ops become methods of Tensor, in-place methods and functions of the package.
 
 `python -m minitorch.surface` writes what follows from them for readers and tools: stubs and docs/ops.md.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .autograd import Variable, tape
+from .autograd import Variable
 from .autograd.inplace import in_place
 from .autograd.primitive import registry
 from .ops import pointwise

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, printing
+from . import dtypes, printing, surface
 from .autograd import Variable, is_grad_enabled, tape
 from .autograd.inplace import assign
-from . import surface
 from .ops import folding, join, linalg, promotion, reduce
 from .ops import index as indexing
 from .ops import shape as shaping

@@ -90,9 +90,7 @@ def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
     value = op(source, *args, **settings)
     mine, its = x.outline, value.outline
     if its.shape != mine.shape:
-        raise RuntimeError(
-            f"output with shape {list(mine.shape)} doesn't match the broadcast shape {list(its.shape)}"
-        )
+        raise RuntimeError(f"output with shape {list(mine.shape)} doesn't match the broadcast shape {list(its.shape)}")
     if mine.dtype != its.dtype:
         if dtypes.category(its.dtype) > dtypes.category(mine.dtype):
             raise RuntimeError(

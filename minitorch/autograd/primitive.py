@@ -239,7 +239,7 @@ class Primitive:
             position = 0 if self.variadic else i
             rule = self.rules[position]
             if rule is ZERO:
-                zeros = np.zeros(node.shape, node.dtype)
+                zeros = np.zeros(parent.shape if type(parent) is Node else parent.array.shape, node.dtype)
                 pieces.append((parent, wrap(zeros) if isinstance(g, Variable) else zeros))
                 continue
             if self.postpone is not None and on_arrays and type(parent) is Node and parent.primitive.accepts_pending:

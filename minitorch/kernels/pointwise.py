@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -96,8 +95,7 @@ def _kernel(program: Program, operands: list[np.ndarray]) -> Kernel:
     dtypes = "".join(x.dtype.char for x in operands).replace("?", "b")
     text = hashlib.sha256(repr((program.text, program.boolean)).encode()).hexdigest()
     body.__name__ = f"{program.name}_{dtypes}_{text[:12]}"
-    found = _kernels[program, *[x.dtype.char for x in operands]] = Kernel(body, exact=True)
-    return found
+    return _kernels.setdefault((program, *[x.dtype.char for x in operands]), Kernel(body, exact=True))
 
 
 # ------------------------------------------------------------------------------------------------ words of programs
@@ -108,30 +106,19 @@ def _where(mask: Vector, yes: Any, no: Any) -> Vector:
     return choose(mask, yes, no)
 
 
-def _not(mask: Vector) -> Vector:
-    return mask.each(mask.v.builder.not_)
-
-
 WORDS: dict[str, Any] = {
     **{name: word for name, word in vars(polynomial).items() if callable(word) and not name.startswith("_")},
     "inf": math.inf,
     "nan": math.nan,
     "where": _where,
-    "eq": lambda x, y: x._compare("==", y),
-    "ge": lambda x, y: x._compare(">=", y),
-    "ne": lambda x, y: x.each(lambda a, b: x.v.builder.fcmp_unordered("!=", a, b), y),
-    "both": lambda x, y: x.each(x.v.builder.and_, y),
-    "either": lambda x, y: x.each(x.v.builder.or_, y),
-    "differ": lambda x, y: x.each(x.v.builder.xor, y),
-    "invert": _not,
-    "sqrt": lambda x: x.call("sqrt"),
-    "floor": lambda x: x.call("floor"),
-    "ceil": lambda x: x.call("ceil"),
-    "trunc": lambda x: x.call("trunc"),
-    "round": lambda x: x.call("roundeven"),
-    "maximum": lambda x, y: x.call("maximum", y),
-    "minimum": lambda x, y: x.call("minimum", y),
-    "copysign": lambda x, y: x.call("copysign", y),
+    "sqrt": Vector.sqrt,
+    "floor": Vector.floor,
+    "ceil": Vector.ceil,
+    "trunc": Vector.trunc,
+    "round": Vector.rint,
+    "maximum": Vector.maximum,
+    "minimum": Vector.minimum,
+    "copysign": Vector.signed_as,
 }
 
 

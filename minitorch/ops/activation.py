@@ -1,4 +1,4 @@
-"""Nonlinearities, element by element: rows as in pointwise.py. Settings are the keyword-only parameters of the value."""
+"""Nonlinearities, element by element: rows as in pointwise.py; settings are keyword-only parameters of the value."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _sigmoid(x: Any) -> Any:
 
 sigmoid = unary("sigmoid", _sigmoid, atom=True, names="sigmoid expit", x=lambda g, out: g * (out * (1 - out)),
                 doc="1 / (1 + exp(-x)), without overflow: exp is only taken of -|x|.")
-relu = unary("relu", lambda x: where(x < 0, 0.0, x), floating=False, x=lambda g, out: where(out <= 0, 0.0, g),
+relu = unary("relu", lambda x: where(x < 0, 0, x), floating=False, x=lambda g, out: where(out <= 0, 0.0, g),
              doc="max(x, 0); NaN and -0.0 stay as they are.")
 relu.joins = True
 relu_grad = binary("relu_grad", lambda h, y: where(y <= 0, 0.0, h), on="", h=lambda g, y: where(y <= 0, 0.0, g), y=ZERO,
@@ -67,8 +67,10 @@ leaky_relu = pointwise("leaky_relu", lambda x, *, negative_slope: where(x > 0, x
                        x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope),
                        doc="x above 0, negative_slope * x below.")
 threshold = pointwise("threshold", lambda x, *, threshold, value: where(x <= threshold, value, x), on="t",
-                      x=lambda g, x, threshold: where(x <= threshold, 0.0, g), doc="x above threshold, value elsewhere.")
-hardtanh = pointwise("hardtanh", lambda x, *, min_val, max_val: where(x < min_val, min_val, where(x > max_val, max_val, x)),
+                      x=lambda g, x, threshold: where(x <= threshold, 0.0, g),
+                      doc="x above threshold, value elsewhere.")
+hardtanh = pointwise("hardtanh",
+                     lambda x, *, min_val, max_val: where(x < min_val, min_val, where(x > max_val, max_val, x)),
                      x=lambda g, x, min_val, max_val: where((x > min_val) & (x < max_val), g, 0.0), on="",
                      doc="x limited to [min_val, max_val]; slope 0 outside and at both ends.")
 elu = pointwise("elu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * alpha, x), on="",
@@ -92,8 +94,8 @@ def _gelu_tanh_slope(x: Any) -> Any:
     return (t + 1.0) * 0.5 + x * 0.5 * (1.0 - t * t) * ((x * x * (3 * CUBE) + 1.0) * CURVE)
 
 
-gelu_tanh = unary("gelu_tanh", lambda x: x * ((tanh((x + x * x * x * CUBE) * CURVE) + 1.0) * 0.5), floating=False, on="",
-                  x=lambda g, x: g * _gelu_tanh_slope(x),
+gelu_tanh = unary("gelu_tanh", lambda x: x * ((tanh((x + x * x * x * CUBE) * CURVE) + 1.0) * 0.5), floating=False,
+                  on="", x=lambda g, x: g * _gelu_tanh_slope(x),
                   doc="x/2 (1 + tanh(c (x + a x^3))), c = sqrt(2/pi) and a = 0.044715: near to `gelu`.")
 
 
@@ -111,15 +113,16 @@ silu = unary("silu", lambda x: x * sigmoid(x), floating=False, on="", x=lambda g
              doc="x sigmoid(x).")
 mish = unary("mish", lambda x: x * tanh(_log_of_sum(x)), floating=False, on="", x=lambda g, x: g * _mish_slope(x),
              doc="x tanh(log(1 + exp(x))).")
-softplus = pointwise("softplus", lambda x, *, beta, threshold: where(x * beta > threshold, x, _log_of_sum(x * beta) / beta), on="",
-    x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),
-    doc="log(1 + exp(beta x)) / beta, and x itself where beta x exceeds threshold.")
-logsigmoid = unary("logsigmoid", lambda x: where(x < 0, x, 0.0) - log1p(exp(-abs(x))), floating=False, on="", x=lambda g, x: g * sigmoid(-x),
-                   doc="log(sigmoid(x)), without overflow.")
-hardsigmoid = unary("hardsigmoid", lambda x: where(x < -3, 0.0, where(x > 3, 6.0, x + 3.0)) / 6.0, floating=False, on="",
-                    x=lambda g, x: where((x > -3) & (x < 3), g / 6.0, 0.0), doc="min(max(x + 3, 0), 6) / 6.")
-hardswish = unary("hardswish", lambda x: x * where(x < -3, 0.0, where(x > 3, 6.0, x + 3.0)) / 6.0, floating=False, on="",
-                  x=lambda g, x: where(x <= -3, 0.0, where(x < 3, g * (x / 3.0 + 0.5), g)),
+softplus = pointwise("softplus",
+                     lambda x, *, beta, threshold: where(x * beta > threshold, x, _log_of_sum(x * beta) / beta), on="",
+                     x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),
+                     doc="log(1 + exp(beta x)) / beta, and x itself where beta x exceeds threshold.")
+logsigmoid = unary("logsigmoid", lambda x: where(x < 0, x, 0.0) - log1p(exp(-abs(x))), floating=False, on="",
+                   x=lambda g, x: g * sigmoid(-x), doc="log(sigmoid(x)), without overflow.")
+hardsigmoid = unary("hardsigmoid", lambda x: where(x < -3, 0.0, where(x > 3, 6.0, x + 3.0)) / 6.0, floating=False,
+                    on="", x=lambda g, x: where((x > -3) & (x < 3), g / 6.0, 0.0), doc="min(max(x + 3, 0), 6) / 6.")
+hardswish = unary("hardswish", lambda x: x * where(x < -3, 0.0, where(x > 3, 6.0, x + 3.0)) / 6.0, floating=False,
+                  on="", x=lambda g, x: where(x <= -3, 0.0, where(x < 3, g * (x / 3.0 + 0.5), g)),
                   doc="x min(max(x + 3, 0), 6) / 6.")
 softsign = unary("softsign", lambda x: x / (abs(x) + 1.0), floating=False, on="",
                  x=lambda g, x: g / ((abs(x) + 1.0) * (abs(x) + 1.0)), doc="x / (1 + |x|).")
@@ -127,7 +130,10 @@ tanhshrink = unary("tanhshrink", lambda x: x - tanh(x), floating=False, on="", x
                    doc="x - tanh(x).")
 hardshrink = pointwise("hardshrink", lambda x, *, lambd: where(abs(x) <= lambd, 0.0, x), on="T t",
                        x=lambda g, x, lambd: where(abs(x) > lambd, g, 0.0), doc="x, but 0 where |x| <= lambd.")
-softshrink = pointwise("softshrink",
-                       lambda x, *, lambd: where(x > lambd, x - lambd, where(x < -lambd, x + lambd, where(x == x, 0.0, x))), on="",
-                       x=lambda g, x, lambd: where((x >= -lambd) & (x <= lambd), 0.0, g),
+softshrink = pointwise("softshrink", lambda x, *, lambd: _shrunk(x, lambd), on="",
+                       x=lambda g, x, lambd: where((x > lambd) | (x < -lambd), g, 0.0),
                        doc="x moved by lambd towards 0, and 0 where |x| <= lambd.")
+
+
+def _shrunk(x: Any, lambd: Any) -> Any:
+    return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, where(x == x, 0.0, x)))

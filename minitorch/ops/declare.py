@@ -20,7 +20,7 @@ Rules of pointwise ops take no care of broadcasting: what they give is summed do
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,11 +34,21 @@ from .shape import fit
 
 SINGLE, SEVERAL = 1 << 14, 1 << 11  # elements from which one operation, or several, are faster as a kernel
 ATOM = 8  # operations that a function such as exp counts for, where it is not one of these
-CHEAP = {"where": 1, "maximum": 1, "minimum": 1, "floor": 1, "ceil": 1, "trunc": 1, "round": 1, "copysign": 1, "number": 0,
-         "sqrt": 4}
+CHEAP = {
+    "where": 1,
+    "maximum": 1,
+    "minimum": 1,
+    "floor": 1,
+    "ceil": 1,
+    "trunc": 1,
+    "round": 1,
+    "copysign": 1,
+    "number": 0,
+    "sqrt": 4,
+}
 
 
-# ------------------------------------------------------------------------------------------------ writing down a formula
+# ----------------------------------------------------------------------------------------------- writing formulas down
 class Symbol:
     """What a formula is read with to find out what it does: every operation on it becomes a line of a program."""
 
@@ -71,7 +81,7 @@ class Symbol:
         return self._line("{} / {}", y, weight=4)
 
     def __rtruediv__(self, y: Any) -> Symbol:
-        return self._line("number({1}) / {0}", y, weight=4)
+        return self._line("{1} / {0}", y, weight=4)
 
     def __pow__(self, y: Any) -> Symbol:
         if isinstance(y, Symbol):
@@ -107,25 +117,25 @@ class Symbol:
         return self._line("{} > {}", y, mask=True)
 
     def __ge__(self, y: Any) -> Symbol:
-        return self._line("ge({}, {})", y, mask=True)
+        return self._line("{} >= {}", y, mask=True)
 
     def __eq__(self, y: Any) -> Any:
-        return self._line("eq({}, {})", y, mask=True)
+        return self._line("{} == {}", y, mask=True)
 
     def __ne__(self, y: Any) -> Any:
-        return self._line("ne({}, {})", y, mask=True)
+        return self._line("{} != {}", y, mask=True)
 
     def __and__(self, y: Any) -> Symbol:
-        return self._line("both({}, {})", y, mask=True, of_masks=True)
+        return self._line("{} & {}", y, mask=True, of_masks=True)
 
     def __or__(self, y: Any) -> Symbol:
-        return self._line("either({}, {})", y, mask=True, of_masks=True)
+        return self._line("{} | {}", y, mask=True, of_masks=True)
 
     def __xor__(self, y: Any) -> Symbol:
-        return self._line("differ({}, {})", y, mask=True, of_masks=True)
+        return self._line("{} ^ {}", y, mask=True, of_masks=True)
 
     def __invert__(self) -> Symbol:
-        return self._line("invert({})", mask=True, of_masks=True)
+        return self._line("~{}", mask=True, of_masks=True)
 
     def __bool__(self) -> bool:
         raise TypeError("a formula cannot branch on its operands; use where(condition, x, y)")
@@ -180,7 +190,11 @@ class Formula:
     """
 
     def __init__(
-        self, name: str, formula: Callable, vector: Callable | None = None, least: int = SEVERAL,
+        self,
+        name: str,
+        formula: Callable,
+        vector: Callable | None = None,
+        least: int = SEVERAL,
         static: tuple[float, ...] = (),
     ) -> None:
         self.name, self.formula, self.vector = name, formula, vector or formula
@@ -255,7 +269,7 @@ class Formula:
 
 
 def formula(name: str, value: Callable, *, atom: bool = False) -> Callable:
-    """A function for formulas that is no op itself: composed of ops on tensors; with `atom`, known to kernels by name."""
+    """A function for formulas, no op itself: on tensors it is composed of ops; with `atom`, kernels know it by name."""
     whole = Formula(name, value, _atom(name) if atom else None)
 
     def call(*args: Any) -> Any:
@@ -326,10 +340,7 @@ class Rule:
         if self.broadcasts:
             *values, shape = values  # type: ignore[assignment]
         g = values[0]
-        if self.same:
-            out = g
-        else:
-            out = (self.rule if isinstance(g, Variable) else self.formula)(*values)
+        out = g if self.same else (self.rule if isinstance(g, Variable) else self.formula)(*values)
         return out if shape is None else fit(out, shape)
 
 
@@ -389,6 +400,13 @@ class Pointwise(Primitive):
                 raise promotion.unbroadcastable(self.name, *args) from None
             raise RuntimeError(f"{self.name}: {error}") from None
 
+    def formulas(self) -> Iterator[tuple[Formula, list[str]]]:
+        """The value and the rules that a kernel may compute, each with the names of its parameters."""
+        yield self.value, [*self.arguments, *self.settings]
+        for rule in self.rules:
+            if isinstance(rule, Rule) and not rule.same:
+                yield rule.formula, [p for p in rule.__signature__.parameters if not p.endswith("_shape")]
+
     def _bound(self, args: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Positional arguments and settings, some of the former given by PyTorch's names for them or by ours."""
         arguments = list(args)
@@ -410,7 +428,8 @@ class Pointwise(Primitive):
             return self.value.vector(*args, **settings)
         for arg in args:
             if isinstance(arg, np.ndarray | np.generic):
-                return self.function(*args, **({**self.defaults, **settings} if self.settings else settings))
+                out = self.function(*args, **({**self.defaults, **settings} if self.settings else settings))
+                return out if type(out) is np.ndarray else np.asarray(out)
         return None
 
 
@@ -421,8 +440,8 @@ def pointwise(
 ) -> Any:  # fmt: skip
     """A row: an op whose operands are the positional parameters of `value`, and whose settings its keyword-only ones.
 
-    atom: kernels know the op by its name; vector: they read another formula; least, static: see `Formula`. names and on:
-    see `public`. Rules by the names of the operands. A wrong row fails here, at import, and says what is allowed.
+    atom: kernels know the op by its name; vector: they read another formula; least, static: see `Formula`. names and
+    on: see `public`. Rules by the names of the operands. A wrong row fails here, at import, and says what is allowed.
     """
     if atom:
         vector = _atom(name)

@@ -10,8 +10,8 @@ import numpy as np
 from .. import dtypes, kernels
 from ..autograd import primitive
 from .activation import gated
-from .promotion import unbroadcastable
 from .layout import absent
+from .promotion import unbroadcastable
 from .reduce import reduce_sum
 from .shape import expand, reshape, squeeze, transpose, unsqueeze
 

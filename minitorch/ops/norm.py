@@ -18,8 +18,8 @@ from ..autograd import Primitive, Variable, is_grad_enabled
 from ..autograd.deferred import Recipe, defer
 from ..autograd.tape import wrap
 from . import activation, pointwise, reduce
-from .pointwise import rsqrt
 from .layout import absent, channels_first, channels_last, pixels
+from .pointwise import rsqrt
 from .shape import reshape
 
 

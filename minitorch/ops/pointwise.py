@@ -28,9 +28,8 @@ def _meet_where(condition: Any, x: Any, y: Any) -> tuple:
 
 
 where = pointwise("where", np.where, meet=_meet_where, atom=True, on="t",
-    x=lambda g, condition: where(condition, g, 0.0),
-    y=lambda g, condition: where(condition, 0.0, g),
-    doc="x where the condition holds, y elsewhere; no gradient passes through what was not chosen.")
+                  x=lambda g, condition: where(condition, g, 0.0), y=lambda g, condition: where(condition, 0.0, g),
+                  doc="x where the condition holds, y elsewhere; no gradient passes through what was not chosen.")
 
 
 def zeros_of(x: Any) -> Any:
@@ -48,14 +47,18 @@ def _refuse_bool(x: Any, what: str, instead: str) -> None:
 
 
 def _subtract(x: Any, y: Any) -> Any:
-    _refuse_bool(x, "Subtraction, the `-` operator, with two bool tensors",
-                 "Use the `^` or `logical_xor()` operator instead.")
+    _refuse_bool(
+        x, "Subtraction, the `-` operator, with two bool tensors", "Use the `^` or `logical_xor()` operator instead."
+    )
     return x - y
 
 
 def _negative(x: Any) -> Any:
-    _refuse_bool(x, "Negation, the `-` operator, on a bool tensor",
-                 "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.")
+    _refuse_bool(
+        x,
+        "Negation, the `-` operator, on a bool tensor",
+        "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
+    )
     return -x
 
 
@@ -86,29 +89,36 @@ def _base_slope(g: Any, x: Any, y: Any) -> Any:
     return g * where(flat, 0.0, y * x ** where(flat, 1.0, y - 1.0))
 
 
-def _log(x: Any) -> Any:
-    if isinstance(x, int | float):
-        return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
-    return log(x)
+def _exponent_slope(g: Any, x: Any, y: Any, out: Any) -> Any:
+    if not isinstance(x, int | float):
+        return g * where((x == 0) & (y >= 0), 0.0, out * log(x))
+    if x == 0:
+        return g * where(y >= 0, 0.0, out * -math.inf)
+    return g * (out * (math.log(x) if x > 0 else math.nan))
 
 
-power = binary("power", _power, x=_base_slope, y=lambda g, x, y, out: g * where((x == 0) & (y >= 0), 0.0, out * _log(x)),
-               static=(-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4), names="pow",
-               doc="x to the power y. Raises RuntimeError for an integer to a negative integer.")
-maximum = binary("maximum", np.maximum, atom=True,
-                 x=lambda g, x, y: where(x < y, 0.0, where(x == y, g * 0.5, g)),
+power = binary("power", _power, x=_base_slope, y=_exponent_slope, static=(-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4),
+               names="pow", doc="x to the power y. Raises RuntimeError for an integer to a negative integer.")
+maximum = binary("maximum", np.maximum, atom=True, x=lambda g, x, y: where(x < y, 0.0, where(x == y, g * 0.5, g)),
                  y=lambda g, x, y: where(y < x, 0.0, where(x == y, g * 0.5, g)), on="t T",
                  doc="The larger of x and y, NaN if either is; equals share the gradient.")
-minimum = binary("minimum", np.minimum, atom=True,
-                 x=lambda g, x, y: where(x > y, 0.0, where(x == y, g * 0.5, g)),
+minimum = binary("minimum", np.minimum, atom=True, x=lambda g, x, y: where(x > y, 0.0, where(x == y, g * 0.5, g)),
                  y=lambda g, x, y: where(y > x, 0.0, where(x == y, g * 0.5, g)), on="t T",
                  doc="The smaller of x and y, NaN if either is; equals share the gradient.")
+
+
+def _hypot(x: Any, y: Any) -> Any:
+    long, short = maximum(abs(x), abs(y)), minimum(abs(x), abs(y))
+    ratio = short / where(long == 0, 1.0, long)
+    return where((abs(x) == math.inf) | (abs(y) == math.inf), math.inf, long * sqrt(ratio * ratio + 1))
+
+
 hypot = binary("hypot", np.hypot, floating=True, x=lambda g, x, out: g * (x / out), y=lambda g, y, out: g * (y / out),
-               vector=lambda x, y: sqrt(x * x + y * y), doc="sqrt(x^2 + y^2).")
-copysign = binary("copysign", np.copysign, floating=True, atom=True, y=lambda g: zeros_of(g),
-                  x=lambda g, x, out: where(x == 0, 0.0, where(x == out, g, -g)),
-                  doc="x with the sign of y.")
-square = unary("square", lambda x: x * x, floating=False, x=lambda g, x: g * (x * 2), doc="x to the power 2.")
+               vector=_hypot, doc="sqrt(x^2 + y^2).")
+copysign = binary("copysign", np.copysign, floating=True, atom=True, y=ZERO,
+                  x=lambda g, x, out: where(x == 0, 0.0, where(x == out, g, -g)), doc="x with the sign of y.")
+square = unary("square", lambda x: x**2 if getattr(x, "dtype", None) != np.bool_ else x.astype(np.int64),
+               floating=False, x=lambda g, x: g * (x * 2), doc="x to the power 2.")
 reciprocal = unary("reciprocal", lambda x: 1.0 / x, x=lambda g, out: -g * (out * out), doc="1 / x.")
 
 # ------------------------------------------------------------------------------------------------ roots, exponentials
@@ -116,13 +126,16 @@ sqrt = unary("sqrt", np.sqrt, x=lambda g, out: g / (out * 2), doc="The square ro
 rsqrt = unary("rsqrt", lambda x: 1.0 / sqrt(x), x=lambda g, out: g * (out * out * out) * -0.5, doc="1 / sqrt(x).")
 exp = unary("exp", np.exp, x=lambda g, out: g * out, doc="e to the power x.")
 expm1 = unary("expm1", np.expm1, x=lambda g, out: g * (out + 1), doc="exp(x) - 1, exact for small x.")
+exp2 = unary("exp2", np.exp2, x=lambda g, out: g * out * math.log(2), doc="2 to the power x.")
 log = unary("log", np.log, x=lambda g, x: g / x, doc="The natural logarithm of x.")
+log2 = unary("log2", np.log2, x=lambda g, x: g / (x * math.log(2)), doc="The logarithm of x to base 2.")
+log10 = unary("log10", np.log10, x=lambda g, x: g / (x * math.log(10)), doc="The logarithm of x to base 10.")
 log1p = unary("log1p", np.log1p, x=lambda g, x: g / (x + 1), doc="log(1 + x), exact for small x.")
 
 
 def _logaddexp(x: Any, y: Any) -> Any:
     top, apart = maximum(x, y), abs(x - y)
-    return where(apart < math.inf, top + log1p(exp(-apart)), top + where(apart == apart, 0.0, apart * 0.0))
+    return where(apart < math.inf, top + log1p(exp(-apart)), top)
 
 
 logaddexp = binary("logaddexp", np.logaddexp, floating=True, vector=_logaddexp,
@@ -136,7 +149,25 @@ xlogy = binary("xlogy", lambda x, y: where((x == 0) & (y == y), 0.0, x * log(y))
 sin = unary("sin", np.sin, x=lambda g, x: g * cos(x), doc="The sine of x, in radians.")
 cos = unary("cos", np.cos, x=lambda g, x: -g * sin(x), doc="The cosine of x, in radians.")
 tan = unary("tan", np.tan, x=lambda g, out: g * (out * out + 1), doc="The tangent of x, in radians.")
+asin = unary("asin", np.arcsin, x=lambda g, x: g * rsqrt(1 - x * x), names="asin arcsin",
+             doc="The angle from -pi/2 to pi/2 whose sine is x.")
+acos = unary("acos", np.arccos, x=lambda g, x: -g * rsqrt(1 - x * x), names="acos arccos",
+             doc="The angle from 0 to pi whose cosine is x.")
+atan = unary("atan", np.arctan, x=lambda g, x: g / (x * x + 1), names="atan arctan",
+             doc="The angle from -pi/2 to pi/2 whose tangent is x.")
+atan2 = binary("atan2", np.arctan2, floating=True, atom=True, names="atan2 arctan2",
+               x=lambda g, x, y: g * (y / (x * x + y * y)), y=lambda g, x, y: g * (-x / (x * x + y * y)),
+               doc="The angle of the point (y, x), from -pi to pi: that of x / y in the right quadrant.")
+sinh = unary("sinh", np.sinh, x=lambda g, x: g * cosh(x), doc="The hyperbolic sine of x.")
+cosh = unary("cosh", np.cosh, x=lambda g, x: g * sinh(x), doc="The hyperbolic cosine of x.")
 tanh = unary("tanh", np.tanh, x=lambda g, out: g * (1 - out * out), doc="The hyperbolic tangent of x.")
+asinh = unary("asinh", np.arcsinh, x=lambda g, x: g * rsqrt(x * x + 1), names="asinh arcsinh",
+              doc="The number whose hyperbolic sine is x.")
+acosh = unary("acosh", np.arccosh, x=lambda g, x: g * rsqrt(x * x - 1), names="acosh arccosh",
+              doc="The positive number whose hyperbolic cosine is x.")
+atanh = unary("atanh", np.arctanh, x=lambda g, x: g / (1 - x * x), names="atanh arctanh",
+              doc="The number whose hyperbolic tangent is x.")
+
 
 # ------------------------------------------------------------------------------------------------ the bell curve
 def by_math(function: Any) -> Any:
@@ -147,8 +178,12 @@ def by_math(function: Any) -> Any:
 
 erf = unary("erf", by_math(math.erf), atom=True, least=1, x=lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))),
             doc="The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x.")
+erfc = unary("erfc", by_math(math.erfc), atom=True, least=1,
+             x=lambda g, x: g * (exp(-(x * x)) * (-2 / math.sqrt(math.pi))),
+             doc="1 - erf(x), exact also where that is tiny.")
 normal_cdf = formula("normal_cdf", lambda x: (erf(x * math.sqrt(0.5)) + 1.0) * 0.5, atom=True)
 normal_density = formula("normal_density", lambda x: exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)), atom=True)
+
 
 # ------------------------------------------------------------------------------------------------ steps
 def _sign(x: Any) -> Any:
@@ -183,7 +218,7 @@ def _round_vector(x: Any, *, decimals: Any = 0) -> Any:
     return x.trace.call("round", x)
 
 
-round = pointwise("round", _round, vector=_round_vector, static=(0,), x=ZERO,
+round = pointwise("round", _round, vector=_round_vector, static=(0), x=ZERO,
                   doc="x rounded to so many decimals, halves to even.")
 
 
@@ -206,11 +241,11 @@ def _meet_clamp(x: Any, min: Any = None, max: Any = None) -> tuple:
 
 
 clamp = pointwise("clamp", _clamp, meet=_meet_clamp, names="clamp clip",
-    x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0),
-    min=lambda g, x, min, max: where((x < min) if max is None else (x < min) & (min < max), g, 0.0),
-    max=lambda g, x, min, max: where((x > max) if min is None else (x > max) | (max < min), g, 0.0),
-    doc="x, but no less than min and no more than max, numbers or tensors, one of them may be None. Slope 1 within and "
-    "at both edges, 0 at NaN, which stays.")
+                  x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0),
+                  min=lambda g, x, min, max: where((x < min) if max is None else (x < min) & (min < max), g, 0.0),
+                  max=lambda g, x, min, max: where((x > max) if min is None else (x > max) | (max < min), g, 0.0),
+                  doc="x, but no less than min and no more than max, numbers or tensors, one of them may be None. "
+                  "Slope 1 within and at both edges, 0 at NaN, which stays.")
 
 # ------------------------------------------------------------------------------------------------ comparisons, logic
 equal = comparison("equal", lambda x, y: x == y, names="eq", doc="x == y, element by element.")
@@ -253,7 +288,8 @@ def _bitwise_not(x: Any) -> Any:
     return np.invert(x)
 
 
-bitwise_not = unary("bitwise_not", _bitwise_not, floating=False, doc="~x of integers or bools. Raises TypeError for floats.")
+bitwise_not = unary("bitwise_not", _bitwise_not, floating=False,
+                    doc="~x of integers or bools. Raises TypeError for floats.")
 
 # ------------------------------------------------------------------------------------------------ division with a rest
 
@@ -276,7 +312,7 @@ remainder = binary("remainder", _whole(np.remainder), x=lambda g: g, y=lambda g,
 fmod = binary("fmod", _whole(np.fmod), x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y),
               doc="x - trunc(x / y) * y, with the sign of x. Raises RuntimeError for integers over 0.")
 
-# ------------------------------------------------------------------------------------------------ with PyTorch's options
+# ------------------------------------------------------------------------------------------------ PyTorch's options
 
 
 @public("add", on="T i t")

@@ -12,11 +12,11 @@ from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.tape import plain, wrap
 from .dims import normalize, reduced
+from .index import take_along
+from .join import cat, narrow
 from .pointwise import add, exp, log, multiply, sqrt, where
 from .pointwise import maximum as pairwise_maximum
 from .pointwise import minimum as pairwise_minimum
-from .index import take_along
-from .join import cat, narrow
 from .promotion import to_dtype
 from .shape import expand, reshape, squeeze
 

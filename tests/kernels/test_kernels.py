@@ -158,15 +158,6 @@ def samples(dtype, make=np.array):
                         of = f"{case}, turned {x_turned}, {y_turned}, {bias.size} of bias"
                         operands = normal(*(m, k)[:: -1 if x_turned else 1]), normal(*(k, n)[:: -1 if y_turned else 1])
                         yield "linear", of, (*operands, bias), (like(out[0]),), (x_turned, y_turned, y_turned)
-    for size in (1, 63, 1000, 200_003):  # 63: registers side by side, a single one and a rest, in every width
-        x, g = normal(size), normal(size)
-        x[::7] = -0.0
-        for name in ("exp", "expm1", "tanh", "sigmoid", "softplus", "erf", "gelu", "gelu_tanh", "silu", "relu"):
-            yield name, f"{size}", (x,), (like(x),), ()
-        for name in ("log", "log1p"):
-            yield name, f"{size}", (make(np.abs(x) + x.dtype.type(0.01)),), (like(x),), ()
-        for name in ("add", "subtract", "multiply", "gelu_grad", "gelu_tanh_grad", "silu_grad", "relu_grad"):
-            yield name, f"{size}", (g, x), (like(x),), ()
     for m, classes in ROWS:
         case = f"({m}, {classes})"
         x, weight, scale, labels = normal(m, classes), normal(classes), normal(m), make(rng.integers(0, classes, m))

@@ -542,6 +542,18 @@ row(
 
 POSITIVE = {"low": 0.5, "high": 3}
 UNARY: dict[str, tuple[Callable, dict]] = {
+    "asin": (lambda x: np.pi / 2 - np.arccos(x), {"low": -0.9, "high": 0.9}),
+    "acos": (lambda x: np.pi / 2 - np.arcsin(x), {"low": -0.9, "high": 0.9}),
+    "atan": (lambda x: np.angle(1 + 1j * x), {}),
+    "sinh": (lambda x: (np.exp(x) - np.exp(-x)) / 2, {}),
+    "cosh": (lambda x: (np.exp(x) + np.exp(-x)) / 2, {}),
+    "asinh": (lambda x: np.log(x + np.sqrt(x * x + 1)), {}),
+    "acosh": (lambda x: np.log(x + np.sqrt(x * x - 1)), {"low": 1.2, "high": 3}),
+    "atanh": (lambda x: np.log((1 + x) / (1 - x)) / 2, {"low": -0.9, "high": 0.9}),
+    "exp2": (lambda x: np.exp(x * np.log(2)), {}),
+    "log2": (lambda x: np.log(x) / np.log(2), POSITIVE),
+    "log10": (lambda x: np.log(x) / np.log(10), POSITIVE),
+    "erfc": (lambda x: np.vectorize(lambda v: 1 - math.erf(v), otypes=[float])(x), {"odd": FAR}),
     "tan": (lambda x: np.sin(x) / np.cos(x), {"low": -1.4, "high": 1.4}),
     "square": (lambda x: np.abs(x) ** 2, {}),
     "reciprocal": (lambda x: x**-1, POSITIVE),
@@ -591,6 +603,7 @@ PAIRS: dict[str, tuple[Callable, list]] = {
         lambda x, y: np.log(np.exp(x) + np.exp(y)),
         [[800.0, INF, NAN, 1.0, -800.0], [799.0, 1.0, 0.0, 1.0, -1.0]],
     ),
+    "atan2": (lambda x, y: np.angle(y + 1j * x), [[0.0, -0.0, INF, NAN, 1.0], [1.0, -1.0, 1.0, 1.0, -INF]]),
     "copysign": (lambda x, y: np.abs(x) * np.where(y < 0, -1, 1), [[1.0, -1.0, 2.0, 0.0], [-0.0, 0.0, NAN, -1.0]]),
 }
 for _name, (_formula, _odd) in PAIRS.items():

@@ -10,9 +10,9 @@ from ... import dtypes
 from ...autograd.tape import wrap
 from ...geometry import LIMIT
 from ...ops import pointwise
-from ...ops.pointwise import where
 from ...ops.index import getitem
 from ...ops.linalg import matmul, stacked_linear
+from ...ops.pointwise import where
 from .checks import (
     check_operands,
     check_tensor,

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tape import wrap
-from ...random import default_generator
 from ...autograd.inplace import in_place
+from ...autograd.tape import wrap
 from ...ops.pointwise import multiply
+from ...random import default_generator
 from .checks import (
     check_operands,
     check_tensor,
