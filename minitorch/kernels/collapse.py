@@ -40,12 +40,12 @@ class Plan(NamedTuple):
     back: tuple[int, ...] | None
 
 
-def plan_of(operands: list[np.ndarray]) -> Plan | bool:
-    """The plan for these operands; False if they don't broadcast or leave more axes than a kernel walks."""
+def plan_of(operands: list[np.ndarray]) -> Plan | None:
+    """The plan for these operands; None if they don't broadcast or leave more axes than a kernel walks."""
     try:
         shape = np.broadcast_shapes(*[x.shape for x in operands])
     except ValueError:
-        return False
+        return None
     ndim = len(shape)
     order = _order(operands, shape)
     strides = [_strides(x, shape) for x in operands]
@@ -62,7 +62,7 @@ def plan_of(operands: list[np.ndarray]) -> Plan | bool:
     if COPIED in ways:
         dims = _merged(shape, order, strides)
     if len(dims) > OUTER + 1:
-        return False
+        return None
     dims = [(1, [0] * len(strides))] * (OUTER + 1 - len(dims)) + dims
     inner, steps = dims[-1]
     table = [int(np.prod(shape, dtype=object)), inner, dims[1][0], dims[2][0]]

@@ -52,12 +52,12 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
         if not (x.flags.writeable and x.flags.aligned):  # numba would compile a kernel of its own for these
             operands[i] = x.copy(order="K")
     key = (*[(x.shape, x.strides) for x in operands],)
-    plan = _plans.get(key)
-    if plan is None:
+    plan = _plans.get(key, _UNKNOWN)
+    if plan is _UNKNOWN:
         if len(_plans) > 10_000:  # shapes that never come again
             _plans.clear()
         plan = _plans[key] = plan_of(operands)
-    if not plan:
+    if plan is None:
         return None
     flat = []
     for x, way in zip(operands, plan.ways, strict=True):
@@ -73,7 +73,8 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
     return out if plan.back is None else out.transpose(plan.back)
 
 
-_plans: dict[tuple, Plan | bool] = {}
+_UNKNOWN: Any = object()
+_plans: dict[tuple, Plan | None] = {}
 _kernels: dict[tuple, Kernel] = {}
 
 

@@ -358,6 +358,7 @@ class Pointwise(Primitive):
     meet: brings the arguments of a call to one dtype, as tensors and numbers.
     """
 
+    asks_input = False  # whether a rule asks for the first operand, which an op in place must then keep
     joins = False  # whether it may join a pending result
 
     def __init__(self, name: str, value: Callable, meet: Callable, formula: Formula, doc: str) -> None:

@@ -1,4 +1,4 @@
-"""What losses are made of beside reductions: softplus, cross-entropy, and the picking of a label's log-probability."""
+"""What losses are made of beside reductions: errors element by element, cross-entropy, log-probabilities of labels."""
 
 from __future__ import annotations
 
@@ -10,9 +10,54 @@ import numpy as np
 from .. import kernels
 from ..autograd import Variable, primitive
 from ..autograd.tape import plain, wrap
+from .activation import logsigmoid, sigmoid
+from .declare import binary
 from .index import take_along
+from .pointwise import sign, where
 from .reduce import softmax_over
 from .shape import expand, reshape, squeeze
+
+squared_error = binary(
+    "squared_error",
+    lambda x, y: (x - y) ** 2,
+    x=lambda g, x, y: g * ((x - y) * 2),
+    y=lambda g, x, y: g * ((y - x) * 2),
+    on="",
+    doc="(x - y)^2.",
+)
+absolute_error = binary(
+    "absolute_error",
+    lambda x, y: abs(x - y),
+    x=lambda g, x, y: g * sign(x - y),
+    y=lambda g, x, y: g * sign(y - x),
+    on="",
+    doc="|x - y|; slope 0 where they are equal.",
+)
+
+
+def _huber_slope(d: Any, edge: Any, curvature: Any, slope: Any) -> Any:
+    return where(abs(d) < edge, d * (curvature * 2), where(d < 0, -slope, where(d == d, slope, d)))
+
+
+huber = binary(
+    "huber",
+    lambda x, y, *, edge, curvature, slope: where(
+        abs(x - y) < edge, (x - y) ** 2 * curvature, (abs(x - y) - edge * 0.5) * slope
+    ),
+    x=lambda g, x, y, edge, curvature, slope: g * _huber_slope(x - y, edge, curvature, slope),
+    y=lambda g, x, y, edge, curvature, slope: g * _huber_slope(y - x, edge, curvature, slope),
+    on="",
+    doc="With d = |x - y|: curvature d^2 up to `edge`, (d - edge / 2) slope beyond.",
+)
+# With p = sigmoid(x): -(y log p + (1 - y) log(1 - p)) = (1 - y) x + log(1 + exp(-x)), whose slope is p - y.
+logistic_error = binary(
+    "logistic_error",
+    lambda x, y: (1 - y) * x - logsigmoid(x),
+    x=lambda g, x, y: g * (sigmoid(x) - y),
+    y=lambda g, x: -g * x,
+    on="",
+    doc="Cross-entropy of sigmoid(x) for the probability y, without overflow.",
+)
 
 
 def _check_labels(labels: np.ndarray, classes: int, ignore_index: int) -> None:

@@ -218,7 +218,7 @@ def _round_vector(x: Any, *, decimals: Any = 0) -> Any:
     return x.trace.call("round", x)
 
 
-round = pointwise("round", _round, vector=_round_vector, static=(0), x=ZERO,
+round = pointwise("round", _round, vector=_round_vector, static=(0,), x=ZERO,
                   doc="x rounded to so many decimals, halves to even.")
 
 

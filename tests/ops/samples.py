@@ -603,6 +603,12 @@ PAIRS: dict[str, tuple[Callable, list]] = {
         lambda x, y: np.log(np.exp(x) + np.exp(y)),
         [[800.0, INF, NAN, 1.0, -800.0], [799.0, 1.0, 0.0, 1.0, -1.0]],
     ),
+    "squared_error": (lambda x, y: np.abs(x - y) ** 2, [[1.0, NAN, INF, 2.0], [1.0, 1.0, INF, -1.0]]),
+    "absolute_error": (lambda x, y: np.sqrt((x - y) ** 2), [[1.0, NAN, INF, 2.0], [1.0, 1.0, 1.0, -1.0]]),
+    "logistic_error": (
+        lambda x, y: -(y * np.log(1 / (1 + np.exp(-x))) + (1 - y) * np.log(1 / (1 + np.exp(x)))),
+        [[0.0, NAN, 800.0, -800.0], [1.0, 1.0, 0.25, 0.5]],
+    ),
     "atan2": (lambda x, y: np.angle(y + 1j * x), [[0.0, -0.0, INF, NAN, 1.0], [1.0, -1.0, 1.0, 1.0, -INF]]),
     "copysign": (lambda x, y: np.abs(x) * np.where(y < 0, -1, 1), [[1.0, -1.0, 2.0, 0.0], [-0.0, 0.0, NAN, -1.0]]),
 }
@@ -617,8 +623,20 @@ for _name, (_formula, _odd) in PAIRS.items():
             S(*odd, special=True),
         ],
         _formula,
-        errors=[mismatch(getattr(m, _name))],
+        errors=[mismatch(registry[_name])],
     )
+row(
+    "huber",
+    lambda n: [
+        S(n.apart(2, 3), n.apart(2, 3) + 0.07, edge=0.5, curvature=1.0, slope=1.0),
+        S(n.apart(2, 1), n.apart(1, 3) + 0.07, edge=1.2, curvature=0.5, slope=1.2),
+        S(n(0, 3), n(3), edge=0.5, curvature=1.0, slope=1.0),
+        S([1.0, NAN, INF, 2.0], [1.0, 1.0, 1.0, -1.0], edge=1.0, curvature=0.5, slope=1.0, special=True),
+    ],
+    lambda x, y, edge, curvature, slope: np.select(
+        [np.abs(x - y) < edge], [curvature * np.abs(x - y) ** 2], slope * (np.abs(x - y) - edge / 2)
+    ),
+)
 row(
     "xlogy",
     lambda n: [

@@ -199,6 +199,12 @@ TORCH = {
     "amax_over": extreme("amax"),
     "amin_over": extreme("amin"),
     "cumsum": lambda x, dim, reverse: x.flip(dim).cumsum(dim).flip(dim) if reverse else x.cumsum(dim),
+    "squared_error": lambda x, y: F.mse_loss(*torch.broadcast_tensors(x, y), reduction="none"),
+    "absolute_error": lambda x, y: F.l1_loss(*torch.broadcast_tensors(x, y), reduction="none"),
+    "logistic_error": lambda x, y: F.binary_cross_entropy_with_logits(*torch.broadcast_tensors(x, y), reduction="none"),
+    "huber": lambda x, y, edge, curvature, slope: (
+        F.huber_loss(*torch.broadcast_tensors(x, y), reduction="none", delta=edge) * (slope / edge)
+    ),
     "cross_entropy": lambda x, labels, weight, smoothing, **how: F.cross_entropy(
         x, labels, weight, label_smoothing=smoothing, **how
     ),
