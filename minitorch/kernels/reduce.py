@@ -112,6 +112,16 @@ def _smaller(x, y):
 _SCALAR = {"sum": _add, "prod": _multiply, "max": _larger, "min": _smaller}
 
 
+@helper()
+def _part(task, blocks, reduced):
+    """The row of a task, and its first and last element. A division takes as long as a short row."""
+    if blocks == 1:
+        return task, task * reduced, (task + 1) * reduced
+    o = task // blocks
+    block = task - o * blocks
+    return o, o * reduced + block * reduced // blocks, o * reduced + (block + 1) * reduced // blocks
+
+
 def _rows(formula: Callable, combine: str) -> Callable:
     total, join = row_total(formula, combine), _SCALAR[combine]
 
@@ -119,9 +129,7 @@ def _rows(formula: Callable, combine: str) -> Callable:
         tasks = outer * blocks
         for slot in prange(slots):
             for task in range(slot * tasks // slots, (slot + 1) * tasks // slots):
-                o = task // blocks
-                block = task - o * blocks
-                low, high = o * reduced + block * reduced // blocks, o * reduced + (block + 1) * reduced // blocks
+                o, low, high = _part(task, blocks, reduced)
                 value = total(fulls, low, high, kepts, o)
                 if blocks > 1:
                     partial[task] = value
@@ -240,9 +248,7 @@ def _row_filler(formula: Callable) -> Callable:
         tasks = outer * blocks
         for slot in prange(slots):
             for task in range(slot * tasks // slots, (slot + 1) * tasks // slots):
-                o = task // blocks
-                block = task - o * blocks
-                low, high = o * reduced + block * reduced // blocks, o * reduced + (block + 1) * reduced // blocks
+                o, low, high = _part(task, blocks, reduced)
                 fill(fulls + (out,), low, high, kepts, o)  # noqa: RUF005 numba
 
     return body
@@ -294,6 +300,7 @@ def _places(rows: Any, columns: Any, x: np.ndarray, out: np.ndarray) -> None:
     give_back(best, places)
 
 
+SHORT = 48  # elements of a row that are looked at one by one
 SCAN = 1024  # elements whose extreme is found before the place of it
 
 
@@ -304,9 +311,14 @@ def _first_in_rows(name: str, sign: float) -> Any:
         tasks = outer * blocks
         for slot in prange(slots):
             for task in range(slot * tasks // slots, (slot + 1) * tasks // slots):
-                o = task // blocks
-                block = task - o * blocks
-                start, stop = o * reduced + block * reduced // blocks, o * reduced + (block + 1) * reduced // blocks
+                o, start, stop = _part(task, blocks, reduced)
+                if reduced <= SHORT:
+                    top, at = x[start] * sign, start
+                    for i in range(start + 1, stop):
+                        if top == top and not x[i] * sign <= top:
+                            top, at = x[i] * sign, i
+                    out[o] = at - start
+                    continue
                 top, at, low = -np.inf, start, start
                 while low < stop and top == top:
                     found = largest((x,), low, min(low + SCAN, stop), (), 0)
@@ -317,7 +329,7 @@ def _first_in_rows(name: str, sign: float) -> Any:
                     at += 1
                 best[task] = top
                 places[task] = at - o * reduced
-        for o in range(outer):
+        for o in range(outer if reduced > SHORT else 0):
             chosen = o * blocks
             for task in range(o * blocks + 1, (o + 1) * blocks):
                 if best[chosen] == best[chosen] and not best[task] <= best[chosen]:
@@ -400,7 +412,7 @@ def _running(name: str, combine: str) -> Any:
         tasks = outer * chunks
         for slot in prange(slots):
             for task in range(slot * tasks // slots, (slot + 1) * tasks // slots):
-                o = task // chunks
+                o = task if chunks == 1 else task // chunks
                 column = (task - o * chunks) * width
                 count = min(width, inner - column)
                 at, stride = o * reduced * inner + column, inner
