@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 import minitorch
 from minitorch import kernels, nn, optim
 from minitorch.kernels import reference
@@ -63,7 +65,7 @@ def warm(dtype: str) -> None:
 
             runtime.listeners.append(ready)
             try:
-                for call in (*_nets(), *_vectors()):
+                for call in (*_nets(), *_vectors(), *_reductions()):
                     call()
             finally:
                 runtime.listeners.remove(ready)
@@ -147,6 +149,25 @@ def _vectors() -> Iterator[Callable[[], None]]:
         count = len(inspect.signature(getattr(reference, name)).parameters)
         yield lambda name=name, count=count: getattr(kernels, name)(  # type: ignore[misc]
             *(minitorch.rand(16).numpy().copy() for _ in range(count)))  # fmt: skip
+
+
+def _reductions() -> Iterator[Callable[[], None]]:
+    """The kernels that reduce rows or columns, and those of their gradients."""
+    from minitorch.ops import reduce
+
+    for op in (
+        reduce.sum, reduce.prod, reduce.amax, reduce.amin, reduce.var, reduce.logsumexp, reduce.cumsum, reduce.cumprod,
+        reduce.softmax, reduce.log_softmax, lambda x, dim: reduce.norm(x, 2, dim), lambda x, dim: reduce.norm(x, 1, dim),
+    ):  # fmt: skip
+        yield lambda op=op: [_gradient(lambda x: op(x, dim), minitorch.rand(80, 80)) for dim in (0, 1)]  # type: ignore[misc]
+    for dim in (0, 1):
+        yield lambda dim=dim: (minitorch.rand(80, 80).argmax(dim), minitorch.rand(80, 80).argmin(dim))  # type: ignore[misc]
+        x = minitorch.rand(1, 4, 4).numpy()[:, :, : 4 if dim else 1].copy()
+        yield lambda x=x: kernels.sum_products(x, x, np.empty_like(x[:, 0]))  # type: ignore[misc]
+
+
+def _gradient(op: Callable, x: Any) -> None:
+    op(x.requires_grad_()).sum().backward()
 
 
 if __name__ == "__main__":

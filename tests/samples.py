@@ -712,6 +712,8 @@ row(
         (lambda: m.ones(2, dtype=m.int64).mean(), RuntimeError, "mean(): could not infer output dtype"),
     ],
 )
+
+
 def several(n: Draw) -> list:
     """Samples of one axis, of several, of all and of none, kept or not, and of size 0."""
     return [
@@ -732,8 +734,10 @@ row(
         S(n(3, 2), dim=(0,), keepdim=False, correction=3, special=True),
         S([[1.0, 2.0, NAN], [1.0, INF, 2.0]], dim=(0,), keepdim=False, correction=1, special=True),
     ],
-    lambda x, dim, keepdim, correction: np.square(x - x.mean(dim, keepdims=True)).sum(dim, keepdims=keepdim)
-    / (math.prod(x.shape[d] for d in dim) - correction),
+    lambda x, dim, keepdim, correction: (
+        np.square(x - x.mean(dim, keepdims=True)).sum(dim, keepdims=keepdim)
+        / (math.prod(x.shape[d] for d in dim) - correction)
+    ),
     errors=[
         (lambda: m.ones(2, dtype=m.int64).var(), RuntimeError, "var(): could not infer output dtype"),
         (lambda: m.ones(2).var(1), IndexError, "[-1, 0], but got 1"),
@@ -767,8 +771,11 @@ row(
         S([[1.0, 0.0, 2.0], [2.0, 3.0, 4.0]], dim=(0, 1), keepdim=True),
         S(n(), dim=(), keepdim=False),
     ],
-    lambda x, dim, keepdim: np.exp(np.log(np.abs(x) + (x == 0)).sum(dim, keepdims=keepdim))
-    * np.where(((x < 0).sum(dim, keepdims=keepdim) % 2) == 1, -1, 1) * (x != 0).all(dim, keepdims=keepdim),
+    lambda x, dim, keepdim: (
+        np.exp(np.log(np.abs(x) + (x == 0)).sum(dim, keepdims=keepdim))
+        * np.where(((x < 0).sum(dim, keepdims=keepdim) % 2) == 1, -1, 1)
+        * (x != 0).all(dim, keepdims=keepdim)
+    ),
     errors=[(lambda: m.ones(2).prod(1), IndexError, "[-1, 0], but got 1")],
 )
 row(
@@ -779,9 +786,7 @@ row(
         S(n(0, 3), dim=0),
         S([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [2.0, 3.0, 4.0]], dim=1),
     ],
-    lambda x, dim: np.stack([x.take(range(i + 1), dim).prod(dim) for i in range(x.shape[dim])], dim)
-    if x.size
-    else x,
+    lambda x, dim: np.stack([x.take(range(i + 1), dim).prod(dim) for i in range(x.shape[dim])], dim) if x.size else x,
     errors=[(lambda: m.ops.reduce.cumprod(m.ones(2), 1), IndexError, "[-1, 0], but got 1")],
 )
 row(

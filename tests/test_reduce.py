@@ -149,7 +149,11 @@ def test_a_million_terms_are_right_to_float32(axis: int) -> None:
     array = np.full((1_000_000, 3), 0.1, np.float32)
     x = m.from_numpy(array if axis == 0 else np.ascontiguousarray(array.T))
     expected = float(np.float32(0.1)) * 1e6
-    for found in (x.sum(axis), x.mean(axis) * 1e6, m.autograd.registry["sum_to"](x, shape=reduce.kept(x.shape, (axis,)))):
+    for found in (
+        x.sum(axis),
+        x.mean(axis) * 1e6,
+        m.autograd.registry["sum_to"](x, shape=reduce.kept(x.shape, (axis,))),
+    ):
         np.testing.assert_allclose(found.numpy().ravel(), expected, rtol=1e-6)
     np.testing.assert_allclose(x.sum().item(), 3 * expected, rtol=1e-6)
 

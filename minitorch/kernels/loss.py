@@ -194,7 +194,8 @@ _sum_exp_column = column_total(lambda x, top: exp(x - top), "sum")
 _softmax_rows = _row_pass("softmax_rows", largest, sum_exp, sweep(_scaled), False)
 _log_softmax_rows = _row_pass("log_softmax_rows", largest, sum_exp, sweep(_shifted), True)
 _softmax_columns = _column_pass("softmax_columns", _largest_column, _sum_exp_column, column_fill(_scaled), False)
-_log_softmax_columns = _column_pass("log_softmax_columns", _largest_column, _sum_exp_column, column_fill(_shifted), True)
+_log_softmax_columns = _column_pass("log_softmax_columns", _largest_column, _sum_exp_column, column_fill(_shifted),
+                                    True)
 _softmax_grad_rows = _row_slope("softmax_grad_rows", row_total(lambda g, y: g * y, "sum"), sweep(_softmax_slope))
 _softmax_grad_columns = _column_slope("softmax_grad_columns", column_total(lambda g, y: g * y, "sum"),
                                       column_fill(_softmax_slope))

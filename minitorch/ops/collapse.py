@@ -27,7 +27,7 @@ def worthwhile(x: np.ndarray) -> bool:
 class Collapse(NamedTuple):
     """x's axes in memory's order, and three factors: what is before, in and behind one group of reduced axes."""
 
-    order: tuple[int, ...]
+    order: tuple[int, ...] | None  # None: as they are
     axes: tuple[int, ...]  # the group, as axes of x
     sizes: tuple[int, int, int]
     shape: tuple[int, ...]  # of x
@@ -36,12 +36,15 @@ class Collapse(NamedTuple):
     @classmethod
     def of(cls, x: np.ndarray, dim: tuple[int, ...]) -> Collapse:
         """The largest group of x's reduced axes."""
-        order, shape = tuple(range(x.ndim)), x.shape
+        shape, order = x.shape, None
+        if x.flags.c_contiguous and len(dim) == 1:  # nearly always so
+            (d,) = dim
+            return cls(None, dim, (math.prod(shape[:d]), shape[d], math.prod(shape[d + 1 :])), shape, False)
         if not x.flags.c_contiguous:
-            by_stride = sorted(order, key=lambda axis: -x.strides[axis] if shape[axis] > 1 else 0)
-            order = tuple(by_stride) if x.transpose(by_stride).flags.c_contiguous else order
+            by_stride = sorted(range(x.ndim), key=lambda axis: -x.strides[axis] if shape[axis] > 1 else 0)
+            order = tuple(by_stride) if x.transpose(by_stride).flags.c_contiguous else None
         groups: list[tuple[bool, list[int]]] = []
-        for axis in order:
+        for axis in order or range(x.ndim):
             if shape[axis] != 1:
                 if not groups or groups[-1][0] != (axis in dim):
                     groups.append((axis in dim, []))
@@ -56,7 +59,7 @@ class Collapse(NamedTuple):
 
     def full(self, x: np.ndarray) -> np.ndarray:
         """An array of the shape as (outer, reduced, inner)."""
-        return np.ascontiguousarray(x.transpose(self.order)).reshape(self.sizes)
+        return np.ascontiguousarray(x.transpose(self.order) if self.order else x).reshape(self.sizes)
 
     @property
     def kept_shape(self) -> tuple[int, ...]:
@@ -65,11 +68,14 @@ class Collapse(NamedTuple):
 
     def kept(self, x: np.ndarray) -> np.ndarray:
         """An array that was reduced over this group, and may be over others, as (outer, inner)."""
-        spread = np.broadcast_to(x, self.kept_shape).transpose(self.order)
+        spread = np.broadcast_to(x, self.kept_shape)
+        spread = spread.transpose(self.order) if self.order else spread
         return np.ascontiguousarray(spread).reshape(self.sizes[0], self.sizes[2])
 
     def back(self, y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """A kernel's result as an array of x's shape, or of `kept_shape`."""
+        if not self.order:
+            return y.reshape(shape)
         inverse = [0] * len(self.order)
         for i, axis in enumerate(self.order):
             inverse[axis] = i

@@ -1,7 +1,7 @@
 """Many elements into one: sum, mean, extremes and their positions, variance, products, norms, softmax.
 
-Each op is a function of a tensor and of arguments made plain; `@reduction` parses dim, keepdim and dtype, for all in one
-place. Large float arrays go to kernels, over axes merged in memory's order (collapse.py); small ones and integers are
+Each op is a function of a tensor and of arguments made plain; `@reduction` parses dim, keepdim and dtype for all of
+them. Large float arrays go to kernels, over axes merged in memory's order (collapse.py); small ones and integers are
 NumPy's. A rule has a kernel for the first derivative where that saves arrays, and is a formula in tensor operations
 where derivatives of it are recorded (`first_order`).
 """
@@ -28,7 +28,7 @@ from .elementwise import maximum as pairwise_maximum
 from .elementwise import minimum as pairwise_minimum
 from .index import take_along
 from .promotion import to_dtype
-from .shape import expand, pad_constant, reshape, squeeze
+from .shape import expand, pad_constant, permute, reshape, squeeze
 
 
 # ------------------------------------------------------------------------------------------------------ arguments, once
@@ -64,7 +64,7 @@ def reduction(accepts: str = "any", name: str = "", dtype: bool = False, require
             return function(x, dim=reduced(dim, x.array.ndim), keepdim=keepdim, **settings)
 
         op.__signature__ = signature  # type: ignore[attr-defined]
-        del op.__wrapped__  # type: ignore[attr-defined]
+        del op.__wrapped__
         return op
 
     return declare
@@ -89,7 +89,7 @@ def single(dim: int, ndim: int) -> int:
     return normalize((dim,), ndim)[0]
 
 
-# ----------------------------------------------------------------------------------------------- shapes and first orders
+# ---------------------------------------------------------------------------------------------- shapes and first orders
 def kept(shape: tuple, dim: tuple) -> tuple:
     """`shape` with 1 where it was reduced."""
     return tuple([1 if i in dim else n for i, n in enumerate(shape)])
@@ -127,6 +127,8 @@ def _outside(x: np.ndarray, found: np.ndarray, dim: tuple, keepdim: bool) -> np.
 @primitive(name="sum")
 def reduce_sum(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
     """x added up over the axes `dim`."""
+    if x.size <= collapse.FEW:  # as `total` asks, without another call
+        return x.sum(axis=dim, keepdims=keepdim)
     return collapse.total(x, dim, keepdim)
 
 
@@ -267,18 +269,18 @@ class MinMax(NamedTuple):
 @primitive
 def amax_over(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
     """The largest elements over the axes `dim`, NaN if there is one; equals share the gradient."""
-    return _most(x, dim, keepdim, kernels.max_along, np.maximum)
+    return _most(x, dim, keepdim, kernels.max_along, np.ndarray.max)
 
 
 @primitive
 def amin_over(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
     """The smallest elements over the axes `dim`, NaN if there is one; equals share the gradient."""
-    return _most(x, dim, keepdim, kernels.min_along, np.minimum)
+    return _most(x, dim, keepdim, kernels.min_along, np.ndarray.min)
 
 
-def _most(x: np.ndarray, dim: tuple, keepdim: bool, kernel: Any, ufunc: np.ufunc) -> np.ndarray:
+def _most(x: np.ndarray, dim: tuple, keepdim: bool, kernel: Any, small: Callable) -> np.ndarray:
     if not dim or not worthwhile(x):
-        return ufunc.reduce(x, axis=dim, keepdims=keepdim)
+        return small(x, axis=dim, keepdims=keepdim)
     return _outside(x, collapse.reduce(kernel, [x], [], dim, kernel), dim, keepdim)
 
 
@@ -359,7 +361,9 @@ def amin(x: Any, *, dim: tuple, keepdim: bool) -> Any:
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
     """(min, max) over `dim`, one axis or all; equals share the gradients."""
     if dim is None and not input.array.size:
-        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
     axes = _nonempty(input, reduced(dim, input.array.ndim), "aminmax")
     return MinMax(amin_over(input, dim=axes, keepdim=keepdim), amax_over(input, dim=axes, keepdim=keepdim))
 
@@ -423,9 +427,14 @@ def _prod_slope(g: Any, out: Any, x: Any, dim: tuple) -> Any:
     shape = x.array.shape
     if not dim:
         return g
-    flat, d = (x, dim[0]) if len(dim) == 1 else (reshape(x, shape=(x.array.size,)), 0)
-    others = _products_before(flat, d) * _products_before(flat, d, -1)
-    return spread(g, shape, dim) * (others if len(dim) == 1 else reshape(others, shape=shape))
+    if len(dim) == 1:
+        return spread(g, shape, dim) * (_products_before(x, dim[0]) * _products_before(x, dim[0], -1))
+    order = (*(i for i in range(len(shape)) if i not in dim), *dim)
+    moved = permute(x, dims=order)
+    rows = reshape(moved, shape=(*moved.array.shape[: -len(dim)], math.prod([shape[d] for d in dim])))
+    others = _products_before(rows, len(shape) - len(dim)) * _products_before(rows, len(shape) - len(dim), -1)
+    others = reshape(others, shape=moved.array.shape)
+    return spread(g, shape, dim) * permute(others, dims=tuple(order.index(i) for i in range(len(shape))))
 
 
 def _plain(slope: Callable) -> Callable:
@@ -482,7 +491,9 @@ def cumsum(x: Any, dim: int, *, dtype: Any = None) -> Any:
 @primitive(name="cumprod")
 def running_prod(x: np.ndarray, *, dim: int) -> np.ndarray:
     """The running products of x along `dim`."""
-    return collapse.spread(kernels.running_prod, [x], [], (dim,), False) if worthwhile(x) else np.cumprod(x, dim, x.dtype)
+    if worthwhile(x):
+        return collapse.spread(kernels.running_prod, [x], [], (dim,), False)
+    return np.cumprod(x, dim, x.dtype)
 
 
 def _running_prod_slope(g: Any, out: Any, x: Any, dim: int) -> Any:
@@ -532,7 +543,7 @@ def cummin(input: Any, dim: int) -> Extreme:
     return _running_extreme(input, dim, np.minimum)
 
 
-# ----------------------------------------------------------------------------------------------------------------- logic
+# ---------------------------------------------------------------------------------------------------------------- logic
 def _truth(x: Any, found: Any) -> Any:
     """A bool result, of uint8 for uint8, as PyTorch's."""
     return wrap(found.astype(np.uint8) if x.array.dtype == np.uint8 else found)
@@ -565,7 +576,7 @@ def same(input: Any, other: Any) -> bool:
     return input.array.shape == other.array.shape and bool((input.array == other.array).all())
 
 
-# ----------------------------------------------------------------------------------------------------------------- norms
+# ---------------------------------------------------------------------------------------------------------------- norms
 @primitive
 def sum_squares(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
     """The squares of x added up over `dim`."""
@@ -632,7 +643,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     return where(empty, wrap(limit), where(empty, 1.0, total) ** (1 / p))
 
 
-# --------------------------------------------------------------------------------------------------------------- softmax
+# -------------------------------------------------------------------------------------------------------------- softmax
 @primitive(name="softmax")
 def softmax_over(x: np.ndarray, *, dim: int) -> np.ndarray:
     """exp(x) over its sum along `dim`."""
