@@ -143,6 +143,16 @@ def test_second_derivatives_of_large_arrays(name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7 * max(1, np.abs(expected).max()))
 
 
+@pytest.mark.parametrize("order", ORDERS)
+def test_layouts_are_not_copied(order: str) -> None:
+    """Dense arrays in any order are read as they lie: (outer, reduced, inner) is a view."""
+    array = image(np.float32, order)
+    for dim in DIMS:
+        how = collapse.Collapse.of(array, dim)
+        assert np.shares_memory(how.full(array), array)
+        assert how.back(how.full(array), array.shape).strides == array.strides
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_million_terms_are_right_to_float32(axis: int) -> None:
     """Added up one by one in float32, a tenth a million times gives 100,958."""
