@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import minitorch as m
+from minitorch import kernels
 from minitorch.autograd import grad
 from minitorch.ops import collapse, reduce
 
@@ -141,6 +142,23 @@ def test_second_derivatives_of_large_arrays(name: str) -> None:
     ahead, behind = (gradient(lambda y: function(y, axis), array + s * eps * direction)[1] for s in (1, -1))
     expected = (ahead - behind) / (2 * eps)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7 * max(1, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("combine", ["sum", "prod", "max", "min"])
+def test_a_formula_of_one_s_own(combine: str) -> None:
+    """Kernels of a formula and a combination, of several arrays and one of what is kept, over scattered axes."""
+    kernel = kernels.reduction(f"own_{combine}", lambda x, y, w: x * y - w, combine, kept=1)
+    again = getattr(kernels, f"{combine}_along")
+    formula = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}[combine]
+    for dtype, dim in itertools.product((np.float32, np.float64, np.float16), DIMS):
+        x, y = image(dtype, "last"), image(dtype, "first", 1)
+        w = np.full(reduce.kept(SHAPE, dim), 0.1, dtype)
+        found = collapse.reduce(kernel, [x, y], [w], dim, again).squeeze(dim)
+        exact = flat(x.astype(np.float64) * y - np.float64(dtype(0.1)), dim)
+        assert found.dtype == dtype
+        with np.errstate(over="ignore"):
+            expected = formula(exact, -1).astype(dtype)
+        np.testing.assert_allclose(found, expected, rtol={2: 0.2, 4: 2e-3, 8: 1e-9}[found.itemsize], atol=1e-2)
 
 
 @pytest.mark.parametrize("order", ORDERS)

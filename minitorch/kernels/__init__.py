@@ -31,7 +31,7 @@ from minitorch.kernels.engine.memory import SMALL, empty, empty_like, pooled
 from minitorch.kernels.engine.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
 __all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
-           "get_num_threads", "compilations", "cache_directory", "update"]
+           "get_num_threads", "compilations", "cache_directory", "update", "reduction"]
 Declaration = TypeVar("Declaration", bound=Callable[..., None])
 
 
@@ -441,6 +441,37 @@ def quotient(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
 @served(3)
 def exp_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
     """out (outer, reduced, inner) = exp(x - y) * g; y, g (outer, inner)."""
+
+
+COMBINED = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
+NEUTRAL = {"sum": 0, "prod": 1, "max": -np.inf, "min": np.inf}
+
+
+def reduction(name: str, formula: Callable, combine: str, kept: int = 0) -> Callable[..., None]:
+    """A kernel (*fulls, *kepts, out) made of a formula: out = formula(*fulls, *kepts) combined over the middle axis.
+
+    combine: "sum", "prod", "max" (NaN wins) or "min". The last `kept` operands are (outer, inner). NumPy evaluates the
+    formula for the reference and for floats that have no kernel. Machine code is kept on disk under `name`, which must
+    be another for another formula.
+    """
+    fast: list[Callable[..., None]] = []
+
+    def run(*arrays: np.ndarray) -> None:
+        *operands, out = arrays
+        dtype = operands[0].dtype
+        if implementation() == "numba" and dtype.char in "fd" and dtype.isnative:
+            if not fast:
+                from minitorch.kernels.reduce import Reduction
+
+                fast.append(Reduction(name, formula, combine, kept))
+            fast[0](*arrays)
+            return
+        first = len(operands) - kept
+        values = formula(*operands[:first], *(a[:, None] for a in operands[first:]))
+        wide = {"dtype": np.promote_types(dtype, np.float64)} if combine in ("sum", "prod") else {}
+        out[...] = COMBINED[combine].reduce(values, axis=1, initial=NEUTRAL[combine], **wide)
+
+    return run
 
 
 # ------------------------------------------------------------------------------------------------ optimizers
