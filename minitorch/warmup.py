@@ -8,6 +8,7 @@ with exit code 1 if a kernel exists that it did not reach.
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import pkgutil
 import sys
@@ -65,7 +66,7 @@ def warm(dtype: str) -> None:
 
             runtime.listeners.append(ready)
             try:
-                for call in _nets():
+                for call in (*_nets(), *_reductions()):
                     call()
                 _pointwise(DTYPES[dtype].numpy)
             finally:
@@ -149,6 +150,26 @@ def _pointwise(dtype: np.dtype) -> None:
         if isinstance(op, Pointwise):
             for formula, names in op.formulas():
                 formula(*(0.5 if n in op.settings else x > 0 if n == "condition" else x for n in names))
+
+
+def _reductions() -> Iterator[Callable[[], None]]:
+    """The kernels that reduce rows or columns, and those of their gradients."""
+    from minitorch.ops import reduce
+
+    ops: tuple[Callable, ...] = (
+        reduce.sum, reduce.prod, reduce.amax, reduce.amin, reduce.var, reduce.logsumexp, reduce.cumsum, reduce.cumprod,
+        reduce.softmax, reduce.log_softmax, functools.partial(reduce.norm, p=2), functools.partial(reduce.norm, p=1),
+    )  # fmt: skip
+    for dim in (0, 1):
+        for op in ops:
+            yield functools.partial(_gradient, op, dim)
+        yield lambda dim=dim: (minitorch.rand(80, 80).argmax(dim), minitorch.rand(80, 80).argmin(dim))  # type: ignore[misc]
+        x = minitorch.rand(1, 4, 4).numpy()[:, :, : 4 if dim else 1].copy()
+        yield lambda x=x: kernels.sum_products(x, x, np.empty_like(x[:, 0]))  # type: ignore[misc]
+
+
+def _gradient(op: Callable, dim: int) -> None:
+    op(minitorch.rand(80, 80, requires_grad=True), dim=dim).sum().backward()
 
 
 if __name__ == "__main__":

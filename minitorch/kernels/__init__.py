@@ -27,12 +27,12 @@ import numpy as np
 
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.kernels import reference
-from minitorch.kernels.collapse import Program
+from minitorch.kernels.broadcast import Program
 from minitorch.kernels.engine.memory import SMALL, empty, empty_like, pooled
 from minitorch.kernels.engine.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
 __all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
-           "get_num_threads", "compilations", "cache_directory", "evaluate", "update"]
+           "get_num_threads", "compilations", "cache_directory", "evaluate", "update", "reduction"]
 Declaration = TypeVar("Declaration", bound=Callable[..., None])
 
 
@@ -51,10 +51,10 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import loss, norm, pool
+    from minitorch.kernels import loss, norm, pool, reduce
     from minitorch.kernels.tile import direct, gemm
 
-    modules = (direct, gemm, loss, norm, pool)
+    modules = (direct, gemm, loss, norm, pool, reduce)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
@@ -225,12 +225,22 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
 # ------------------------------------------------------------------------------------------------ softmax and its loss
 @served(1)
 def softmax(x: np.ndarray, out: np.ndarray) -> None:
-    """out = exp(x) over its sum along the rows of x (M, C)."""
+    """out = exp(x) over its sum along the middle of x (outer, C, inner)."""
 
 
 @served(1)
 def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x - log(sum(exp(x))) along the rows of x (M, C), without overflow."""
+    """out = x - log(sum(exp(x))) along the middle of x (outer, C, inner)."""
+
+
+@served(2)
+def softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = y * (g - sum(g * y)) along the middle, for y = softmax(x) (outer, C, inner)."""
+
+
+@served(2)
+def log_softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = g - exp(y) * sum(g) along the middle, for y = log_softmax(x) (outer, C, inner)."""
 
 
 @served(3, 4)
@@ -251,6 +261,135 @@ def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, to
 
     scale: (M,), or (1,) for all rows.
     """
+
+
+# ------------------------------------------------------------------------------------------------ reductions
+# Over the middle of arrays (outer, reduced, inner), to out (outer, inner) unless said otherwise. Sums and products of
+# float32 may be asked for in float64: then they are not rounded.
+@served(1)
+def sum_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x."""
+
+
+@served(1)
+def prod_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the product of x."""
+
+
+@served(1)
+def max_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the largest of x; NaN wins."""
+
+
+@served(1)
+def min_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the smallest of x; NaN wins."""
+
+
+@served(1)
+def sum_squares(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x * x."""
+
+
+@served(1)
+def sum_sizes(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of |x|."""
+
+
+@served(2)
+def sum_products(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x * y."""
+
+
+@served(2)
+def sum_deviations(x: np.ndarray, m: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of (x - m)^2, m (outer, inner)."""
+
+
+@served(2)
+def sum_exp(x: np.ndarray, top: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of exp(x - top), top (outer, inner), where x <= top."""
+
+
+@served(1)
+def argmax_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out, int64 = the place of the largest of x: the first of equals, or the first NaN."""
+
+
+@served(1)
+def argmin_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out, int64 = the place of the smallest of x: the first of equals, or the first NaN."""
+
+
+@served(1)
+def running_sum(x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
+    """out (outer, reduced, inner) = the sums of x up to each element of `reduced`, or from it on if `reverse`."""
+
+
+@served(1)
+def running_prod(x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
+    """out (outer, reduced, inner) = the products of x up to each element of `reduced`, or from it on if `reverse`."""
+
+
+@served(2)
+def count_extremes(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = how many of x are y (outer, inner), or NaN as y is."""
+
+
+@served(3)
+def extreme_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = g (outer, inner) where x is y (outer, inner), or NaN as y is, else 0."""
+
+
+@served(3)
+def deviation_grad(x: np.ndarray, m: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = (x - m) * g; m, g (outer, inner)."""
+
+
+@served(2)
+def scaled(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = x * g, g (outer, inner)."""
+
+
+@served(2)
+def quotient(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = g / x, g (outer, inner)."""
+
+
+@served(3)
+def exp_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = exp(x - y) * g; y, g (outer, inner)."""
+
+
+COMBINED = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
+NEUTRAL = {"sum": 0, "prod": 1, "max": -np.inf, "min": np.inf}
+
+
+def reduction(name: str, formula: Callable, combine: str, kept: int = 0) -> Callable[..., None]:
+    """A kernel (*fulls, *kepts, out) made of a formula: out = formula(*fulls, *kepts) combined over the middle axis.
+
+    combine: "sum", "prod", "max" (NaN wins) or "min". The last `kept` operands are (outer, inner). NumPy evaluates the
+    formula for the reference and for floats that have no kernel. Machine code is kept on disk under `name`, which must
+    be another for another formula.
+    """
+    fast: list[Callable[..., None]] = []
+
+    def run(*arrays: np.ndarray) -> None:
+        *operands, out = arrays
+        dtype = operands[0].dtype
+        if implementation() == "numba" and dtype.char in "fd" and dtype.isnative:
+            if not fast:
+                from minitorch.kernels.reduce import Reduction
+
+                fast.append(Reduction(name, formula, combine, kept))
+            fast[0](*arrays)
+            return
+        first = len(operands) - kept
+        values = formula(*operands[:first], *(a[:, None] for a in operands[first:]))
+        wide: Any = {"dtype": np.promote_types(dtype, np.float64)} if combine in ("sum", "prod") else {}
+        out[...] = COMBINED[combine].reduce(values, axis=1, initial=NEUTRAL[combine], **wide)
+
+    return run
 
 
 # ------------------------------------------------------------------------------------------------ optimizers

@@ -24,7 +24,7 @@ from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
 
-from minitorch.kernels.collapse import COPIED, HEAD, OPERAND, WHOLE, Plan, Program, laid_out, plan_of
+from minitorch.kernels.broadcast import COPIED, HEAD, OPERAND, WHOLE, Plan, Program, laid_out, plan_of
 from minitorch.kernels.engine.memory import empty
 from minitorch.kernels.engine.runtime import Kernel, helper
 from minitorch.kernels.words import polynomial

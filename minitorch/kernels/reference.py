@@ -20,7 +20,10 @@ __all__ = [
     "max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread",
     "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
     "shift_columns",
-    "softmax", "log_softmax", "cross_entropy", "cross_entropy_grad",
+    "softmax", "log_softmax", "softmax_grad", "log_softmax_grad", "cross_entropy", "cross_entropy_grad",
+    "sum_along", "prod_along", "max_along", "min_along", "sum_squares", "sum_sizes", "sum_products", "sum_deviations",
+    "sum_exp", "argmax_along", "argmin_along", "running_sum", "running_prod", "count_extremes", "extreme_grad",
+    "deviation_grad", "scaled", "quotient", "exp_grad",
 ]
 
 
@@ -227,15 +230,25 @@ def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> 
 
 # ------------------------------------------------------------------------------------------------ softmax
 def softmax(x: np.ndarray, out: np.ndarray) -> None:
-    """out = exp(x) over its sum along the rows of x (M, C)."""
+    """out = exp(x) over its sum along the middle of x (outer, C, inner)."""
     e = np.exp(x - x.max(1, keepdims=True, initial=-np.inf))
     out[...] = e / e.sum(1, keepdims=True)
 
 
 def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x - log(sum(exp(x))) along the rows of x (M, C)."""
+    """out = x - log(sum(exp(x))) along the middle of x (outer, C, inner)."""
     shifted = x - x.max(1, keepdims=True, initial=-np.inf)
     out[...] = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = y * (g - sum(g * y)) along the middle, for y = softmax(x) (outer, C, inner)."""
+    out[...] = y * (g - (g * y).sum(1, keepdims=True))
+
+
+def log_softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = g - exp(y) * sum(g) along the middle, for y = log_softmax(x) (outer, C, inner)."""
+    out[...] = g - np.exp(y) * g.sum(1, keepdims=True)
 
 
 def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses: np.ndarray, top: np.ndarray,
@@ -267,3 +280,106 @@ def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, to
         q[labels[i]] += 1 - smoothing
         q *= weight
         out[i] = scale[i if scale.size > 1 else 0] * (q.sum() * (np.exp(x[i] - top[i]) / total[i]) - q)
+
+
+# ------------------------------------------------------------------------------------------------ reductions
+# Over the middle of arrays (outer, reduced, inner), to out (outer, inner).
+def sum_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x."""
+    out[...] = x.sum(1, dtype=_wide(x))
+
+
+def prod_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the product of x."""
+    out[...] = x.prod(1, dtype=_wide(x))
+
+
+def max_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the largest of x; NaN wins."""
+    out[...] = x.max(1, initial=-np.inf)
+
+
+def min_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the smallest of x; NaN wins."""
+    out[...] = x.min(1, initial=np.inf)
+
+
+def sum_squares(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x * x."""
+    out[...] = (x * x).sum(1, dtype=_wide(x))
+
+
+def sum_sizes(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of |x|."""
+    out[...] = np.abs(x).sum(1, dtype=_wide(x))
+
+
+def sum_products(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x * y."""
+    out[...] = (x * y).sum(1, dtype=_wide(x))
+
+
+def sum_deviations(x: np.ndarray, m: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of (x - m)^2, m (outer, inner)."""
+    out[...] = np.square(x - m[:, None]).sum(1, dtype=_wide(x))
+
+
+def sum_exp(x: np.ndarray, top: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of exp(x - top), top (outer, inner), where x <= top."""
+    out[...] = np.exp(x - top[:, None]).sum(1, dtype=_wide(x))
+
+
+def argmax_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out, int64 = the place of the largest of x: the first of equals, or the first NaN."""
+    out[...] = x.argmax(1)
+
+
+def argmin_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out, int64 = the place of the smallest of x: the first of equals, or the first NaN."""
+    out[...] = x.argmin(1)
+
+
+def running_sum(x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
+    """out (outer, reduced, inner) = the sums of x up to each element of `reduced`, or from it on if `reverse`."""
+    step = -1 if reverse else 1
+    out[...] = np.cumsum(x[:, ::step], 1, dtype=_wide(x))[:, ::step]
+
+
+def running_prod(x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
+    """out (outer, reduced, inner) = the products of x up to each element of `reduced`, or from it on if `reverse`."""
+    step = -1 if reverse else 1
+    out[...] = np.cumprod(x[:, ::step], 1, dtype=_wide(x))[:, ::step]
+
+
+def _is_extreme(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (x == y[:, None]) | (np.isnan(x) & np.isnan(y)[:, None])
+
+
+def count_extremes(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = how many of x are y (outer, inner), or NaN as y is."""
+    out[...] = _is_extreme(x, y).sum(1)
+
+
+def extreme_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = g (outer, inner) where x is y (outer, inner), or NaN as y is, else 0."""
+    out[...] = np.where(_is_extreme(x, y), g[:, None], 0)
+
+
+def deviation_grad(x: np.ndarray, m: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = (x - m) * g; m, g (outer, inner)."""
+    out[...] = (x - m[:, None]) * g[:, None]
+
+
+def scaled(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = x * g, g (outer, inner)."""
+    out[...] = x * g[:, None]
+
+
+def quotient(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = g / x, g (outer, inner)."""
+    out[...] = g[:, None] / x
+
+
+def exp_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = exp(x - y) * g; y, g (outer, inner)."""
+    out[...] = np.exp(x - y[:, None]) * g[:, None]

@@ -28,7 +28,7 @@ import numpy as np
 from .. import kernels
 from ..autograd import ZERO, Primitive, Variable
 from ..autograd.deferred import fused
-from ..kernels.collapse import Program
+from ..kernels.broadcast import Program
 from . import promotion
 from .shape import fit
 

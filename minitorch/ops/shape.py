@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import primitive
+from .collapse import total
 from .dims import listed, normalize, sizes
 from .promotion import cast
 
@@ -44,7 +45,7 @@ def sum_to(x: np.ndarray, *, shape: tuple) -> np.ndarray:
     """x summed over the axes along which `shape` was broadcast: the adjoint of expand."""
     lead = x.ndim - len(shape)
     axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
-    return x.sum(axis=axes, keepdims=True).reshape(shape)
+    return total(x, axes, True).reshape(shape)
 
 
 expand.vjp(x=lambda g, x_shape: fit(g, x_shape))

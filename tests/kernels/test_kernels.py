@@ -98,6 +98,9 @@ MATRICES = [
     (2, 263, 520, 533),  # more than one block of rows, of steps and of columns
 ]
 ROWS = [(0, 3), (1, 1), (4, 10), (7, 33), (5, 63), (300, 100)]
+# Rows, columns, narrow rows of several at a time; blocks of what is reduced; more columns than a task has.
+REDUCED = [(1, 1, 1), (3, 7, 1), (300, 100, 1), (1, 200_001, 1), (3, 33_000, 1), (2, 5, 3), (1, 70_001, 3), (3, 40, 33),
+           (2, 9, 1500), (1, 5000, 70), (0, 3, 2), (2, 0, 3), (2, 3, 0)]  # fmt: skip
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (4999, 32), (33, 300), (70_001, 3), (0, 4), (4, 0)]
 
 
@@ -165,8 +168,6 @@ def samples(dtype, make=np.array):
         outside = labels.copy()
         outside[1::5], outside[2::5] = classes, -5
         top, total = make(x.max(1)), make(np.exp(x - x.max(1)[:, None]).sum(1))
-        yield "softmax", case, (x,), (like(x),), ()
-        yield "log_softmax", case, (x,), (like(x),), ()
         for smoothing in (0.0, 0.1):
             results = like(scale), like(top), like(total), like(np.empty(3))
             yield "cross_entropy", case, (x, labels, weight), results, (-1, smoothing)
@@ -174,6 +175,41 @@ def samples(dtype, make=np.array):
             operands = (x, labels, weight, top, total, scale)
             yield "cross_entropy_grad", case, operands, (like(x),), (-1, smoothing)
             yield "cross_entropy_grad", f"{case}, one scale", (*operands[:-1], normal(1)), (like(x),), (-1, smoothing)
+    for shape in REDUCED:
+        x, g, y = (normal(*shape) for _ in range(3))
+        m, h, out = normal(*shape[::2]), normal(*shape[::2]), normal(*shape[::2])
+        share, log_share = like(x), like(x)
+        if shape[1]:
+            yield "softmax", f"{shape}", (x,), (like(x),), ()
+            yield "log_softmax", f"{shape}", (x,), (like(x),), ()
+            reference.softmax(x, share)
+            reference.log_softmax(x, log_share)
+        yield "softmax_grad", f"{shape}", (g, share), (like(x),), ()
+        yield "log_softmax_grad", f"{shape}", (g, log_share), (like(x),), ()
+        near_one = make((1 + 0.1 * x / max(1, shape[1]) ** 0.5).astype(dtype))
+        yield "prod_along", f"{shape}", (near_one,), (like(out),), ()
+        for name in ("sum_along", "sum_squares", "sum_sizes", "max_along", "min_along"):
+            yield name, f"{shape}", (x,), (like(out),), ()
+        yield "sum_along", f"{shape} to float64", (x,), (like(np.empty(out.shape)),), ()
+        yield "sum_products", f"{shape}", (x, y), (like(out),), ()
+        yield "sum_deviations", f"{shape}", (x, m), (like(out),), ()
+        tied = np.round(x)
+        tied[rng.random(shape) < (0.1 if shape[1] < 9 else 1e-4)] = np.nan
+        if shape[1]:  # of nothing NumPy finds no extreme
+            tied = make(tied)
+            yield "sum_exp", f"{shape}", (x, make(x.max(1))), (like(out),), ()
+            for name in ("argmax_along", "argmin_along"):
+                yield name, f"{shape}", (tied,), (like(np.empty(out.shape, np.int64)),), ()
+            best = make(tied.max(1))
+            yield "count_extremes", f"{shape}", (tied, best), (like(out),), ()
+            yield "extreme_grad", f"{shape}", (tied, best, h), (like(x),), ()
+        for reverse in (False, True):
+            yield "running_sum", f"{shape} {reverse}", (x,), (like(x),), (reverse,)
+            yield "running_prod", f"{shape} {reverse}", (near_one,), (like(x),), (reverse,)
+        yield "deviation_grad", f"{shape}", (x, m, h), (like(x),), ()
+        yield "scaled", f"{shape}", (x, h), (like(x),), ()
+        yield "quotient", f"{shape}", (near_one, h), (like(x),), ()
+        yield "exp_grad", f"{shape}", (x, m, h), (like(x),), ()
     for m, channels in COLUMNS:
         case = f"({m}, {channels})"
         x, g, y, r = (normal(m, channels) for _ in range(4))

@@ -848,6 +848,97 @@ row(
         (lambda: m.ones(2, dtype=m.int64).mean(), RuntimeError, "mean(): could not infer output dtype"),
     ],
 )
+
+
+def several(n: Draw) -> list:
+    """Samples of one axis, of several, of all and of none, kept or not, and of size 0."""
+    return [
+        S(n(2, 3), dim=(0,), keepdim=False),
+        S(n(2, 3, 2), dim=(0, 2), keepdim=True),
+        S(n(2, 3), dim=(0, 1), keepdim=False),
+        S(n(0, 3), dim=(0,), keepdim=False),
+    ]
+
+
+row(
+    "var",
+    lambda n: [
+        S(n(4, 3), dim=(0,), keepdim=False, correction=1),
+        S(n(2, 3, 2), dim=(0, 2), keepdim=True, correction=0),
+        S(n(2, 3), dim=(0, 1), keepdim=False, correction=1.5),
+        S(n(3, 0), dim=(0,), keepdim=False, correction=1),
+        S(n(3, 2), dim=(0,), keepdim=False, correction=3, special=True),
+        S([[1.0, 2.0, NAN], [1.0, INF, 2.0]], dim=(0,), keepdim=False, correction=1, special=True),
+    ],
+    lambda x, dim, keepdim, correction: (
+        np.square(x - x.mean(dim, keepdims=True)).sum(dim, keepdims=keepdim)
+        / (math.prod(x.shape[d] for d in dim) - correction)
+    ),
+    errors=[
+        (lambda: m.ones(2, dtype=m.int64).var(), RuntimeError, "var(): could not infer output dtype"),
+        (lambda: m.ones(2).var(1), IndexError, "[-1, 0], but got 1"),
+        (lambda: m.ones(2).var(unbiased=True, correction=1), TypeError, "not both"),
+    ],
+)
+row(
+    "sum_squares",
+    several,
+    lambda x, dim, keepdim: np.square(x).sum(dim, keepdims=keepdim),
+    errors=[
+        (lambda: m.ones(2, dtype=m.int64).norm(), RuntimeError, "Expected a floating point or complex tensor"),
+        (lambda: m.ones(2).norm("x"), RuntimeError, "'x'"),
+        (lambda: m.ones(0).norm(INF), RuntimeError, "does not have an identity"),
+    ],
+)
+row(
+    "sum_sizes",
+    lambda n: [
+        *several(n),
+        S(n.apart(2, 3), dim=(1,), keepdim=True),
+        S([[0.0, -0.0, 2.0], [NAN, 1.0, -INF]], dim=(1,), keepdim=False, special=True),
+    ],
+    lambda x, dim, keepdim: abs(x).sum(dim, keepdims=keepdim),
+)
+row(
+    "prod",
+    lambda n: [
+        *several(n),
+        S([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [2.0, 3.0, 4.0]], dim=(1,), keepdim=False),
+        S([[1.0, 0.0, 2.0], [2.0, 3.0, 4.0]], dim=(0, 1), keepdim=True),
+        S(n(), dim=(), keepdim=False),
+    ],
+    lambda x, dim, keepdim: (
+        np.exp(np.log(np.abs(x) + (x == 0)).sum(dim, keepdims=keepdim))
+        * np.where(((x < 0).sum(dim, keepdims=keepdim) % 2) == 1, -1, 1)
+        * (x != 0).all(dim, keepdims=keepdim)
+    ),
+    errors=[(lambda: m.ones(2).prod(1), IndexError, "[-1, 0], but got 1")],
+)
+row(
+    "cumprod",
+    lambda n: [
+        S(n(4), dim=0),
+        S(n(2, 3), dim=1),
+        S(n(0, 3), dim=0),
+        S([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [2.0, 3.0, 4.0]], dim=1),
+    ],
+    lambda x, dim: np.stack([x.take(range(i + 1), dim).prod(dim) for i in range(x.shape[dim])], dim) if x.size else x,
+    errors=[(lambda: m.ops.reduce.cumprod(m.ones(2), 1), IndexError, "[-1, 0], but got 1")],
+)
+row(
+    "logsumexp",
+    lambda n: [
+        *several(n),
+        S(
+            [[1000.0, 0.0, -1000.0], [-INF, 0.0, 1.0], [NAN, 0.0, 1.0], [-INF, -INF, -INF], [INF, 0.0, 1.0]],
+            dim=(1,),
+            keepdim=False,
+            special=True,
+        ),
+    ],
+    lambda x, dim, keepdim: np.log(np.exp(x).sum(dim, keepdims=keepdim)) if x.size else np.full(3, -INF),
+    errors=[(lambda: m.ones(2).logsumexp(), TypeError, "dim"), (lambda: m.ones(2).sum(dims=1), TypeError, "dims")],
+)
 for _name, _word in (("amax_over", "max"), ("amin_over", "min")):
     row(
         _name,

@@ -230,6 +230,16 @@ FAULTS = [
     Fault("tile: one lane too few written", "kernels/words/registers.py", "while size > 1:", "while size > 2:", FACES, NUMBA),
     Fault("winograd: the weight gradient's last part left out", "kernels/tile/winograd.py", "for part in range(1, parts):", "for part in range(1, parts - 1):", ("test_winograd.py::test_error_stays_below_what_is_stated",), NUMBA),
     Fault("winograd: a plane of scratch missing", "kernels/tile/winograd.py", "borrow(36 * channels * _whole(outputs, lanes)", "borrow(35 * channels * _whole(outputs, lanes)", GUARD, NUMBA),
+    Fault("reductions: a block left out", "kernels/reduce.py", "for block in range(1, blocks):\n                    value = join", "for block in range(2, blocks):\n                    value = join", fast("sum_along"), NUMBA),
+    Fault("reductions: rows of a fold left over skipped", "kernels/reduce.py", "n = min(fold, stop - row)", "n = fold if fold <= stop - row else stop - row - 1 or 1", fast("sum_along"), NUMBA),
+    Fault("reductions: NaN loses", "kernels/words/lanes.py", "choose(y.equals(y), choose(x < y, y, x), y), \"fmaximum\"", "choose(x < y, y, x), \"fmaximum\"", ("test_reduce.py::test_nan_and_ties_in_large_arrays",), NUMBA),
+    Fault("reductions: right edge read without a mask", "kernels/words/lanes.py", "loop = _Columns(context, builder, groups, arguments[6])\n\n            def step(i: Any, valid: Any) -> None:\n                mask = None if valid is None else v.mask(valid)", "loop = _Columns(context, builder, groups, arguments[6])\n\n            def step(i: Any, valid: Any) -> None:\n                mask = None", GUARD, NUMBA),
+    Fault("reductions: float32 added up in float32", "kernels/words/lanes.py", "if not combination.wide or v.bytes == 8:", "if True:", ("test_reduce.py::test_a_million_terms_are_right_to_float32",), NUMBA),
+    Fault("reductions: the other group's axes forgotten", "ops/collapse.py", "if how.rest:", "if False:", ("test_reduce.py::test_over_axes",), NUMBA),
+    Fault("reductions: channels-last images read as they are not", "ops/collapse.py", "by_stride = sorted(range(x.ndim), key=lambda axis: -x.strides[axis] if shape[axis] > 1 else 0)", "by_stride = [*range(x.ndim)][::-1]", ("test_reduce.py::test_a_million_terms_are_right_to_float32", "test_reduce.py::test_layouts_are_not_copied"), NUMBA),
+    Fault("prod's rule: factors behind forgotten", "ops/reduce.py", "(_products_before(x, dim[0]) * _products_before(x, dim[0], -1))", "_products_before(x, dim[0])", primitive("prod")),
+    Fault("cumprod's rule: one step too few", "ops/reduce.py", "    while step < x.array.shape[dim]:", "    while 2 * step < x.array.shape[dim]:", primitive("cumprod")),
+    Fault("softmax across columns: sums of the task before", "kernels/loss.py", "                    tops[top + i] = -np.inf\n                    sums[s + i] = 0.0", "                    tops[top + i] = -np.inf", fast("softmax"), NUMBA),
     Fault("batch_norm: eps outside the root", "kernels/norm.py", "1 / np.sqrt(np.float64(variance[c]) + eps)", "1 / (np.sqrt(np.float64(variance[c])) + eps)", fast("batch_norm_statistics"), NUMBA),
 ]  # fmt: skip
 

@@ -157,6 +157,13 @@ def extreme(name: str) -> Any:
     return function
 
 
+def prod(x: Any, dim: tuple, keepdim: bool) -> Any:
+    """The product over several axes, one after the other."""
+    for d in sorted(dim, reverse=True):
+        x = x.prod(d, keepdim=keepdim)
+    return x.clone()
+
+
 def number(x: Any, like: Any) -> Any:
     """A Python number stays one where torch takes it."""
     return x if isinstance(x, torch.Tensor) else torch.full((), x, dtype=like.dtype)
@@ -196,6 +203,12 @@ TORCH = {
     "identity": lambda x: x.clone(),
     "overwrite": overwrite,
     "sum": lambda x, dim, keepdim: x.sum(dim, keepdim=keepdim) if dim else x.sum(),
+    "var": lambda x, dim, keepdim, correction: x.var(dim, correction=correction, keepdim=keepdim),
+    "sum_squares": lambda x, dim, keepdim: (x * x).sum(dim, keepdim=keepdim),
+    "sum_sizes": lambda x, dim, keepdim: x.abs().sum(dim, keepdim=keepdim),
+    "prod": prod,
+    "cumprod": torch.cumprod,
+    "logsumexp": torch.logsumexp,
     "amax_over": extreme("amax"),
     "amin_over": extreme("amin"),
     "cumsum": lambda x, dim, reverse: x.flip(dim).cumsum(dim).flip(dim) if reverse else x.cumsum(dim),
