@@ -1,20 +1,24 @@
 """Where names come from: declarations of ops become methods of Tensor, in-place methods and functions of the package.
 
-`python -m minitorch.surface` writes what follows from them for readers and tools: stubs and docs/ops.md.
+`make surface` writes what follows from them for readers and tools: stubs and docs/ops.md.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .autograd import Variable
-from .autograd.inplace import in_place
+from .autograd.inplace import in_place, into
 from .autograd.primitive import registry
-from .ops import pointwise
-from .ops.declare import PUBLIC
+from .ops import folding, index, join, linalg, loss, names, pointwise, reduce, shape  # noqa: F401 they declare names
+from .ops.declare import Pointwise
+from .ops.names import PUBLIC
 
 OPERANDS = (Variable, float, int, np.ndarray, np.generic)
 # Python's operators and the ops they call; the reflected and in-place forms follow.
@@ -87,7 +91,22 @@ def methods() -> dict[str, Callable]:
 
 def functions() -> dict[str, Callable]:
     """Everything that declarations add to the package, by name."""
-    return {entry.name: entry.function for entry in PUBLIC if "t" in entry.on}
+    return {e.name: _with_out(e.function) if "o" in e.on else e.function for e in PUBLIC if "t" in e.on}
+
+
+def _with_out(function: Callable) -> Callable:
+    """The function with an argument `out`, a tensor that its result is written to; rows know it by themselves."""
+    if isinstance(function, Pointwise):
+        return function
+
+    @functools.wraps(function)
+    def call(*args: Any, out: Any = None, **settings: Any) -> Any:
+        return function(*args, **settings) if out is None else into(out, function, args, settings)
+
+    signature = inspect.signature(function)
+    last = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
+    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), last])  # type: ignore[attr-defined]
+    return call
 
 
 def ufuncs() -> dict[np.ufunc, Callable]:
@@ -100,3 +119,80 @@ def attach(cls: type) -> None:
     """Add the methods to Tensor."""
     for name, method in methods().items():
         setattr(cls, name, method)
+
+
+# ------------------------------------------------------------------------------------------------ what goes to files
+HERE = Path(__file__).parent
+STUBS, PAGE = HERE / "_surface.pyi", HERE.parent / "docs" / "ops.md"
+THEIRS = {"power": ("input", "exponent")}  # PyTorch's names of operands, where they are not input and other
+
+
+def _signature(function: Callable, method: bool) -> str:
+    """The parameters as a stub writes them, with PyTorch's names for operands."""
+    parts, starred = [], False
+    parameters = list(inspect.signature(function).parameters.values())
+    if isinstance(function, Pointwise):
+        names = (*THEIRS.get(function.name, ("input", "other")), "other")
+        operands = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        given = [names[i] if len(operands) < 3 else n for i, n in enumerate(operands)]
+        parameters = [p.replace(name=given[i]) if i < len(given) else p for i, p in enumerate(parameters)]
+        if not method:
+            parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
+    for i, p in enumerate(parameters):
+        if p.kind is p.KEYWORD_ONLY and not starred:
+            parts.append("*")
+        starred = starred or p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL)
+        name = "self" if method and i == 0 else ("*" if p.kind is p.VAR_POSITIONAL else "") + p.name
+        kind = "" if name == "self" else ": Any"
+        default = "" if p.default is p.empty else f" = {p.default!r}" if kind else ""
+        parts.append(f"{name}{kind}{default}")
+    return ", ".join(parts)
+
+
+def stubs() -> str:
+    """The text of _surface.pyi."""
+    lines = [
+        "# Written by `make surface` from the declarations of ops. Do not edit.",
+        "from typing import Any",
+        "",
+        "class Methods:",
+        *(f"    def {name}({_method(name, method)}) -> Any: ..." for name, method in sorted(methods().items())),
+        "",
+        *(f"def {name}({_signature(function, False)}) -> Any: ..." for name, function in sorted(functions().items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _method(name: str, method: Callable) -> str:
+    if name.startswith("__"):
+        return "self" if name in ("__neg__", "__abs__", "__invert__") else "self, other: Any"
+    if name.endswith("_"):
+        (entry,) = (e for e in PUBLIC if f"{e.name}_" == name and "i" in e.on)
+        return _signature(entry.function, True)
+    return _signature(method, True)
+
+
+def page() -> str:
+    """The text of docs/ops.md."""
+    rows: dict[int, list] = {}
+    for entry in PUBLIC:
+        rows.setdefault(id(entry.function), [entry.function, [], set()])
+        rows[id(entry.function)][1].append(entry.name)
+        rows[id(entry.function)][2] |= set(entry.on)
+    table = []
+    for function, called, on in rows.values():
+        where = [*(["method"] if "T" in on else []), *(["in place"] if "i" in on else [])]
+        where += [*(["function"] if "t" in on else []), *(["`out`"] if "o" in on else [])]
+        text = inspect.getdoc(function) or ""
+        summary = " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
+        table.append((called[0], f"| {', '.join(f'`{n}`' for n in called)} | {', '.join(where)} | {summary} |"))
+    return "\n".join([
+        "# Ops", "", "Written by `make surface` from the declarations in `minitorch/ops`.", "",
+        "| name | found as | what it computes |", "|---|---|---|", *(line for _, line in sorted(table)), "",
+    ])  # fmt: skip
+
+
+def write() -> None:
+    """Bring both files up to date."""
+    STUBS.write_text(stubs())
+    PAGE.write_text(page())

@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import dtypes, printing, surface
 from .autograd import Variable, is_grad_enabled, tape
 from .autograd.inplace import assign
-from .ops import folding, join, linalg, promotion, reduce
 from .ops import index as indexing
+from .ops import join, linalg, promotion
 from .ops import shape as shaping
 from .ops.dims import normalize, sizes
 from .random import numpy_generator
@@ -50,7 +50,13 @@ class RemovableHandle:
         self.remove()
 
 
-class Tensor(Variable):
+if TYPE_CHECKING:
+    from ._surface import Methods
+else:
+    Methods = object  # surface.py attaches the methods
+
+
+class Tensor(Variable, Methods):
     """An n-dimensional array on the tape. Make one with `minitorch.tensor`, `zeros`, `randn`, ...
 
     Logical shapes are PyTorch's; memory may stand in another order (images are channels-last), which only `stride()`
@@ -461,30 +467,6 @@ class Tensor(Variable):
 
     __getitem__ = indexing.index
     __setitem__ = indexing.assign_index
-    sum, mean, var, std, prod, cumsum = reduce.sum, reduce.mean, reduce.var, reduce.std, reduce.prod, reduce.cumsum
-    max, min, amax, amin, argmax, argmin = (
-        reduce.max, reduce.min, reduce.amax, reduce.amin, reduce.argmax, reduce.argmin
-    )  # fmt: skip
-    all, any, norm, logsumexp = reduce.all, reduce.any, reduce.norm, reduce.logsumexp
-    allclose, equal = reduce.allclose, reduce.same
-    softmax, log_softmax = reduce.softmax, reduce.log_softmax
-
-    matmul, mm, bmm, dot, outer = linalg.matmul, linalg.mm, linalg.bmm, linalg.dot, linalg.outer
-
-    reshape, view, permute, transpose, t = (
-        shaping.reshape_to, shaping.view, shaping.permute_to, shaping.transpose, shaping.t
-    )  # fmt: skip
-    movedim, flatten, unflatten, squeeze, unsqueeze = (
-        shaping.movedim, shaping.flatten, shaping.unflatten, shaping.squeeze, shaping.unsqueeze
-    )  # fmt: skip
-    swapaxes = swapdims = shaping.transpose
-    expand, expand_as, broadcast_to, repeat = shaping.expand_to, shaping.expand_as, shaping.broadcast_to, shaping.repeat
-    narrow, split, chunk, unbind, flip = join.narrow, join.split, join.chunk, join.unbind, shaping.flip_dims
-    unfold = folding.unfold
-
-    gather, scatter_add, index_select = indexing.gather, indexing.scatter_add, indexing.index_select
-    masked_fill, masked_select, nonzero = indexing.masked_fill, indexing.masked_select, indexing.nonzero
-    tril, triu = indexing.tril, indexing.triu
 
     def reshape_as(self, other: Tensor) -> Any:
         """Reshaped like another tensor."""
@@ -493,8 +475,6 @@ class Tensor(Variable):
     view_as = reshape_as
 
     # -------------------------------------------------------------------------------------------------- in place
-
-    masked_fill_ = surface.in_place_method(indexing.masked_fill, "masked_fill")
 
     def copy_(self, source: Any, non_blocking: Any = False) -> Tensor:
         """Take the values of `source`, broadcast and cast; returns self."""

@@ -128,7 +128,7 @@ softsign = unary("softsign", lambda x: x / (abs(x) + 1.0), floating=False, on=""
                  x=lambda g, x: g / ((abs(x) + 1.0) * (abs(x) + 1.0)), doc="x / (1 + |x|).")
 tanhshrink = unary("tanhshrink", lambda x: x - tanh(x), floating=False, on="", x=lambda g, x: g * (tanh(x) * tanh(x)),
                    doc="x - tanh(x).")
-hardshrink = pointwise("hardshrink", lambda x, *, lambd: where(abs(x) <= lambd, 0.0, x), on="T t",
+hardshrink = pointwise("hardshrink", lambda x, *, lambd: where(abs(x) <= lambd, 0.0, x), on="T t o",
                        x=lambda g, x, lambd: where(abs(x) > lambd, g, 0.0), doc="x, but 0 where |x| <= lambd.")
 softshrink = pointwise("softshrink", lambda x, *, lambd: _shrunk(x, lambd), on="",
                        x=lambda g, x, lambd: where((x > lambd) | (x < -lambd), g, 0.0),

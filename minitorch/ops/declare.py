@@ -21,15 +21,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import kernels
 from ..autograd import ZERO, Primitive, Variable
 from ..autograd.deferred import fused
+from ..autograd.inplace import into
 from ..kernels.broadcast import Program
 from . import promotion
+from .names import public
 from .shape import fit
 
 SINGLE, SEVERAL = 1 << 14, 1 << 11  # elements from which one operation, or several, are faster as a kernel
@@ -292,35 +294,6 @@ def _parameters(function: Callable) -> list[inspect.Parameter]:
     return list(inspect.signature(function).parameters.values())
 
 
-# ------------------------------------------------------------------------------------------------ names
-class Public(NamedTuple):
-    """A public name: what it calls, and where it stands: T a method of Tensor, i its in-place form, t the package."""
-
-    name: str
-    function: Callable
-    on: str
-
-
-PUBLIC: list[Public] = []
-
-
-def public(names: str, on: str = "T t") -> Callable[[Any], Any]:
-    """Decorator: a function of tensors under these names, at these places; see `Public`."""
-    unknown = set(on.split()) - set("Tit")
-    if unknown:
-        raise ValueError(f"public({names!r}): no place is called {sorted(unknown)}; choose from T, i and t")
-
-    def declare(function: Any) -> Any:
-        for name in names.split():
-            for other in PUBLIC:
-                if other.name == name and set(other.on) & set(on) - {" "}:
-                    raise ValueError(f"{name!r} is declared already, as {other.function}")
-            PUBLIC.append(Public(name, function, on))
-        return function
-
-    return declare
-
-
 # ------------------------------------------------------------------------------------------------ rows
 class Rule:
     """A derivative rule of a pointwise op: a formula, then the sum down to the shape of its argument."""
@@ -376,6 +349,8 @@ class Pointwise(Primitive):
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         if settings:
+            if "out" in settings:
+                return into(settings.pop("out"), self, args, settings)
             args, settings = self._bound(args, settings)
         for arg in args:
             if isinstance(arg, Variable):
@@ -437,7 +412,7 @@ class Pointwise(Primitive):
 def pointwise(
     name: str, value: Callable, *, doc: str, meet: Callable = promotion.as_tensor, atom: bool = False,
     vector: Callable | None = None, least: int = SEVERAL, static: tuple[float, ...] = (), names: str | None = None,
-    on: str = "T i t", **rules: Any,
+    on: str = "T i t o", **rules: Any,
 ) -> Any:  # fmt: skip
     """A row: an op whose operands are the positional parameters of `value`, and whose settings its keyword-only ones.
 
@@ -468,4 +443,4 @@ def binary(name: str, value: Callable, *, floating: bool = False, **row: Any) ->
 def comparison(name: str, value: Callable, **row: Any) -> Any:
     """A row for an op of one or two operands whose result is a bool, without a derivative or an in-place form."""
     meet = promotion.paired if len(_parameters(value)) == 2 else promotion.as_tensor
-    return pointwise(name, value, meet=meet, **{"on": "T t", **row})
+    return pointwise(name, value, meet=meet, **{"on": "T t o", **row})

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..autograd import primitive
 from .dims import normalize
+from .names import public
 from .shape import reshape
 
 
@@ -120,6 +121,7 @@ extend_transpose.vjp(y=lambda g, dim, before, after, mode: extend(g, dim=dim, be
 # -------------------------------------------------------------------------------------------------- the public form
 
 
+@public("unfold", on="T")
 def unfold(x: Any, dimension: int, size: int, step: int) -> Any:
     """All windows of `size` elements along an axis, `step` apart: the axis counts them, a new last axis holds each.
 

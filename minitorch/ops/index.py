@@ -10,6 +10,7 @@ from ..autograd import Variable, primitive
 from ..autograd.inplace import assign, check_writeable
 from ..autograd.tape import wrap
 from .dims import normalize
+from .names import public
 from .pointwise import where
 from .promotion import operand, to_dtype
 from .shape import expand, fit
@@ -204,12 +205,14 @@ def _checked(x: Any, dim: int, index: Any, name: str) -> tuple[int, np.ndarray]:
     return d, positions
 
 
+@public("gather", on="T t o")
 def gather(x: Any, dim: int, index: Any) -> Any:
     """out[i][j] = x[index[i][j]][j] for dim=0, and so on; index int64. Raises RuntimeError where it is out of range."""
     d, positions = _checked(x, dim, index, "gather")
     return take_along(x, positions, dim=d)
 
 
+@public("scatter_add", on="T t o")
 def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
     """x with src[i][j] added at x[index[i][j]][j] for dim=0, and so on; index int64."""
     d, positions = _checked(x, dim, index, "scatter_add")
@@ -219,6 +222,7 @@ def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
     return x + add_along(used, positions, dim=d, shape=x.array.shape)
 
 
+@public("index_select", on="T t o")
 def index_select(x: Any, dim: int, index: Any) -> Any:
     """The slices of x at the positions `index` (int) along `dim`."""
     (d,) = normalize((dim,), x.array.ndim)
@@ -230,6 +234,7 @@ def index_select(x: Any, dim: int, index: Any) -> Any:
     return getitem(x, key=(slice(None),) * d + (np.atleast_1d(index.array),))
 
 
+@public("masked_fill", on="T i")
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     """x with `value` where the bool mask holds."""
     if mask.array.dtype != np.bool_:
@@ -238,21 +243,25 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     return where(mask, to_dtype(fill, x.array.dtype), x)
 
 
+@public("masked_select", on="T t o")
 def masked_select(x: Any, mask: Any) -> Any:
     """The elements of x where the bool mask holds, as a vector."""
     return getitem(x, key=(np.broadcast_to(mask.array, x.array.shape),))
 
 
+@public("nonzero", on="T t o")
 def nonzero(x: Any) -> Any:
     """The positions of the elements that are not zero, one per row; int64."""
     return wrap(np.argwhere(x.array))
 
 
+@public("tril", on="T t o")
 def tril(x: Any, diagonal: int = 0) -> Any:
     """x with zeros above the diagonal."""
     return x * wrap(np.tri(x.array.shape[-2], x.array.shape[-1], diagonal, x.array.dtype))
 
 
+@public("triu", on="T t o")
 def triu(x: Any, diagonal: int = 0) -> Any:
     """x with zeros below the diagonal."""
     return x * wrap(1 - np.tri(x.array.shape[-2], x.array.shape[-1], diagonal - 1, x.array.dtype))

@@ -13,7 +13,8 @@ import numpy as np
 from .. import dtypes
 from ..autograd import ZERO, Variable
 from ..autograd.tape import wrap
-from .declare import Symbol, Untold, binary, comparison, formula, pointwise, public, trace_of, unary
+from .declare import Symbol, Untold, binary, comparison, formula, pointwise, trace_of, unary
+from .names import public
 from .promotion import common, operand, paired, to_dtype
 
 # ------------------------------------------------------------------------------------------------ choices
@@ -27,7 +28,7 @@ def _meet_where(condition: Any, x: Any, y: Any) -> tuple:
     return (condition, *paired(x, y))
 
 
-where = pointwise("where", np.where, meet=_meet_where, atom=True, on="t",
+where = pointwise("where", np.where, meet=_meet_where, atom=True, on="t o",
                   x=lambda g, condition: where(condition, g, 0.0), y=lambda g, condition: where(condition, 0.0, g),
                   doc="x where the condition holds, y elsewhere; no gradient passes through what was not chosen.")
 
@@ -100,10 +101,10 @@ def _exponent_slope(g: Any, x: Any, y: Any, out: Any) -> Any:
 power = binary("power", _power, x=_base_slope, y=_exponent_slope, static=(-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4),
                names="pow", doc="x to the power y. Raises RuntimeError for an integer to a negative integer.")
 maximum = binary("maximum", np.maximum, atom=True, x=lambda g, x, y: where(x < y, 0.0, where(x == y, g * 0.5, g)),
-                 y=lambda g, x, y: where(y < x, 0.0, where(x == y, g * 0.5, g)), on="t T",
+                 y=lambda g, x, y: where(y < x, 0.0, where(x == y, g * 0.5, g)), on="T t o",
                  doc="The larger of x and y, NaN if either is; equals share the gradient.")
 minimum = binary("minimum", np.minimum, atom=True, x=lambda g, x, y: where(x > y, 0.0, where(x == y, g * 0.5, g)),
-                 y=lambda g, x, y: where(y > x, 0.0, where(x == y, g * 0.5, g)), on="t T",
+                 y=lambda g, x, y: where(y > x, 0.0, where(x == y, g * 0.5, g)), on="T t o",
                  doc="The smaller of x and y, NaN if either is; equals share the gradient.")
 
 
@@ -315,19 +316,19 @@ fmod = binary("fmod", _whole(np.fmod), x=lambda g: g, y=lambda g, x, y: -g * tru
 # ------------------------------------------------------------------------------------------------ PyTorch's options
 
 
-@public("add", on="T i t")
+@public("add", on="T i t o")
 def scaled_add(input: Any, other: Any, *, alpha: float = 1) -> Any:
     """input + alpha * other."""
     return add(input, other if alpha == 1 else multiply(other, alpha))
 
 
-@public("sub subtract", on="T i t")
+@public("sub subtract", on="T i t o")
 def scaled_subtract(input: Any, other: Any, *, alpha: float = 1) -> Any:
     """input - alpha * other."""
     return subtract(input, other if alpha == 1 else multiply(other, alpha))
 
 
-@public("div divide true_divide", on="T i t")
+@public("div divide true_divide", on="T i t o")
 def divide_rounded(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """input / other; rounded down for rounding_mode "floor", toward zero for "trunc"."""
     if rounding_mode is None:

@@ -24,6 +24,7 @@ from . import collapse
 from .collapse import worthwhile
 from .dims import normalize, reduced
 from .index import take_along
+from .names import public
 from .pointwise import exp, isnan, sign, sqrt, where
 from .pointwise import maximum as pairwise_maximum
 from .pointwise import minimum as pairwise_minimum
@@ -130,6 +131,7 @@ def reduce_sum(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
 reduce_sum.vjp(x=lambda g, x_shape, dim: spread(g, x_shape, dim))
 
 
+@public("sum", on="T t o")
 @reduction("numbers", dtype=True)
 def sum(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """input added up over `dim` (an axis, several, or None for all). Integers and bools add up in int64."""
@@ -140,6 +142,7 @@ def _count(x: Any, dim: tuple) -> int:
     return math.prod([x.array.shape[d] for d in dim])
 
 
+@public("mean", on="T t o")
 @reduction("floats", dtype=True)
 def mean(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The mean over `dim`; NaN where there is nothing. Raises RuntimeError for integers."""
@@ -147,12 +150,14 @@ def mean(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     return total * (1 / count) if count else total / 0.0
 
 
+@public("nansum", on="T t o")
 @reduction("numbers", dtype=True)
 def nansum(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """input added up over `dim`, NaN as 0."""
     return reduce_sum(where(isnan(x), 0.0, x) if x.array.dtype.kind == "f" else x, dim=dim, keepdim=keepdim)
 
 
+@public("nanmean", on="T t o")
 @reduction("floats", dtype=True)
 def nanmean(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The mean over `dim` of what is not NaN; NaN where nothing is left. Raises RuntimeError for integers."""
@@ -218,6 +223,7 @@ def _root(x: Any) -> Any:
     return where(zero, 0.0, sqrt(where(zero, 1.0, x)))
 
 
+@public("var", on="T t o")
 def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
         correction: float | None = None) -> Any:  # fmt: skip
     """The variance over `dim`: squared deviations from the mean, added up, over count - correction (1 by default)."""
@@ -225,6 +231,7 @@ def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool
     return var_over(x, **settings)
 
 
+@public("std", on="T t o")
 def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
         correction: float | None = None) -> Any:  # fmt: skip
     """The standard deviation over `dim`: the square root of `var`; its slope is 0 where all are equal."""
@@ -232,6 +239,7 @@ def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool
     return _root(var_over(x, **settings))
 
 
+@public("var_mean", on="t o")
 def var_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
              correction: float | None = None) -> tuple:  # fmt: skip
     """`var` and `mean` over `dim`."""
@@ -239,6 +247,7 @@ def var_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim:
     return var_over(x, **settings), mean(x, settings["dim"], keepdim)
 
 
+@public("std_mean", on="t o")
 def std_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
              correction: float | None = None) -> tuple:  # fmt: skip
     """`std` and `mean` over `dim`."""
@@ -317,6 +326,7 @@ def _extreme(x: Any, dim: Any, keepdim: bool, over: Any, position: Any, name: st
     return Extreme(values, indices) if keepdim else Extreme(squeeze(values, d), squeeze(indices, d))
 
 
+@public("max", on="T t o")
 def max(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element of all (equals share its gradient); over one axis (values, indices), the first of equals;
     with a tensor as second argument, `maximum`."""
@@ -325,6 +335,7 @@ def max(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return _extreme(x, dim, keepdim, amax_over, argmax, "max")
 
 
+@public("min", on="T t o")
 def min(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest element of all (equals share its gradient); over one axis (values, indices), the first of equals;
     with a tensor as second argument, `minimum`."""
@@ -341,18 +352,21 @@ def _nonempty(x: Any, dim: tuple, name: str) -> tuple:
     return dim
 
 
+@public("amax", on="T t o")
 @reduction()
 def amax(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The largest elements over `dim`, one axis or several; equals share the gradient."""
     return amax_over(x, dim=_nonempty(x, dim, "amax"), keepdim=keepdim)
 
 
+@public("amin", on="T t o")
 @reduction()
 def amin(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The smallest elements over `dim`, one axis or several; equals share the gradient."""
     return amin_over(x, dim=_nonempty(x, dim, "amin"), keepdim=keepdim)
 
 
+@public("aminmax", on="T t o")
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
     """(min, max) over `dim`, one axis or all; equals share the gradients."""
     if dim is None and not input.array.size:
@@ -382,11 +396,13 @@ def _position(x: Any, dim: int | None, keepdim: bool, name: str) -> Any:
     return wrap(np.asarray(find(array, axis=d, keepdims=keepdim), np.int64))
 
 
+@public("argmax", on="T t o")
 def argmax(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The position of the largest element (the first of equals, or the first NaN), flat or along `dim`; int64."""
     return _position(x, dim, keepdim, "argmax")
 
 
+@public("argmin", on="T t o")
 def argmin(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The position of the smallest element (the first of equals, or the first NaN), flat or along `dim`; int64."""
     return _position(x, dim, keepdim, "argmin")
@@ -442,6 +458,7 @@ def _prod_grad(g: np.ndarray, out: np.ndarray, x: np.ndarray, dim: tuple) -> np.
 prod_over.vjp(x=first_order(_prod_grad, _prod_slope))
 
 
+@public("prod", on="T t o")
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The product over one axis or all; its derivatives are finite also where factors are zero. Integers multiply in
     int64."""
@@ -466,6 +483,7 @@ def running_sum(x: np.ndarray, *, dim: int, reverse: bool = False) -> np.ndarray
 running_sum.vjp(x=lambda g, dim, reverse: running_sum(g, dim=dim, reverse=not reverse))
 
 
+@public("cumsum", on="T t o")
 def cumsum(x: Any, dim: int, *, dtype: Any = None) -> Any:
     """The running sums of x along `dim`."""
     x = accepted(x, "numbers", "cumsum", dtype)
@@ -500,6 +518,7 @@ def _running_prod_grad(g: np.ndarray, out: np.ndarray, x: np.ndarray, dim: int) 
 running_prod.vjp(x=first_order(_running_prod_grad, _running_prod_slope))
 
 
+@public("cumprod", on="T t o")
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """The running products of input along `dim`; derivatives are finite also where factors are zero."""
     x = accepted(input, "numbers", "cumprod", dtype)
@@ -518,11 +537,13 @@ def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> Extreme:
     return Extreme(take_along(x, places, dim=d), wrap(places))
 
 
+@public("cummax", on="T t o")
 def cummax(input: Any, dim: int) -> Extreme:
     """(values, indices): the largest so far along `dim`, NaN from the first one on; of equals the last."""
     return _running_extreme(input, dim, np.maximum)
 
 
+@public("cummin", on="T t o")
 def cummin(input: Any, dim: int) -> Extreme:
     """(values, indices): the smallest so far along `dim`, NaN from the first one on; of equals the last."""
     return _running_extreme(input, dim, np.minimum)
@@ -534,28 +555,33 @@ def _truth(x: Any, found: Any) -> Any:
     return wrap(found.astype(np.uint8) if x.array.dtype == np.uint8 else found)
 
 
+@public("all", on="T t o")
 @reduction()
 def all(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """Whether all elements over `dim` are true (not zero)."""
     return _truth(x, np.all(x.array, axis=dim, keepdims=keepdim))
 
 
+@public("any", on="T t o")
 @reduction()
 def any(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """Whether some element over `dim` is true (not zero)."""
     return _truth(x, np.any(x.array, axis=dim, keepdims=keepdim))
 
 
+@public("count_nonzero")
 def count_nonzero(input: Any, dim: Any = None) -> Any:
     """How many elements over `dim` are not zero, int64."""
     return wrap(np.asarray(np.count_nonzero(input.array, axis=reduced(dim, input.array.ndim)), np.int64))
 
 
+@public("allclose")
 def allclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Whether |input - other| <= atol + rtol * |other| everywhere."""
     return bool(np.allclose(input.array, other.array, rtol, atol, equal_nan))
 
 
+@public("equal")
 def same(input: Any, other: Any) -> bool:
     """Whether two tensors have the same shape and the same elements."""
     return input.array.shape == other.array.shape and bool((input.array == other.array).all())
@@ -589,6 +615,7 @@ def sum_sizes(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
 sum_sizes.vjp(x=lambda g, x, x_shape, dim: spread(g, x_shape, dim) * sign(x))
 
 
+@public("norm", on="T t o")
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """The p-norm over `dim`, p a number, also 0 (elements that are not zero), inf and -inf, or "fro" (2).
 
@@ -658,11 +685,13 @@ log_softmax_over.vjp(
 )
 
 
+@public("softmax", on="T t o")
 def softmax(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
     """exp(x) over its sum along `dim`."""
     return _along(softmax_over, x, dim, dtype)
 
 
+@public("log_softmax", on="T t o")
 def log_softmax(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
     """log(softmax(x)) along `dim`, computed without overflow."""
     return _along(log_softmax_over, x, dim, dtype)
@@ -710,6 +739,7 @@ logsumexp_over.vjp(
 )
 
 
+@public("logsumexp", on="T t o")
 @reduction(required=True)
 def logsumexp(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """log(sum(exp(input))) over `dim`, without overflow; integers become floats."""

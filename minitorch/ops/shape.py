@@ -11,6 +11,7 @@ import numpy as np
 from ..autograd import primitive
 from .collapse import total
 from .dims import listed, normalize, sizes
+from .names import public
 from .promotion import cast
 
 
@@ -105,6 +106,7 @@ def infer(shape: tuple, size: int) -> tuple[int, ...]:
     return tuple(size // known if n == -1 else n for n in shape)
 
 
+@public("reshape")
 def reshape_to(x: Any, *shape: Any) -> Any:
     """The elements of x in another shape, one entry of which may be -1; a view where memory allows it.
 
@@ -115,11 +117,13 @@ def reshape_to(x: Any, *shape: Any) -> Any:
     return reshape(x, shape=infer(target, x.array.size))
 
 
+@public("view", on="T")
 def view(x: Any, *shape: Any) -> Any:
     """`reshape`, copying where no view is possible; or, called with a dtype, the same memory read as that dtype."""
     return reshape_to(x, *shape)
 
 
+@public("permute")
 def permute_to(x: Any, *dims: Any) -> Any:
     """Reordered axes: axis i of the result is axis dims[i] of x. Raises RuntimeError unless dims is a permutation."""
     order = listed(dims)
@@ -131,6 +135,7 @@ def permute_to(x: Any, *dims: Any) -> Any:
     return permute(x, dims=normalize(order, x.array.ndim))
 
 
+@public("transpose swapaxes swapdims")
 def transpose(x: Any, dim0: int, dim1: int) -> Any:
     """x with two axes exchanged."""
     order = list(range(x.ndim))
@@ -142,6 +147,7 @@ def transpose(x: Any, dim0: int, dim1: int) -> Any:
     return permute(x, dims=tuple(order))
 
 
+@public("t")
 def t(x: Any) -> Any:
     """The transpose of a matrix; vectors and scalars as they are. Raises RuntimeError for more dimensions."""
     if x.array.ndim > 2:
@@ -149,6 +155,7 @@ def t(x: Any) -> Any:
     return transpose(x, 0, 1) if x.array.ndim == 2 else x
 
 
+@public("movedim moveaxis")
 def movedim(x: Any, source: Any, destination: Any) -> Any:
     """x with axes `source` moved to `destination`, the others in order."""
     ndim = x.array.ndim
@@ -161,6 +168,7 @@ def movedim(x: Any, source: Any, destination: Any) -> Any:
     return permute(x, dims=tuple(order))
 
 
+@public("flatten")
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """The axes from `start_dim` to `end_dim` as one."""
     shape = x.array.shape
@@ -174,6 +182,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     return reshape(x, shape=(*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
+@public("unflatten")
 def unflatten(x: Any, dim: int, sizes_: Sequence[int]) -> Any:
     """Axis `dim` as several axes of the given sizes, one of which may be -1."""
     shape = x.array.shape
@@ -181,6 +190,7 @@ def unflatten(x: Any, dim: int, sizes_: Sequence[int]) -> Any:
     return reshape(x, shape=(*shape[:d], *infer(tuple(sizes_), shape[d]), *shape[d + 1 :]))
 
 
+@public("squeeze")
 def squeeze(x: Any, dim: int | Sequence[int] | None = None) -> Any:
     """x without its axes of size 1, or without those of `dim` that have size 1."""
     shape = x.shape
@@ -188,6 +198,7 @@ def squeeze(x: Any, dim: int | Sequence[int] | None = None) -> Any:
     return reshape(x, shape=tuple(n for i, n in enumerate(shape) if n != 1 or i not in dims))
 
 
+@public("unsqueeze")
 def unsqueeze(x: Any, dim: int) -> Any:
     """x with a new axis of size 1 at `dim`."""
     shape = x.shape
@@ -195,6 +206,7 @@ def unsqueeze(x: Any, dim: int) -> Any:
     return reshape(x, shape=(*shape[:d], 1, *shape[d:]))
 
 
+@public("expand", on="T")
 def expand_to(x: Any, *shape: Any) -> Any:
     """x repeated without copying to `shape`, where -1 keeps a size. Raises RuntimeError where a size is not 1."""
     target, source = sizes(shape), x.array.shape
@@ -220,16 +232,19 @@ def expand_to(x: Any, *shape: Any) -> Any:
     return expand(x, shape=tuple(full))
 
 
+@public("expand_as", on="T")
 def expand_as(x: Any, other: Any) -> Any:
     """x expanded to the shape of `other`."""
     return expand_to(x, *other.array.shape)
 
 
+@public("broadcast_to")
 def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
     """x expanded to `shape`."""
     return expand_to(x, *shape)
 
 
+@public("repeat", on="T")
 def repeat(x: Any, *repeats: Any) -> Any:
     """Copies of x laid out `repeats` times along each axis."""
     times = sizes(repeats)
@@ -242,6 +257,7 @@ def repeat(x: Any, *repeats: Any) -> Any:
     return reshape(spread, shape=tuple(r * n for r, n in zip(times, shape, strict=True)))
 
 
+@public("flip")
 def flip_dims(x: Any, *dims: Any) -> Any:
     """x reversed along the given axes (a copy)."""
     return flip(x, dims=normalize(listed(dims), x.array.ndim))

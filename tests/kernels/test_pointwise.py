@@ -10,7 +10,8 @@ import pytest
 import minitorch
 from minitorch import kernels
 from minitorch.autograd import registry
-from minitorch.ops.declare import SINGLE, Formula, Pointwise, Symbol, binary, pointwise, public, unary
+from minitorch.ops.declare import SINGLE, Formula, Pointwise, Symbol, binary, pointwise, unary
+from minitorch.ops.names import public
 
 pytestmark = pytest.mark.skipif(kernels.implementation() != "numba", reason="the reference kernels were chosen")
 FORMULAS: dict[str, tuple[Pointwise, Formula, list[str]]] = {
