@@ -171,6 +171,7 @@ TORCH = {
     "concatenate": lambda *xs, dim: torch.cat(xs, dim),
     "pad_constant": pad,
     "flip": torch.flip,
+    "tile": lambda x, times: x.repeat(times),
     "cast": lambda x, dtype: x.to(DTYPES[dtype]),
     "add": torch.add,
     "subtract": lambda x, y: x - y,

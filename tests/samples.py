@@ -243,6 +243,18 @@ row(
     ],
 )
 row(
+    "tile",
+    lambda n: [
+        S(n(2, 3), times=(2, 3)),
+        S(n(1, 2, 2), times=(3, 1, 2)),
+        S(n(3), times=(0,)),
+        S(n(0, 2), times=(2, 1)),
+        S(n(), times=()),
+    ],
+    lambda x, times: np.tile(x, times),
+    linear=True,
+)
+row(
     "flip",
     lambda n: [S(n(3), dims=(0,)), S(n(2, 3), dims=(0, 1)), S(n(2, 3), dims=()), S(n(0, 2), dims=(1,))],
     linear=True,

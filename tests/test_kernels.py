@@ -98,6 +98,18 @@ MATRICES = [
     (2, 263, 520, 533),  # more than one block of rows, of steps and of columns
 ]
 ROWS = [(0, 3), (1, 1), (4, 10), (7, 33), (5, 63), (300, 100)]
+COPIES = [
+    ((5, 3), (1, 0)),
+    ((1, 1), (0, 1)),
+    ((3, 40_000), (0, 1)),
+    ((70, 41), (1, 0)),
+    ((2, 33, 17, 9), (0, 2, 3, 1)),
+    ((2, 16, 17, 33), (0, 3, 1, 2)),
+    ((3, 3, 40, 40), (0, 2, 3, 1)),
+    ((4, 40, 40, 64), (0, 3, 1, 2)),
+    ((5, 4, 3, 2), (2, 0, 3, 1)),
+    ((2, 3, 4, 5, 6), (4, 3, 2, 1, 0)),
+]
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (4999, 32), (33, 300), (70_001, 3), (0, 4), (4, 0)]
 
 
@@ -167,6 +179,26 @@ def samples(dtype, make=np.array):
             yield name, f"{size}", (make(np.abs(x) + x.dtype.type(0.01)),), (like(x),), ()
         for name in ("add", "subtract", "multiply", "gelu_grad", "gelu_tanh_grad", "silu_grad", "relu_grad"):
             yield name, f"{size}", (g, x), (like(x),), ()
+    for shape, axes in COPIES:
+        x, wide = normal(*shape), like(np.empty([shape[i] + 3 for i in axes], dtype))
+        turned = x.transpose(axes)
+        yield "transfer", f"{shape} {axes}", (turned,), (like(turned.copy()),), ()
+        yield "transfer", f"{shape} {axes}, into a slice", (turned,), (wide[tuple(slice(1, -2) for _ in axes)],), ()
+        yield "transfer", f"{shape} {axes}, backwards", (np.flip(turned),), (like(turned.copy()),), ()
+        for repeated in (turned[-1:], turned[..., -1:], turned[-1:, ..., -1:]):
+            expanded = np.broadcast_to(repeated, turned.shape)
+            yield "transfer", f"{shape} {axes}, {repeated.shape} repeated", (expanded,), (like(turned.copy()),), ()
+    for m, d, n in [(1, 1, 1), (7, 3, 20), (300, 17, 1), (50, 64, 2000), (9, 5, 0)]:
+        rows, case = make(rng.integers(0, m, n)), f"{n} of ({m}, {d})"
+        yield "gather_rows", case, (normal(m, d), rows), (like(np.empty((n, d), dtype)),), ()
+        yield "scatter_rows", case, (normal(n, d), rows), (like(np.empty((m, d), dtype)),), ()
+        for batch in (1, 5):
+            counts = rng.integers(0, 6, n)
+            first = make(np.concatenate([[0], np.cumsum(counts)]))
+            positions, weights = make(rng.integers(0, m, first[-1])), normal(first[-1])
+            weights[::3] = 1
+            operands = normal(batch, m, d), first, positions, weights
+            yield "weighted_rows", f"{batch} times {case}", operands, (like(np.empty((batch, n, d), dtype)),), ()
     for m, classes in ROWS:
         case = f"({m}, {classes})"
         x, weight, scale, labels = normal(m, classes), normal(classes), normal(m), make(rng.integers(0, classes, m))

@@ -22,7 +22,7 @@ __all__ = [
     "shift_columns",
     "add", "subtract", "multiply", "exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "gelu",
     "gelu_grad", "gelu_tanh", "gelu_tanh_grad", "silu", "silu_grad", "relu", "relu_grad", "softmax", "log_softmax",
-    "cross_entropy", "cross_entropy_grad",
+    "cross_entropy", "cross_entropy_grad", "transfer", "gather_rows", "scatter_rows", "weighted_rows",
 ]
 
 
@@ -375,3 +375,29 @@ def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, to
         q[labels[i]] += 1 - smoothing
         q *= weight
         out[i] = scale[i if scale.size > 1 else 0] * (q.sum() * (np.exp(x[i] - top[i]) / total[i]) - q)
+
+
+# ------------------------------------------------------------------------------------------------ copies and rows
+def transfer(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x, for two arrays of one shape and any strides."""
+    out[...] = x
+
+
+def gather_rows(x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """out[i] = x[rows[i]] for x (M, D)."""
+    out[...] = x[rows]
+
+
+def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """Adjoint of `gather_rows`: out[rows[i]] += y[i], in the order of i, all else 0."""
+    out[...] = 0
+    np.add.at(out, rows, y)
+
+
+def weighted_rows(x: np.ndarray, first: np.ndarray, positions: np.ndarray, weights: np.ndarray,
+                  out: np.ndarray) -> None:
+    """out[b, o] = sum of weights[e] x[b, positions[e]] for first[o] <= e < first[o + 1], in this order."""
+    out[...] = 0
+    for o in range(len(first) - 1):
+        for e in range(first[o], first[o + 1]):
+            out[:, o] += weights[e] * x[:, positions[e]]

@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..autograd import primitive
 from .dims import normalize
+from .layout import room
 from .shape import reshape
 
 
@@ -93,10 +95,11 @@ def _segments(n: int, before: int, after: int, mode: str) -> list[tuple[slice, s
 def extend(x: np.ndarray, *, dim: int, before: int, after: int, mode: str) -> np.ndarray:
     """An axis with a border of its own pixels: "reflect", "symmetric", "replicate" or "circular"."""
     n = x.shape[dim]
-    out = np.empty_like(x, shape=(*x.shape[:dim], n + before + after, *x.shape[dim + 1 :]))
+    out = room(x, (*x.shape[:dim], n + before + after, *x.shape[dim + 1 :]))
     to, pixels = np.moveaxis(out, dim, 0), np.moveaxis(x, dim, 0)
     for copies, copied in _segments(n, before, after, mode):
-        to[copies] = pixels[copied]
+        source = pixels[copied]
+        kernels.fill(to[copies], source if mode != "replicate" else np.broadcast_to(source, to[copies].shape))
     return out
 
 
@@ -104,10 +107,11 @@ def extend(x: np.ndarray, *, dim: int, before: int, after: int, mode: str) -> np
 def extend_transpose(y: np.ndarray, *, dim: int, before: int, after: int, mode: str) -> np.ndarray:
     """The axis without its border, whose pixels are added to those that they were copies of: the adjoint of extend."""
     n = y.shape[dim] - before - after
-    out = np.zeros_like(y, shape=(*y.shape[:dim], n, *y.shape[dim + 1 :]))
+    out = room(y, (*y.shape[:dim], n, *y.shape[dim + 1 :]))
     to, pixels = np.moveaxis(out, dim, 0), np.moveaxis(y, dim, 0)
     middle, *border = _segments(n, before, after, mode)
-    to[middle[1]] = pixels[middle[0]]
+    to[: middle[1].start] = to[middle[1].stop :] = 0
+    kernels.fill(to[middle[1]], pixels[middle[0]])
     for copies, copied in border:
         to[copied] += pixels[copies].sum(0, keepdims=True) if mode == "replicate" else pixels[copies]
     return out
