@@ -268,10 +268,19 @@ def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
     return g
 
 
+def _own(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A copy of g in its memory order, or where it is expanded, as the gradient of a sum is, in that of x."""
+    if 0 not in g.strides:
+        return np.array(g, order="K")
+    out = np.empty_like(x, g.dtype)
+    out[...] = g
+    return out
+
+
 def accumulate(leaf: Any, g: Any, create_graph: bool) -> None:
     """leaf.grad += g. The first gradient is copied: no two gradients ever share memory."""
     if leaf._grad is None:
-        leaf._grad = g.clone() if create_graph else wrap(np.array(g.array, order="K"))
+        leaf._grad = g.clone() if create_graph else wrap(_own(g.array, leaf.array))
     elif create_graph:
         leaf._grad = leaf._grad + g
     else:

@@ -40,7 +40,7 @@ def place(y: np.ndarray, *, key: tuple, shape: tuple) -> np.ndarray:
         return surrounded(y, shape, slices)
     out = kernels.empty(shape, y.dtype)
     out.fill(0)
-    kernels.fill(out[(*key, Ellipsis)] if Ellipsis not in key else out[key], y)
+    kernels.fill(out[key if Ellipsis in key else (*key, Ellipsis)], y)
     return out
 
 

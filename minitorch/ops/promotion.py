@@ -18,7 +18,7 @@ def cast(x: np.ndarray, *, dtype: np.dtype) -> tuple[np.ndarray, np.dtype]:
     return (copied(x) if x.dtype == dtype else x.astype(dtype)), x.dtype
 
 
-cast.vjp(x=lambda g, was: cast(g, dtype=was))
+cast.vjp(x=lambda g, was: to_dtype(g, was))
 
 
 def to_dtype(x: Any, dtype: np.dtype) -> Any:

@@ -88,12 +88,14 @@ def surrounded(x: np.ndarray, shape: tuple, inside: tuple, value: float = 0.0) -
     if not x.size:
         out[...] = value
         return out
-    for axis, (place, n) in enumerate(zip(inside, shape, strict=True)):
-        start, stop, _ = place.indices(n)
+    for axis, (taken, n) in enumerate(zip(inside, shape, strict=True)):
+        start, stop, _ = taken.indices(n)
         for border in (slice(0, start), slice(stop, n)):
             if border.start < border.stop:
-                out[inside[:axis] + (border,)] = value  # noqa: RUF005 Python 3.10 has no star in an index
-    kernels.fill(out[(*inside, Ellipsis)], x)  # of no axes, too, an array
+                rest = out[inside[:axis] + (border,)]  # noqa: RUF005 Python 3.10 has no star in an index
+                kernels.fill(rest, np.broadcast_to(out.dtype.type(value), rest.shape))
+    place = *inside, Ellipsis  # an array also where there are no axes
+    kernels.fill(out[place], x)
     return out
 
 
@@ -120,6 +122,8 @@ def tile(x: np.ndarray, *, times: tuple) -> np.ndarray:
 
 def _gathered(g: Any, times: tuple, shape: tuple) -> Any:
     """The sum over the copies that `tile` made of x."""
+    if all(t == 1 for t in times):
+        return g
     spread = reshape(g, shape=tuple(m for pair in zip(times, shape, strict=True) for m in pair))
     return reshape(sum_to(spread, shape=tuple(m for n in shape for m in (1, n))), shape=shape)
 
