@@ -63,7 +63,7 @@ def warm(dtype: str) -> None:
 
             runtime.listeners.append(ready)
             try:
-                for call in (*_nets(), *_vectors()):
+                for call in (*_nets(), *_vectors(), _copies):
                     call()
             finally:
                 runtime.listeners.remove(ready)
@@ -147,6 +147,16 @@ def _vectors() -> Iterator[Callable[[], None]]:
         count = len(inspect.signature(getattr(reference, name)).parameters)
         yield lambda name=name, count=count: getattr(kernels, name)(  # type: ignore[misc]
             *(minitorch.rand(16).numpy().copy() for _ in range(count)))  # fmt: skip
+
+
+def _copies() -> None:
+    """Copies of runs, squares and single elements; rows taken, added and weighted."""
+    x, rows = minitorch.rand(40, 40).numpy(), minitorch.arange(4).numpy()
+    for view in (x, x.T, x[:3, ::2]):
+        kernels.transfer(view, view.copy())
+    kernels.gather_rows(x[None], rows, x[None, :4].copy())
+    kernels.scatter_rows(x[None, :4], rows, x[None].copy())
+    kernels.weighted_rows(x[None], rows, rows[:3], x[0, :3], x[None, :3].copy())
 
 
 if __name__ == "__main__":

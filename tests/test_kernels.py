@@ -188,11 +188,23 @@ def samples(dtype, make=np.array):
         for repeated in (turned[-1:], turned[..., -1:], turned[-1:, ..., -1:]):
             expanded = np.broadcast_to(repeated, turned.shape)
             yield "transfer", f"{shape} {axes}, {repeated.shape} repeated", (expanded,), (like(turned.copy()),), ()
-    for m, d, n in [(1, 1, 1), (7, 3, 20), (300, 17, 1), (50, 64, 2000), (9, 5, 0)]:
+    for m, d, n in [(1, 1, 1), (7, 3, 20), (300, 17, 1), (50, 64, 2000), (9, 5, 0), (40, 1, 30_000)]:
         rows, case = make(rng.integers(0, m, n)), f"{n} of ({m}, {d})"
-        yield "gather_rows", case, (normal(m, d), rows), (like(np.empty((n, d), dtype)),), ()
-        yield "scatter_rows", case, (normal(n, d), rows), (like(np.empty((m, d), dtype)),), ()
         for batch in (1, 5):
+            yield (
+                "gather_rows",
+                f"{batch} times {case}",
+                (normal(batch, m, d), rows),
+                (like(np.empty((batch, n, d), dtype)),),
+                (),
+            )
+            yield (
+                "scatter_rows",
+                f"{batch} times {case}",
+                (normal(batch, n, d), rows),
+                (like(np.empty((batch, m, d), dtype)),),
+                (),
+            )
             counts = rng.integers(0, 6, n)
             first = make(np.concatenate([[0], np.cumsum(counts)]))
             positions, weights = make(rng.integers(0, m, first[-1])), normal(first[-1])

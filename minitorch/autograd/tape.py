@@ -269,9 +269,7 @@ def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
 
 
 def _own(g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A copy of g in its memory order, or where it is expanded, as the gradient of a sum is, in that of x."""
-    if 0 not in g.strides:
-        return np.array(g, order="K")
+    """A copy of g in the memory order of x, as PyTorch has it: g may be expanded, as the gradient of a sum is."""
     out = np.empty_like(x, g.dtype)
     out[...] = g
     return out

@@ -376,12 +376,12 @@ def contiguous(x: np.ndarray) -> np.ndarray:
 
 @served(2)
 def gather_rows(x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-    """out[i] = x[rows[i]] for x (M, D) and rows (N,), int64 from 0 to M - 1."""
+    """out[b, i] = x[b, rows[i]] for x (B, M, D) and rows (N,), int64 from 0 to M - 1."""
 
 
 @served(2)
 def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-    """Adjoint of `gather_rows`: out[rows[i]] += y[i], in the order of i, all else 0."""
+    """Adjoint of `gather_rows`: out[b, rows[i]] += y[b, i], in the order of i, all else 0."""
 
 
 @served(4)

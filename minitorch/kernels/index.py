@@ -19,12 +19,12 @@ HEAVY = 50_000  # elements worth waking the other threads for
 
 
 def gather_rows(x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-    """out[i] = x[rows[i]] for x (M, D)."""
-    _gather_rows(out.size > HEAVY, x.reshape(-1), rows, out.reshape(-1), out.shape[1])
+    """out[b, i] = x[b, rows[i]] for x (B, M, D)."""
+    _gather_rows(out.size > HEAVY, x.reshape(-1), rows, out.reshape(-1), *x.shape)
 
 
 def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-    """Adjoint of `gather_rows`: out[rows[i]] += y[i], in the order of i, all else 0."""
+    """Adjoint of `gather_rows`: out[b, rows[i]] += y[b, i], in the order of i, all else 0."""
     _scatter_rows(out.size + y.size > HEAVY, y.reshape(-1), rows, out.reshape(-1), *out.shape)
 
 
@@ -42,21 +42,39 @@ _one_more = sweep(lambda out, x, a: out + x * a)
 
 
 @kernel(exact=True)
-def _gather_rows(workers, x, rows, out, length):
+def _gather_rows(workers, x, rows, out, batch, count, length):
     for worker in prange(workers):
-        for i in range(worker * rows.size // workers, (worker + 1) * rows.size // workers):
-            copy(x, rows[i] * length, out, i * length, length)
+        i, end = worker * batch * rows.size // workers, (worker + 1) * batch * rows.size // workers
+        while i < end:
+            start, first = i // rows.size * count, i % rows.size
+            last = min(rows.size, first + end - i)
+            at = i - first
+            i += last - first
+            if length == 1:
+                for k in range(first, last):
+                    out[at + k] = x[start + rows[k]]
+            else:
+                for k in range(first, last):
+                    copy(x, (start + rows[k]) * length, out, (at + k) * length, length)
 
 
 @kernel(exact=True)
-def _scatter_rows(workers, y, rows, out, count, length):
+def _scatter_rows(workers, y, rows, out, batch, count, length):
     for worker in prange(workers):
-        low, high = worker * count // workers, (worker + 1) * count // workers
-        clear(out, low * length, (high - low) * length)
-        for i in range(rows.size):
-            if low <= rows[i] < high:
-                total = out[rows[i] * length:(rows[i] + 1) * length]
-                _add((total, y[i * length:(i + 1) * length], total), 0, length, ())
+        i, end = worker * batch * count // workers, (worker + 1) * batch * count // workers
+        clear(out, i * length, (end - i) * length)
+        while i < end:
+            image, low = i // count, i % count
+            high = min(count, low + end - i)
+            start = i - low
+            i += high - low
+            for k in range(rows.size):
+                if low <= rows[k] < high:
+                    a, b = (start + rows[k]) * length, (image * rows.size + k) * length
+                    if length == 1:
+                        out[a] += y[b]
+                    else:
+                        _add((out[a:a + length], y[b:b + length], out[a:a + length]), 0, length, ())
 
 
 @kernel(exact=True)

@@ -384,14 +384,15 @@ def transfer(x: np.ndarray, out: np.ndarray) -> None:
 
 
 def gather_rows(x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-    """out[i] = x[rows[i]] for x (M, D)."""
-    out[...] = x[rows]
+    """out[b, i] = x[b, rows[i]] for x (B, M, D)."""
+    out[...] = x[:, rows]
 
 
 def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-    """Adjoint of `gather_rows`: out[rows[i]] += y[i], in the order of i, all else 0."""
+    """Adjoint of `gather_rows`: out[b, rows[i]] += y[b, i], in the order of i, all else 0."""
     out[...] = 0
-    np.add.at(out, rows, y)
+    for image, part in zip(out, y, strict=True):
+        np.add.at(image, rows, part)
 
 
 def weighted_rows(x: np.ndarray, first: np.ndarray, positions: np.ndarray, weights: np.ndarray,

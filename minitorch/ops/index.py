@@ -77,41 +77,34 @@ def _rows(key: tuple, shape: tuple, dtype: np.dtype) -> tuple[int, np.ndarray] |
     return axis, np.where(positions < 0, positions + n, positions) if low < 0 else positions
 
 
-def _blocks(x: np.ndarray, axis: int) -> tuple[list[int], int, int]:
-    """The axes of x in the order of memory, how many lie before `axis`, and elements of a run after it."""
-    order = sorted(range(x.ndim), key=lambda i: -abs(x.strides[i])) if not x.flags.c_contiguous else list(range(x.ndim))
-    at = order.index(axis)
-    return order, at, math.prod(x.shape[i] for i in order[at + 1 :])
+def _order(x: np.ndarray) -> list[int]:
+    """The axes of x as they follow each other in memory."""
+    return list(range(x.ndim)) if x.flags.c_contiguous else sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
 
 
-def _numbers(positions: np.ndarray, before: int, n: int) -> np.ndarray:
-    """The rows of a (before * n, after) matrix that `positions` names in each of the `before` parts."""
-    flat = positions.reshape(-1)
-    return flat if before == 1 else (np.arange(before)[:, None] * n + flat).reshape(-1)
+def _rows_of(x: np.ndarray, axis: int) -> tuple[np.ndarray, list[int], tuple, tuple]:
+    """x as (before, rows, run) of memory, the order of its axes, and their sizes before and after `axis` in it."""
+    order = _order(x)
+    turned, at = kernels.contiguous(x.transpose(order)), order.index(axis)
+    before, after = turned.shape[:at], turned.shape[at + 1 :]
+    return turned.reshape(math.prod(before), x.shape[axis], math.prod(after)), order, before, after
 
 
 def _rows_taken(x: np.ndarray, axis: int, positions: np.ndarray) -> np.ndarray:
-    order, at, run = _blocks(x, axis)
-    if run == 1:
-        return np.take(x, positions, axis)
-    turned = kernels.contiguous(x.transpose(order))
-    n, before = x.shape[axis], math.prod(turned.shape[:at])
-    rows = _numbers(positions, before, n)
-    out = kernels.empty((len(rows), run), x.dtype)
-    kernels.gather_rows(turned.reshape(before * n, run), rows, out)
-    out = out.reshape(*turned.shape[:at], positions.size, *turned.shape[at + 1 :]).transpose(np.argsort(order))
+    source, order, before, after = _rows_of(x, axis)
+    out = kernels.empty((source.shape[0], positions.size, source.shape[2]), x.dtype)
+    kernels.gather_rows(source, positions.reshape(-1), out)
+    out = out.reshape(*before, positions.size, *after).transpose(np.argsort(order))
     return out.reshape(*x.shape[:axis], *positions.shape, *x.shape[axis + 1 :]) if positions.ndim != 1 else out
 
 
 def _rows_placed(y: np.ndarray, axis: int, positions: np.ndarray, shape: tuple) -> np.ndarray:
     if positions.ndim != 1:
         y = y.reshape(*shape[:axis], positions.size, *shape[axis + 1 :])
-    order, at, run = _blocks(y, axis)
-    turned = kernels.contiguous(y.transpose(order))
-    n, before = shape[axis], math.prod(turned.shape[:at])
-    out = kernels.empty((before * n, run), y.dtype)
-    kernels.scatter_rows(turned.reshape(-1, run), _numbers(positions, before, n), out)
-    return out.reshape(*turned.shape[:at], n, *turned.shape[at + 1 :]).transpose(np.argsort(order))
+    source, order, before, after = _rows_of(y, axis)
+    out = kernels.empty((source.shape[0], shape[axis], source.shape[2]), y.dtype)
+    kernels.scatter_rows(source, positions.reshape(-1), out)
+    return out.reshape(*before, shape[axis], *after).transpose(np.argsort(order))
 
 
 getitem.vjp(x=lambda g, key, x_shape: place(g, key=key, shape=x_shape))
