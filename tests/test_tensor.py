@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minitorch
-from minitorch.autograd import grad
+from minitorch import kernels
+from minitorch.autograd import grad, registry
 
 m = minitorch
 nan, inf = math.nan, math.inf
@@ -145,6 +146,32 @@ def test_like_draws_and_fills_the_right_values():
     for out, expected in ((m.ones_like(x), 1), (m.full_like(x, 7), 7), (m.zeros_like(x), 0)):
         assert out.shape == (60, 40, 50) and (out.array == expected).all()
     assert 0.49 < float(m.rand_like(x).mean()) < 0.51 and abs(float(m.randn_like(x).mean())) < 0.02
+
+
+VIEWED = [
+    ((2, 3, 4), (0, 1, 2), (6, 4)),
+    ((2, 3, 4), (1, 2, 0), (12, 2)),
+    ((2, 3, 4), (1, 2, 0), (3, 8)),
+    ((2, 3, 4), (1, 2, 0), (3, 2, 2, 2)),
+    ((2, 3, 4), (2, 0, 1), (4, 6)),
+    ((2, 3, 4), (2, 0, 1), (2, 2, 6)),
+    ((2, 3, 4), (0, 2, 1), (24,)),
+    ((2, 1, 4), (2, 1, 0), (8,)),
+    ((1, 3, 1), (2, 1, 0), (3,)),
+]
+
+
+@pytest.mark.parametrize("shape,order,target", VIEWED)
+def test_reshape_is_a_view_where_numpy_s_is(shape, order, target, monkeypatch):
+    """Large arrays are copied by a kernel, but only where NumPy would copy, too; sliced and expanded ones as well."""
+    monkeypatch.setattr(kernels, "SMALL", 0)
+    x = np.random.default_rng(0).random((*shape[:-1], 2 * shape[-1]))
+    half = x[..., ::2]
+    for whole in (half.copy(), half, x[..., : shape[-1]], np.broadcast_to(x[:1, :, :1], shape)):
+        array = whole.transpose(order)
+        out = registry["reshape"].function(array, shape=target)
+        np.testing.assert_array_equal(out, array.reshape(target))
+        assert np.shares_memory(out, array) == np.shares_memory(array.reshape(target), array)
 
 
 def test_the_gradient_of_a_sum_takes_no_memory():
