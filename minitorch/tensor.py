@@ -125,9 +125,7 @@ class Tensor(Variable, Methods):
         """self if memory is in row-major order, else a copy that is."""
         if self.array.flags.c_contiguous:
             return self
-        out = promotion.cast(self, dtype=self.array.dtype)
-        out.array = np.ascontiguousarray(out.array)
-        return out
+        return shaping.tile(self, times=(1,) * self.array.ndim)
 
     def is_floating_point(self) -> bool:
         """Whether elements are float32 or float64."""

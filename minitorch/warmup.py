@@ -66,7 +66,7 @@ def warm(dtype: str) -> None:
 
             runtime.listeners.append(ready)
             try:
-                for call in (*_nets(), *_reductions()):
+                for call in (*_nets(), *_reductions(), _copies):
                     call()
                 _pointwise(DTYPES[dtype].numpy)
             finally:
@@ -170,6 +170,16 @@ def _reductions() -> Iterator[Callable[[], None]]:
 
 def _gradient(op: Callable, dim: int) -> None:
     op(minitorch.rand(80, 80, requires_grad=True), dim=dim).sum().backward()
+
+
+def _copies() -> None:
+    """Copies of runs, squares and single elements; rows taken, added and weighted."""
+    x, rows = minitorch.rand(40, 40).numpy(), minitorch.arange(4).numpy()
+    for view in (x, x.T, x[:3, ::2]):
+        kernels.transfer(view, view.copy())
+    kernels.gather_rows(x[None], rows, x[None, :4].copy())
+    kernels.scatter_rows(x[None, :4], rows, x[None].copy())
+    kernels.weighted_rows(x[None], rows, rows[:3], x[0, :3], x[None, :3].copy())
 
 
 if __name__ == "__main__":

@@ -309,13 +309,20 @@ def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
     return tensor if recorded else tensor.array
 
 
+def _own(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A copy of g in the memory order of x, as PyTorch has it: g may be expanded, as the gradient of a sum is."""
+    out = np.empty_like(x, g.dtype)
+    out[...] = g
+    return out
+
+
 def accumulate(leaf: Any, g: Any, create_graph: bool) -> None:
     """leaf.grad += g, a tensor with `create_graph`, else an array.
 
     The first gradient is copied: no two gradients ever share memory.
     """
     if leaf._grad is None:
-        leaf._grad = g.clone() if create_graph else wrap(np.array(g, order="K"))
+        leaf._grad = g.clone() if create_graph else wrap(_own(g, leaf.array))
     elif create_graph:
         leaf._grad = leaf._grad + g
     else:

@@ -32,7 +32,8 @@ from minitorch.kernels.engine.memory import SMALL, empty, empty_like, pooled
 from minitorch.kernels.engine.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
 __all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
-           "get_num_threads", "compilations", "cache_directory", "evaluate", "update", "reduction"]
+           "get_num_threads", "compilations", "cache_directory", "evaluate", "update", "reduction", "fill",
+           "contiguous"]
 Declaration = TypeVar("Declaration", bound=Callable[..., None])
 
 
@@ -51,10 +52,10 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import loss, norm, pool, reduce
+    from minitorch.kernels import index, layout, loss, norm, pool, reduce
     from minitorch.kernels.tile import direct, gemm
 
-    modules = (direct, gemm, loss, norm, pool, reduce)
+    modules = (direct, gemm, index, layout, loss, norm, pool, reduce)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
@@ -85,15 +86,24 @@ def served(operands: int, results: int = 1, strided: bool = False) -> Callable[[
             plain = list(arguments)
             for i in range(first, last):
                 if not plain[i].flags.carray:
-                    plain[i] = np.array(plain[i], order="C")
+                    plain[i] = _plain(plain[i])
             fast(*plain)
             for result, array in zip(arguments[operands:last], plain[operands:last], strict=True):
                 if result is not array:
-                    result[...] = array
+                    fill(result, array)
 
         return serve  # type: ignore[return-value]
 
     return declare
+
+
+def _plain(x: np.ndarray) -> np.ndarray:
+    """A contiguous copy of x that may be written."""
+    if x.nbytes < SMALL:
+        return np.array(x, order="C")
+    out = empty(x.shape, x.dtype)
+    fill(out, x)
+    return out
 
 
 # ------------------------------------------------------------------------------------------------ convolution
@@ -390,6 +400,53 @@ def reduction(name: str, formula: Callable, combine: str, kept: int = 0) -> Call
         out[...] = COMBINED[combine].reduce(values, axis=1, initial=NEUTRAL[combine], **wide)
 
     return run
+# ------------------------------------------------------------------------------------------------ copies and rows
+@served(2, 0, strided=True)
+def transfer(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x, for two arrays of one shape and dtype and any strides, which share no memory."""
+
+
+def fill(out: np.ndarray, x: np.ndarray) -> None:
+    """out[...] = x, for any two arrays of one shape; `transfer` copies what is large, in any order of memory."""
+    if x.nbytes >= SMALL and x.dtype == out.dtype and x.dtype.isnative and _movable(x) and _movable(out):
+        kind = np.float32 if x.itemsize == 4 else np.float64  # elements are moved by size, whatever their bits mean
+        transfer(x if x.dtype == kind else x.view(kind), out if out.dtype == kind else out.view(kind))
+    else:
+        out[...] = x
+
+
+def _movable(x: np.ndarray) -> bool:
+    """Whether x has elements of 4 or 8 bytes that lie a whole number of elements apart, as fields of records do not."""
+    size = x.itemsize
+    return size in (4, 8) and x.flags.aligned and not any(stride % size for stride in x.strides)
+
+
+def contiguous(x: np.ndarray) -> np.ndarray:
+    """x itself if it is C-contiguous, else a copy that is."""
+    if x.flags.c_contiguous:
+        return x
+    out = empty(x.shape, x.dtype)
+    fill(out, x)
+    return out
+
+
+@served(2)
+def gather_rows(x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """out[b, i] = x[b, rows[i]] for x (B, M, D) and rows (N,), int64 from 0 to M - 1."""
+
+
+@served(2)
+def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """Adjoint of `gather_rows`: out[b, rows[i]] += y[b, i], in the order of i, all else 0."""
+
+
+@served(4)
+def weighted_rows(x: np.ndarray, first: np.ndarray, positions: np.ndarray, weights: np.ndarray,
+                  out: np.ndarray) -> None:
+    """out[b, o] = sum of weights[e] x[b, positions[e]] for first[o] <= e < first[o + 1], in this order.
+
+    x (B, M, D), out (B, O, D); first (O + 1,) and positions int64.
+    """
 
 
 # ------------------------------------------------------------------------------------------------ optimizers

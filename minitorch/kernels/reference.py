@@ -24,6 +24,7 @@ __all__ = [
     "sum_along", "prod_along", "max_along", "min_along", "sum_squares", "sum_sizes", "sum_products", "sum_deviations",
     "sum_exp", "argmax_along", "argmin_along", "running_sum", "running_prod", "count_extremes", "extreme_grad",
     "deviation_grad", "scaled", "quotient", "exp_grad",
+    "transfer", "gather_rows", "scatter_rows", "weighted_rows",
 ]
 
 
@@ -383,3 +384,30 @@ def quotient(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
 def exp_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
     """out (outer, reduced, inner) = exp(x - y) * g; y, g (outer, inner)."""
     out[...] = np.exp(x - y[:, None]) * g[:, None]
+
+
+# ------------------------------------------------------------------------------------------------ copies and rows
+def transfer(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x, for two arrays of one shape and any strides."""
+    out[...] = x
+
+
+def gather_rows(x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """out[b, i] = x[b, rows[i]] for x (B, M, D)."""
+    out[...] = x[:, rows]
+
+
+def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """Adjoint of `gather_rows`: out[b, rows[i]] += y[b, i], in the order of i, all else 0."""
+    out[...] = 0
+    for image, part in zip(out, y, strict=True):
+        np.add.at(image, rows, part)
+
+
+def weighted_rows(x: np.ndarray, first: np.ndarray, positions: np.ndarray, weights: np.ndarray,
+                  out: np.ndarray) -> None:
+    """out[b, o] = sum of weights[e] x[b, positions[e]] for first[o] <= e < first[o + 1], in this order."""
+    out[...] = 0
+    for o in range(len(first) - 1):
+        for e in range(first[o], first[o + 1]):
+            out[:, o] += weights[e] * x[:, positions[e]]

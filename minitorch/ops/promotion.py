@@ -9,15 +9,16 @@ import numpy as np
 from .. import dtypes
 from ..autograd import Variable, primitive
 from ..autograd.tape import wrap
+from .layout import copied
 
 
 @primitive(residuals="was")
 def cast(x: np.ndarray, *, dtype: np.dtype) -> tuple[np.ndarray, np.dtype]:
     """x in another dtype."""
-    return x.astype(dtype), x.dtype
+    return (copied(x) if x.dtype == dtype else x.astype(dtype)), x.dtype
 
 
-cast.vjp(x=lambda g, was: cast(g, dtype=was))
+cast.vjp(x=lambda g, was: to_dtype(g, was))
 
 
 def to_dtype(x: Any, dtype: np.dtype) -> Any:

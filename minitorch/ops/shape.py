@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..autograd import primitive
 from .collapse import total
 from .dims import listed, normalize, sizes
+from .layout import copied, room
 from .names import public
-from .promotion import cast
 
 
 @primitive(view=True)
 def reshape(x: np.ndarray, *, shape: tuple) -> np.ndarray:
     """The elements of x in row-major order, in another shape; a view where strides allow it."""
-    return x.reshape(shape)
+    if x.nbytes < kernels.SMALL or x.flags.c_contiguous or not _copies(x, shape):
+        return x.reshape(shape)
+    return kernels.contiguous(x).reshape(shape)
+
+
+def _copies(x: np.ndarray, shape: tuple) -> bool:
+    """Whether x in another shape is no view: where axes do not lie together, both shapes must have a border."""
+    axes = [(n, stride) for n, stride in zip(x.shape, x.strides, strict=True) if n != 1]
+    before = itertools.accumulate((n for n, _ in axes), operator.mul)
+    gaps = {count for count, (_, a), (n, b) in zip(before, axes, axes[1:], strict=False) if a != n * b}
+    return not gaps <= set(itertools.accumulate(shape, operator.mul))
 
 
 reshape.vjp(x=lambda g, x_shape: reshape(g, shape=x_shape))
@@ -63,14 +76,29 @@ def pad_constant(x: np.ndarray, *, widths: tuple, value: float = 0.0) -> np.ndar
     """x with `value` around it; widths: (before, after) per axis, negative ones cut off."""
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
     if any(width for pair in widths for width in pair):
-        out = np.full(shape, value, x.dtype) if value else np.zeros(shape, x.dtype)
         inside, source = [], []
         for n, m, (before, after) in zip(x.shape, shape, widths, strict=True):
             inside.append(slice(max(before, 0), m - max(after, 0)))
             source.append(slice(max(-before, 0), n - max(-after, 0)))
-        out[tuple(inside)] = x[tuple(source)]
+        return surrounded(x[tuple(source)], shape, tuple(inside), value)
+    return copied(x)
+
+
+def surrounded(x: np.ndarray, shape: tuple, inside: tuple, value: float = 0.0) -> np.ndarray:
+    """`value` in an array of `shape`, but x in the slices `inside`, one for each axis, of step 1."""
+    out = room(x, shape)
+    if not x.size:
+        out[...] = value
         return out
-    return x.copy()
+    for axis, (taken, n) in enumerate(zip(inside, shape, strict=True)):
+        start, stop, _ = taken.indices(n)
+        for border in (slice(0, start), slice(stop, n)):
+            if border.start < border.stop:
+                rest = out[inside[:axis] + (border,)]  # noqa: RUF005 Python 3.10 has no star in an index
+                kernels.fill(rest, np.broadcast_to(out.dtype.type(value), rest.shape))
+    place = *inside, Ellipsis  # an array also where there are no axes
+    kernels.fill(out[place], x)
+    return out
 
 
 pad_constant.vjp(x=lambda g, widths: pad_constant(g, widths=tuple((-before, -after) for before, after in widths)))
@@ -79,7 +107,30 @@ pad_constant.vjp(x=lambda g, widths: pad_constant(g, widths=tuple((-before, -aft
 @primitive
 def flip(x: np.ndarray, *, dims: tuple) -> np.ndarray:
     """x reversed along the axes `dims`."""
-    return np.flip(x, dims).copy()
+    out = room(x)
+    kernels.fill(out, np.flip(x, dims))
+    return out
+
+
+@primitive
+def tile(x: np.ndarray, *, times: tuple) -> np.ndarray:
+    """x laid out `times` along each axis."""
+    out = kernels.empty(tuple(t * n for t, n in zip(times, x.shape, strict=True)), x.dtype)
+    paired = np.expand_dims(x, tuple(range(0, 2 * x.ndim, 2)))
+    spread = tuple(m for pair in zip(times, x.shape, strict=True) for m in pair)
+    kernels.fill(out.reshape(spread), np.broadcast_to(paired, spread))
+    return out
+
+
+def _gathered(g: Any, times: tuple, shape: tuple) -> Any:
+    """The sum over the copies that `tile` made of x."""
+    if all(t == 1 for t in times):
+        return g
+    spread = reshape(g, shape=tuple(m for pair in zip(times, shape, strict=True) for m in pair))
+    return reshape(sum_to(spread, shape=tuple(m for n in shape for m in (1, n))), shape=shape)
+
+
+tile.vjp(x=lambda g, times, x_shape: _gathered(g, times, x_shape))
 
 
 flip.vjp(x=lambda g, dims: flip(g, dims=dims))
@@ -250,11 +301,7 @@ def repeat(x: Any, *repeats: Any) -> Any:
     times = sizes(repeats)
     if len(times) < x.array.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
-    shape = (1,) * (len(times) - x.array.ndim) + x.array.shape
-    paired = reshape(x, shape=tuple(m for n in shape for m in (1, n)))
-    spread = expand(paired, shape=tuple(m for pair in zip(times, shape, strict=True) for m in pair))
-    spread = cast(spread, dtype=spread.array.dtype)  # a copy: reshape may find a view of the expanded memory
-    return reshape(spread, shape=tuple(r * n for r, n in zip(times, shape, strict=True)))
+    return tile(reshape(x, shape=(1,) * (len(times) - x.array.ndim) + x.array.shape), times=times)
 
 
 @public("flip")

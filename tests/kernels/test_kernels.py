@@ -101,6 +101,18 @@ ROWS = [(0, 3), (1, 1), (4, 10), (7, 33), (5, 63), (300, 100)]
 # Rows, columns, narrow rows of several at a time; blocks of what is reduced; more columns than a task has.
 REDUCED = [(1, 1, 1), (3, 7, 1), (300, 100, 1), (1, 200_001, 1), (3, 33_000, 1), (2, 5, 3), (1, 70_001, 3), (3, 40, 33),
            (2, 9, 1500), (1, 5000, 70), (0, 3, 2), (2, 0, 3), (2, 3, 0)]  # fmt: skip
+COPIES = [
+    ((5, 3), (1, 0)),
+    ((1, 1), (0, 1)),
+    ((3, 40_000), (0, 1)),
+    ((70, 41), (1, 0)),
+    ((2, 33, 17, 9), (0, 2, 3, 1)),
+    ((2, 16, 17, 33), (0, 3, 1, 2)),
+    ((3, 3, 40, 40), (0, 2, 3, 1)),
+    ((4, 40, 40, 64), (0, 3, 1, 2)),
+    ((5, 4, 3, 2), (2, 0, 3, 1)),
+    ((2, 3, 4, 5, 6), (4, 3, 2, 1, 0)),
+]
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (4999, 32), (33, 300), (70_001, 3), (0, 4), (4, 0)]
 
 
@@ -161,6 +173,38 @@ def samples(dtype, make=np.array):
                         of = f"{case}, turned {x_turned}, {y_turned}, {bias.size} of bias"
                         operands = normal(*(m, k)[:: -1 if x_turned else 1]), normal(*(k, n)[:: -1 if y_turned else 1])
                         yield "linear", of, (*operands, bias), (like(out[0]),), (x_turned, y_turned, y_turned)
+    for shape, axes in COPIES:
+        x, wide = normal(*shape), like(np.empty([shape[i] + 3 for i in axes], dtype))
+        turned = x.transpose(axes)
+        yield "transfer", f"{shape} {axes}", (turned,), (like(turned.copy()),), ()
+        yield "transfer", f"{shape} {axes}, into a slice", (turned,), (wide[tuple(slice(1, -2) for _ in axes)],), ()
+        yield "transfer", f"{shape} {axes}, backwards", (np.flip(turned),), (like(turned.copy()),), ()
+        for repeated in (turned[-1:], turned[..., -1:], turned[-1:, ..., -1:]):
+            expanded = np.broadcast_to(repeated, turned.shape)
+            yield "transfer", f"{shape} {axes}, {repeated.shape} repeated", (expanded,), (like(turned.copy()),), ()
+    for m, d, n in [(1, 1, 1), (7, 3, 20), (300, 17, 1), (50, 64, 2000), (9, 5, 0), (40, 1, 30_000)]:
+        rows, case = make(rng.integers(0, m, n)), f"{n} of ({m}, {d})"
+        for batch in (1, 5):
+            yield (
+                "gather_rows",
+                f"{batch} times {case}",
+                (normal(batch, m, d), rows),
+                (like(np.empty((batch, n, d), dtype)),),
+                (),
+            )
+            yield (
+                "scatter_rows",
+                f"{batch} times {case}",
+                (normal(batch, n, d), rows),
+                (like(np.empty((batch, m, d), dtype)),),
+                (),
+            )
+            counts = rng.integers(0, 6, n)
+            first = make(np.concatenate([[0], np.cumsum(counts)]))
+            positions, weights = make(rng.integers(0, m, first[-1])), normal(first[-1])
+            weights[::3] = 1
+            operands = normal(batch, m, d), first, positions, weights
+            yield "weighted_rows", f"{batch} times {case}", operands, (like(np.empty((batch, n, d), dtype)),), ()
     for m, classes in ROWS:
         case = f"({m}, {classes})"
         x, weight, scale, labels = normal(m, classes), normal(classes), normal(m), make(rng.integers(0, classes, m))

@@ -244,6 +244,18 @@ row(
     ],
 )
 row(
+    "tile",
+    lambda n: [
+        S(n(2, 3), times=(2, 3)),
+        S(n(1, 2, 2), times=(3, 1, 2)),
+        S(n(3), times=(0,)),
+        S(n(0, 2), times=(2, 1)),
+        S(n(), times=()),
+    ],
+    lambda x, times: np.tile(x, times),
+    linear=True,
+)
+row(
     "flip",
     lambda n: [S(n(3), dims=(0,)), S(n(2, 3), dims=(0, 1)), S(n(2, 3), dims=()), S(n(0, 2), dims=(1,))],
     linear=True,
@@ -1351,10 +1363,11 @@ row(
     linear=True,
 )
 BORDERS = [
-    {"before": before, "after": after, "mode": mode}
+    {"widths": ((before, after),), "mode": mode}
     for mode in ("reflect", "symmetric", "replicate", "circular")
     for before, after in ((1, 2), (3, 3), (-1, 2), (0, 1), (-1, -2))
 ]
+PLANES = [{"widths": ((1, 2), (2, -1)), "mode": b["mode"]} for b in BORDERS[::5]]
 
 
 def border(n: int, before: int, after: int, mode: str) -> np.ndarray:
@@ -1367,23 +1380,32 @@ def border(n: int, before: int, after: int, mode: str) -> np.ndarray:
     return np.pad(np.arange(n), widths, name)[low : n + sum(widths) - (n - high)]
 
 
-def unbordered(y: np.ndarray, dim: int, before: int, after: int, mode: str) -> np.ndarray:
+def bordered(x: np.ndarray, widths: tuple, mode: str) -> np.ndarray:
+    """One axis after the other, by the numbers of its pixels."""
+    for dim, (before, after) in enumerate(widths, x.ndim - len(widths)):
+        x = np.take(x, border(x.shape[dim], before, after, mode), dim)
+    return x
+
+
+def unbordered(y: np.ndarray, widths: tuple, mode: str) -> np.ndarray:
     """Every pixel added where it was copied from, one at a time."""
-    n = y.shape[dim] - before - after
-    out = np.zeros((*y.shape[:dim], n, *y.shape[dim + 1 :]))
-    for j, i in enumerate(border(n, before, after, mode)):
-        np.moveaxis(out, dim, 0)[i] += np.moveaxis(y, dim, 0)[j]
-    return out
+    for dim, (before, after) in enumerate(widths, y.ndim - len(widths)):
+        n = y.shape[dim] - before - after
+        out = np.zeros((*y.shape[:dim], n, *y.shape[dim + 1 :]))
+        for j, i in enumerate(border(n, before, after, mode)):
+            np.moveaxis(out, dim, 0)[i] += np.moveaxis(y, dim, 0)[j]
+        y = out
+    return y
 
 
 row(
     "extend",
     lambda n: [
-        *(S(n(2, 6), dim=1, **b) for b in BORDERS),
-        *(S(n(4, 2), dim=0, **b) for b in BORDERS[::5]),
-        S(n(0, 4), dim=1, **BORDERS[0]),
+        *(S(n(2, 6), **b) for b in BORDERS),
+        *(S(n(2, 4, 5), **b) for b in PLANES),
+        S(n(0, 4), **BORDERS[0]),
     ],
-    lambda x, dim, before, after, mode: np.take(x, border(x.shape[dim], before, after, mode), dim),
+    bordered,
     linear=True,
     errors=[
         (lambda: m.nn.functional.pad(m.ones(1, 3), (3, 0), "reflect"), RuntimeError, "less than the corresponding"),
@@ -1395,9 +1417,9 @@ row(
 row(
     "extend_transpose",
     lambda n: [
-        *(S(n(2, 6 + b["before"] + b["after"]), dim=1, **b) for b in BORDERS),
-        S(n(7, 2), dim=0, **BORDERS[0]),
-        S(n(0, 7), dim=1, **BORDERS[0]),
+        *(S(n(2, 6 + sum(b["widths"][0])), **b) for b in BORDERS),
+        *(S(n(2, 7, 6), **b) for b in PLANES),
+        S(n(0, 7), **BORDERS[0]),
     ],
     unbordered,
     linear=True,

@@ -14,6 +14,7 @@ from samples import ROWS, Row, Sample, incoming
 
 import minitorch
 import minitorch.nn
+from minitorch import kernels
 from minitorch.autograd import Node, grad, gradcheck, gradgradcheck, registry, tape
 
 GOLDEN = np.load(Path(__file__).parent.parent / "golden" / "ops.npz")
@@ -109,6 +110,21 @@ def test_value_and_gradients_are_pytorch_s(row: Row) -> None:
         same(value, GOLDEN[key + "value"], f"{key}value", rtol=row.oracle, zeros=sample.special)
         for position, g in zip(row.differentiable(sample), grads, strict=True):
             same(g, GOLDEN[f"{key}grad{position}"], f"{key}grad{position}", rtol=row.oracle)
+
+
+@pytest.mark.parametrize("name", ["reshape", "cast", "pad_constant", "flip", "tile", "concatenate", "getitem", "place",
+                                  "setitem", "gather", "scatter_add", "extend", "extend_transpose", "resample",
+                                  "resample_transpose"])  # fmt: skip
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_values_of_what_large_arrays_take(name: str, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copies that large arrays get, from either memory order: values and gradients are the frozen ones."""
+    monkeypatch.setattr(kernels, "SMALL", 0)
+    row = ROWS[name]
+    for i, sample in enumerate(row.samples):
+        value, grads = run(row, sample, make=lambda a: np.array(a, order=order))
+        same(value, GOLDEN[f"{name}/{i}/value"], name, rtol=1e-10)
+        for position, g in zip(row.differentiable(sample), grads, strict=True):
+            same(g, GOLDEN[f"{name}/{i}/grad{position}"], f"{name}/{i}/grad{position}", rtol=1e-10)
 
 
 @every_row

@@ -70,21 +70,24 @@ def windows_transpose(y: Any, dim: int, length: int, step: int, dilation: int) -
     return adjoint(lambda x: windows(x, dim, y.shape[-1], step, dilation), shape, y)
 
 
-def extend(x: Any, dim: int, before: int, after: int, mode: str) -> Any:
-    """F.pad of one axis; the mode that PyTorch has not by a table."""
+def extend(x: Any, widths: tuple, mode: str) -> Any:
+    """F.pad of the last axes; the mode that PyTorch has not by a table."""
     if mode == "symmetric":
-        return x.index_select(dim, torch.from_numpy(border(x.shape[dim], before, after, mode)))
-    moved = x.movedim(dim, -1)
+        for dim, (before, after) in enumerate(widths, x.ndim - len(widths)):
+            x = x.index_select(dim, torch.from_numpy(border(x.shape[dim], before, after, mode)))
+        return x
     if not x.numel():
-        return x.new_zeros((*moved.shape[:-1], x.shape[dim] + before + after)).movedim(-1, dim) + 0 * x.sum()
-    out = F.pad(moved.reshape(1, -1, x.shape[dim]), (before, after), mode)
-    return out.reshape(*moved.shape[:-1], -1).movedim(-1, dim)
+        return x.new_zeros((*x.shape[:-1], x.shape[-1] + sum(widths[-1]))) + 0 * x.sum()
+    images = x.reshape(1, -1, *x.shape[x.ndim - len(widths) :])
+    out = F.pad(images, [side for pair in widths[::-1] for side in pair], mode)
+    return out.reshape(*x.shape[: x.ndim - len(widths)], *out.shape[2:])
 
 
-def extend_transpose(y: Any, dim: int, before: int, after: int, mode: str) -> Any:
+def extend_transpose(y: Any, widths: tuple, mode: str) -> Any:
     """The gradient of extend."""
-    shape = (*y.shape[:dim], y.shape[dim] - before - after, *y.shape[dim + 1 :])
-    return adjoint(lambda x: extend(x, dim, before, after, mode), shape, y)
+    first = y.ndim - len(widths)
+    shape = (*y.shape[:first], *(n - sum(width) for n, width in zip(y.shape[first:], widths, strict=True)))
+    return adjoint(lambda x: extend(x, widths, mode), shape, y)
 
 
 def resample(x: Any, axis: int, taps: Any) -> Any:
@@ -180,6 +183,7 @@ TORCH = {
     "sum_to": lambda x, shape: x.sum_to_size(shape),
     "concatenate": lambda *xs, dim: torch.cat(xs, dim),
     "pad_constant": pad,
+    "tile": lambda x, times: x.repeat(times),
     "cast": lambda x, dtype: x.to(DTYPES[dtype]),
     "subtract": lambda x, y: x - y,
     "multiply": lambda x, y: x * y,
