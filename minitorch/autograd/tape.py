@@ -401,7 +401,7 @@ def grad(
     roots = _roots(outputs, grad_outputs)
     found = propagate(roots, set(edges), create_graph, create_graph if retain_graph is None else retain_graph)
     if not create_graph:
-        found = _tensors(found, [g for _, g in roots])
+        found = _tensors(found, [] if grad_outputs is None else [g for _, g in roots])
     if materialize_grads:
         for edge, x in zip(edges, inputs, strict=True):
             found.setdefault(edge, wrap(np.zeros_like(x.array)))
