@@ -1095,6 +1095,52 @@ row("average", lambda n: averages(n, False), linear=True)
 row("average_transpose", lambda n: averages(n, True), linear=True)
 
 
+def standard(rows: np.ndarray, eps: float) -> np.ndarray:
+    """Every row to mean 0 and variance 1."""
+    return np.stack([(r - r.mean()) / (r.var() + eps) ** 0.5 for r in rows]) if rows.size else rows
+
+
+row(
+    "group_norm",
+    lambda n: [
+        S(n(3, 4), n(4), n(4), groups=2, eps=1e-3),
+        S(n(2, 4, 3), n(4), n(4), groups=1, eps=1e-5),
+        S(n(2, 6, 2, 3), n(6), n(6), groups=3, eps=1e-2),
+        S(n(2, 3, 2, 1, 2), n(3), n(3), groups=3, eps=1e-3),
+        S(n(0, 4, 2), n(4), n(4), groups=2, eps=1e-3),
+        S(1e3 + n(3, 20, 5, 4), n(20), n(20), groups=4, eps=1e-5, special=True),
+    ],
+    lambda x, w, b, groups, eps: (
+        (standard(x.reshape(len(x) * groups, -1), eps).reshape(*x.shape[:2], -1) * w[:, None] + b[:, None]).reshape(
+            x.shape
+        )
+        if x.size
+        else x
+    ),
+)
+row(
+    "layer_norm",
+    lambda n: [
+        S(n(3, 5), n(5), n(5), eps=1e-3),
+        S(n(2, 3, 4), n(3, 4), n(3, 4), eps=1e-5),
+        S(n(6), n(6), n(6), eps=1e-2),
+        S(n(0, 4), n(4), n(4), eps=1e-3),
+        S(1e3 + n(3, 20), n(20), n(20), eps=1e-5, special=True),
+    ],
+    lambda x, w, b, eps: standard(x.reshape(-1, w.size), eps).reshape(x.shape) * w + b,
+)
+row(
+    "rms_norm",
+    lambda n: [
+        S(n(3, 5), n(5), eps=1e-3),
+        S(n(2, 3, 4), n(3, 4), eps=1e-5),
+        S(n(6), n(6), eps=1e-2),
+        S(n(0, 4), n(4), eps=1e-3),
+    ],
+    lambda x, w, eps: x / np.sqrt(np.square(x).mean(tuple(range(x.ndim - w.ndim, x.ndim)), keepdims=True) + eps) * w,
+)
+
+
 def normalized(x: np.ndarray, w: np.ndarray, b: np.ndarray, eps: float) -> np.ndarray:
     """Every channel on its own."""
     out = np.empty_like(x)

@@ -171,9 +171,16 @@ class _Columns:
         """One register of each array of a group."""
         return [Vector(v, [v.load(self.builder.gep(place, [at]), mask)]) for place in self.places[group]]
 
+    def numbers(self, v: Vectors, group: int) -> list[Vector]:
+        """The first element of each array of a group, in every lane."""
+        return [Vector(v, [v.splat(self.builder.load(place))]) for place in self.places[group]]
 
-def column_total(formula: Callable, combine: str) -> Any:
-    """run(sums, s, fulls, at, kepts, k, count): sums[s + i] combined with formula(fulls[at + i], kepts[k + i])."""
+
+def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
+    """run(sums, s, fulls, at, kepts, k, count): sums[s + i] combined with formula(fulls[at + i], kepts[k + i]).
+
+    With `numbers`, it is kepts[k] for all columns.
+    """
     combination = COMBINATIONS[combine]
 
     @intrinsic
@@ -186,7 +193,8 @@ def column_total(formula: Callable, combine: str) -> Any:
 
             def step(i: Any, valid: Any) -> None:
                 mask = None if valid is None else v.mask(valid)
-                value = formula(*loop.loads(v, 1, i, mask), *loop.loads(v, 2, i, mask))
+                kept = loop.numbers(v, 2) if numbers else loop.loads(v, 2, i, mask)
+                value = formula(*loop.loads(v, 1, i, mask), *kept)
                 (before,) = loop.loads(w, 0, i, mask)
                 (after,) = combination.of(before, _widened(value, w)).values
                 w.store(after, builder.gep(loop.places[0][0], [i]), mask)
