@@ -26,6 +26,7 @@ __all__ = ["group_norm", "group_norm_grad"]
 HEAVY = 20_000  # elements worth waking the other threads for
 WIDE = np.dtype(np.float64)
 COLUMNS = 64  # of a task, at least
+RUN = 8  # rows that go side by side through the gradients of w and b
 TASKS = 64  # blocks of rows for the gradients of w and b
 
 
@@ -155,8 +156,7 @@ def _columns(workers, x, w, b, out, mean, invstd, eps, centred, batch, groups, c
                 sums[s + c] = 0.0
                 factors[m + c] = 0.0
             if centred:
-                for i in range(size):
-                    _sum_column(sums, s, (x,), at + i * channels, (), 0, columns)
+                _sum_column(sums, s, (x,), at, channels, (), 0, 0, columns, size)
             for k in range(columns // per):
                 whole = 0.0
                 for c in range(k * per, (k + 1) * per):
@@ -165,8 +165,7 @@ def _columns(workers, x, w, b, out, mean, invstd, eps, centred, batch, groups, c
                 mean[group + k] = whole / count
                 for c in range(k * per, (k + 1) * per):
                     factors[m + c] = mean[group + k]
-            for i in range(size):
-                _squares_column(sums, s, (x,), at + i * channels, (factors,), m, columns)
+            _squares_column(sums, s, (x,), at, channels, (factors,), m, 0, columns, size)
             for k in range(columns // per):
                 whole = 0.0
                 for c in range(k * per, (k + 1) * per):
@@ -226,9 +225,8 @@ def _columns_grad(workers, g, x, w, mean, invstd, out, gw, gb, centred, batch, g
                     sums[to + c] = 0.0
                     sums[products + to + c] = 0.0
                     factors[m + c] = mean[group + k]
-            for i in range(size):
-                _sum_column(sums, to, (g,), at + i * channels, (), 0, columns)
-                _products_column(sums, products + to, (g, x), at + i * channels, (factors,), m, columns)
+            _sum_column(sums, to, (g,), at, channels, (), 0, 0, columns, size)
+            _products_column(sums, products + to, (g, x), at, channels, (factors,), m, 0, columns, size)
             for k in range(columns // per):
                 a, b = 0.0, 0.0
                 for c in range(k * per, (k + 1) * per):
@@ -283,10 +281,13 @@ def _weights_grad(workers, g, x, gw, gb, mean, invstd, batch, groups, channels, 
             for c in range(to, to + columns):
                 sums[c] = 0.0
                 sums[products + c] = 0.0
-            for n in range(block * batch // blocks, (block + 1) * batch // blocks):
-                at = n * channels + first
-                _sum_column(sums, to, (g,), at, (), 0, columns)
-                _normal_products(sums, products + to, (g, x), at, (mean, invstd), n * groups + group, columns)
+            n, stop = block * batch // blocks, (block + 1) * batch // blocks
+            while n < stop:
+                rows, at = min(RUN, stop - n), n * channels + first
+                _sum_column(sums, to, (g,), at, channels, (), 0, 0, columns, rows)
+                _normal_products(sums, products + to, (g, x), at, channels, (mean, invstd), n * groups + group, groups,
+                                 columns, rows)
+                n += rows
     for c in range(channels):
         a, b = 0.0, 0.0
         for block in range(blocks):
