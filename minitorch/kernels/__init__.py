@@ -52,10 +52,10 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import index, layout, loss, norm, pool, reduce
+    from minitorch.kernels import index, layout, loss, norm, pool, reduce, row_norm
     from minitorch.kernels.tile import direct, gemm
 
-    modules = (direct, gemm, index, layout, loss, norm, pool, reduce)
+    modules = (direct, gemm, index, layout, loss, norm, pool, reduce, row_norm)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
@@ -217,6 +217,22 @@ def column_sums(x: np.ndarray, out: np.ndarray) -> None:
 @served(2)
 def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> None:
     """out = x (M, C) + b (C,), then 0 where that is negative if `relu`; out may be x."""
+
+
+# ------------------------------------------------------------------------------------------------ norms of groups
+@served(3, 3)
+def group_norm(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+               eps: float, last: bool, centred: bool) -> None:
+    """Every group of x (N, C, S), or (N, S, C) if `last`, to mean 0 if `centred` and mean square 1, then * w + b (C,).
+
+    mean and invstd (N, groups) say how many groups there are, and are filled.
+    """
+
+
+@served(5, 3)
+def group_norm_grad(g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+                    out: np.ndarray, gw: np.ndarray, gb: np.ndarray, last: bool, centred: bool) -> None:
+    """The gradients of `group_norm` for x, w and b from that of its result, g; mean and invstd are those it filled."""
 
 
 # ------------------------------------------------------------------------------------------------ element by element
@@ -396,10 +412,13 @@ def reduction(name: str, formula: Callable, combine: str, kept: int = 0) -> Call
             return
         first = len(operands) - kept
         values = formula(*operands[:first], *(a[:, None] for a in operands[first:]))
-        wide: Any = {"dtype": np.promote_types(dtype, np.float64)} if combine in ("sum", "prod") else {}
-        out[...] = COMBINED[combine].reduce(values, axis=1, initial=NEUTRAL[combine], **wide)
+        if combine in ("sum", "prod"):
+            values = values.astype(np.promote_types(dtype, np.float64), copy=False)
+        out[...] = COMBINED[combine].reduce(values, axis=1, initial=NEUTRAL[combine])
 
     return run
+
+
 # ------------------------------------------------------------------------------------------------ copies and rows
 @served(2, 0, strided=True)
 def transfer(x: np.ndarray, out: np.ndarray) -> None:

@@ -120,10 +120,8 @@ def _column_pass(name: str, first: Any, second: Any, last: Any, log: bool) -> An
                 for i in range(count):
                     tops[top + i] = -np.inf
                     sums[s + i] = 0.0
-                for c in range(classes):
-                    first(tops, top, (x,), at + c * inner, (), 0, count)
-                for c in range(classes):
-                    second(sums, s, (x,), at + c * inner, (tops,), top, count)
+                first(tops, top, (x,), at, inner, (), 0, 0, count, classes)
+                second(sums, s, (x,), at, inner, (tops,), top, 0, count, classes)
                 for i in range(count):
                     tops[factor + i] = math.log(sums[s + i]) if log else 1 / sums[s + i]
                 for c in range(classes):
@@ -162,8 +160,7 @@ def _column_slope(name: str, total: Any, last: Any) -> Any:
                 at = o * classes * inner + column
                 for i in range(count):
                     sums[s + i] = 0.0
-                for c in range(classes):
-                    total(sums, s, (g, y), at + c * inner, (), 0, count)
+                total(sums, s, (g, y), at, inner, (), 0, 0, count, classes)
                 for i in range(count):
                     tops[top + i] = sums[s + i]
                 for c in range(classes):

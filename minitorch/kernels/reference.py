@@ -24,7 +24,7 @@ __all__ = [
     "sum_along", "prod_along", "max_along", "min_along", "sum_squares", "sum_sizes", "sum_products", "sum_deviations",
     "sum_exp", "argmax_along", "argmin_along", "running_sum", "running_prod", "count_extremes", "extreme_grad",
     "deviation_grad", "scaled", "quotient", "exp_grad",
-    "transfer", "gather_rows", "scatter_rows", "weighted_rows",
+    "transfer", "gather_rows", "scatter_rows", "weighted_rows", "group_norm", "group_norm_grad",
 ]
 
 
@@ -411,3 +411,46 @@ def weighted_rows(x: np.ndarray, first: np.ndarray, positions: np.ndarray, weigh
     for o in range(len(first) - 1):
         for e in range(first[o], first[o + 1]):
             out[:, o] += weights[e] * x[:, positions[e]]
+
+
+# ------------------------------------------------------------------------------------------------ norms of groups
+def _grouped(x: np.ndarray, mean: np.ndarray, last: bool) -> np.ndarray:
+    """(N, C, S), or (N, S, C) if `last`, as (N, groups, channels of a group, S)."""
+    x = x.transpose(0, 2, 1) if last else x
+    return x.reshape(*mean.shape, x.shape[1] // mean.shape[1], x.shape[2])
+
+
+def _ungrouped(x: np.ndarray, last: bool) -> np.ndarray:
+    x = x.reshape(len(x), -1, x.shape[-1])
+    return x.transpose(0, 2, 1) if last else x
+
+
+def group_norm(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+               eps: float, last: bool, centred: bool) -> None:
+    """Every group of x (N, C, S), or (N, S, C) if `last`, to mean 0 if `centred` and mean square 1, then * w + b (C,).
+
+    mean and invstd (N, groups) say how many groups there are, and are filled.
+    """
+    if not x.size:
+        mean[...] = invstd[...] = np.nan
+        return
+    rows = _grouped(x, mean, last)
+    mean[...] = rows.mean((2, 3), dtype=_wide(x)) if centred else 0
+    deviation = rows - mean[:, :, None, None]
+    invstd[...] = 1 / np.sqrt(np.square(deviation).mean((2, 3), dtype=_wide(x)) + eps)
+    h = _ungrouped(deviation * invstd[:, :, None, None], False)
+    y = h * w[:, None] + b[:, None]
+    out[...] = y.transpose(0, 2, 1) if last else y
+
+
+def group_norm_grad(g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+                    out: np.ndarray, gw: np.ndarray, gb: np.ndarray, last: bool, centred: bool) -> None:
+    """The gradients of `group_norm` for x, w and b from that of its result, g; mean and invstd are those it filled."""
+    g, x = _grouped(g, mean, last), _grouped(x, mean, last)
+    h = (x - mean[:, :, None, None]) * invstd[:, :, None, None]
+    gw[...], gb[...] = (g * h).sum((0, 3), dtype=_wide(x)).ravel(), g.sum((0, 3), dtype=_wide(x)).ravel()
+    if x.size:
+        u = g * w.reshape(*x.shape[1:3], 1)
+        a = u.mean((2, 3), keepdims=True) if centred else 0
+        slope = invstd[:, :, None, None] * (u - a - h * (u * h).mean((2, 3), keepdims=True))
+        out[...] = _ungrouped(slope, last)

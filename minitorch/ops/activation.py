@@ -71,7 +71,7 @@ threshold = pointwise("threshold", lambda x, *, threshold, value: where(x <= thr
                       doc="x above threshold, value elsewhere.")
 hardtanh = pointwise("hardtanh",
                      lambda x, *, min_val, max_val: where(x < min_val, min_val, where(x > max_val, max_val, x)),
-                     x=lambda g, x, min_val, max_val: where((x > min_val) & (x < max_val), g, 0.0), on="",
+                     x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0.0, g), on="",
                      doc="x limited to [min_val, max_val]; slope 0 outside and at both ends.")
 elu = pointwise("elu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * alpha, x), on="",
                 x=lambda g, x, alpha: where(x <= 0, g * (exp(where(x <= 0, x, 0.0)) * alpha), g),
@@ -129,9 +129,9 @@ softsign = unary("softsign", lambda x: x / (abs(x) + 1.0), floating=False, on=""
 tanhshrink = unary("tanhshrink", lambda x: x - tanh(x), floating=False, on="", x=lambda g, x: g * (tanh(x) * tanh(x)),
                    doc="x - tanh(x).")
 hardshrink = pointwise("hardshrink", lambda x, *, lambd: where(abs(x) <= lambd, 0.0, x), on="T t o",
-                       x=lambda g, x, lambd: where(abs(x) > lambd, g, 0.0), doc="x, but 0 where |x| <= lambd.")
+                       x=lambda g, x, lambd: where(abs(x) <= lambd, 0.0, g), doc="x, but 0 where |x| <= lambd.")
 softshrink = pointwise("softshrink", lambda x, *, lambd: _shrunk(x, lambd), on="",
-                       x=lambda g, x, lambd: where((x > lambd) | (x < -lambd), g, 0.0),
+                       x=lambda g, x, lambd: where(abs(x) <= lambd, 0.0, g),
                        doc="x moved by lambd towards 0, and 0 where |x| <= lambd.")
 
 

@@ -113,6 +113,9 @@ COPIES = [
     ((5, 4, 3, 2), (2, 0, 3, 1)),
     ((2, 3, 4, 5, 6), (4, 3, 2, 1, 0)),
 ]
+# batch, groups, channels of each, pixels
+GROUPS = [(1, 1, 1, 1), (5, 1, 37, 1), (300, 1, 520, 1), (3, 4, 5, 1), (2, 3, 5, 7), (4, 33, 1, 33), (3, 2, 100, 20),
+          (2, 70, 2, 90), (0, 2, 3, 4), (2, 1, 3, 0)]  # fmt: skip
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (4999, 32), (33, 300), (70_001, 3), (0, 4), (4, 0)]
 
 
@@ -254,6 +257,15 @@ def samples(dtype, make=np.array):
         yield "scaled", f"{shape}", (x, h), (like(x),), ()
         yield "quotient", f"{shape}", (near_one, h), (like(x),), ()
         yield "exp_grad", f"{shape}", (x, m, h), (like(x),), ()
+    for batch, groups, per, size in GROUPS:
+        mean, invstd, channels = normal(batch, groups), make(np.abs(normal(batch, groups)) + dtype(0.1)), groups * per
+        for last, centred in itertools.product((False, True), (False, True)):
+            case = f"({batch}, {groups} x {per}, {size}) last {last}, centred {centred}"
+            x, g = (normal(*((batch, size, channels) if last else (batch, channels, size))) for _ in range(2))
+            w, b = normal(channels), normal(channels)
+            filled = like(x), like(mean), like(mean)
+            yield "group_norm", case, (x, w, b), filled, (1e-3, last, centred)
+            yield "group_norm_grad", case, (g, x, w, mean, invstd), (like(x), like(w), like(w)), (last, centred)
     for m, channels in COLUMNS:
         case = f"({m}, {channels})"
         x, g, y, r = (normal(m, channels) for _ in range(4))

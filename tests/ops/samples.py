@@ -587,6 +587,7 @@ for _name, (_formula, _range) in UNARY.items():
     row(_name, lambda n, how=_range: unary(n, **how), _formula, **near)
 for _name, _formula in {"trunc": np.fix, "frac": lambda x: np.fmod(x, 1)}.items():
     row(_name, lambda n: [S(n.apart(2, 3)), S(n(0, 2)), S(ODD, special=True)], _formula)
+UNDECIDED = {"hardtanh", "hardshrink", "softshrink"}
 SETTINGS: dict[str, tuple[dict, Callable]] = {
     "leaky_relu": ({"negative_slope": 0.2}, lambda x, negative_slope: np.maximum(x, negative_slope * x)),
     "threshold": ({"threshold": 0.5, "value": -1.0}, lambda x, threshold, value: np.where(x > threshold, x, value)),
@@ -604,7 +605,8 @@ for _name, (_settings, _formula) in SETTINGS.items():
             S(n.apart(2, 5), **settings),
             S(n.apart(), **settings),
             S(n(0, 2), **settings),
-            S([*ODD, 0.5, 30.0, -30.0], **settings, special=True),
+            # PyTorch's gradient at NaN is 0 or g, by the element's place in the array, for three of these.
+            S([*(x for x in ODD if x == x or _name not in UNDECIDED), 0.5, 30.0, -30.0], **settings, special=True),
         ],
         _formula,
         oracle=1e-6 if _name == "celu" else 1e-10,  # PyTorch rounds 1 / alpha to float32
@@ -1240,6 +1242,52 @@ def averages(n: Draw, transposed: bool) -> list[Sample]:
 
 row("average", lambda n: averages(n, False), linear=True)
 row("average_transpose", lambda n: averages(n, True), linear=True)
+
+
+def standard(rows: np.ndarray, eps: float) -> np.ndarray:
+    """Every row to mean 0 and variance 1."""
+    return np.stack([(r - r.mean()) / (r.var() + eps) ** 0.5 for r in rows]) if rows.size else rows
+
+
+row(
+    "group_norm",
+    lambda n: [
+        S(n(3, 4), n(4), n(4), groups=2, eps=1e-3),
+        S(n(2, 4, 3), n(4), n(4), groups=1, eps=1e-5),
+        S(n(2, 6, 2, 3), n(6), n(6), groups=3, eps=1e-2),
+        S(n(2, 3, 2, 1, 2), n(3), n(3), groups=3, eps=1e-3),
+        S(n(0, 4, 2), n(4), n(4), groups=2, eps=1e-3),
+        S(1e3 + n(3, 20, 5, 4), n(20), n(20), groups=4, eps=1e-5, special=True),
+    ],
+    lambda x, w, b, groups, eps: (
+        (standard(x.reshape(len(x) * groups, -1), eps).reshape(*x.shape[:2], -1) * w[:, None] + b[:, None]).reshape(
+            x.shape
+        )
+        if x.size
+        else x
+    ),
+)
+row(
+    "layer_norm",
+    lambda n: [
+        S(n(3, 5), n(5), n(5), eps=1e-3),
+        S(n(2, 3, 4), n(3, 4), n(3, 4), eps=1e-5),
+        S(n(6), n(6), n(6), eps=1e-2),
+        S(n(0, 4), n(4), n(4), eps=1e-3),
+        S(1e3 + n(3, 20), n(20), n(20), eps=1e-5, special=True),
+    ],
+    lambda x, w, b, eps: standard(x.reshape(-1, w.size), eps).reshape(x.shape) * w + b,
+)
+row(
+    "rms_norm",
+    lambda n: [
+        S(n(3, 5), n(5), eps=1e-3),
+        S(n(2, 3, 4), n(3, 4), eps=1e-5),
+        S(n(6), n(6), eps=1e-2),
+        S(n(0, 4), n(4), eps=1e-3),
+    ],
+    lambda x, w, eps: x / np.sqrt(np.square(x).mean(tuple(range(x.ndim - w.ndim, x.ndim)), keepdims=True) + eps) * w,
+)
 
 
 def normalized(x: np.ndarray, w: np.ndarray, b: np.ndarray, eps: float) -> np.ndarray:

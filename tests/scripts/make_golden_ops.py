@@ -252,6 +252,9 @@ TORCH = {
     "pool_scatter": pool_scatter,
     "average": lambda x, geometry, scale: pooled(x, geometry, "avg"),
     "average_transpose": average_transpose,
+    "group_norm": lambda x, w, b, groups, eps: F.group_norm(x, groups, w, b, eps),
+    "layer_norm": lambda x, w, b, eps: F.layer_norm(x, w.shape, w, b, eps),
+    "rms_norm": lambda x, w, eps: F.rms_norm(x, w.shape, w, eps),
     "batch_norm": lambda x, w, b, eps: F.batch_norm(x, None, None, w, b, True, 0.0, eps),
 }
 

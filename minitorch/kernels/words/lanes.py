@@ -171,31 +171,72 @@ class _Columns:
         """One register of each array of a group."""
         return [Vector(v, [v.load(self.builder.gep(place, [at]), mask)]) for place in self.places[group]]
 
+def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
+    """run(sums, s, fulls, at, step, kepts, k, next, count, rows): sums[s + i] combined with `rows` values.
 
-def column_total(formula: Callable, combine: str) -> Any:
-    """run(sums, s, fulls, at, kepts, k, count): sums[s + i] combined with formula(fulls[at + i], kepts[k + i])."""
+    Those are formula(fulls[at + row * step + i], kepts[k + i]); with `numbers` it is kepts[k + row * next] for all
+    columns. Sums stay in registers while all rows pass; float32 values of two rows are added before they are widened.
+    """
     combination = COMBINATIONS[combine]
 
     @intrinsic
-    def run(typingctx: Any, sums: Any, s: Any, fulls: Any, at: Any, kepts: Any, k: Any, count: Any) -> Any:
+    def run(typingctx: Any, sums: Any, s: Any, fulls: Any, at: Any, step: Any, kepts: Any, k: Any, next: Any,
+            count: Any, rows: Any) -> Any:  # fmt: skip
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            v = Vectors(builder, context.get_data_type(signature.args[2][0].dtype))
+            b, kinds = builder, signature.args
+            v = Vectors(builder, context.get_data_type(kinds[2][0].dtype))
             w = _wide(v, combination)
-            groups = [(signature.args[i], arguments[i], arguments[i + 1]) for i in (0, 2, 4)]
-            loop = _Columns(context, builder, groups, arguments[6])
+            paired = w is not v and combination is COMBINATIONS["sum"]
+            step, following, count, rows = arguments[4], arguments[7], arguments[8], arguments[9]
+            loop = _Columns(context, builder, [(kinds[i], arguments[i], arguments[j])
+                                               for i, j in ((0, 1), (2, 3), (5, 6))], count)  # fmt: skip
 
-            def step(i: Any, valid: Any) -> None:
+            def columns(first: Any, several: int, valid: Any) -> None:
                 mask = None if valid is None else v.mask(valid)
-                value = formula(*loop.loads(v, 1, i, mask), *loop.loads(v, 2, i, mask))
-                (before,) = loop.loads(w, 0, i, mask)
-                (after,) = combination.of(before, _widened(value, w)).values
-                w.store(after, builder.gep(loop.places[0][0], [i]), mask)
+                places = [b.add(first, INT(n * v.lanes)) for n in range(several)]
+                kept: list[Vector] = []
+                if not numbers:
+                    kept = [Vector(v, [v.load(b.gep(place, [i]), mask) for i in places]) for place in loop.places[2]]
+                slots = [cgutils.alloca_once(b, w.type) for _ in places]
+                for slot, i in zip(slots, places, strict=True):
+                    b.store(w.load(b.gep(loop.places[0][0], [i]), mask), slot)
 
-            loop.run(v.lanes, step)
+                def value(row: Any) -> Vector:
+                    ahead, own = b.mul(row, step), kept
+                    if numbers:
+                        one = b.mul(row, following)
+                        own = [Vector(v, [v.splat(b.load(b.gep(place, [one])))] * several) for place in loop.places[2]]
+                    full = [Vector(v, [v.load(b.gep(place, [b.add(ahead, i)]), mask) for i in places])
+                            for place in loop.places[1]]  # fmt: skip
+                    return formula(*full, *own)
+
+                def join(values: Vector) -> None:
+                    before = Vector(w, [b.load(slot) for slot in slots])
+                    for slot, new in zip(slots, combination.of(before, _widened(values, w)).values, strict=True):
+                        b.store(new, slot)
+
+                pairs = b.and_(rows, INT(-2)) if paired else INT(0)
+                if paired:
+                    with cgutils.for_range_slice(b, INT(0), pairs, INT(2)) as (row, _):
+                        join(value(row) + value(b.add(row, INT(1))))
+                with cgutils.for_range_slice(b, pairs, rows, INT(1)) as (row, _):
+                    join(value(row))
+                for slot, i in zip(slots, places, strict=True):
+                    w.store(b.load(slot), b.gep(loop.places[0][0], [i]), mask)
+
+            start = INT(0)
+            for several in (2 * SIDE_BY_SIDE, 1):
+                size = INT(several * v.lanes)
+                end = b.sub(count, b.srem(b.sub(count, start), size))
+                with cgutils.for_range_slice(b, start, end, size) as (first, _):
+                    columns(first, several, None)
+                start = end
+            with b.if_then(b.icmp_signed("<", start, count)):
+                columns(start, 1, b.sub(count, start))
             return context.get_dummy_value()
 
         size = types.intp
-        return types.void(sums, size, fulls, size, kepts, size, size), emit
+        return types.void(sums, size, fulls, size, size, kepts, size, size, size, size), emit
 
     return run
 

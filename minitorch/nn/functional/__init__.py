@@ -45,7 +45,7 @@ from .loss import (
     smooth_l1_loss,
 )
 from .noise import dropout, dropout1d, dropout2d, dropout3d
-from .norm import batch_norm, group_norm, layer_norm
+from .norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from .padding import pad
 from .pool import (
     adaptive_avg_pool1d,
@@ -130,12 +130,14 @@ __all__ = [
     "hardswish",
     "hardtanh",
     "huber_loss",
+    "instance_norm",
     "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
@@ -159,6 +161,7 @@ __all__ = [
     "pixel_unshuffle",
     "relu",
     "relu6",
+    "rms_norm",
     "selu",
     "sigmoid",
     "silu",
