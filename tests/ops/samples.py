@@ -601,12 +601,12 @@ SETTINGS: dict[str, tuple[dict, Callable]] = {
 for _name, (_settings, _formula) in SETTINGS.items():
     row(
         _name,
-        lambda n, settings=_settings: [
+        lambda n, settings=_settings, odd=[x for x in ODD if x == x or _name not in UNDECIDED]: [
             S(n.apart(2, 5), **settings),
             S(n.apart(), **settings),
             S(n(0, 2), **settings),
             # PyTorch's gradient at NaN is 0 or g, by the element's place in the array, for three of these.
-            S([*(x for x in ODD if x == x or _name not in UNDECIDED), 0.5, 30.0, -30.0], **settings, special=True),
+            S([*odd, 0.5, 30.0, -30.0], **settings, special=True),
         ],
         _formula,
         oracle=1e-6 if _name == "celu" else 1e-10,  # PyTorch rounds 1 / alpha to float32
