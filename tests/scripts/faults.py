@@ -250,6 +250,12 @@ FAULTS = [
     Fault("prod's rule: factors behind forgotten", "ops/reduce.py", "(_products_before(x, dim[0]) * _products_before(x, dim[0], -1))", "_products_before(x, dim[0])", primitive("prod")),
     Fault("cumprod's rule: one step too few", "ops/reduce.py", "    while step < x.array.shape[dim]:", "    while 2 * step < x.array.shape[dim]:", primitive("cumprod")),
     Fault("softmax across columns: sums of the task before", "kernels/loss.py", "                    tops[top + i] = -np.inf\n                    sums[s + i] = 0.0", "                    tops[top + i] = -np.inf", fast("softmax"), NUMBA),
+    Fault("group_norm: the first groups' weights for all", "kernels/row_norm.py", "low, first = task * count, task % groups * per\n            mean", "low, first = task * count, 0\n            mean", fast("group_norm"), NUMBA),
+    Fault("group_norm: the mean's share of the gradient dropped", "kernels/row_norm.py", "kind(s * s * s * b / count), kind(-s * a / count if centred else 0.0)", "kind(s * s * s * b / count), kind(0.0)", fast("group_norm_grad"), NUMBA),
+    Fault("layer_norm: rows of a block left over skipped", "kernels/row_norm.py", "rows, at = min(RUN, stop - n), n * channels + first", "rows, at = min(RUN, max(stop - n - 1, 1)), n * channels + first\n                n += 1", fast("group_norm_grad"), NUMBA),
+    Fault("group_norm: channels-last images turned", "ops/row_norm.py", "self.last = x.ndim > 2 and not x.flags.c_contiguous and", "self.last = False and", ("test_row_norms.py::test_images_are_not_copied",)),
+    Fault("instance_norm: running variance biased", "nn/functional/norm.py", "reducing.var_mean(input, tuple(range(2, len(x))))", "reducing.var_mean(input, tuple(range(2, len(x))), correction=0)", ("test_row_norms.py::test_instance_norm_follows_the_images",)),
+    Fault("rms_norm's recorded rule: centred", "ops/row_norm.py", "rms_norm.vjp(**_row_rules(False))", "rms_norm.vjp(**_row_rules(True))", primitive("rms_norm")),
     Fault("batch_norm: eps outside the root", "kernels/norm.py", "1 / np.sqrt(np.float64(variance[c]) + eps)", "1 / (np.sqrt(np.float64(variance[c])) + eps)", fast("batch_norm_statistics"), NUMBA),
 ]  # fmt: skip
 
