@@ -121,7 +121,7 @@ FAULTS = [
     Fault("unfold's rule: overlapping windows overwrite", "ops/folding.py", "(count - 1) * along + 1 : along] += values", "(count - 1) * along + 1 : along] = values", primitive("windows")),
     Fault("batch_norm's recorded rule: the deviation's share dropped", "ops/norm.py", " - h * reduce.mean(g * h, axes, keepdim=True)", "", RECORDED),
     Fault("tape: a second gradient replaces the first", "autograd/tape.py", "np.add(gradients[edge].array, g.array, out", "np.add(0, g.array, out", ("test_tape.py",)),
-    Fault("padding's rule: a corner of the border left out", "ops/folding.py", "for part in itertools.product(*along)]", "for part in list(itertools.product(*along))[:8]]", primitive("extend")),
+    Fault("padding's rule: a corner of the border left out", "ops/folding.py", "for part in itertools.product(*along)]", "for part in list(itertools.product(*along))[:-1]]", primitive("extend")),
     Fault("reshape: a copy where a view would do", "ops/shape.py", "if a != n * b}", "}", ("test_tensor.py::test_reshape_is_a_view_where_numpy_s_is",)),
     # reference kernels
     Fault("reference conv: dilation dropped", "kernels/reference.py", "[t * d for t, d in zip(tap", "[t for t, d in zip(tap", LAYERS),

@@ -174,6 +174,7 @@ TORCH = {
     "concatenate": lambda *xs, dim: torch.cat(xs, dim),
     "pad_constant": pad,
     "flip": torch.flip,
+    "roll": lambda x, shifts, dims: torch.roll(x, shifts, dims),
     "tile": lambda x, times: x.repeat(times),
     "cast": lambda x, dtype: x.to(DTYPES[dtype]),
     "add": torch.add,

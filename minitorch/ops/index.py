@@ -13,7 +13,7 @@ from ..autograd.inplace import assign, check_writeable
 from ..autograd.tape import wrap
 from .dims import normalize
 from .elementwise import where
-from .layout import copied
+from .layout import copied, room
 from .promotion import operand, to_dtype
 from .shape import expand, fit, surrounded
 
@@ -160,7 +160,11 @@ def add_along(y: np.ndarray, index: np.ndarray, *, dim: int, shape: tuple) -> np
     if _along_kernel(y.dtype, index, shape, dim):
         out = kernels.empty(shape, y.dtype)
         kernels.pool_scatter(_three(y, dim), _three(index, dim), _three(out, dim))
-        return out
+        if y.flags.c_contiguous:
+            return out
+        ordered = room(y, shape)
+        kernels.fill(ordered, out)
+        return ordered
     out = np.zeros(shape, y.dtype)
     key = list(np.ogrid[tuple(slice(n) for n in index.shape)])
     key[dim] = index

@@ -111,6 +111,24 @@ def flip(x: np.ndarray, *, dims: tuple) -> np.ndarray:
 
 
 @primitive
+def roll(x: np.ndarray, *, shifts: tuple, dims: tuple) -> np.ndarray:
+    """x with the elements of each axis in `dims` moved up by its shift, those beyond the end to the beginning."""
+    out, parts = room(x), []
+    for n, shift in zip((x.shape[d] for d in dims), shifts, strict=True):
+        k = shift % n if n else 0
+        parts.append([(slice(k, None), slice(0, n - k)), (slice(0, k), slice(n - k, None))])
+    for choice in itertools.product(*parts):
+        to, source = [slice(None)] * x.ndim, [slice(None)] * x.ndim
+        for d, (up, down) in zip(dims, choice, strict=True):
+            to[d], source[d] = up, down
+        kernels.fill(out[tuple(to)], x[tuple(source)])
+    return out
+
+
+roll.vjp(x=lambda g, shifts, dims: roll(g, shifts=tuple(-shift for shift in shifts), dims=dims))
+
+
+@primitive
 def tile(x: np.ndarray, *, times: tuple) -> np.ndarray:
     """x laid out `times` along each axis."""
     out = kernels.empty(tuple(t * n for t, n in zip(times, x.shape, strict=True)), x.dtype)
@@ -286,6 +304,29 @@ def repeat(x: Any, *repeats: Any) -> Any:
     if len(times) < x.array.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     return tile(reshape(x, shape=(1,) * (len(times) - x.array.ndim) + x.array.shape), times=times)
+
+
+def rolled(x: Any, shifts: Any, dims: Any = None) -> Any:
+    """`roll`: the elements of each axis in `dims` moved up by its shift, in a circle; by default of x as one line.
+
+    Raises RuntimeError unless there is a shift for each axis.
+    """
+    by = listed((shifts,))
+    axes = None if dims is None else listed((dims,))
+    if not by:
+        raise RuntimeError("roll: `shifts` required")
+    if axes and not x.array.ndim:
+        axes = normalize(axes, 0)[1:]
+    if not axes:
+        if len(by) != 1:
+            raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:0")
+        return reshape(roll(reshape(x, shape=(x.array.size,)), shifts=by, dims=(0,)), shape=x.array.shape)
+    if len(by) != len(axes):
+        raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:{len(axes)}")
+    total: dict[int, int] = {}
+    for d, shift in zip(normalize(axes, x.array.ndim, unique=False), by, strict=True):
+        total[d] = total.get(d, 0) + shift
+    return roll(x, shifts=tuple(total.values()), dims=tuple(total))
 
 
 def flip_dims(x: Any, *dims: Any) -> Any:
