@@ -21,8 +21,11 @@ from .shape import expand, fit, surrounded
 @primitive(view=True)
 def getitem(x: np.ndarray, *, key: tuple) -> np.ndarray:
     """x[key]; a view if the key has only integers, slices, None and Ellipsis."""
-    found = _rows(key, x.shape, x.dtype)
-    return x[key] if found is None else _rows_taken(x, *found)
+    for k in key:
+        if isinstance(k, np.ndarray):
+            found = _rows(key, x.shape, x.dtype)
+            return x[key] if found is None else _rows_taken(x, *found)
+    return x[key]
 
 
 @primitive

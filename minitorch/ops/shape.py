@@ -84,9 +84,10 @@ def pad_constant(x: np.ndarray, *, widths: tuple, value: float = 0.0) -> np.ndar
 
 def surrounded(x: np.ndarray, shape: tuple, inside: tuple, value: float = 0.0) -> np.ndarray:
     """`value` in an array of `shape`, but x in the slices `inside`, one for each axis, of step 1."""
-    out = room(x, shape)
-    if not x.size:
-        out[...] = value
+    out, place = room(x, shape), (*inside, Ellipsis)  # with an Ellipsis it is an array also where there are no axes
+    if not x.size or out.nbytes < kernels.SMALL:
+        out.fill(value)
+        out[place] = x
         return out
     for axis, (taken, n) in enumerate(zip(inside, shape, strict=True)):
         start, stop, _ = taken.indices(n)
@@ -94,7 +95,6 @@ def surrounded(x: np.ndarray, shape: tuple, inside: tuple, value: float = 0.0) -
             if border.start < border.stop:
                 rest = out[inside[:axis] + (border,)]  # noqa: RUF005 Python 3.10 has no star in an index
                 kernels.fill(rest, np.broadcast_to(out.dtype.type(value), rest.shape))
-    place = *inside, Ellipsis  # an array also where there are no axes
     kernels.fill(out[place], x)
     return out
 
