@@ -12,7 +12,7 @@ from ..autograd import Variable, primitive
 from ..autograd.inplace import assign, check_writeable
 from ..autograd.tape import wrap
 from .dims import normalize
-from .layout import copied
+from .layout import copied, room
 from .names import public
 from .pointwise import where
 from .promotion import operand, to_dtype
@@ -22,8 +22,11 @@ from .shape import expand, fit, surrounded
 @primitive(view=True)
 def getitem(x: np.ndarray, *, key: tuple) -> np.ndarray:
     """x[key]; a view if the key has only integers, slices, None and Ellipsis."""
-    found = _rows(key, x.shape, x.dtype)
-    return x[key] if found is None else _rows_taken(x, *found)
+    for k in key:
+        if isinstance(k, np.ndarray):
+            found = _rows(key, x.shape, x.dtype)
+            return x[key] if found is None else _rows_taken(x, *found)
+    return x[key]
 
 
 @primitive
@@ -161,7 +164,11 @@ def add_along(y: np.ndarray, index: np.ndarray, *, dim: int, shape: tuple) -> np
     if _along_kernel(y.dtype, index, shape, dim):
         out = kernels.empty(shape, y.dtype)
         kernels.pool_scatter(_three(y, dim), _three(index, dim), _three(out, dim))
-        return out
+        if y.flags.c_contiguous:
+            return out
+        ordered = room(y, shape)
+        kernels.fill(ordered, out)
+        return ordered
     out = np.zeros(shape, y.dtype)
     key = list(np.ogrid[tuple(slice(n) for n in index.shape)])
     key[dim] = index

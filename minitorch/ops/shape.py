@@ -86,9 +86,10 @@ def pad_constant(x: np.ndarray, *, widths: tuple, value: float = 0.0) -> np.ndar
 
 def surrounded(x: np.ndarray, shape: tuple, inside: tuple, value: float = 0.0) -> np.ndarray:
     """`value` in an array of `shape`, but x in the slices `inside`, one for each axis, of step 1."""
-    out = room(x, shape)
-    if not x.size:
-        out[...] = value
+    out, place = room(x, shape), (*inside, Ellipsis)  # with an Ellipsis it is an array also where there are no axes
+    if not x.size or out.nbytes < kernels.SMALL:
+        out.fill(value)
+        out[place] = x
         return out
     for axis, (taken, n) in enumerate(zip(inside, shape, strict=True)):
         start, stop, _ = taken.indices(n)
@@ -96,7 +97,6 @@ def surrounded(x: np.ndarray, shape: tuple, inside: tuple, value: float = 0.0) -
             if border.start < border.stop:
                 rest = out[inside[:axis] + (border,)]  # noqa: RUF005 Python 3.10 has no star in an index
                 kernels.fill(rest, np.broadcast_to(out.dtype.type(value), rest.shape))
-    place = *inside, Ellipsis  # an array also where there are no axes
     kernels.fill(out[place], x)
     return out
 
@@ -110,6 +110,24 @@ def flip(x: np.ndarray, *, dims: tuple) -> np.ndarray:
     out = room(x)
     kernels.fill(out, np.flip(x, dims))
     return out
+
+
+@primitive
+def roll(x: np.ndarray, *, shifts: tuple, dims: tuple) -> np.ndarray:
+    """x with the elements of each axis in `dims` moved up by its shift, those beyond the end to the beginning."""
+    out, parts = room(x), []
+    for n, shift in zip((x.shape[d] for d in dims), shifts, strict=True):
+        k = shift % n if n else 0
+        parts.append([(slice(k, None), slice(0, n - k)), (slice(0, k), slice(n - k, None))])
+    for choice in itertools.product(*parts):
+        to, source = [slice(None)] * x.ndim, [slice(None)] * x.ndim
+        for d, (up, down) in zip(dims, choice, strict=True):
+            to[d], source[d] = up, down
+        kernels.fill(out[tuple(to)], x[tuple(source)])
+    return out
+
+
+roll.vjp(x=lambda g, shifts, dims: roll(g, shifts=tuple(-shift for shift in shifts), dims=dims))
 
 
 @primitive
@@ -302,6 +320,30 @@ def repeat(x: Any, *repeats: Any) -> Any:
     if len(times) < x.array.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     return tile(reshape(x, shape=(1,) * (len(times) - x.array.ndim) + x.array.shape), times=times)
+
+
+@public("roll")
+def rolled(x: Any, shifts: Any, dims: Any = None) -> Any:
+    """`roll`: the elements of each axis in `dims` moved up by its shift, in a circle; by default of x as one line.
+
+    Raises RuntimeError unless there is a shift for each axis.
+    """
+    by = listed((shifts,))
+    axes = None if dims is None else listed((dims,))
+    if not by:
+        raise RuntimeError("roll: `shifts` required")
+    if axes and not x.array.ndim:
+        axes = normalize(axes, 0)[1:]
+    if not axes:
+        if len(by) != 1:
+            raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:0")
+        return reshape(roll(reshape(x, shape=(x.array.size,)), shifts=by, dims=(0,)), shape=x.array.shape)
+    if len(by) != len(axes):
+        raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:{len(axes)}")
+    total: dict[int, int] = {}
+    for d, shift in zip(normalize(axes, x.array.ndim, unique=False), by, strict=True):
+        total[d] = total.get(d, 0) + shift
+    return roll(x, shifts=tuple(total.values()), dims=tuple(total))
 
 
 @public("flip")

@@ -23,6 +23,7 @@ import minitorch.ops.resample
 from minitorch.autograd import ZERO, registry
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.ops import norm
+from minitorch.ops.shape import rolled
 
 INF, NAN = np.inf, np.nan
 
@@ -241,6 +242,22 @@ row(
         S(n(4, 3), widths=((-1, -1), (0, -2)), value=0.0),
         S(n(2), widths=((0, 0),), value=3.0),
         S(n(0, 2), widths=((1, 1), (0, 0)), value=2.0),
+    ],
+)
+row(
+    "roll",
+    lambda n: [
+        S(n(5), shifts=(2,), dims=(0,)),
+        S(n(3, 4), shifts=(-1, 6), dims=(0, 1)),
+        S(n(2, 3, 2), shifts=(1,), dims=(1,)),
+        S(n(2, 3), shifts=(0,), dims=(1,)),
+        S(n(0, 3), shifts=(1, 1), dims=(0, 1)),
+    ],
+    lambda x, shifts, dims: np.roll(x, shifts, dims),
+    linear=True,
+    errors=[
+        (lambda: rolled(m.ones(2, 3), (1, 2), 0), RuntimeError, "shifts: 2, dims:1"),
+        (lambda: rolled(m.ones(2, 3), 1, 2), IndexError, "[-2, 1], but got 2"),
     ],
 )
 row(

@@ -112,7 +112,7 @@ def test_value_and_gradients_are_pytorch_s(row: Row) -> None:
             same(g, GOLDEN[f"{key}grad{position}"], f"{key}grad{position}", rtol=row.oracle)
 
 
-@pytest.mark.parametrize("name", ["reshape", "cast", "pad_constant", "flip", "tile", "concatenate", "getitem", "place",
+@pytest.mark.parametrize("name", ["reshape", "cast", "pad_constant", "flip", "roll", "tile", "concatenate", "getitem", "place",
                                   "setitem", "gather", "scatter_add", "extend", "extend_transpose", "resample",
                                   "resample_transpose"])  # fmt: skip
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import minitorch
 from minitorch import kernels
 from minitorch.autograd import grad, registry
+from minitorch.ops.shape import rolled
 
 m = minitorch
 nan, inf = math.nan, math.inf
@@ -172,6 +173,17 @@ def test_reshape_is_a_view_where_numpy_s_is(shape, order, target, monkeypatch):
         out = registry["reshape"].function(array, shape=target)
         np.testing.assert_array_equal(out, array.reshape(target))
         assert np.shares_memory(out, array) == np.shares_memory(array.reshape(target), array)
+
+
+def test_roll_of_all_and_of_one_axis_twice():
+    """By default x is one line; shifts of the same axis add up."""
+    x = np.arange(12.0).reshape(3, 4)
+    np.testing.assert_array_equal(rolled(m.tensor(x), 5).array, np.roll(x, 5))
+    np.testing.assert_array_equal(rolled(m.tensor(x), (1, 1, -1), (0, -2, 1)).array, np.roll(x, (2, -1), (0, 1)))
+    assert rolled(m.tensor(3.0), 1, 0).item() == 3 and rolled(m.tensor(3.0), 2).shape == ()
+    for shifts, dims in (((), None), ((1, 2), None), (1, (0, 1))):
+        with pytest.raises(RuntimeError, match="shifts"):
+            rolled(m.tensor(x), shifts, dims)
 
 
 def test_the_gradient_of_a_sum_takes_no_memory():

@@ -126,7 +126,7 @@ FAULTS = [
     Fault("backward on arrays: the dtype of a rule's result kept", "autograd/tape.py", "piece = piece.astype(like.dtype)", "pass", ("test_tape.py",)),
     Fault("backward on arrays: a hook may change what waits", "autograd/tape.py", "if users and not create_graph:", "if False:", DEFERRED),
     Fault("grad: results share memory", "autograd/tape.py", 'else wrap(np.array(array, order="K"))\n    return out', "else wrap(array)\n    return out", ("test_tape.py",)),
-    Fault("padding's rule: a corner of the border left out", "ops/folding.py", "for part in itertools.product(*along)]", "for part in list(itertools.product(*along))[:8]]", primitive("extend")),
+    Fault("padding's rule: a corner of the border left out", "ops/folding.py", "for part in itertools.product(*along)]", "for part in list(itertools.product(*along))[:-1]]", primitive("extend")),
     Fault("reshape: a copy where a view would do", "ops/shape.py", "if a != n * b}", "}", ("test_tensor.py::test_reshape_is_a_view_where_numpy_s_is",)),
     # reference kernels
     Fault("reference conv: dilation dropped", "kernels/reference.py", "[t * d for t, d in zip(tap", "[t for t, d in zip(tap", LAYERS),

@@ -184,6 +184,7 @@ TORCH = {
     "concatenate": lambda *xs, dim: torch.cat(xs, dim),
     "pad_constant": pad,
     "tile": lambda x, times: x.repeat(times),
+    "tile": lambda x, times: x.repeat(times),
     "cast": lambda x, dtype: x.to(DTYPES[dtype]),
     "subtract": lambda x, y: x - y,
     "multiply": lambda x, y: x * y,
