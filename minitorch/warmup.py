@@ -113,6 +113,7 @@ def _nets() -> Iterator[Callable[[], None]]:
         (nn.AdaptiveAvgPool2d(1), (2, 4, 6, 6)),
         (lambda x: F.cross_entropy(x, minitorch.zeros(len(x), dtype=minitorch.int64)), (4, 5)),
         (nn.LogSoftmax(1), (4, 5)),
+        (nn.Dropout(), (4, 5)),
     ):
         yield lambda layer=layer, shape=shape: _two_orders(layer, shape)  # type: ignore[misc]
     yield _winograd

@@ -52,10 +52,10 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import index, layout, loss, norm, pool, reduce, row_norm
+    from minitorch.kernels import index, layout, loss, noise, norm, pool, reduce, row_norm
     from minitorch.kernels.tile import direct, gemm
 
-    modules = (direct, gemm, index, layout, loss, norm, pool, reduce, row_norm)
+    modules = (direct, gemm, index, layout, loss, noise, norm, pool, reduce, row_norm)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
@@ -246,6 +246,14 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
     from minitorch.kernels import pointwise
 
     return pointwise.evaluate(program, operands, numbers)
+
+
+@served(1, 2)
+def dropout(x: np.ndarray, out: np.ndarray, mask: np.ndarray, seed: int, threshold: int, scale: float) -> None:
+    """out = x * scale where `mask` (bool), else 0, for vectors; False where a number of 32 bits is below `threshold`.
+
+    The number drawn at place i depends on i and `seed` (64 bits) alone.
+    """
 
 
 # ------------------------------------------------------------------------------------------------ softmax and its loss

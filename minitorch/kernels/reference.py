@@ -20,7 +20,7 @@ __all__ = [
     "max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread",
     "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
     "shift_columns",
-    "softmax", "log_softmax", "softmax_grad", "log_softmax_grad", "cross_entropy", "cross_entropy_grad",
+    "dropout", "softmax", "log_softmax", "softmax_grad", "log_softmax_grad", "cross_entropy", "cross_entropy_grad",
     "sum_along", "prod_along", "max_along", "min_along", "sum_squares", "sum_sizes", "sum_products", "sum_deviations",
     "sum_exp", "argmax_along", "argmin_along", "running_sum", "running_prod", "count_extremes", "extreme_grad",
     "deviation_grad", "scaled", "quotient", "exp_grad",
@@ -227,6 +227,20 @@ def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> 
     """out = x (M, C) + b (C,), then 0 where that is negative if `relu`; out may be x."""
     y = x + b
     out[...] = np.where(y < 0, 0, y) if relu else y
+
+
+# ------------------------------------------------------------------------------------------------ dropout
+def _mix(h: np.ndarray) -> np.ndarray:
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return h ^ (h >> np.uint32(16))
+
+
+def dropout(x: np.ndarray, out: np.ndarray, mask: np.ndarray, seed: int, threshold: int, scale: float) -> None:
+    """out = x * scale where `mask`, else 0; False where mix(mix(i + a) + b) is below `threshold`."""
+    a, b = np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32 & 0xFFFFFFFF)
+    mask[...] = _mix(_mix(np.arange(x.size, dtype=np.uint32) + a) + b) >= threshold
+    out[...] = np.where(mask, x * x.dtype.type(scale), 0)
 
 
 # ------------------------------------------------------------------------------------------------ softmax

@@ -205,15 +205,14 @@ class Formula:
         self.programs: dict[tuple, Program | None] = {}
 
     def __call__(self, *values: Any) -> Any:
-        size = 0
+        least = self.least
         for value in values:
-            if type(value) is np.ndarray and value.size > size:
-                size = value.size
-        if size >= self.least:
-            out = self._pass(values)
-            if out is not None:
-                return out
-        return self.read(self.formula, values)
+            if type(value) is np.ndarray and value.size >= least:
+                out = self._pass(values)
+                if out is not None:
+                    return out
+                break
+        return self.read(self.formula, values) if self.settings else self.formula(*values)
 
     def read(self, formula: Callable, values: tuple) -> Any:
         """The formula of whatever the values are."""
@@ -346,6 +345,8 @@ class Pointwise(Primitive):
         function.__name__ = function.__qualname__ = name
         function.__doc__, function.__module__ = doc, __name__
         super().__init__(function, name=name)
+        if not names:
+            self.function = formula
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         if settings:
@@ -399,13 +400,12 @@ class Pointwise(Primitive):
 
     def _plain(self, args: tuple, settings: dict) -> Any:
         """The result for arrays or symbols; None for numbers, of which a tensor is made."""
-        trace = trace_of(args)
-        if trace is not None:
-            return self.value.vector(*args, **settings)
         for arg in args:
             if isinstance(arg, np.ndarray | np.generic):
-                out = self.function(*args, **({**self.defaults, **settings} if self.settings else settings))
+                out = self.function(*args, **{**self.defaults, **settings}) if self.settings else self.value(*args)
                 return out if type(out) is np.ndarray else np.asarray(out)
+            if isinstance(arg, Symbol):
+                return self.value.vector(*args, **settings)
         return None
 
 

@@ -208,6 +208,16 @@ def samples(dtype, make=np.array):
             weights[::3] = 1
             operands = normal(batch, m, d), first, positions, weights
             yield "weighted_rows", f"{batch} times {case}", operands, (like(np.empty((batch, n, d), dtype)),), ()
+    for size in (0, 1, 63, 1000, 200_003):
+        for threshold, scale in ((1 << 31, 2.0), (0, 1.0), (2**32 - 1, 0.0)):
+            mask = make(np.empty(size, np.bool_))
+            yield (
+                "dropout",
+                f"{size} {threshold}",
+                (normal(size),),
+                (like(normal(size)), mask),
+                (5 << 33 | 9, threshold, scale),
+            )
     for m, classes in ROWS:
         case = f"({m}, {classes})"
         x, weight, scale, labels = normal(m, classes), normal(classes), normal(m), make(rng.integers(0, classes, m))

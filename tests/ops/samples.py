@@ -66,6 +66,7 @@ class Row:
     kept: bool = True  # a float32 input gives a float32 result
     call: Callable | None = None  # how the primitive is reached, where that is not by calling it
     oracle: float = 1e-10  # how near PyTorch's frozen numbers must be
+    by_place: bool = False  # the result depends on where elements are in memory
     empty: str = ""  # why no sample has size 0
     errors: list[tuple[Callable, type, str]] = field(default_factory=list)
 
@@ -459,6 +460,31 @@ row(
         S(n(0, 2)),
         S([0.5, 1.5, 2.5, -0.5, -1.5, NAN, INF], special=True),
     ],
+)
+
+
+def drawn(i: int, seed: int) -> int:
+    """32 bits for place i, in Python's whole numbers."""
+    for half in (seed & 0xFFFFFFFF, seed >> 32):
+        i = i + half & 0xFFFFFFFF
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+            i = (i ^ i >> shift) * factor & 0xFFFFFFFF
+    return i
+
+
+row(
+    "dropout",
+    lambda n: [
+        S(n(3, 5), p=0.5, seed=3 << 40 | 7),
+        S(n(4), p=1.0, seed=1),
+        S(n(), p=0.2, seed=2),
+        S(n(0, 3), p=0.2, seed=2),
+    ],
+    lambda x, p, seed: np.array(
+        [v / (1 - p) if drawn(i, seed) >= p * 2**32 else 0.0 for i, v in enumerate(x.ravel())]
+    ).reshape(x.shape),
+    linear=True,
+    by_place=True,
 )
 row(
     "where",

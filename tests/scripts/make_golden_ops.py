@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from places import GOLDEN
-from samples import POOLINGS, ROWS, Row, Sample, border, incoming
+from samples import POOLINGS, ROWS, Row, Sample, border, drawn, incoming
 
 PATH = GOLDEN / "ops.npz"
 
@@ -184,7 +184,6 @@ TORCH = {
     "concatenate": lambda *xs, dim: torch.cat(xs, dim),
     "pad_constant": pad,
     "tile": lambda x, times: x.repeat(times),
-    "tile": lambda x, times: x.repeat(times),
     "cast": lambda x, dtype: x.to(DTYPES[dtype]),
     "subtract": lambda x, y: x - y,
     "multiply": lambda x, y: x * y,
@@ -222,6 +221,11 @@ TORCH = {
     "logistic_error": lambda x, y: F.binary_cross_entropy_with_logits(*torch.broadcast_tensors(x, y), reduction="none"),
     "huber": lambda x, y, edge, curvature, slope: (
         F.huber_loss(*torch.broadcast_tensors(x, y), reduction="none", delta=edge) * (slope / edge)
+    ),
+    "dropout": lambda x, p, seed: (
+        x
+        * torch.from_numpy(np.array([drawn(i, seed) >= p * 2**32 for i in range(x.numel())], bool).reshape(x.shape))
+        / (1 - p if p < 1 else 1)
     ),
     "cross_entropy": lambda x, labels, weight, smoothing, **how: F.cross_entropy(
         x, labels, weight, label_smoothing=smoothing, **how
