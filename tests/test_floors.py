@@ -32,7 +32,7 @@ FLOORS = {
     "serialization": {"tensor", "dtypes", "nn", "ops", "autograd"},
     "backends": {"kernels"},
     "config": {"kernels", "version"},
-    "warmup": {"kernels", "nn", "optim"},
+    "warmup": {"kernels", "nn", "ops", "optim"},
     "explain": {"autograd", "ops", "geometry", "dtypes", "tensor", "creation", "nn"},
     "vision": {"tensor", "random", "creation", "dtypes", "utils", "nn", "ops", "serialization"},
 }
