@@ -2,8 +2,8 @@
 
 A `Vector` stands for a few registers while code is being emitted: `x * y` emits multiplications, a comparison gives a
 mask, `choose` takes by mask. `sweep(formula)` makes a function to call from jitted code that runs a formula over the
-elements low ... high - 1 of arrays, the last register masked; lanes.py has sums, and loops across columns. So an element
-has the same bits wherever it stands, and nothing depends on what numba's own loop vectoriser can see through.
+elements low ... high - 1 of arrays, the last register masked; lanes.py has sums, and loops across columns. So an
+element has the same bits wherever it stands, and nothing depends on what numba's own loop vectoriser can see through.
 
 Formulas are long chains, in which each step waits for the one before; so several registers go through them side by
 side. One, then two of them, 30,000 elements, one core of an AMD Zen 3, 2026-11:
