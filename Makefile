@@ -8,7 +8,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check fix parity faults bench bench-quick clean
+.PHONY: help setup train test check surface fix parity faults bench bench-quick clean
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,15 +26,18 @@ check: .venv/dev.done  ## only reads: lint, format, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+surface: .venv/dev.done  ## write the stubs and docs/ops.md from the declarations of ops
+	$(BIN)/python -c "from minitorch import surface; surface.write()"
+
 fix: .venv/dev.done  ## rewrite what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 parity: .venv/torch.done  ## compare with the live PyTorch oracle (installs torch 2.13.0)
-	$(BIN)/python -m pytest -s $(wildcard tests/parity_*.py) $(ARGS)
+	$(BIN)/python -m pytest -s $(wildcard tests/parity/parity_*.py) $(ARGS)
 
 faults: .venv/dev.done  ## plant mistakes into a copy of the code: the tests must notice each
-	$(BIN)/python tests/faults.py $(ARGS)
+	$(BIN)/python tests/scripts/faults.py $(ARGS)
 
 bench: .venv/torch.done  ## beside PyTorch: nets, layers, ops, memory, start-up; writes docs/performance.md
 	$(BIN)/python benchmarks/bench.py $(ARGS)

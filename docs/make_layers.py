@@ -5,7 +5,7 @@
 
 A tick is earned: while the tests below run, each test that builds a layer with an argument and calls it is run again
 with that argument ignored (set to its default; raised by one where there is none). If the test fails now and passes
-without the change, it proves the argument. `tests/test_layer_tables.py` compares the page with the exported classes.
+without the change, it proves the argument. `tests/nn/test_layer_tables.py` compares the page with the exported classes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FAMILIES = {
     "Average and power pooling": r"(Adaptive)?AvgPool\dd|LPPool\dd",
     "Resampling and shuffling": r"Upsample|Upsampling\w+|Pixel\w+|ChannelShuffle",
 }
-OWN = "tests/test_layer_tables.py"  # has tests of layers, beside those of the page
+OWN = "tests/nn/test_layer_tables.py"  # has tests of layers, beside those of the page
 SLOW = 1.0  # seconds: longer tests are not repeated
 HEAD = """# Layers of the convolution family
 
@@ -232,9 +232,9 @@ def main() -> int:
         missing = sorted(claimed.keys() - prove(sorted(set(claimed.values()))).keys())
         print(f"{len(claimed) - len(missing)} of {len(claimed)} ticks are earned", *missing, sep="\n")
         return 1 if missing else 0
-    families = sorted(map(str, Path("tests").glob("test_*_family.py")))
+    families = sorted(map(str, Path("tests/nn").glob("test_*_family.py")))
     devices, others = f"{OWN}::test_other_devices_are_refused", f"{OWN}::test_arguments"
-    text = page(prove([devices, "tests/test_nn.py", *families, others]))  # the first proof counts
+    text = page(prove([devices, "tests/nn/test_nn.py", *families, others]))  # the first proof counts
     PAGE.write_text(text, encoding="utf-8")
     print(text.splitlines()[-1])
     return 0

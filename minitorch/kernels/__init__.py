@@ -27,11 +27,13 @@ import numpy as np
 
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.kernels import reference
+from minitorch.kernels.broadcast import Program
 from minitorch.kernels.engine.memory import SMALL, empty, empty_like, pooled
 from minitorch.kernels.engine.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
 __all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
-           "get_num_threads", "compilations", "cache_directory", "update", "reduction"]
+           "get_num_threads", "compilations", "cache_directory", "evaluate", "update", "reduction", "fill",
+           "contiguous"]
 Declaration = TypeVar("Declaration", bound=Callable[..., None])
 
 
@@ -50,10 +52,10 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import elementwise, loss, norm, pool, reduce, row_norm
+    from minitorch.kernels import index, layout, loss, noise, norm, pool, reduce, row_norm
     from minitorch.kernels.tile import direct, gemm
 
-    modules = (direct, elementwise, gemm, loss, norm, pool, reduce, row_norm)
+    modules = (direct, gemm, index, layout, loss, noise, norm, pool, reduce, row_norm)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
@@ -84,15 +86,24 @@ def served(operands: int, results: int = 1, strided: bool = False) -> Callable[[
             plain = list(arguments)
             for i in range(first, last):
                 if not plain[i].flags.carray:
-                    plain[i] = np.array(plain[i], order="C")
+                    plain[i] = _plain(plain[i])
             fast(*plain)
             for result, array in zip(arguments[operands:last], plain[operands:last], strict=True):
                 if result is not array:
-                    result[...] = array
+                    fill(result, array)
 
         return serve  # type: ignore[return-value]
 
     return declare
+
+
+def _plain(x: np.ndarray) -> np.ndarray:
+    """A contiguous copy of x that may be written."""
+    if x.nbytes < SMALL:
+        return np.array(x, order="C")
+    out = empty(x.shape, x.dtype)
+    fill(out, x)
+    return out
 
 
 # ------------------------------------------------------------------------------------------------ convolution
@@ -225,99 +236,24 @@ def group_norm_grad(g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarra
 
 
 # ------------------------------------------------------------------------------------------------ element by element
-@served(2)
-def add(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x + y, for vectors."""
+def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float, ...]) -> np.ndarray | None:
+    """A pointwise program of broadcast operands, float32 or float64 and bools, in one pass; see kernels/pointwise.py.
+
+    None where NumPy is to compute it: the reference was chosen, or shapes are beyond the kernel.
+    """
+    if implementation() == "reference":
+        return None
+    from minitorch.kernels import pointwise
+
+    return pointwise.evaluate(program, operands, numbers)
 
 
-@served(2)
-def subtract(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x - y, for vectors."""
+@served(1, 2)
+def dropout(x: np.ndarray, out: np.ndarray, mask: np.ndarray, seed: int, threshold: int, scale: float) -> None:
+    """out = x * scale where `mask` (bool), else 0, for vectors; False where a number of 32 bits is below `threshold`.
 
-
-@served(2)
-def multiply(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x * y, for vectors."""
-
-
-@served(1)
-def exp(x: np.ndarray, out: np.ndarray) -> None:
-    """out = e to the power x, a vector."""
-
-
-@served(1)
-def expm1(x: np.ndarray, out: np.ndarray) -> None:
-    """out = exp(x) - 1, exact for small x, a vector."""
-
-
-@served(1)
-def log(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the natural logarithm of x, a vector."""
-
-
-@served(1)
-def log1p(x: np.ndarray, out: np.ndarray) -> None:
-    """out = log(1 + x), exact for small x, a vector."""
-
-
-@served(1)
-def tanh(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the hyperbolic tangent of x, a vector."""
-
-
-@served(1)
-def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
-    """out = 1 / (1 + exp(-x)), for a vector."""
-
-
-@served(1)
-def softplus(x: np.ndarray, out: np.ndarray) -> None:
-    """out = log(1 + exp(x)), for a vector."""
-
-
-@served(1)
-def erf(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the error function of x, a vector."""
-
-
-@served(1)
-def gelu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x times the normal distribution function of x, a vector."""
-
-
-@served(2)
-def gelu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `gelu` at x, for vectors."""
-
-
-@served(1)
-def gelu_tanh(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), for a vector."""
-
-
-@served(2)
-def gelu_tanh_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `gelu_tanh` at x, for vectors."""
-
-
-@served(1)
-def silu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x sigmoid(x), for a vector."""
-
-
-@served(2)
-def silu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `silu` at x, for vectors."""
-
-
-@served(1)
-def relu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x where it is not negative, else 0, for a vector: NaN and -0.0 stay."""
-
-
-@served(2)
-def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = g where y = relu(x) is positive or NaN, else 0, for vectors."""
+    The number drawn at place i depends on i and `seed` (64 bits) alone.
+    """
 
 
 # ------------------------------------------------------------------------------------------------ softmax and its loss
@@ -489,6 +425,55 @@ def reduction(name: str, formula: Callable, combine: str, kept: int = 0) -> Call
         out[...] = COMBINED[combine].reduce(values, axis=1, initial=NEUTRAL[combine])
 
     return run
+
+
+# ------------------------------------------------------------------------------------------------ copies and rows
+@served(2, 0, strided=True)
+def transfer(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x, for two arrays of one shape and dtype and any strides, which share no memory."""
+
+
+def fill(out: np.ndarray, x: np.ndarray) -> None:
+    """out[...] = x, for any two arrays of one shape; `transfer` copies what is large, in any order of memory."""
+    if x.nbytes >= SMALL and x.dtype == out.dtype and x.dtype.isnative and _movable(x) and _movable(out):
+        kind = np.float32 if x.itemsize == 4 else np.float64  # elements are moved by size, whatever their bits mean
+        transfer(x if x.dtype == kind else x.view(kind), out if out.dtype == kind else out.view(kind))
+    else:
+        out[...] = x
+
+
+def _movable(x: np.ndarray) -> bool:
+    """Whether x has elements of 4 or 8 bytes that lie a whole number of elements apart, as fields of records do not."""
+    size = x.itemsize
+    return size in (4, 8) and x.flags.aligned and not any(stride % size for stride in x.strides)
+
+
+def contiguous(x: np.ndarray) -> np.ndarray:
+    """x itself if it is C-contiguous, else a copy that is."""
+    if x.flags.c_contiguous:
+        return x
+    out = empty(x.shape, x.dtype)
+    fill(out, x)
+    return out
+
+
+@served(2)
+def gather_rows(x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """out[b, i] = x[b, rows[i]] for x (B, M, D) and rows (N,), int64 from 0 to M - 1."""
+
+
+@served(2)
+def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """Adjoint of `gather_rows`: out[b, rows[i]] += y[b, i], in the order of i, all else 0."""
+
+
+@served(4)
+def weighted_rows(x: np.ndarray, first: np.ndarray, positions: np.ndarray, weights: np.ndarray,
+                  out: np.ndarray) -> None:
+    """out[b, o] = sum of weights[e] x[b, positions[e]] for first[o] <= e < first[o + 1], in this order.
+
+    x (B, M, D), out (B, O, D); first (O + 1,) and positions int64.
+    """
 
 
 # ------------------------------------------------------------------------------------------------ optimizers

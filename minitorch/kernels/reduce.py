@@ -445,8 +445,8 @@ _running_sum, _running_prod = _running("running_sum", "sum"), _running("running_
 # ------------------------------------------------------------------------------------------------ slopes
 def _where_extreme(x: Any, out: Any, yes: Any) -> Any:
     """`yes` where x is out, or both are NaN, else 0."""
-    both = choose(out.equals(out), 0.0, choose(x.equals(x), 0.0, yes if isinstance(yes, Vector) else x.like(yes)))
-    return choose(x.equals(out), yes, both)
+    both = choose(out == out, 0.0, choose(x == x, 0.0, yes if isinstance(yes, Vector) else x.like(yes)))
+    return choose(x == out, yes, both)
 
 
 count_extremes = Reduction("count_extremes", lambda x, out: _where_extreme(x, out, 1.0), "sum", kept=1)

@@ -18,15 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes, kernels
-from ..autograd import Variable, is_grad_enabled, primitive
+from ..autograd import Variable, primitive
 from ..autograd.tape import wrap
 from . import collapse
 from .collapse import worthwhile
 from .dims import normalize, reduced
-from .elementwise import exp, isnan, sign, sqrt, where
-from .elementwise import maximum as pairwise_maximum
-from .elementwise import minimum as pairwise_minimum
 from .index import take_along
+from .names import public
+from .pointwise import exp, isnan, sign, sqrt, where
+from .pointwise import maximum as pairwise_maximum
+from .pointwise import minimum as pairwise_minimum
 from .promotion import to_dtype
 from .shape import expand, pad_constant, permute, reshape, squeeze
 
@@ -97,8 +98,7 @@ def kept(shape: tuple, dim: tuple) -> tuple:
 
 def spread(g: Any, shape: tuple, dim: tuple) -> Any:
     """A reduced tensor, with or without the axes of size 1, expanded to what was reduced: the adjoint of sum."""
-    own = g.array.shape if isinstance(g, Variable) else g.shape
-    return expand(reshape(g, shape=kept(shape, dim)) if own else g, shape=shape)
+    return expand(reshape(g, shape=kept(shape, dim)) if g.ndim else g, shape=shape)
 
 
 def first_order(fast: Callable, recorded: Callable) -> Callable:
@@ -109,11 +109,7 @@ def first_order(fast: Callable, recorded: Callable) -> Callable:
 
     @functools.wraps(fast)
     def rule(g: Any, *others: Any) -> Any:
-        if isinstance(g, Variable):
-            if is_grad_enabled():
-                return recorded(g, *others)
-            return wrap(fast(*(v.array if isinstance(v, Variable) else v for v in (g, *others))))
-        return fast(g, *others)
+        return (recorded if isinstance(g, Variable) else fast)(g, *others)
 
     return rule
 
@@ -135,6 +131,7 @@ def reduce_sum(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
 reduce_sum.vjp(x=lambda g, x_shape, dim: spread(g, x_shape, dim))
 
 
+@public("sum", on="T t o")
 @reduction("numbers", dtype=True)
 def sum(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """input added up over `dim` (an axis, several, or None for all). Integers and bools add up in int64."""
@@ -145,6 +142,7 @@ def _count(x: Any, dim: tuple) -> int:
     return math.prod([x.array.shape[d] for d in dim])
 
 
+@public("mean", on="T t o")
 @reduction("floats", dtype=True)
 def mean(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The mean over `dim`; NaN where there is nothing. Raises RuntimeError for integers."""
@@ -152,12 +150,14 @@ def mean(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     return total * (1 / count) if count else total / 0.0
 
 
+@public("nansum", on="T t o")
 @reduction("numbers", dtype=True)
 def nansum(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """input added up over `dim`, NaN as 0."""
     return reduce_sum(where(isnan(x), 0.0, x) if x.array.dtype.kind == "f" else x, dim=dim, keepdim=keepdim)
 
 
+@public("nanmean", on="T t o")
 @reduction("floats", dtype=True)
 def nanmean(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The mean over `dim` of what is not NaN; NaN where nothing is left. Raises RuntimeError for integers."""
@@ -223,6 +223,7 @@ def _root(x: Any) -> Any:
     return where(zero, 0.0, sqrt(where(zero, 1.0, x)))
 
 
+@public("var", on="T t o")
 def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
         correction: float | None = None) -> Any:  # fmt: skip
     """The variance over `dim`: squared deviations from the mean, added up, over count - correction (1 by default)."""
@@ -230,6 +231,7 @@ def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool
     return var_over(x, **settings)
 
 
+@public("std", on="T t o")
 def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
         correction: float | None = None) -> Any:  # fmt: skip
     """The standard deviation over `dim`: the square root of `var`; its slope is 0 where all are equal."""
@@ -237,6 +239,7 @@ def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool
     return _root(var_over(x, **settings))
 
 
+@public("var_mean", on="t o")
 def var_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
              correction: float | None = None) -> tuple:  # fmt: skip
     """`var` and `mean` over `dim`."""
@@ -244,6 +247,7 @@ def var_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim:
     return var_over(x, **settings), mean(x, settings["dim"], keepdim)
 
 
+@public("std_mean", on="t o")
 def std_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
              correction: float | None = None) -> tuple:  # fmt: skip
     """`std` and `mean` over `dim`."""
@@ -322,6 +326,7 @@ def _extreme(x: Any, dim: Any, keepdim: bool, over: Any, position: Any, name: st
     return Extreme(values, indices) if keepdim else Extreme(squeeze(values, d), squeeze(indices, d))
 
 
+@public("max", on="T t o")
 def max(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element of all (equals share its gradient); over one axis (values, indices), the first of equals;
     with a tensor as second argument, `maximum`."""
@@ -330,6 +335,7 @@ def max(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return _extreme(x, dim, keepdim, amax_over, argmax, "max")
 
 
+@public("min", on="T t o")
 def min(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest element of all (equals share its gradient); over one axis (values, indices), the first of equals;
     with a tensor as second argument, `minimum`."""
@@ -346,18 +352,21 @@ def _nonempty(x: Any, dim: tuple, name: str) -> tuple:
     return dim
 
 
+@public("amax", on="T t o")
 @reduction()
 def amax(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The largest elements over `dim`, one axis or several; equals share the gradient."""
     return amax_over(x, dim=_nonempty(x, dim, "amax"), keepdim=keepdim)
 
 
+@public("amin", on="T t o")
 @reduction()
 def amin(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The smallest elements over `dim`, one axis or several; equals share the gradient."""
     return amin_over(x, dim=_nonempty(x, dim, "amin"), keepdim=keepdim)
 
 
+@public("aminmax", on="T t o")
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
     """(min, max) over `dim`, one axis or all; equals share the gradients."""
     if dim is None and not input.array.size:
@@ -387,11 +396,13 @@ def _position(x: Any, dim: int | None, keepdim: bool, name: str) -> Any:
     return wrap(np.asarray(find(array, axis=d, keepdims=keepdim), np.int64))
 
 
+@public("argmax", on="T t o")
 def argmax(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The position of the largest element (the first of equals, or the first NaN), flat or along `dim`; int64."""
     return _position(x, dim, keepdim, "argmax")
 
 
+@public("argmin", on="T t o")
 def argmin(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The position of the smallest element (the first of equals, or the first NaN), flat or along `dim`; int64."""
     return _position(x, dim, keepdim, "argmin")
@@ -408,7 +419,7 @@ def prod_over(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
 
 def _shifted(x: Any, d: int, step: int, fill: float) -> Any:
     """x moved along axis d by `step`, `fill` coming in."""
-    widths = [(0, 0)] * len(x.array.shape)
+    widths = [(0, 0)] * len(x.shape)
     widths[d] = (step, -step)
     return pad_constant(x, widths=tuple(widths), value=fill)
 
@@ -416,7 +427,7 @@ def _shifted(x: Any, d: int, step: int, fill: float) -> Any:
 def _products_before(x: Any, d: int, sign: int = 1) -> Any:
     """The product of all before each element along d, or behind it for sign -1, by doubling: finite with zeros, too."""
     out, step = _shifted(x, d, sign, 1.0), 1
-    while step < x.array.shape[d]:
+    while step < x.shape[d]:
         out = out * _shifted(out, d, sign * step, 1.0)
         step *= 2
     return out
@@ -424,32 +435,22 @@ def _products_before(x: Any, d: int, sign: int = 1) -> Any:
 
 def _prod_slope(g: Any, out: Any, x: Any, dim: tuple) -> Any:
     """g times the product of all the others."""
-    shape = x.array.shape
+    shape = x.shape
     if not dim:
         return g
     if len(dim) == 1:
         return spread(g, shape, dim) * (_products_before(x, dim[0]) * _products_before(x, dim[0], -1))
     order = (*(i for i in range(len(shape)) if i not in dim), *dim)
     moved = permute(x, dims=order)
-    rows = reshape(moved, shape=(*moved.array.shape[: -len(dim)], math.prod([shape[d] for d in dim])))
+    rows = reshape(moved, shape=(*moved.shape[: -len(dim)], math.prod([shape[d] for d in dim])))
     others = _products_before(rows, len(shape) - len(dim)) * _products_before(rows, len(shape) - len(dim), -1)
-    others = reshape(others, shape=moved.array.shape)
+    others = reshape(others, shape=moved.shape)
     return spread(g, shape, dim) * permute(others, dims=tuple(order.index(i) for i in range(len(shape))))
-
-
-def _plain(slope: Callable) -> Callable:
-    """A rule in tensor operations, of arrays."""
-
-    def fast(*args: Any) -> np.ndarray:
-        found = slope(*(wrap(a) if isinstance(a, np.ndarray) else a for a in args))
-        return getattr(found, "array", found)
-
-    return fast
 
 
 def _prod_grad(g: np.ndarray, out: np.ndarray, x: np.ndarray, dim: tuple) -> np.ndarray:
     if not np.all(out):
-        return _plain(_prod_slope)(g, out, x, dim)
+        return _prod_slope(g, out, x, dim)
     product = (g * out).reshape(kept(x.shape, dim))
     return collapse.spread(kernels.quotient, [x], [product], dim) if dim and worthwhile(x) else product / x
 
@@ -457,6 +458,7 @@ def _prod_grad(g: np.ndarray, out: np.ndarray, x: np.ndarray, dim: tuple) -> np.
 prod_over.vjp(x=first_order(_prod_grad, _prod_slope))
 
 
+@public("prod", on="T t o")
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The product over one axis or all; its derivatives are finite also where factors are zero. Integers multiply in
     int64."""
@@ -481,6 +483,7 @@ def running_sum(x: np.ndarray, *, dim: int, reverse: bool = False) -> np.ndarray
 running_sum.vjp(x=lambda g, dim, reverse: running_sum(g, dim=dim, reverse=not reverse))
 
 
+@public("cumsum", on="T t o")
 def cumsum(x: Any, dim: int, *, dtype: Any = None) -> Any:
     """The running sums of x along `dim`."""
     x = accepted(x, "numbers", "cumsum", dtype)
@@ -499,7 +502,7 @@ def running_prod(x: np.ndarray, *, dim: int) -> np.ndarray:
 def _running_prod_slope(g: Any, out: Any, x: Any, dim: int) -> Any:
     """P S with P[i] the product of all x before i, and S[i] = g[i] + x[i+1] S[i+1], solved by doubling."""
     sums, factors, step = g, _shifted(x, dim, -1, 1.0), 1
-    while step < x.array.shape[dim]:
+    while step < x.shape[dim]:
         sums = sums + factors * _shifted(sums, dim, -step, 0.0)
         factors = factors * _shifted(factors, dim, -step, 1.0)
         step *= 2
@@ -508,13 +511,14 @@ def _running_prod_slope(g: Any, out: Any, x: Any, dim: int) -> Any:
 
 def _running_prod_grad(g: np.ndarray, out: np.ndarray, x: np.ndarray, dim: int) -> np.ndarray:
     if not np.all(out):
-        return _plain(_running_prod_slope)(g, out, x, dim)
+        return _running_prod_slope(g, out, x, dim)
     return running_sum.function(g * out, dim=dim, reverse=True) / x
 
 
 running_prod.vjp(x=first_order(_running_prod_grad, _running_prod_slope))
 
 
+@public("cumprod", on="T t o")
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """The running products of input along `dim`; derivatives are finite also where factors are zero."""
     x = accepted(input, "numbers", "cumprod", dtype)
@@ -533,11 +537,13 @@ def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> Extreme:
     return Extreme(take_along(x, places, dim=d), wrap(places))
 
 
+@public("cummax", on="T t o")
 def cummax(input: Any, dim: int) -> Extreme:
     """(values, indices): the largest so far along `dim`, NaN from the first one on; of equals the last."""
     return _running_extreme(input, dim, np.maximum)
 
 
+@public("cummin", on="T t o")
 def cummin(input: Any, dim: int) -> Extreme:
     """(values, indices): the smallest so far along `dim`, NaN from the first one on; of equals the last."""
     return _running_extreme(input, dim, np.minimum)
@@ -549,28 +555,33 @@ def _truth(x: Any, found: Any) -> Any:
     return wrap(found.astype(np.uint8) if x.array.dtype == np.uint8 else found)
 
 
+@public("all", on="T t o")
 @reduction()
 def all(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """Whether all elements over `dim` are true (not zero)."""
     return _truth(x, np.all(x.array, axis=dim, keepdims=keepdim))
 
 
+@public("any", on="T t o")
 @reduction()
 def any(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """Whether some element over `dim` is true (not zero)."""
     return _truth(x, np.any(x.array, axis=dim, keepdims=keepdim))
 
 
+@public("count_nonzero")
 def count_nonzero(input: Any, dim: Any = None) -> Any:
     """How many elements over `dim` are not zero, int64."""
     return wrap(np.asarray(np.count_nonzero(input.array, axis=reduced(dim, input.array.ndim)), np.int64))
 
 
+@public("allclose")
 def allclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Whether |input - other| <= atol + rtol * |other| everywhere."""
     return bool(np.allclose(input.array, other.array, rtol, atol, equal_nan))
 
 
+@public("equal")
 def same(input: Any, other: Any) -> bool:
     """Whether two tensors have the same shape and the same elements."""
     return input.array.shape == other.array.shape and bool((input.array == other.array).all())
@@ -604,6 +615,7 @@ def sum_sizes(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
 sum_sizes.vjp(x=lambda g, x, x_shape, dim: spread(g, x_shape, dim) * sign(x))
 
 
+@public("norm", on="T t o")
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """The p-norm over `dim`, p a number, also 0 (elements that are not zero), inf and -inf, or "fro" (2).
 
@@ -673,11 +685,13 @@ log_softmax_over.vjp(
 )
 
 
+@public("softmax", on="T t o")
 def softmax(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
     """exp(x) over its sum along `dim`."""
     return _along(softmax_over, x, dim, dtype)
 
 
+@public("log_softmax", on="T t o")
 def log_softmax(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
     """log(softmax(x)) along `dim`, computed without overflow."""
     return _along(log_softmax_over, x, dim, dtype)
@@ -725,6 +739,7 @@ logsumexp_over.vjp(
 )
 
 
+@public("logsumexp", on="T t o")
 @reduction(required=True)
 def logsumexp(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """log(sum(exp(input))) over `dim`, without overflow; integers become floats."""

@@ -19,9 +19,9 @@ import numpy as np
 from .. import kernels
 from ..autograd import primitive
 from . import collapse, reduce
-from .elementwise import rsqrt
 from .join import narrow
 from .layout import channels_first, channels_last
+from .pointwise import rsqrt
 from .reduce import first_order
 from .shape import pad_constant, reshape
 

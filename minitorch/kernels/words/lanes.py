@@ -38,8 +38,8 @@ COMBINATIONS = {
     "sum": Combination(0.0, lambda x, y: x + y, "fadd"),
     "prod": Combination(1.0, lambda x, y: x * y, "fmul"),
     # The first of equals; NaN wins. LLVM's own `maximum` orders zeros, too, and takes twice the time.
-    "max": Combination(-np.inf, lambda x, y: choose(y.equals(y), choose(x < y, y, x), y), "fmaximum"),
-    "min": Combination(np.inf, lambda x, y: choose(y.equals(y), choose(x > y, y, x), y), "fminimum"),
+    "max": Combination(-np.inf, lambda x, y: choose(y == y, choose(x < y, y, x), y), "fmaximum"),
+    "min": Combination(np.inf, lambda x, y: choose(y == y, choose(x > y, y, x), y), "fminimum"),
 }
 
 

@@ -1,0 +1,572 @@
+"""Deferred results: [convolution,] batch norm, a sum and ReLU in one pass give the bits of one after the other, unseen.
+
+What is composed here is made so by a look at the array between two steps.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import itertools
+import pickle
+import weakref
+
+import numpy as np
+import pytest
+
+import minitorch
+from minitorch import kernels, nn
+from minitorch.autograd import deferred
+from minitorch.kernels.engine import memory
+from minitorch.ops import finishing
+
+SHAPES = [(4, 16, 20, 20), (3, 10, 33, 21), (2, 300, 9, 7), (700, 33), (4, 3, 9, 11, 16)]
+
+
+def image(shape, seed=0, dtype=np.float32):
+    """Normal numbers, channels-last, in memory from the pool: what a layer would hand on."""
+    last = (0, *range(2, len(shape)), 1)
+    memory = kernels.empty(tuple(shape[axis] for axis in last), dtype)
+    memory[...] = np.random.default_rng(seed).standard_normal(memory.shape)
+    return minitorch.from_numpy(memory.transpose(np.argsort(last)))
+
+
+def layer(channels, dtype=np.float32):
+    """A batch norm with a weight and a bias that matter."""
+    norm = nn.BatchNorm3d(channels, dtype=dtype)
+    norm.ranks = (2, 3, 4, 5)
+    rng = np.random.default_rng(3)
+    for parameter in norm.parameters():
+        parameter.array[...] = rng.standard_normal(channels)
+    return norm
+
+
+def look(tensor, composed=True):
+    """The tensor itself, computed if steps are to be composed."""
+    assert not composed or tensor.array is not None
+    return tensor
+
+
+def step(composed, shape, dtype, residual):
+    """One training step through [a sum and] ReLU: everything that comes out of it."""
+    norm, g = layer(shape[1], dtype), image(shape, 2, dtype)
+    x, r = (image(shape, seed, dtype).requires_grad_() for seed in (0, 1))
+    y = look(norm(x), composed)
+    y = look({"none": lambda: y, "right": lambda: y + r, "left": lambda: r + y}[residual](), composed)
+    assert composed == (y.recipe is None)
+    z = y.relu()
+    wanted = [x, *norm.parameters()] + [r] * (residual != "none")
+    return [z, *minitorch.autograd.grad(z, wanted, g), *norm.buffers()]
+
+
+def same(first, second):
+    """Whether two lists of tensors have the same bits and strides."""
+    return [(a.array.tobytes(), a.array.strides) for a in first] == [
+        (b.array.tobytes(), b.array.strides) for b in second
+    ]
+
+
+@pytest.mark.parametrize("residual", ["none", "right", "left"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_same_bits_as_composed(shape, dtype, residual):
+    """Result, gradients and running statistics, for one thread and for all."""
+    threads = kernels.get_num_threads()
+    composed = step(True, shape, dtype, residual)
+    assert same(step(False, shape, dtype, residual), composed)
+    try:
+        kernels.set_num_threads(1)
+        assert same(step(False, shape, dtype, residual), composed)
+    finally:
+        kernels.set_num_threads(threads)
+
+
+def test_the_middle_arrays_are_never_made(monkeypatch):
+    """Forwards one new array, backwards another; no kernel of ReLU's own runs."""
+
+    def fail(*arrays):
+        raise AssertionError("ReLU by itself")
+
+    monkeypatch.setattr(kernels, "relu", fail)
+    monkeypatch.setattr(kernels, "relu_grad", fail)
+    norm, x, g = layer(16), image(SHAPES[0]).requires_grad_(), image(SHAPES[0], 2)
+    pool = memory._pool
+
+    def made(work):
+        before, pool.peak = pool.lent, pool.lent
+        result = work()
+        return result, (pool.peak - before) / x.nbytes
+
+    z, forward = made(lambda: norm(x).relu())
+    _, backward = made(lambda: minitorch.autograd.grad(z, x, g))
+    assert 1 <= forward < 1.5
+    assert 1 <= backward < 1.5
+
+
+def test_hooks_and_gradients_of_the_middle():
+    """Registered before and after ReLU, retained, asked for: as composed; a hook's replacement counts."""
+
+    def run(composed):
+        norm, x, g = layer(16), image(SHAPES[0]).requires_grad_(), image(SHAPES[0], 2)
+        seen = []
+        y = look(norm(x), composed)
+        y.register_hook(lambda g: seen.append(g))
+        z = y.relu()
+        y.register_hook(lambda g: g * 2)
+        y.retain_grad()
+        (gy,) = minitorch.autograd.grad(z, y, g, retain_graph=True)
+        seen.clear()
+        z.backward(g)
+        return [gy, *seen, y.grad, x.grad, *(p.grad for p in norm.parameters()), y, z]
+
+    fused = run(False)
+    assert len(fused) == 8
+    assert same(fused, run(True))
+
+
+def test_a_middle_used_twice():
+    """By ReLU, which does not need it, and by others, which do; gradients meet there."""
+
+    def run(composed):
+        norm, x, g = layer(16), image(SHAPES[0]).requires_grad_(), image(SHAPES[0], 2)
+        y = look(norm(x), composed)
+        z = y.relu() + y * 2 + y.relu() + (y + x) + (y + y)
+        return [z, y, *minitorch.autograd.grad(z, [x, *norm.parameters()], g)]
+
+    assert same(run(False), run(True))
+
+
+@pytest.mark.parametrize("change", ["x", "detached", "view", "r", "w", "b", "running"])
+@pytest.mark.parametrize("training", [True, False])
+def test_changes_in_between_change_nothing(change, training):
+    """In-place changes of all that a deferred result is made from, before it is used."""
+
+    def run(composed):
+        norm, x, r = layer(16).train(training), image(SHAPES[0]), image(SHAPES[0], 1)
+        with minitorch.no_grad():
+            y = norm(x)
+            z = y + r
+            if composed:
+                look(y), look(z)
+            else:
+                assert y.recipe is not None
+                assert z.recipe is not None
+            target = {
+                "x": x, "detached": x.detach(), "view": x[1], "r": r, "w": norm.weight, "b": norm.bias,
+                "running": norm.running_mean,
+            }[change]  # fmt: skip
+            target.zero_()
+            return [y.relu(), y, z.relu(), z]
+
+    assert same(run(False), run(True))
+
+
+WRITERS = {
+    "SGD": lambda x: minitorch.optim.SGD([x], lr=1.0).step(),
+    "Adam": lambda x: minitorch.optim.Adam([x], lr=1.0).step(),
+    "init": lambda x: nn.init.ones_(x),
+    "load_state_dict": lambda x: nn.ParameterList([x]).load_state_dict({"0": minitorch.zeros(*x.shape)}),
+    "vector_to_parameters": lambda x: nn.utils.vector_to_parameters(minitorch.zeros(x.numel()), [x]),
+    "ufunc": lambda x: np.add(x.detach(), 5, out=x.detach()),
+    "numpy": lambda x: x.numpy().fill(3),
+    "data": lambda x: x.data.mul_(5),
+    "clip_grad_norm_": lambda x: nn.utils.clip_grad_norm_([x], 1e-3),
+    "clip_grad_value_": lambda x: nn.utils.clip_grad_value_([x], 1e-3),
+    "zero_grad": lambda x: minitorch.optim.SGD([x], lr=1.0).zero_grad(set_to_none=False),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_who_writes_has_what_is_deferred_computed_first(write):
+    """All that changes memory in place, of a parameter or of its gradient."""
+
+    def run(composed):
+        norm, x = layer(16).eval(), nn.Parameter(image(SHAPES[0]))
+        x.grad = image(SHAPES[0], 1)
+        with minitorch.no_grad():
+            made = [look(norm(x), composed), look(norm(x.grad), composed)]
+            assert composed == (made[0].recipe is None) == (made[1].recipe is None)
+            WRITERS[write](x)
+            return [*made, x, x.grad]
+
+    before, after = run(True), run(False)
+    assert same(before, after)
+    assert not same(before[2:], [image(SHAPES[0]), image(SHAPES[0], 1)])  # it did write
+
+
+def test_a_gradient_added_to_in_place():
+    """.grad that a deferred result reads, before the next backward adds to it."""
+
+    def run(composed):
+        norm, x = layer(16).eval(), image(SHAPES[0]).requires_grad_()
+        x.grad = image(SHAPES[0], 1)
+        with minitorch.no_grad():
+            y = look(norm(x.grad), composed)
+        (x * 2).sum().backward()
+        return [y, x.grad]
+
+    assert same(run(False), run(True))
+
+
+def test_few_wait_at_a_time():
+    """Results that are kept, as when features are collected, do not keep all that they are made of."""
+    norm = layer(16).eval()
+    with minitorch.no_grad():
+        kept = [norm(image(SHAPES[0], seed)) for seed in range(9)]
+        assert sum(y.recipe is not None for y in kept) <= deferred.WAITING
+        assert same(kept, [look(norm(image(SHAPES[0], seed))) for seed in range(9)])
+
+
+def test_statistics_of_the_time_of_the_call():
+    """A batch norm used in evaluation, then in training, then backwards: gradients by the statistics it had then."""
+    norm, x = layer(16).eval(), minitorch.randn(40, 16)
+    own = [t.clone() for t in (norm.running_mean, norm.running_var)]
+    y = norm(x)
+    norm.train()(minitorch.randn(40, 16))
+    gradients = minitorch.autograd.grad((y**3).sum(), [norm.weight, norm.bias])
+    z = nn.functional.batch_norm(x, *own, norm.weight, norm.bias)
+    assert same(gradients, minitorch.autograd.grad((z**3).sum(), [norm.weight, norm.bias]))
+
+
+def test_changes_of_the_tape_are_noticed_as_ever():
+    """x modified before backward raises, and a view's history follows."""
+    norm, x = layer(16), image(SHAPES[0]).requires_grad_()
+    h = x + x
+    z = norm(h).relu()
+    h.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
+@pytest.mark.parametrize("inplace", ["relu_", "add_", "F.relu"])
+def test_in_place_on_the_middle(inplace):
+    """y.relu_(), y.add_(r) and ReLU(inplace=True)."""
+
+    def run(composed):
+        norm, x, r, g = layer(16), image(SHAPES[0]).requires_grad_(), image(SHAPES[0], 1), image(SHAPES[0], 2)
+        y = look(norm(x), composed)
+        z = {"relu_": lambda: y.relu_(), "add_": lambda: y.add_(r).relu(), "F.relu": lambda: nn.ReLU(inplace=True)(y)}[
+            inplace
+        ]()
+        assert y._version == 1
+        return [z, y, *minitorch.autograd.grad(z, [x, *norm.parameters()], g)]
+
+    assert same(run(False), run(True))
+
+
+def test_a_hook_that_writes_into_its_gradient():
+    """The same memory may be the gradient that a ReLU's gate, not yet applied, will read."""
+
+    def run(hook):
+        norm, x, r = layer(16), image(SHAPES[0]).requires_grad_(), image(SHAPES[0], 1).requires_grad_()
+        y, h = norm(x), r * 1
+        h.register_hook(hook)
+        return minitorch.autograd.grad(y.relu() + h, [x, *norm.parameters(), r], image(SHAPES[0], 2))
+
+    assert same(run(lambda g: g * 2), run(lambda g: g.mul_(2)))
+
+
+def test_second_order():
+    """A gradient with create_graph, and the gradient of its norm."""
+
+    def run(composed):
+        norm, x = layer(16), image(SHAPES[0]).requires_grad_()
+        z = look(norm(x), composed).relu()
+        (gx,) = minitorch.autograd.grad((z * z).sum(), x, create_graph=True)
+        return [z, gx, *minitorch.autograd.grad((gx * gx).sum(), [x, norm.weight])]
+
+    assert same(run(False), run(True))
+
+
+def test_the_tape_is_the_same():
+    """Nodes, parents, what is kept."""
+    norm, x, r = layer(16), image(SHAPES[0]).requires_grad_(), image(SHAPES[0], 1).requires_grad_()
+
+    def names(node):
+        if not hasattr(node, "parents"):
+            return node is x or node is r or [p is node for p in norm.parameters()]
+        return node.name(), node.shape, node.dtype, sorted(node.kept), [names(p) for p in node.parents if p is not None]
+
+    trees = [names(look(look(norm(x), composed) + r, composed).relu().node) for composed in (False, True)]
+    assert trees[0] == trees[1]
+    assert trees[0][0] == "relu"
+
+
+def test_arrays_of_users_are_not_deferred():
+    """What came in as an array may be changed behind our back: computed at once."""
+    array = np.random.default_rng(0).standard_normal((20, 20, 20, 16)).astype(np.float32)
+    y = layer(16)(minitorch.from_numpy(array.transpose(0, 3, 1, 2)))
+    assert y.recipe is None
+    small = layer(16)(image((2, 16, 3, 3)))
+    assert small.recipe is None
+
+
+def test_a_deferred_tensor_is_a_tensor():
+    """Its class, its name, copies and pickles."""
+    with minitorch.no_grad():
+        norm, x = layer(16), image(SHAPES[0])
+        expected = norm(x).numpy()
+        for use in (copy.deepcopy, lambda y: pickle.loads(pickle.dumps(y)), lambda y: y.detach(), lambda y: y[:]):
+            y = norm(x)
+            assert y.recipe is not None
+            assert isinstance(y, minitorch.Tensor)
+            assert type(y).__name__ == "Tensor"
+            np.testing.assert_array_equal(use(y).array, expected)
+            assert type(y) is minitorch.Tensor
+
+
+def test_no_cycles_and_nothing_kept():
+    """With the collector off, all memory returns when the tensors go, used or not; counters forget the dead."""
+    norm, x = layer(16), image(SHAPES[0]).requires_grad_()
+    norm(x).relu().sum().backward()
+    gc.collect()
+    gc.disable()
+    try:
+        before = memory._pool.lent
+        for use in (lambda y: None, lambda y: y.relu(), lambda y: (y + x).relu(), lambda y: look(y)):
+            y = norm(x)
+            z = use(y)
+            if z is not None and z is not y:
+                z.sum().backward()
+            references = [weakref.ref(y)] + ([] if z is None else [weakref.ref(z)])
+            del y, z
+            assert [reference() for reference in references] == [None] * len(references)
+            assert memory._pool.lent == before
+        assert len(x.version) <= 3
+    finally:
+        gc.enable()
+
+
+# ------------------------------------------------------------------------------------------------ convolution
+# shape of x, outputs, kernel, settings
+CONVOLUTIONS = {
+    "3x3": ((4, 16, 24, 23), 16, 3, {"padding": 1}),
+    "3x3, 17 to 20 channels": ((3, 17, 22, 25), 20, 3, {}),
+    "3x3, 3 to 5 channels": ((4, 3, 80, 70), 5, 3, {"padding": (2, 1)}),
+    "3x3, 40 outputs": ((2, 16, 24, 23), 40, 3, {"padding": 1}),
+    "stride 2": ((9, 20, 24, 25), 17, 3, {"padding": 1, "stride": 2}),
+    "1x1": ((5, 20, 20, 20), 33, 1, {}),
+    "1x1, stride 2": ((9, 16, 22, 22), 32, 1, {"stride": 2}),
+    "dilation": ((4, 17, 24, 24), 16, 3, {"dilation": (2, 3), "padding": 2}),
+    "groups": ((4, 16, 24, 24), 20, 3, {"groups": 2, "padding": 1}),
+    "depthwise": ((4, 17, 24, 24), 17, 3, {"groups": 17, "padding": 1}),
+    "depthwise, stride 2": ((9, 20, 25, 24), 20, 3, {"groups": 20, "padding": 1, "stride": 2}),
+    "depthwise, 3 channels": ((4, 3, 80, 70), 3, 5, {"groups": 3}),
+    "1d": ((4, 5, 3000), 17, 3, {"stride": 2}),
+    "3d": ((4, 5, 12, 12, 12), 3, 3, {"padding": 1}),
+}
+
+
+def convolution(case, dtype=np.float32, bias=True):
+    """A layer of one of the cases, an image for it, and one for its result."""
+    shape, outputs, kernel, settings = CONVOLUTIONS[case]
+    minitorch.manual_seed(0)
+    kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(shape) - 3]
+    conv, x = kind(shape[1], outputs, kernel, dtype=dtype, bias=bias, **settings), image(shape, 0, dtype)
+    with minitorch.no_grad():
+        return conv, x, image(conv(x).array.shape, 1, dtype)
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The names of convolution's kernels, as they run."""
+    seen = []
+
+    def watched(name, kernel):
+        return lambda *arguments: (seen.append(name), kernel(*arguments))[1]
+
+    for name in ("conv", "conv_normal"):
+        monkeypatch.setattr(kernels, name, watched(name, getattr(kernels, name)))
+    return seen
+
+
+def tail(composed, conv, norm, x, r, residual, relu):
+    """A convolution and what may follow it."""
+    y = look(conv(x), composed)
+    y = look(norm(y), composed) if norm else y
+    y = look({"none": lambda: y, "right": lambda: y + r, "left": lambda: r + y}[residual](), composed)
+    assert composed == (y.recipe is None)
+    return y.relu() if relu else y
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_convolution_has_the_bits_of_the_composed(case, dtype, monkeypatch):
+    """For all algorithms, with bias and without, whatever follows, for one thread and for all."""
+    monkeypatch.setattr(finishing, "LEAST", 1)
+    threads, fast = kernels.get_num_threads(), kernels.implementation() == "numba"
+    algorithms = ("auto", "direct", "winograd") if case.startswith("3x3") and fast else ("auto",)
+    for algorithm, bias in itertools.product(algorithms, (False, True)):
+        monkeypatch.setattr(minitorch.backends.conv, "algorithm", algorithm)
+        conv, x, r = convolution(case, dtype, bias)
+        with minitorch.no_grad():
+            norm = layer(r.shape[1], dtype).eval()
+            for arguments in itertools.product((None, norm), (x,), (r,), ("none", "right", "left"), (False, True)):
+                composed = [tail(True, conv, *arguments)]
+                if arguments[0] is None or not bias:
+                    for count in (1, threads):
+                        kernels.set_num_threads(count)
+                        assert same([tail(False, conv, *arguments)], composed)
+                else:
+                    assert same([norm(conv(x))], [norm(look(conv(x)))])
+
+
+def test_convolution_is_one_kernel_and_one_array(runs, monkeypatch):
+    """Of the four steps of a residual block; and so with ReLU in place, which overwrites what nobody saw."""
+    conv, x, r = convolution("3x3", bias=False)
+    norm, blocks, take = layer(16).eval(), [], memory._pool.take
+    monkeypatch.setattr(memory._pool, "take", lambda size: (blocks.append(size), take(size))[1])
+    with minitorch.no_grad():
+        relus = nn.ReLU(), nn.ReLU(inplace=True), lambda y: y.relu_()
+        for relu, follow in itertools.product(relus, (lambda y: norm(y) + r, norm, lambda y: y)):
+            expected = relu(look(follow(look(conv(x))))).numpy().copy()
+            runs.clear()
+            blocks.clear()
+            y = relu(follow(conv(x)))
+            assert (runs, len(blocks)) == (["conv_normal"], 1)
+            assert y.array.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("change", ["x", "detached", "view", "r", "w", "step", "b", "running", "conv's b", "data"])
+def test_changes_between_a_convolution_and_its_use(change):
+    """In-place changes of all it is made from, an optimizer's, too."""
+
+    def run(composed):
+        conv, x, r = convolution("3x3", bias=change == "conv's b")
+        norm = layer(16).eval()
+        optimizer = minitorch.optim.SGD([conv.weight], lr=1.0)
+        conv.weight.grad = minitorch.ones(*conv.weight.shape)
+        with minitorch.no_grad():
+            h = look(conv(x), composed)
+            y = look(norm(h), composed and change != "conv's b")
+            z = look(y + r, composed)
+            assert composed == (z.recipe is None)
+            if change == "step":
+                optimizer.step()
+            elif change == "data":
+                conv.weight.data[...] = 0
+            else:
+                target = {
+                    "x": x, "detached": x.detach(), "view": x[1], "r": r, "w": conv.weight, "b": norm.bias,
+                    "running": norm.running_mean, "conv's b": conv.bias,
+                }[change]  # fmt: skip
+                target.zero_()
+            return [z.relu(), z, y.relu(), y, h.relu(), h]
+
+    assert same(run(False), run(True))
+
+
+def test_changes_of_a_convolution_s_own_result():
+    """In place, after batch norm took the convolution in."""
+
+    def run(composed):
+        conv, x, _ = convolution("3x3", bias=False)
+        with minitorch.no_grad():
+            h = look(conv(x), composed)
+            y = look(layer(16).eval()(h), composed)
+            h.relu_()
+            h.add_(1)
+            return [y, h]
+
+    assert same(run(False), run(True))
+
+
+def test_a_convolution_used_by_many(runs):
+    """Each right, and the convolution run once for the first and once for all others."""
+    conv, x, _ = convolution("3x3", bias=False)
+    first, second = layer(16).eval(), layer(16).eval()
+    second.bias.array[...] = 1
+
+    def uses(h):
+        a, b = first(h), second(h)
+        return [a.relu(), a, a + x, b.relu(), b, h.relu(), h + h, h]
+
+    with minitorch.no_grad():
+        expected = uses(look(conv(x)))
+        for use, most in ((uses, 3), (lambda h: [h + h], 1), (lambda h: [h.relu() for _ in range(4)], 2)):
+            runs.clear()
+            got = use(conv(x))
+            assert all(y.array is not None for y in got)
+            assert len(runs) <= most
+            if use is uses:
+                assert same(got, expected)
+
+
+def test_negative_zeros_stay():
+    """What underflows from below, without a batch norm that would change it."""
+    conv, x, r = convolution("1x1", bias=False)
+    with minitorch.no_grad():
+        x.fill_(1e-30)
+        conv.weight.fill_(-1e-30)
+        r.fill_(-0.0)
+        for use in (lambda y: y, lambda y: y.relu(), lambda y: y + r, lambda y: r + y):
+            assert same([use(conv(x))], [use(look(conv(x)))])
+        if kernels.implementation() == "numba":
+            assert np.signbit(conv(x).relu().array).all()
+
+
+def test_the_algorithm_is_the_one_set_at_the_call(monkeypatch):
+    """Though the sums are computed later."""
+    conv, x, r = convolution("3x3")
+    results = {}
+    with minitorch.no_grad():
+        for algorithm in ("direct", "winograd"):
+            monkeypatch.setattr(minitorch.backends.conv, "algorithm", algorithm)
+            y, z = conv(x), conv(x)
+            monkeypatch.setattr(minitorch.backends.conv, "algorithm", "auto")
+            results[algorithm] = [y, z.relu()]
+            monkeypatch.setattr(minitorch.backends.conv, "algorithm", algorithm)
+            assert same(results[algorithm], [look(conv(x)), look(conv(x)).relu()])
+    if kernels.implementation() == "numba":
+        assert not same(*results.values())
+
+
+def test_a_recorded_convolution_is_computed_at_once():
+    """If any operand needs a gradient; a frozen one is deferred, and what follows it learns as ever."""
+    conv, x, _ = convolution("3x3")
+    assert conv(x).recipe is None
+    conv.requires_grad_(False)
+    assert conv(image((4, 16, 24, 23)).requires_grad_()).recipe is None
+
+    def run(composed):
+        minitorch.manual_seed(1)
+        after, norm = nn.Conv2d(16, 16, 1), layer(16)
+        h = look(conv(x), composed)
+        assert composed == (h.recipe is None)
+        y = look(conv(x), composed).requires_grad_()
+        z = after(norm(h).relu()) + y.relu()
+        return [z, y, *minitorch.autograd.grad((z * z).sum(), [y, *norm.parameters(), *after.parameters()])]
+
+    assert same(run(False), run(True))
+
+
+def test_what_a_convolution_does_not_defer():
+    """Arrays of users, results that are small or of few channels, other memory than channels-last."""
+    array = np.random.default_rng(0).standard_normal((20, 20, 20, 16)).astype(np.float32).transpose(0, 3, 1, 2)
+    conv = nn.Conv2d(16, 16, 1)
+    with minitorch.no_grad():
+        assert conv(minitorch.from_numpy(array)).recipe is None
+        assert nn.Conv2d(16, 8, 1)(image((2, 16, 20, 20))).recipe is None
+        assert nn.Conv2d(16, 7, 1)(image((40, 16, 20, 20))).recipe is None
+        assert conv(minitorch.from_numpy(np.ascontiguousarray(array))).recipe is not None  # of a copy
+
+
+def test_a_deferred_convolution_keeps_nothing():
+    """With the collector off, all memory returns, used or not."""
+    conv, x, r = convolution("3x3", bias=False)
+    norm = layer(16).eval()
+    gc.collect()
+    gc.disable()
+    try:
+        with minitorch.no_grad():
+            before = memory._pool.lent
+            for use in (lambda y: y, norm, lambda y: norm(y) + r, lambda y: (norm(y) + r).relu(), look):
+                y = conv(x)
+                z = use(y)
+                references = weakref.ref(y), weakref.ref(z)
+                del y, z
+                assert [reference() for reference in references] == [None, None]
+                assert memory._pool.lent == before
+            assert len(x.version) <= 3
+    finally:
+        gc.enable()
