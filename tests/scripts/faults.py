@@ -253,7 +253,7 @@ def located(test: str) -> str:
 
 def run(folder: Path, tests: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """pytest in `folder`, stopping at the first failure."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", *map(located, tests)]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "-m", "", *map(located, tests)]
     settings = {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", **environment}
     return subprocess.run(
         command, cwd=folder, env=os.environ | settings, capture_output=True, text=True, timeout=TIMEOUT

@@ -130,7 +130,7 @@ class Kernel:
         """Load the kernel from disk, or compile it, for the first call of a process for a dtype."""
         import numba
 
-        with _state.compiling, _file_lock(), _collector_at_rest():
+        with _state.compiling, _file_lock(self.__name__), _collector_at_rest():
             self.compiled.compile(tuple(map(numba.typeof, (0, 0, 1, *arguments))))
         self.ready[arguments[0].dtype.char] = self.compiled
         for listener in listeners:
@@ -255,13 +255,16 @@ def _cache_warning(error: BaseException) -> None:
 
 
 @contextmanager
-def _file_lock() -> Iterator[None]:
-    """Of several processes that need the same kernels at once, one compiles and the others then load its result."""
+def _file_lock(name: str) -> Iterator[None]:
+    """Of several processes that need the same kernel at once, one compiles it and the others then load the result.
+
+    Each kernel has a lock of its own, so that the processes compile different kernels at the same time.
+    """
     directory = cache_directory()
     file = None
     try:
         if fcntl is not None and directory is not None:
-            file = open(directory / "lock", "a")  # noqa: SIM115 closed below; closing releases the lock
+            file = open(directory / f"{name}.lock", "a")  # noqa: SIM115 closed below; closing releases the lock
             fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:
         _cache_warning(error)
