@@ -8,7 +8,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check fix parity faults bench bench-quick clean
+.PHONY: help setup train test check surface fix parity faults bench bench-quick clean
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ check: .venv/dev.done  ## only reads: lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+surface: .venv/dev.done  ## write the stubs and docs/ops.md from the declarations of ops
+	$(BIN)/python -c "from minitorch import surface; surface.write()"
 
 fix: .venv/dev.done  ## rewrite what the linter can mend
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,8 @@
 """minitorch: an autograd-capable mini deep-learning framework on numpy and numba, with PyTorch's names."""
 
-from . import autograd, backends, dtypes, kernels, nn, optim, utils, vision
+from typing import TYPE_CHECKING
+
+from . import autograd, backends, dtypes, kernels, nn, optim, surface, utils, vision
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -49,72 +51,6 @@ from .dtypes import (
 )
 from .explain import explain
 from .kernels import get_num_threads, set_num_threads
-from .ops.elementwise import (
-    absolute,
-    ceil,
-    clamp,
-    cos,
-    erf,
-    exp,
-    expm1,
-    floor,
-    isfinite,
-    isinf,
-    isnan,
-    log,
-    log1p,
-    maximum,
-    minimum,
-    reciprocal,
-    relu,
-    round,
-    rsqrt,
-    sigmoid,
-    sign,
-    sin,
-    sqrt,
-    square,
-    tanh,
-    where,
-)
-from .ops.elementwise import equal as eq
-from .ops.elementwise import greater as gt
-from .ops.elementwise import greater_equal as ge
-from .ops.elementwise import less as lt
-from .ops.elementwise import less_equal as le
-from .ops.elementwise import multiply as mul
-from .ops.elementwise import negative as neg
-from .ops.elementwise import not_equal as ne
-from .ops.elementwise import power as pow
-from .ops.index import gather, index_select, masked_select, nonzero, scatter_add, tril, triu
-from .ops.join import cat, chunk, narrow, split, stack, unbind
-from .ops.linalg import bmm, dot, matmul, mm, outer
-from .ops.reduce import (
-    all,
-    allclose,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    cumsum,
-    log_softmax,
-    logsumexp,
-    max,
-    mean,
-    min,
-    norm,
-    prod,
-    softmax,
-    std,
-    sum,
-    var,
-)
-from .ops.reduce import same as equal
-from .ops.shape import broadcast_to, flatten, movedim, squeeze, t, transpose, unsqueeze
-from .ops.shape import flip_dims as flip
-from .ops.shape import permute_to as permute
-from .ops.shape import reshape_to as reshape
 from .random import (
     Generator,
     default_generator,
@@ -128,6 +64,8 @@ from .serialization import load, save
 from .tensor import Size, Tensor, as_tensor, from_numpy, is_tensor, tensor
 from .version import __version__
 
-add, sub, div = Tensor.add, Tensor.sub, Tensor.div
-
-abs, clip, concat, double, float, long, int = absolute, clamp, cat, float64, float32, int64, int32
+double, float, long, int = float64, float32, int64, int32
+if TYPE_CHECKING:
+    from ._surface import *  # noqa: F403
+else:
+    globals().update(surface.functions())

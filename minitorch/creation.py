@@ -62,21 +62,32 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     return _finish(np.full(_shape((size,)), fill_value, wanted), requires_grad)
 
 
+def _in_order(input: Any, make: Any, requires_grad: bool) -> Any:
+    """make(shape) in the memory order of another tensor."""
+    x = input.array
+    if x.flags.c_contiguous:
+        out = make(x.shape)
+        return out.requires_grad_() if requires_grad else out
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    out = make(tuple(x.shape[axis] for axis in order))
+    out.array = out.array.transpose(sorted(range(x.ndim), key=order.__getitem__))
+    return out.requires_grad_() if requires_grad else out
+
+
 def _like(make: Any) -> Any:
     def like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
-        dtype = input.dtype if dtype is None else dtype
-        return make(*input.array.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+        wanted = input.dtype if dtype is None else dtype
+        return _in_order(input, lambda shape: make(shape, dtype=wanted, device=device), requires_grad)
 
     like.__name__ = f"{make.__name__}_like"
-    like.__doc__ = f"`{make.__name__}` with the shape and dtype of another tensor."
+    like.__doc__ = f"`{make.__name__}` with the shape, dtype and memory order of another tensor."
     return like
 
 
 def full_like(input: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
-    """`full` with the shape and dtype of another tensor."""
-    return full(
-        input.array.shape, fill_value, dtype=input.dtype if dtype is None else dtype, requires_grad=requires_grad
-    )
+    """`full` with the shape, dtype and memory order of another tensor."""
+    wanted = input.dtype if dtype is None else dtype
+    return _in_order(input, lambda shape: full(shape, fill_value, dtype=wanted), requires_grad)
 
 
 def arange(

@@ -78,7 +78,7 @@ def iinfo(d: Any) -> np.iinfo:
     return np.iinfo(as_dtype(d).numpy)
 
 
-def _category(d: np.dtype) -> int:
+def category(d: np.dtype) -> int:
     """0 bool, 1 integer, 2 float."""
     return {"b": 0, "u": 1, "i": 1, "f": 2}[d.kind]
 
@@ -88,21 +88,21 @@ def of_scalar(value: Any) -> np.dtype:
     return (bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else _default).numpy
 
 
-def meet(x: Any, y: Any) -> np.dtype:
-    """The dtype in which two operands (arrays or Python numbers) are computed, by PyTorch's promotion.
+def meet(*xs: Any) -> np.dtype:
+    """The dtype in which operands (arrays, or what has shape and dtype; Python numbers) meet, by PyTorch's rules.
 
     An operand with dimensions outranks one without, and that outranks a Python number, unless the lower one is of a
     higher category (bool, integer, float).
     """
     best: np.dtype | None = None
-    priorities = [(2 if v.ndim else 1, v.dtype) if isinstance(v, np.ndarray) else (0, of_scalar(v)) for v in (x, y)]
+    priorities = [(2 if v.shape else 1, v.dtype) if hasattr(v, "dtype") else (0, of_scalar(v)) for v in xs]
     for level in (2, 1, 0):
         here = max((d for priority, d in priorities if priority == level), key=RANK.__getitem__, default=None)
         if here is None:
             continue
         if best is None:
             best = here
-        elif _category(here) > _category(best):
+        elif category(here) > category(best):
             best = max(here, best, key=RANK.__getitem__)
     assert best is not None
     return best

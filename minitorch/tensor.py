@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes, printing
+from . import dtypes, printing, surface
 from .autograd import Variable, is_grad_enabled, tape
 from .autograd.inplace import assign
-from .ops import elementwise, folding, join, linalg, promotion, reduce
 from .ops import index as indexing
+from .ops import join, linalg, promotion
 from .ops import shape as shaping
 from .ops.dims import normalize, sizes
 from .random import numpy_generator
@@ -27,9 +28,6 @@ class Size(tuple):
 
     def __repr__(self) -> str:
         return f"minitorch.Size({list(self)})"
-
-
-_OPERANDS = (Variable, float, int, np.ndarray, np.generic)
 
 
 class RemovableHandle:
@@ -52,76 +50,13 @@ class RemovableHandle:
         self.remove()
 
 
-def _reflected(op: Callable) -> Callable:
-    def method(self: Tensor, other: Any) -> Any:
-        return op(other, self)
-
-    return method
-
-
-def _operator(op: Callable) -> Callable:
-    """An operator method: what is neither tensor, array nor number is left to Python to reject."""
-
-    def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, _OPERANDS):
-            return NotImplemented
-        return op(self, other)
-
-    return method
+if TYPE_CHECKING:
+    from ._surface import Methods
+else:
+    Methods = object  # surface.py attaches the methods
 
 
-def _inplace(op: Callable) -> Callable:
-    """The in-place form of an op: the result goes into self's memory, and self takes its place on the tape."""
-
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        source = self
-        if is_grad_enabled() and self.node is not None and any(isinstance(a, Tensor) and a.requires_grad for a in args):
-            source = tape.wrap(self.array.copy())  # a rule of another argument may need the old values
-            source._node = self.node
-        value = op(source, *args, **kwargs)
-        if value.array.shape != self.outline.shape:
-            raise RuntimeError(
-                f"output with shape {list(self.outline.shape)} doesn't match the broadcast shape "
-                f"{list(value.array.shape)}"
-            )
-        mine, its = self.outline.dtype, value.array.dtype
-        if mine != its:
-            if dtypes._category(its) > dtypes._category(mine):
-                raise RuntimeError(
-                    f"result type {dtypes.as_dtype(its)} can't be cast to the desired output type "
-                    f"{dtypes.as_dtype(mine)}"
-                )
-            value = promotion.cast(value, dtype=mine)
-        return assign(self, value)
-
-    method.__doc__ = f"`{getattr(op, '__name__', 'op')}`, in place; returns self."
-    return method
-
-
-def _scaled(op: Callable) -> Callable:
-    """add and sub with PyTorch's `alpha`, a factor of the second operand."""
-
-    def method(self: Any, other: Any, *, alpha: float = 1) -> Any:
-        return op(self, other if alpha == 1 else other * alpha)
-
-    method.__name__, method.__doc__ = op.__name__, op.__doc__
-    return method
-
-
-def divide(x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
-    """x / y; rounded down for "floor", toward zero for "trunc"."""
-    if rounding_mode is None:
-        return elementwise.divide(x, y)
-    if rounding_mode == "floor":
-        return elementwise.floor_divide(x, y)
-    if rounding_mode == "trunc":
-        quotient = elementwise.divide(x, y)
-        out = elementwise.where(quotient < 0, elementwise.ceil(quotient), elementwise.floor(quotient))
-        return promotion.to_dtype(out, dtypes.meet(*(getattr(v, "array", v) for v in (x, y))))
-    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
-
-
-class Tensor(Variable):
+class Tensor(Variable, Methods):
     """An n-dimensional array on the tape. Make one with `minitorch.tensor`, `zeros`, `randn`, ...
 
     Logical shapes are PyTorch's; memory may stand in another order (images are channels-last), which only `stride()`
@@ -190,9 +125,7 @@ class Tensor(Variable):
         """self if memory is in row-major order, else a copy that is."""
         if self.array.flags.c_contiguous:
             return self
-        out = promotion.cast(self, dtype=self.array.dtype)
-        out.array = np.ascontiguousarray(out.array)
-        return out
+        return shaping.tile(self, times=(1,) * self.array.ndim)
 
     def is_floating_point(self) -> bool:
         """Whether elements are float32 or float64."""
@@ -382,7 +315,7 @@ class Tensor(Variable):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """NumPy's ufuncs on tensors are ours: `ndarray * tensor` stays on the tape."""
-        op = _UFUNCS.get(ufunc)
+        op = _ufuncs().get(ufunc)
         if method == "__call__" and op is not None and not kwargs:
             return op(*inputs)
         if any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
@@ -521,36 +454,6 @@ class Tensor(Variable):
 
     # ------------------------------------------------------------------------------------------------- operators
 
-    __add__ = _operator(elementwise.add)
-    __sub__ = _operator(elementwise.subtract)
-    __mul__ = _operator(elementwise.multiply)
-    __truediv__ = _operator(elementwise.divide)
-    __pow__ = _operator(elementwise.power)
-    __floordiv__ = _operator(elementwise.floor_divide)
-    __mod__ = _operator(elementwise.remainder)
-    __and__ = _operator(elementwise.bitwise_and)
-    __or__ = _operator(elementwise.bitwise_or)
-    __xor__ = _operator(elementwise.bitwise_xor)
-    __radd__ = _reflected(elementwise.add)
-    __rsub__ = _reflected(elementwise.subtract)
-    __rmul__ = _reflected(elementwise.multiply)
-    __rtruediv__ = _reflected(elementwise.divide)
-    __rpow__ = _reflected(elementwise.power)
-    __rfloordiv__ = _reflected(elementwise.floor_divide)
-    __rmod__ = _reflected(elementwise.remainder)
-    __rand__ = _reflected(elementwise.bitwise_and)
-    __ror__ = _reflected(elementwise.bitwise_or)
-    __rxor__ = _reflected(elementwise.bitwise_xor)
-    __eq__ = _operator(elementwise.equal)
-    __ne__ = _operator(elementwise.not_equal)
-    __lt__ = _operator(elementwise.less)
-    __le__ = _operator(elementwise.less_equal)
-    __gt__ = _operator(elementwise.greater)
-    __ge__ = _operator(elementwise.greater_equal)
-    __neg__ = elementwise.negative
-    __abs__ = elementwise.absolute
-    __invert__ = elementwise.bitwise_not
-
     def __pos__(self) -> Any:
         return self
 
@@ -562,63 +465,6 @@ class Tensor(Variable):
 
     __getitem__ = indexing.index
     __setitem__ = indexing.assign_index
-    __iadd__ = _inplace(elementwise.add)
-    __isub__ = _inplace(elementwise.subtract)
-    __imul__ = _inplace(elementwise.multiply)
-    __itruediv__ = _inplace(elementwise.divide)
-    __ipow__ = _inplace(elementwise.power)
-
-    add = _scaled(elementwise.add)
-    sub = subtract = _scaled(elementwise.subtract)
-    mul = multiply = elementwise.multiply
-    div = divide = true_divide = divide
-    pow = elementwise.power
-    floor_divide = elementwise.floor_divide
-    remainder = elementwise.remainder
-    neg = negative = elementwise.negative
-    eq, ne = elementwise.equal, elementwise.not_equal
-    lt, le, gt, ge = elementwise.less, elementwise.less_equal, elementwise.greater, elementwise.greater_equal
-    logical_not = elementwise.logical_not
-    isnan, isinf, isfinite = elementwise.isnan, elementwise.isinf, elementwise.isfinite
-
-    exp, expm1, log, log1p = elementwise.exp, elementwise.expm1, elementwise.log, elementwise.log1p
-    sqrt, rsqrt, square, reciprocal = elementwise.sqrt, elementwise.rsqrt, elementwise.square, elementwise.reciprocal
-    sin, cos, tanh, sigmoid, erf = (
-        elementwise.sin, elementwise.cos, elementwise.tanh, elementwise.sigmoid, elementwise.erf
-    )  # fmt: skip
-    abs = absolute = elementwise.absolute
-    sign, floor, ceil, round = elementwise.sign, elementwise.floor, elementwise.ceil, elementwise.round
-    relu, clamp, clip = elementwise.relu, elementwise.clamp, elementwise.clamp
-    maximum, minimum = elementwise.maximum, elementwise.minimum
-
-    sum, mean, var, std, prod, cumsum = reduce.sum, reduce.mean, reduce.var, reduce.std, reduce.prod, reduce.cumsum
-    max, min, amax, amin, argmax, argmin = (
-        reduce.max, reduce.min, reduce.amax, reduce.amin, reduce.argmax, reduce.argmin
-    )  # fmt: skip
-    all, any, norm, logsumexp = reduce.all, reduce.any, reduce.norm, reduce.logsumexp
-    allclose, equal = reduce.allclose, reduce.same
-    softmax, log_softmax = reduce.softmax, reduce.log_softmax
-
-    matmul, mm, bmm, dot, outer = linalg.matmul, linalg.mm, linalg.bmm, linalg.dot, linalg.outer
-
-    reshape, view, permute, transpose, t = (
-        shaping.reshape_to, shaping.view, shaping.permute_to, shaping.transpose, shaping.t
-    )  # fmt: skip
-    movedim, flatten, unflatten, squeeze, unsqueeze = (
-        shaping.movedim, shaping.flatten, shaping.unflatten, shaping.squeeze, shaping.unsqueeze
-    )  # fmt: skip
-    swapaxes = swapdims = shaping.transpose
-    expand, expand_as, broadcast_to, repeat = shaping.expand_to, shaping.expand_as, shaping.broadcast_to, shaping.repeat
-    narrow, split, chunk, unbind, flip = join.narrow, join.split, join.chunk, join.unbind, shaping.flip_dims
-    unfold = folding.unfold
-
-    gather, scatter_add, index_select = indexing.gather, indexing.scatter_add, indexing.index_select
-    masked_fill, masked_select, nonzero = indexing.masked_fill, indexing.masked_select, indexing.nonzero
-    tril, triu = indexing.tril, indexing.triu
-
-    def where(self, condition: Any, other: Any) -> Any:
-        """self where the condition holds, `other` elsewhere."""
-        return elementwise.where(condition, self, other)
 
     def reshape_as(self, other: Tensor) -> Any:
         """Reshaped like another tensor."""
@@ -627,11 +473,6 @@ class Tensor(Variable):
     view_as = reshape_as
 
     # -------------------------------------------------------------------------------------------------- in place
-
-    add_, sub_, mul_, div_ = _inplace(add), _inplace(sub), _inplace(mul), _inplace(div)
-    pow_, neg_, exp_, log_ = _inplace(pow), _inplace(neg), _inplace(exp), _inplace(log)
-    sqrt_, tanh_, sigmoid_, relu_ = _inplace(sqrt), _inplace(tanh), _inplace(sigmoid), _inplace(relu)
-    abs_, clamp_, masked_fill_ = _inplace(abs), _inplace(clamp), _inplace(masked_fill)
 
     def copy_(self, source: Any, non_blocking: Any = False) -> Tensor:
         """Take the values of `source`, broadcast and cast; returns self."""
@@ -687,6 +528,7 @@ class Tensor(Variable):
         return tape.wrap(np.zeros(sizes(size), dtype.numpy)).requires_grad_(requires_grad)
 
 
+surface.attach(Tensor)
 tape.set_result_class(Tensor)
 
 
@@ -783,45 +625,9 @@ def from_numpy(array: np.ndarray) -> Any:
     return tape.wrap(array)
 
 
-_UFUNCS: dict[np.ufunc, Callable] = {
-    getattr(np, name): op
-    for name, op in {
-        "add": elementwise.add,
-        "subtract": elementwise.subtract,
-        "multiply": elementwise.multiply,
-        "divide": elementwise.divide,
-        "power": elementwise.power,
-        "floor_divide": elementwise.floor_divide,
-        "remainder": elementwise.remainder,
-        "maximum": elementwise.maximum,
-        "minimum": elementwise.minimum,
-        "equal": elementwise.equal,
-        "not_equal": elementwise.not_equal,
-        "less": elementwise.less,
-        "less_equal": elementwise.less_equal,
-        "greater": elementwise.greater,
-        "greater_equal": elementwise.greater_equal,
-        "bitwise_and": elementwise.bitwise_and,
-        "bitwise_or": elementwise.bitwise_or,
-        "bitwise_xor": elementwise.bitwise_xor,
-        "negative": elementwise.negative,
-        "absolute": elementwise.absolute,
-        "exp": elementwise.exp,
-        "expm1": elementwise.expm1,
-        "log": elementwise.log,
-        "log1p": elementwise.log1p,
-        "sqrt": elementwise.sqrt,
-        "sin": elementwise.sin,
-        "cos": elementwise.cos,
-        "tanh": elementwise.tanh,
-        "sign": elementwise.sign,
-        "floor": elementwise.floor,
-        "ceil": elementwise.ceil,
-        "isnan": elementwise.isnan,
-        "isfinite": elementwise.isfinite,
-        "isinf": elementwise.isinf,
-    }.items()
-} | {np.matmul: lambda x, y: linalg.matmul(_tensor(x), _tensor(y))}
+@functools.cache
+def _ufuncs() -> dict[np.ufunc, Callable]:
+    return surface.ufuncs() | {np.matmul: lambda x, y: linalg.matmul(_tensor(x), _tensor(y))}
 
 
 def is_tensor(x: Any) -> bool:

@@ -8,19 +8,22 @@ with exit code 1 if a kernel exists that it did not reach.
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
-import inspect
 import pkgutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 import minitorch
 from minitorch import kernels, nn, optim
-from minitorch.kernels import reference
+from minitorch.autograd import registry
 from minitorch.kernels.engine import runtime
 from minitorch.nn import functional as F
+from minitorch.ops.declare import SINGLE, Pointwise
 
 __all__ = ["main", "unreached", "warm"]
 
@@ -63,8 +66,9 @@ def warm(dtype: str) -> None:
 
             runtime.listeners.append(ready)
             try:
-                for call in (*_nets(), *_vectors()):
+                for call in (*_nets(), *_reductions(), _copies):
                     call()
+                _pointwise(DTYPES[dtype].numpy)
             finally:
                 runtime.listeners.remove(ready)
     finally:
@@ -84,7 +88,7 @@ def _is_ready(kernel: Any, char: str) -> bool:
 
 def _all_kernels() -> list[Any]:
     """What the files of `minitorch.kernels` define, whoever imports them."""
-    for module in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."):
+    for module in pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}."):
         importlib.import_module(module.name)
     return runtime.kernels
 
@@ -99,6 +103,9 @@ def _nets() -> Iterator[Callable[[], None]]:
         (nn.BatchNorm2d(4), (2, 4, 6, 6)),
         (nn.BatchNorm2d(4).eval(), (2, 4, 6, 6)),
         (nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()), (2, 4, 6, 6)),
+        (nn.LayerNorm(6), (2, 6)),
+        (nn.GroupNorm(2, 4), (2, 4, 6, 6)),
+        (lambda x: F.group_norm(x.permute(0, 3, 1, 2), 2), (2, 6, 6, 4)),
         (nn.ReLU(), (2, 4)),
         (nn.MaxPool2d(2), (2, 4, 6, 6)),
         (lambda x: F.max_pool2d(x, 2, return_indices=True)[0], (2, 4, 6, 6)),
@@ -106,6 +113,7 @@ def _nets() -> Iterator[Callable[[], None]]:
         (nn.AdaptiveAvgPool2d(1), (2, 4, 6, 6)),
         (lambda x: F.cross_entropy(x, minitorch.zeros(len(x), dtype=minitorch.int64)), (4, 5)),
         (nn.LogSoftmax(1), (4, 5)),
+        (nn.Dropout(), (4, 5)),
     ):
         yield lambda layer=layer, shape=shape: _two_orders(layer, shape)  # type: ignore[misc]
     yield _winograd
@@ -139,14 +147,44 @@ def _update(optimizer: Any) -> None:
     optimizer([parameter], lr=0.1).step()
 
 
-def _vectors() -> Iterator[Callable[[], None]]:
-    """The kernels that take vectors of one length, results after operands."""
-    from minitorch.kernels import elementwise
+def _pointwise(dtype: np.dtype) -> None:
+    """The value and the rules of every pointwise op, of arrays that are large enough for a kernel."""
+    x = np.full(SINGLE, 0.5, dtype)
+    for op in registry.values():
+        if isinstance(op, Pointwise):
+            for formula, names in op.formulas():
+                formula(*(0.5 if n in op.settings else x > 0 if n == "condition" else x for n in names))
 
-    for name in elementwise.__all__:
-        count = len(inspect.signature(getattr(reference, name)).parameters)
-        yield lambda name=name, count=count: getattr(kernels, name)(  # type: ignore[misc]
-            *(minitorch.rand(16).numpy().copy() for _ in range(count)))  # fmt: skip
+
+def _reductions() -> Iterator[Callable[[], None]]:
+    """The kernels that reduce rows or columns, and those of their gradients."""
+    from minitorch.ops import reduce
+
+    ops: tuple[Callable, ...] = (
+        reduce.sum, reduce.prod, reduce.amax, reduce.amin, reduce.var, reduce.logsumexp, reduce.cumsum, reduce.cumprod,
+        reduce.softmax, reduce.log_softmax, functools.partial(reduce.norm, p=2), functools.partial(reduce.norm, p=1),
+    )  # fmt: skip
+    for dim in (0, 1):
+        for op in ops:
+            yield functools.partial(_gradient, op, dim)
+        yield lambda dim=dim: (minitorch.rand(80, 80).argmax(dim), minitorch.rand(80, 80).argmin(dim))  # type: ignore[misc]
+        x = minitorch.rand(1, 4, 4).numpy()[:, :, : 4 if dim else 1].copy()
+        yield lambda x=x: kernels.sum_products(x, x, np.empty_like(x[:, 0]))  # type: ignore[misc]
+
+
+def _gradient(op: Callable, dim: int) -> None:
+    x = (minitorch.rand(80, 80) + 0.5).requires_grad_()  # whose products are no zeros
+    op(x, dim=dim).sum().backward()
+
+
+def _copies() -> None:
+    """Copies of runs, squares and single elements; rows taken, added and weighted."""
+    x, rows = minitorch.rand(40, 40).numpy(), minitorch.arange(4).numpy()
+    for view in (x, x.T, x[:3, ::2]):
+        kernels.transfer(view, view.copy())
+    kernels.gather_rows(x[None], rows, x[None, :4].copy())
+    kernels.scatter_rows(x[None, :4], rows, x[None].copy())
+    kernels.weighted_rows(x[None], rows, rows[:3], x[0, :3], x[None, :3].copy())
 
 
 if __name__ == "__main__":

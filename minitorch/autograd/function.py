@@ -58,7 +58,9 @@ class Context:
 
 
 class _Application:
-    """Stands where a node has its primitive: runs the class's `backward`."""
+    """Stands where a node has its primitive: runs the class's `backward`, which is handed tensors."""
+
+    on_arrays = accepts_pending = False
 
     def __init__(self, function: type[Function], context: Context, single: bool, outputs: list) -> None:
         self.name = function.__name__
@@ -69,6 +71,7 @@ class _Application:
 
     def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
         """As `Primitive.backward`."""
+        g = g if isinstance(g, Variable) else wrap(g)
         gradients = [g] if self.single else [None if o is None else g[o[0]].reshape(o[1]) for o in self.outputs]
         self.context._node = node  # only while it runs: a lasting reference would be a cycle
         try:

@@ -7,13 +7,15 @@ and every view notices by the version and takes itself again from the base (`Var
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from .modes import is_grad_enabled
 from .primitive import primitive
-from .tape import follow
+from .tape import Variable, follow, plain, wrap
 
 
 @primitive
@@ -36,7 +38,7 @@ def overwrite(x: np.ndarray, value: np.ndarray, *, views: tuple) -> np.ndarray:
 
 
 overwrite.vjp(
-    x=lambda g, views, value_shape: overwrite(g, np.zeros(value_shape, g.array.dtype), views=views),
+    x=lambda g, views, value_shape: overwrite(g, np.zeros(value_shape, plain(g).dtype), views=views),
     value=lambda g, views: follow(views, g),
 )
 
@@ -73,6 +75,70 @@ def assign(x: Any, value: Any) -> Any:
     if recording:
         base._node = node
     return x
+
+
+def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
+    """op(x, ...) with the result in x's memory, and x in its place on the tape; returns x.
+
+    Raises RuntimeError, before anything changes, where the result has another shape or a dtype of a higher category.
+    """
+    source = x
+    if is_grad_enabled() and x.node is not None:
+        others = any(isinstance(a, Variable) and a.edge is not None for a in args)
+        if others or getattr(op, "asks_input", False):  # a rule will need the values of before
+            source = wrap(np.array(x.array, order="K"))
+            source._node = x.node
+    value = op(source, *args, **settings)
+    mine, its = x.outline, value.outline
+    if its.shape != mine.shape:
+        raise RuntimeError(f"output with shape {list(mine.shape)} doesn't match the broadcast shape {list(its.shape)}")
+    if mine.dtype != its.dtype:
+        if dtypes.category(its.dtype) > dtypes.category(mine.dtype):
+            raise RuntimeError(
+                f"result type {dtypes.as_dtype(its.dtype)} can't be cast to the desired output type "
+                f"{dtypes.as_dtype(mine.dtype)}"
+            )
+        value = value.to(mine.dtype)
+    return assign(x, value)
+
+
+def into(out: Any, function: Any, args: tuple, settings: dict[str, Any]) -> Any:
+    """function(*args, **settings) written to `out`, a tensor, or one for each of several results; returns out.
+
+    None for `out` returns the result. An `out` of another shape gets new memory, with a warning unless it was empty.
+    Raises RuntimeError where gradients are recorded, or a result is of a higher category (bool, integer, float).
+    """
+    if out is None:
+        return function(*args, **settings)
+    outs = out if isinstance(out, tuple | list) else (out,)
+    if is_grad_enabled() and any(isinstance(v, Variable) and v.edge is not None for v in (*args, *outs)):
+        raise RuntimeError(
+            "functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+            "requires grad."
+        )
+    found = function(*args, **settings)
+    values = found if isinstance(found, tuple) else (found,)
+    if len(values) != len(outs):
+        raise TypeError(f"out: expected {len(values)} tensors, but got {len(outs)}")
+    for target, value in zip(outs, values, strict=True):
+        mine, its = target.outline.dtype, value.outline.dtype
+        if dtypes.category(its) > dtypes.category(mine):
+            raise RuntimeError(
+                f"result type {dtypes.as_dtype(its)} can't be cast to the desired output type {dtypes.as_dtype(mine)}"
+            )
+    for target, value in zip(outs, values, strict=True):
+        array = value.array.astype(target.outline.dtype, copy=False)
+        if target.outline.shape == array.shape:
+            assign(target, wrap(array))
+            continue
+        if target.array.size:
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(target.array.shape)}, which "
+                f"does not match the required output shape {list(array.shape)}.",
+                stacklevel=4,
+            )
+        target.array = array
+    return out
 
 
 def check_writeable(x: Any) -> None:

@@ -20,7 +20,12 @@ handed what its parameters name, and the tape keeps exactly that:
     memo          a dict that the rules of one application share, for work they have in common
 
 Of a variadic argument `*xs` a rule sees `index` (which one it is about), `xs_shape` (of that one) and `xs_shapes`.
-Rules are written in tensor operations: so they are differentiable, and every order of derivative exists.
+
+Called without a tensor, a primitive computes with plain arrays and returns one: no tensor, no node. So the same text of
+a rule serves twice. Where derivatives are recorded (`create_graph`) it is handed tensors, so it is differentiable, and
+every order of derivative exists. Where they are not, it is handed arrays and costs no more than NumPy does; a rule
+that has a kernel for just this case asks `isinstance(g, Variable)`. Rules of primitives made outside this package
+always see tensors, whose methods they may call.
 """
 
 from __future__ import annotations
@@ -40,6 +45,7 @@ registry: dict[str, Primitive] = {}
 
 ZERO: Any = "zero"  # a rule: flat wherever it is differentiable (sign, floor)
 
+_PACKAGE = __name__.partition(".")[0]
 _tuple = tuple.__new__
 _ARGUMENT, _SHAPE, _OUT, _RESIDUAL, _SHAPES = range(5)
 
@@ -47,12 +53,14 @@ _ARGUMENT, _SHAPE, _OUT, _RESIDUAL, _SHAPES = range(5)
 class Primitive:
     """A differentiable function of arrays; called with tensors, it records itself on the tape."""
 
-    gates = False  # whether its rules take a deferred `relu_grad`: see deferred.py
+    accepts_pending = False  # whether its rules take a gradient that is still to be computed: see deferred.py
+    postpone: Callable | None = None  # (node, g) to such a gradient for the first argument, or None
 
     def __init__(self, function: Callable, residuals: str = "", view: bool = False, name: str | None = None) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.name = name or function.__name__
+        self.on_arrays = (function.__module__ or "").partition(".")[0] == _PACKAGE  # else rules always see tensors
         self.view = view
         self.residuals = residuals.split()
         parameters = inspect.signature(function).parameters.values()
@@ -125,9 +133,10 @@ class Primitive:
     # ----------------------------------------------------------------------------------------------- forward, backward
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
-        mask, bit, arrays = 0, 1, []
+        mask, bit, arrays, tensors = 0, 1, [], False
         for arg in args:
             if isinstance(arg, Variable):
+                tensors = True
                 if arg.base is not None:
                     arg.refresh()
                 if arg._node is not None or arg._requires_grad:
@@ -145,6 +154,8 @@ class Primitive:
         residuals: Any = ()
         if self.residuals:
             out, *residuals = out
+        if not tensors:
+            return out if type(out) is np.ndarray else np.asarray(out)
         result = wrap(out)
         if mask and mask & self._differentiable and _enabled.get():
             result._node = self.record(args, result, mask & self._differentiable, residuals, settings)
@@ -208,7 +219,10 @@ class Primitive:
         result._seen = result._counter[0]
 
     def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
-        """The pairs (parent, gradient for it), for the parents that are needed."""
+        """The pairs (parent, gradient for it), for the parents that are needed: tensors if g is one, else arrays.
+
+        In place of an array there may be a result that is pending, or what a rule of users returned.
+        """
         if node.kept is None:
             raise RuntimeError(
                 "Trying to backward through the graph a second time (or directly access saved tensors after they have "
@@ -216,7 +230,8 @@ class Primitive:
                 "need to backward through the graph a second time or if you need to access saved tensors after calling "
                 "backward."
             )
-        kept, values = node.kept, {"g": g}
+        on_arrays = self.on_arrays and not isinstance(g, Variable)
+        kept, values = node.kept, {"g": g if on_arrays or isinstance(g, Variable) else wrap(g)}
         pieces: list[tuple] = []
         for i, parent in enumerate(node.parents):
             if parent is None or (needed is not None and parent not in needed):
@@ -224,8 +239,14 @@ class Primitive:
             position = 0 if self.variadic else i
             rule = self.rules[position]
             if rule is ZERO:
-                pieces.append((parent, wrap(np.zeros(g.array.shape, g.array.dtype))))
+                zeros = np.zeros(parent.shape if type(parent) is Node else parent.array.shape, node.dtype)
+                pieces.append((parent, wrap(zeros) if isinstance(g, Variable) else zeros))
                 continue
+            if self.postpone is not None and on_arrays and type(parent) is Node and parent.primitive.accepts_pending:
+                pending = self.postpone(node, g)
+                if pending is not None:
+                    pieces.append((parent, pending))
+                    continue
             if self.variadic:
                 values["index"] = i
                 values[f"{self.arguments[-1]}_shape"] = kept[f"{self.arguments[-1]}_shapes"][i]
@@ -234,14 +255,10 @@ class Primitive:
                 if name in values:
                     continue
                 if name in kept:
-                    values[name] = unpack(node, name)
+                    values[name] = (kept_array if on_arrays else unpack)(node, name)
                 else:
                     values[name] = {} if name == "memo" else node.settings[name]
-            token = enter()  # a rule may compute with arrays
-            try:
-                pieces.append((parent, rule(*[values[name] for name in names])))
-            finally:
-                leave(token)
+            pieces.append((parent, rule(*[values[name] for name in names])))
         return pieces
 
 
@@ -267,20 +284,27 @@ def identity(x: np.ndarray) -> np.ndarray:
 identity.vjp(x=lambda g: g)
 
 
-def unpack(node: Node, name: str) -> Any:
-    """What a node keeps under `name`, back on its place on the tape. Raises if it was modified in place since."""
+def kept_array(node: Node, name: str) -> Any:
+    """What a node keeps under `name`, an array if it was one or a tensor. Raises if it was modified in place since."""
     item = node.kept[name]  # type: ignore[index]
     if type(item) is not Kept:
         return item
-    array, edge, version, expected = item
+    array, _, version, expected = item
     if version is not None and version[0] != expected:
         raise RuntimeError(
             "one of the variables needed for gradient computation has been modified by an inplace operation: "
             f"`{name}` of {node.primitive.name}, shape {array.shape}, is at version {version[0]}; "
             f"expected version {expected} instead. Modify a clone, or modify it before it is used."
         )
+    return array
+
+
+def unpack(node: Node, name: str) -> Any:
+    """`kept_array` as a tensor, back on its place on the tape."""
+    array = kept_array(node, name)
     if not isinstance(array, np.ndarray):
         return array
+    _, edge, version, _ = node.kept[name]  # type: ignore[index]
     if isinstance(edge, Variable):
         if edge.array is array:
             return edge

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from . import quiet
 from .modes import set_grad_enabled
 
 if TYPE_CHECKING:
@@ -174,6 +175,11 @@ def wrap(array: Any) -> Any:
     return out
 
 
+def plain(x: Any) -> Any:
+    """The array of a tensor, and anything else as it is: rules meet tensors where derivatives are recorded."""
+    return x.array if isinstance(x, Variable) else x
+
+
 # --------------------------------------------------------------------------------------------------- running backward
 
 
@@ -202,6 +208,10 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
 
     roots: pairs (edge, gradient). wanted: the edges whose gradients are asked for, or None for all leaves that require
     grad. Returns the gradient of each wanted edge that was reached.
+
+    With `create_graph` all gradients are tensors, which record what becomes of them. Without it they are plain arrays,
+    or results still to be computed for a primitive that `accepts_pending`; only code of users is handed tensors: hooks,
+    `Function.backward`, the rules of primitives made outside this package.
     """
     gradients: dict[Any, Any] = {}
     owned: set = set()  # edges whose gradient was summed here, into memory that nobody else holds
@@ -214,69 +224,110 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             gradients[edge] = g
             if type(edge) is Node:
                 heapq.heappush(heap, (-edge.sequence, edge))
-        elif create_graph or edge not in owned:
+        elif create_graph:
             gradients[edge] = gradients[edge] + g
-            owned.add(edge)
+        elif edge in owned:
+            np.add(gradients[edge], _computed(g), out=gradients[edge])
         else:
-            np.add(gradients[edge].array, g.array, out=gradients[edge].array)
+            gradients[edge] = (wrap(_computed(gradients[edge])) + wrap(_computed(g))).array
+            owned.add(edge)
 
-    with set_grad_enabled(create_graph):
-        for edge, g in roots:
-            deliver(edge, g)
-        while heap:
-            node = heapq.heappop(heap)[1]
-            g = gradients.pop(node)
-            if node.hooks:
-                g = run_hooks(node.hooks, g)
-            if node.retained is not None:
-                retainer = node.retained()
-                if retainer is not None:
-                    accumulate(retainer, g, create_graph)
-            if needed is not None:
-                if node in wanted:  # type: ignore[operator]
-                    _ = g.array
-                    results[node] = g
-                if not any(parent in needed for parent in node.parents):
-                    continue
-            for parent, piece in node.primitive.backward(node, g, needed):
-                shape = parent.shape if type(parent) is Node else parent.array.shape
-                if piece.outline.shape != shape:
-                    raise RuntimeError(
-                        f"the derivative rule of {node.primitive.name} gave shape {piece.outline.shape} "
-                        f"for an argument of shape {shape}"
-                    )
-                deliver(parent, piece)
-            if node.holds and not retain_graph:
-                node.kept = None
+    token = quiet.enter()
+    try:
+        with set_grad_enabled(create_graph):
+            for edge, g in roots:
+                deliver(edge, g if create_graph else g.array)
+            while heap:
+                node = heapq.heappop(heap)[1]
+                g = gradients.pop(node)
+                users = node.hooks or not node.primitive.on_arrays  # code that may write to what it is handed
+                if users and not create_graph:
+                    gradients.update({edge: _computed(waiting) for edge, waiting in gradients.items()})
+                if not create_graph and (users or node.retained is not None or (wanted and node in wanted)):
+                    g = _computed(g)
+                if node.hooks:
+                    g = run_hooks(node.hooks, g)
+                if node.retained is not None:
+                    retainer = node.retained()
+                    if retainer is not None:
+                        accumulate(retainer, g, create_graph)
+                if needed is not None:
+                    if node in wanted:  # type: ignore[operator]
+                        results[node] = g
+                    if not any(parent in needed for parent in node.parents):
+                        continue
+                for parent, piece in node.primitive.backward(node, g, needed):
+                    if (create_graph or not node.primitive.on_arrays) and not isinstance(piece, Variable):
+                        raise TypeError(
+                            f"the derivative rule of {node.primitive.name} must return a tensor, but returned "
+                            f"{type(piece).__name__}"
+                        )
+                    is_node = type(parent) is Node
+                    like = parent if is_node else parent.array
+                    if not create_graph and not (is_node and parent.primitive.accepts_pending):
+                        piece = _computed(piece)
+                    if piece.shape != like.shape:
+                        raise RuntimeError(
+                            f"the derivative rule of {node.primitive.name} gave shape {tuple(piece.shape)} "
+                            f"for an argument of shape {like.shape}"
+                        )
+                    if not create_graph and piece.dtype != like.dtype:
+                        piece = piece.astype(like.dtype)
+                    deliver(parent, piece)
+                if node.holds and not retain_graph:
+                    node.kept = None
 
-    for leaf, g in gradients.items():  # only leaves are left; none was changed before everything was known
-        if wanted is None or leaf in wanted:
-            _ = g.array
-            results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
+        for leaf, g in gradients.items():  # only leaves are left; none was changed before everything was known
+            if wanted is None or leaf in wanted:
+                results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
+    finally:
+        quiet.leave(token)
     return results
 
 
+def _computed(g: Any) -> Any:
+    """A gradient as an array, whatever a rule returned: a NumPy scalar, a tensor, a result that is still pending."""
+    if type(g) is np.ndarray:
+        return g
+    if isinstance(g, Variable):
+        return g.array
+    return g.compute() if hasattr(g, "compute") else np.asarray(g)
+
+
 def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
-    """Pass a gradient through hooks in the order they were registered; a hook may return a replacement."""
-    _ = g.array  # computed, if it was deferred: a hook may do with it as it likes
+    """Pass a gradient through hooks, which see tensors, in the order they were registered; each may return another."""
+    recorded = isinstance(g, Variable)
+    tensor: Any = g if recorded else wrap(g)
     for hook in list(hooks.values()):
-        replaced = hook(g)
+        replaced = hook(tensor)
         if replaced is not None:
-            if replaced.array.shape != g.array.shape:
-                raise RuntimeError(f"a hook has changed the size of value: {g.array.shape} to {replaced.array.shape}")
-            g = replaced
-    return g
+            if replaced.array.shape != tensor.array.shape:
+                raise RuntimeError(
+                    f"a hook has changed the size of value: {tensor.array.shape} to {replaced.array.shape}"
+                )
+            tensor = replaced
+    return tensor if recorded else tensor.array
+
+
+def _own(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """A copy of g in the memory order of x, as PyTorch has it: g may be expanded, as the gradient of a sum is."""
+    out = np.empty_like(x, g.dtype)
+    out[...] = g
+    return out
 
 
 def accumulate(leaf: Any, g: Any, create_graph: bool) -> None:
-    """leaf.grad += g. The first gradient is copied: no two gradients ever share memory."""
+    """leaf.grad += g, a tensor with `create_graph`, else an array.
+
+    The first gradient is copied: no two gradients ever share memory.
+    """
     if leaf._grad is None:
-        leaf._grad = g.clone() if create_graph else wrap(np.array(g.array, order="K"))
+        leaf._grad = g.clone() if create_graph else wrap(_own(g, leaf.array))
     elif create_graph:
         leaf._grad = leaf._grad + g
     else:
         leaf._grad.bump()
-        leaf._grad.array += g.array
+        leaf._grad.array += g
 
 
 def _seed(index: int, output: Any, g: Any) -> tuple:
@@ -349,6 +400,8 @@ def grad(
         raise RuntimeError("One of the differentiated Tensors does not require grad")
     roots = _roots(outputs, grad_outputs)
     found = propagate(roots, set(edges), create_graph, create_graph if retain_graph is None else retain_graph)
+    if not create_graph:
+        found = _tensors(found, [] if grad_outputs is None else [g for _, g in roots])
     if materialize_grads:
         for edge, x in zip(edges, inputs, strict=True):
             found.setdefault(edge, wrap(np.zeros_like(x.array)))
@@ -358,6 +411,25 @@ def grad(
             "Set allow_unused=True if this is the desired behavior."
         )
     return tuple(found.get(edge) for edge in edges)
+
+
+def _tensors(found: dict, given: list) -> dict:
+    """The arrays found as tensors. Two that share memory, with each other or with a gradient given, get memory apart.
+
+    Only where it is the very same array they are the same tensor.
+    """
+
+    def owner(array: np.ndarray) -> np.ndarray:
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        return array
+
+    seen = {id(owner(g.array)): g for g in given}
+    out = {}
+    for edge, array in found.items():
+        tensor = seen.setdefault(id(owner(array)), wrap(array))
+        out[edge] = tensor if tensor.array is array else wrap(np.array(array, order="K"))
+    return out
 
 
 def backward(

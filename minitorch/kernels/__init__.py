@@ -27,11 +27,13 @@ import numpy as np
 
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.kernels import reference
+from minitorch.kernels.broadcast import Program
 from minitorch.kernels.engine.memory import SMALL, empty, empty_like, pooled
 from minitorch.kernels.engine.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
 __all__ = ["SMALL", *reference.__all__, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
-           "get_num_threads", "compilations", "cache_directory", "update"]
+           "get_num_threads", "compilations", "cache_directory", "evaluate", "update", "reduction", "fill",
+           "contiguous"]
 Declaration = TypeVar("Declaration", bound=Callable[..., None])
 
 
@@ -50,10 +52,10 @@ def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen."""
     if implementation() == "reference":
         return {}
-    from minitorch.kernels import elementwise, loss, norm, pool
+    from minitorch.kernels import index, layout, loss, noise, norm, pool, reduce, row_norm
     from minitorch.kernels.tile import direct, gemm
 
-    modules = (direct, elementwise, gemm, loss, norm, pool)
+    modules = (direct, gemm, index, layout, loss, noise, norm, pool, reduce, row_norm)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
@@ -84,15 +86,24 @@ def served(operands: int, results: int = 1, strided: bool = False) -> Callable[[
             plain = list(arguments)
             for i in range(first, last):
                 if not plain[i].flags.carray:
-                    plain[i] = np.array(plain[i], order="C")
+                    plain[i] = _plain(plain[i])
             fast(*plain)
             for result, array in zip(arguments[operands:last], plain[operands:last], strict=True):
                 if result is not array:
-                    result[...] = array
+                    fill(result, array)
 
         return serve  # type: ignore[return-value]
 
     return declare
+
+
+def _plain(x: np.ndarray) -> np.ndarray:
+    """A contiguous copy of x that may be written."""
+    if x.nbytes < SMALL:
+        return np.array(x, order="C")
+    out = empty(x.shape, x.dtype)
+    fill(out, x)
+    return out
 
 
 # ------------------------------------------------------------------------------------------------ convolution
@@ -208,111 +219,62 @@ def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> 
     """out = x (M, C) + b (C,), then 0 where that is negative if `relu`; out may be x."""
 
 
+# ------------------------------------------------------------------------------------------------ norms of groups
+@served(3, 3)
+def group_norm(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+               eps: float, last: bool, centred: bool) -> None:
+    """Every group of x (N, C, S), or (N, S, C) if `last`, to mean 0 if `centred` and mean square 1, then * w + b (C,).
+
+    mean and invstd (N, groups) say how many groups there are, and are filled.
+    """
+
+
+@served(5, 3)
+def group_norm_grad(g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+                    out: np.ndarray, gw: np.ndarray, gb: np.ndarray, last: bool, centred: bool) -> None:
+    """The gradients of `group_norm` for x, w and b from that of its result, g; mean and invstd are those it filled."""
+
+
 # ------------------------------------------------------------------------------------------------ element by element
-@served(2)
-def add(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x + y, for vectors."""
+def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float, ...]) -> np.ndarray | None:
+    """A pointwise program of broadcast operands, float32 or float64 and bools, in one pass; see kernels/pointwise.py.
+
+    None where NumPy is to compute it: the reference was chosen, or shapes are beyond the kernel.
+    """
+    if implementation() == "reference":
+        return None
+    from minitorch.kernels import pointwise
+
+    return pointwise.evaluate(program, operands, numbers)
 
 
-@served(2)
-def subtract(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x - y, for vectors."""
+@served(1, 2)
+def dropout(x: np.ndarray, out: np.ndarray, mask: np.ndarray, seed: int, threshold: int, scale: float) -> None:
+    """out = x * scale where `mask` (bool), else 0, for vectors; False where a number of 32 bits is below `threshold`.
 
-
-@served(2)
-def multiply(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x * y, for vectors."""
-
-
-@served(1)
-def exp(x: np.ndarray, out: np.ndarray) -> None:
-    """out = e to the power x, a vector."""
-
-
-@served(1)
-def expm1(x: np.ndarray, out: np.ndarray) -> None:
-    """out = exp(x) - 1, exact for small x, a vector."""
-
-
-@served(1)
-def log(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the natural logarithm of x, a vector."""
-
-
-@served(1)
-def log1p(x: np.ndarray, out: np.ndarray) -> None:
-    """out = log(1 + x), exact for small x, a vector."""
-
-
-@served(1)
-def tanh(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the hyperbolic tangent of x, a vector."""
-
-
-@served(1)
-def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
-    """out = 1 / (1 + exp(-x)), for a vector."""
-
-
-@served(1)
-def softplus(x: np.ndarray, out: np.ndarray) -> None:
-    """out = log(1 + exp(x)), for a vector."""
-
-
-@served(1)
-def erf(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the error function of x, a vector."""
-
-
-@served(1)
-def gelu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x times the normal distribution function of x, a vector."""
-
-
-@served(2)
-def gelu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `gelu` at x, for vectors."""
-
-
-@served(1)
-def gelu_tanh(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), for a vector."""
-
-
-@served(2)
-def gelu_tanh_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `gelu_tanh` at x, for vectors."""
-
-
-@served(1)
-def silu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x sigmoid(x), for a vector."""
-
-
-@served(2)
-def silu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `silu` at x, for vectors."""
-
-
-@served(1)
-def relu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x where it is not negative, else 0, for a vector: NaN and -0.0 stay."""
-
-
-@served(2)
-def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = g where y = relu(x) is positive or NaN, else 0, for vectors."""
+    The number drawn at place i depends on i and `seed` (64 bits) alone.
+    """
 
 
 # ------------------------------------------------------------------------------------------------ softmax and its loss
 @served(1)
 def softmax(x: np.ndarray, out: np.ndarray) -> None:
-    """out = exp(x) over its sum along the rows of x (M, C)."""
+    """out = exp(x) over its sum along the middle of x (outer, C, inner)."""
 
 
 @served(1)
 def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x - log(sum(exp(x))) along the rows of x (M, C), without overflow."""
+    """out = x - log(sum(exp(x))) along the middle of x (outer, C, inner)."""
+
+
+@served(2)
+def softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = y * (g - sum(g * y)) along the middle, for y = softmax(x) (outer, C, inner)."""
+
+
+@served(2)
+def log_softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = g - exp(y) * sum(g) along the middle, for y = log_softmax(x) (outer, C, inner)."""
 
 
 @served(3, 4)
@@ -332,6 +294,185 @@ def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, to
     """out[i] = scale[i] * (sum(q weight) softmax(x[i]) - q weight) for the q of `cross_entropy`, 0 in ignored rows.
 
     scale: (M,), or (1,) for all rows.
+    """
+
+
+# ------------------------------------------------------------------------------------------------ reductions
+# Over the middle of arrays (outer, reduced, inner), to out (outer, inner) unless said otherwise. Sums and products of
+# float32 may be asked for in float64: then they are not rounded.
+@served(1)
+def sum_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x."""
+
+
+@served(1)
+def prod_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the product of x."""
+
+
+@served(1)
+def max_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the largest of x; NaN wins."""
+
+
+@served(1)
+def min_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the smallest of x; NaN wins."""
+
+
+@served(1)
+def sum_squares(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x * x."""
+
+
+@served(1)
+def sum_sizes(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of |x|."""
+
+
+@served(2)
+def sum_products(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x * y."""
+
+
+@served(2)
+def sum_deviations(x: np.ndarray, m: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of (x - m)^2, m (outer, inner)."""
+
+
+@served(2)
+def sum_exp(x: np.ndarray, top: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of exp(x - top), top (outer, inner), where x <= top."""
+
+
+@served(1)
+def argmax_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out, int64 = the place of the largest of x: the first of equals, or the first NaN."""
+
+
+@served(1)
+def argmin_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out, int64 = the place of the smallest of x: the first of equals, or the first NaN."""
+
+
+@served(1)
+def running_sum(x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
+    """out (outer, reduced, inner) = the sums of x up to each element of `reduced`, or from it on if `reverse`."""
+
+
+@served(1)
+def running_prod(x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
+    """out (outer, reduced, inner) = the products of x up to each element of `reduced`, or from it on if `reverse`."""
+
+
+@served(2)
+def count_extremes(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = how many of x are y (outer, inner), or NaN as y is."""
+
+
+@served(3)
+def extreme_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = g (outer, inner) where x is y (outer, inner), or NaN as y is, else 0."""
+
+
+@served(3)
+def deviation_grad(x: np.ndarray, m: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = (x - m) * g; m, g (outer, inner)."""
+
+
+@served(2)
+def scaled(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = x * g, g (outer, inner)."""
+
+
+@served(2)
+def quotient(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = g / x, g (outer, inner)."""
+
+
+@served(3)
+def exp_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = exp(x - y) * g; y, g (outer, inner)."""
+
+
+COMBINED = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
+NEUTRAL = {"sum": 0, "prod": 1, "max": -np.inf, "min": np.inf}
+
+
+def reduction(name: str, formula: Callable, combine: str, kept: int = 0) -> Callable[..., None]:
+    """A kernel (*fulls, *kepts, out) made of a formula: out = formula(*fulls, *kepts) combined over the middle axis.
+
+    combine: "sum", "prod", "max" (NaN wins) or "min". The last `kept` operands are (outer, inner). NumPy evaluates the
+    formula for the reference and for floats that have no kernel. Machine code is kept on disk under `name`, which must
+    be another for another formula.
+    """
+    fast: list[Callable[..., None]] = []
+
+    def run(*arrays: np.ndarray) -> None:
+        *operands, out = arrays
+        dtype = operands[0].dtype
+        if implementation() == "numba" and dtype.char in "fd" and dtype.isnative:
+            if not fast:
+                from minitorch.kernels.reduce import Reduction
+
+                fast.append(Reduction(name, formula, combine, kept))
+            fast[0](*arrays)
+            return
+        first = len(operands) - kept
+        values = formula(*operands[:first], *(a[:, None] for a in operands[first:]))
+        if combine in ("sum", "prod"):
+            values = values.astype(np.promote_types(dtype, np.float64), copy=False)
+        out[...] = COMBINED[combine].reduce(values, axis=1, initial=NEUTRAL[combine])
+
+    return run
+
+
+# ------------------------------------------------------------------------------------------------ copies and rows
+@served(2, 0, strided=True)
+def transfer(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x, for two arrays of one shape and dtype and any strides, which share no memory."""
+
+
+def fill(out: np.ndarray, x: np.ndarray) -> None:
+    """out[...] = x, for any two arrays of one shape; `transfer` copies what is large, in any order of memory."""
+    if x.nbytes >= SMALL and x.dtype == out.dtype and x.dtype.isnative and _movable(x) and _movable(out):
+        kind = np.float32 if x.itemsize == 4 else np.float64  # elements are moved by size, whatever their bits mean
+        transfer(x if x.dtype == kind else x.view(kind), out if out.dtype == kind else out.view(kind))
+    else:
+        out[...] = x
+
+
+def _movable(x: np.ndarray) -> bool:
+    """Whether x has elements of 4 or 8 bytes that lie a whole number of elements apart, as fields of records do not."""
+    size = x.itemsize
+    return size in (4, 8) and x.flags.aligned and not any(stride % size for stride in x.strides)
+
+
+def contiguous(x: np.ndarray) -> np.ndarray:
+    """x itself if it is C-contiguous, else a copy that is."""
+    if x.flags.c_contiguous:
+        return x
+    out = empty(x.shape, x.dtype)
+    fill(out, x)
+    return out
+
+
+@served(2)
+def gather_rows(x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """out[b, i] = x[b, rows[i]] for x (B, M, D) and rows (N,), int64 from 0 to M - 1."""
+
+
+@served(2)
+def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """Adjoint of `gather_rows`: out[b, rows[i]] += y[b, i], in the order of i, all else 0."""
+
+
+@served(4)
+def weighted_rows(x: np.ndarray, first: np.ndarray, positions: np.ndarray, weights: np.ndarray,
+                  out: np.ndarray) -> None:
+    """out[b, o] = sum of weights[e] x[b, positions[e]] for first[o] <= e < first[o + 1], in this order.
+
+    x (B, M, D), out (B, O, D); first (O + 1,) and positions int64.
     """
 
 

@@ -20,9 +20,11 @@ __all__ = [
     "max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread",
     "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
     "shift_columns",
-    "add", "subtract", "multiply", "exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "gelu",
-    "gelu_grad", "gelu_tanh", "gelu_tanh_grad", "silu", "silu_grad", "relu", "relu_grad", "softmax", "log_softmax",
-    "cross_entropy", "cross_entropy_grad",
+    "dropout", "softmax", "log_softmax", "softmax_grad", "log_softmax_grad", "cross_entropy", "cross_entropy_grad",
+    "sum_along", "prod_along", "max_along", "min_along", "sum_squares", "sum_sizes", "sum_products", "sum_deviations",
+    "sum_exp", "argmax_along", "argmin_along", "running_sum", "running_prod", "count_extremes", "extreme_grad",
+    "deviation_grad", "scaled", "quotient", "exp_grad",
+    "transfer", "gather_rows", "scatter_rows", "weighted_rows", "group_norm", "group_norm_grad",
 ]
 
 
@@ -227,123 +229,41 @@ def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> 
     out[...] = np.where(y < 0, 0, y) if relu else y
 
 
-# ------------------------------------------------------------------------------------------------ element by element
-def add(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x + y."""
-    out[...] = x + y
+# ------------------------------------------------------------------------------------------------ dropout
+def _mix(h: np.ndarray) -> np.ndarray:
+    h = (h ^ (h >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return h ^ (h >> np.uint32(16))
 
 
-def subtract(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x - y."""
-    out[...] = x - y
-
-
-def multiply(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = x * y."""
-    out[...] = x * y
-
-
-def exp(x: np.ndarray, out: np.ndarray) -> None:
-    """out = e to the power x."""
-    out[...] = np.exp(x)
-
-
-def expm1(x: np.ndarray, out: np.ndarray) -> None:
-    """out = exp(x) - 1."""
-    out[...] = np.expm1(x)
-
-
-def log(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the natural logarithm of x."""
-    out[...] = np.log(x)
-
-
-def log1p(x: np.ndarray, out: np.ndarray) -> None:
-    """out = log(1 + x)."""
-    out[...] = np.log1p(x)
-
-
-def tanh(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the hyperbolic tangent of x."""
-    out[...] = np.tanh(x)
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    small = np.exp(-np.abs(x))
-    return np.where(x < 0, small, np.asarray(1, x.dtype)) / (1 + small)
-
-
-def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
-    """out = 1 / (1 + exp(-x)); exp is only taken of -|x|."""
-    out[...] = _sigmoid(x)
-
-
-def softplus(x: np.ndarray, out: np.ndarray) -> None:
-    """out = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
-    out[...] = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-_erf = np.vectorize(math.erf, otypes=[np.float64])
-
-
-def erf(x: np.ndarray, out: np.ndarray) -> None:
-    """out = the error function of x."""
-    out[...] = _erf(x)
-
-
-def gelu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x times the normal distribution function of x."""
-    out[...] = x * (0.5 * (1 + _erf(x * math.sqrt(0.5))))
-
-
-def gelu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `gelu`: the distribution plus x times its density."""
-    out[...] = g * (0.5 * (1 + _erf(x * math.sqrt(0.5))) + x * (np.exp(-x * x / 2) / math.sqrt(2 * math.pi)))
-
-
-def gelu_tanh(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x/2 (1 + tanh(c (x + 0.044715 x^3))) with c = sqrt(2/pi)."""
-    out[...] = x * (0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))))
-
-
-def gelu_tanh_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `gelu_tanh`: (1 + t)/2 + x/2 (1 - t^2) c (1 + 3 * 0.044715 x^2), t the tanh."""
-    c, t = math.sqrt(2 / math.pi), np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
-    out[...] = g * ((1 + t) / 2 + x / 2 * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x))
-
-
-def silu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x sigmoid(x)."""
-    out[...] = x * _sigmoid(x)
-
-
-def silu_grad(g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
-    """out = g times the slope of `silu`: s (1 + x (1 - s)) with s = sigmoid(x)."""
-    s = _sigmoid(x)
-    out[...] = g * (s * (1 + x * (1 - s)))
-
-
-def relu(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x where it is not negative, else 0: NaN and -0.0 stay."""
-    out[...] = np.where(x < 0, 0, x)
-
-
-def relu_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = g where y = relu(x) is positive or NaN, else 0."""
-    out[...] = np.where(y <= 0, 0, g)
+def dropout(x: np.ndarray, out: np.ndarray, mask: np.ndarray, seed: int, threshold: int, scale: float) -> None:
+    """out = x * scale where `mask`, else 0; False where mix(mix(i + a) + b) is below `threshold`."""
+    a, b = np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32 & 0xFFFFFFFF)
+    mask[...] = _mix(_mix(np.arange(x.size, dtype=np.uint32) + a) + b) >= threshold
+    out[...] = np.where(mask, x * x.dtype.type(scale), 0)
 
 
 # ------------------------------------------------------------------------------------------------ softmax
 def softmax(x: np.ndarray, out: np.ndarray) -> None:
-    """out = exp(x) over its sum along the rows of x (M, C)."""
+    """out = exp(x) over its sum along the middle of x (outer, C, inner)."""
     e = np.exp(x - x.max(1, keepdims=True, initial=-np.inf))
     out[...] = e / e.sum(1, keepdims=True)
 
 
 def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x - log(sum(exp(x))) along the rows of x (M, C)."""
+    """out = x - log(sum(exp(x))) along the middle of x (outer, C, inner)."""
     shifted = x - x.max(1, keepdims=True, initial=-np.inf)
     out[...] = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = y * (g - sum(g * y)) along the middle, for y = softmax(x) (outer, C, inner)."""
+    out[...] = y * (g - (g * y).sum(1, keepdims=True))
+
+
+def log_softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = g - exp(y) * sum(g) along the middle, for y = log_softmax(x) (outer, C, inner)."""
+    out[...] = g - np.exp(y) * g.sum(1, keepdims=True)
 
 
 def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses: np.ndarray, top: np.ndarray,
@@ -375,3 +295,176 @@ def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, to
         q[labels[i]] += 1 - smoothing
         q *= weight
         out[i] = scale[i if scale.size > 1 else 0] * (q.sum() * (np.exp(x[i] - top[i]) / total[i]) - q)
+
+
+# ------------------------------------------------------------------------------------------------ reductions
+# Over the middle of arrays (outer, reduced, inner), to out (outer, inner).
+def sum_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x."""
+    out[...] = x.sum(1, dtype=_wide(x))
+
+
+def prod_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the product of x."""
+    out[...] = x.prod(1, dtype=_wide(x))
+
+
+def max_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the largest of x; NaN wins."""
+    out[...] = x.max(1, initial=-np.inf)
+
+
+def min_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the smallest of x; NaN wins."""
+    out[...] = x.min(1, initial=np.inf)
+
+
+def sum_squares(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x * x."""
+    out[...] = (x * x).sum(1, dtype=_wide(x))
+
+
+def sum_sizes(x: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of |x|."""
+    out[...] = np.abs(x).sum(1, dtype=_wide(x))
+
+
+def sum_products(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of x * y."""
+    out[...] = (x * y).sum(1, dtype=_wide(x))
+
+
+def sum_deviations(x: np.ndarray, m: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of (x - m)^2, m (outer, inner)."""
+    out[...] = np.square(x - m[:, None]).sum(1, dtype=_wide(x))
+
+
+def sum_exp(x: np.ndarray, top: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of exp(x - top), top (outer, inner), where x <= top."""
+    out[...] = np.exp(x - top[:, None]).sum(1, dtype=_wide(x))
+
+
+def argmax_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out, int64 = the place of the largest of x: the first of equals, or the first NaN."""
+    out[...] = x.argmax(1)
+
+
+def argmin_along(x: np.ndarray, out: np.ndarray) -> None:
+    """out, int64 = the place of the smallest of x: the first of equals, or the first NaN."""
+    out[...] = x.argmin(1)
+
+
+def running_sum(x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
+    """out (outer, reduced, inner) = the sums of x up to each element of `reduced`, or from it on if `reverse`."""
+    step = -1 if reverse else 1
+    out[...] = np.cumsum(x[:, ::step], 1, dtype=_wide(x))[:, ::step]
+
+
+def running_prod(x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
+    """out (outer, reduced, inner) = the products of x up to each element of `reduced`, or from it on if `reverse`."""
+    step = -1 if reverse else 1
+    out[...] = np.cumprod(x[:, ::step], 1, dtype=_wide(x))[:, ::step]
+
+
+def _is_extreme(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (x == y[:, None]) | (np.isnan(x) & np.isnan(y)[:, None])
+
+
+def count_extremes(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """out = how many of x are y (outer, inner), or NaN as y is."""
+    out[...] = _is_extreme(x, y).sum(1)
+
+
+def extreme_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = g (outer, inner) where x is y (outer, inner), or NaN as y is, else 0."""
+    out[...] = np.where(_is_extreme(x, y), g[:, None], 0)
+
+
+def deviation_grad(x: np.ndarray, m: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = (x - m) * g; m, g (outer, inner)."""
+    out[...] = (x - m[:, None]) * g[:, None]
+
+
+def scaled(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = x * g, g (outer, inner)."""
+    out[...] = x * g[:, None]
+
+
+def quotient(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = g / x, g (outer, inner)."""
+    out[...] = g[:, None] / x
+
+
+def exp_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    """out (outer, reduced, inner) = exp(x - y) * g; y, g (outer, inner)."""
+    out[...] = np.exp(x - y[:, None]) * g[:, None]
+
+
+# ------------------------------------------------------------------------------------------------ copies and rows
+def transfer(x: np.ndarray, out: np.ndarray) -> None:
+    """out = x, for two arrays of one shape and any strides."""
+    out[...] = x
+
+
+def gather_rows(x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """out[b, i] = x[b, rows[i]] for x (B, M, D)."""
+    out[...] = x[:, rows]
+
+
+def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+    """Adjoint of `gather_rows`: out[b, rows[i]] += y[b, i], in the order of i, all else 0."""
+    out[...] = 0
+    for image, part in zip(out, y, strict=True):
+        np.add.at(image, rows, part)
+
+
+def weighted_rows(x: np.ndarray, first: np.ndarray, positions: np.ndarray, weights: np.ndarray,
+                  out: np.ndarray) -> None:
+    """out[b, o] = sum of weights[e] x[b, positions[e]] for first[o] <= e < first[o + 1], in this order."""
+    out[...] = 0
+    for o in range(len(first) - 1):
+        for e in range(first[o], first[o + 1]):
+            out[:, o] += weights[e] * x[:, positions[e]]
+
+
+# ------------------------------------------------------------------------------------------------ norms of groups
+def _grouped(x: np.ndarray, mean: np.ndarray, last: bool) -> np.ndarray:
+    """(N, C, S), or (N, S, C) if `last`, as (N, groups, channels of a group, S)."""
+    x = x.transpose(0, 2, 1) if last else x
+    return x.reshape(*mean.shape, x.shape[1] // mean.shape[1], x.shape[2])
+
+
+def _ungrouped(x: np.ndarray, last: bool) -> np.ndarray:
+    x = x.reshape(len(x), -1, x.shape[-1])
+    return x.transpose(0, 2, 1) if last else x
+
+
+def group_norm(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+               eps: float, last: bool, centred: bool) -> None:
+    """Every group of x (N, C, S), or (N, S, C) if `last`, to mean 0 if `centred` and mean square 1, then * w + b (C,).
+
+    mean and invstd (N, groups) say how many groups there are, and are filled.
+    """
+    if not x.size:
+        mean[...] = invstd[...] = np.nan
+        return
+    rows = _grouped(x, mean, last)
+    mean[...] = rows.mean((2, 3), dtype=_wide(x)) if centred else 0
+    deviation = rows - mean[:, :, None, None]
+    invstd[...] = 1 / np.sqrt(np.square(deviation).mean((2, 3), dtype=_wide(x)) + eps)
+    h = _ungrouped(deviation * invstd[:, :, None, None], False)
+    y = h * w[:, None] + b[:, None]
+    out[...] = y.transpose(0, 2, 1) if last else y
+
+
+def group_norm_grad(g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
+                    out: np.ndarray, gw: np.ndarray, gb: np.ndarray, last: bool, centred: bool) -> None:
+    """The gradients of `group_norm` for x, w and b from that of its result, g; mean and invstd are those it filled."""
+    g, x = _grouped(g, mean, last), _grouped(x, mean, last)
+    h = (x - mean[:, :, None, None]) * invstd[:, :, None, None]
+    gw[...], gb[...] = (g * h).sum((0, 3), dtype=_wide(x)).ravel(), g.sum((0, 3), dtype=_wide(x)).ravel()
+    if x.size:
+        u = g * w.reshape(*x.shape[1:3], 1)
+        a = u.mean((2, 3), keepdims=True) if centred else 0
+        slope = invstd[:, :, None, None] * (u - a - h * (u * h).mean((2, 3), keepdims=True))
+        out[...] = _ungrouped(slope, last)

@@ -1,7 +1,8 @@
-"""Normalising layers: over the batch, over each sample, over groups of channels."""
+"""Normalising layers: over the batch, over each sample, over groups of channels, over single ones, across them."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from . import init
 from .module import Module
 from .parameter import new_parameter
 
-__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "LayerNorm"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d",
+           "InstanceNorm3d", "LayerNorm", "LocalResponseNorm", "RMSNorm"]  # fmt: skip
 
 
 class _Norm(Module):
@@ -128,6 +130,72 @@ class BatchNorm3d(_BatchNorm):
     ranks = (5,)
 
 
+class _InstanceNorm(_BatchNorm):
+    """`InstanceNorm1d`, `InstanceNorm2d`, `InstanceNorm3d` but for the ranks they take: (C, *size), (N, C, *size)."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+
+    def forward(self, input: Any) -> Any:
+        """`input` normalised: by itself in training or without running statistics, else by these."""
+        self._check_rank(input)
+        shape = input.outline.shape
+        channel = len(shape) - self.ranks[0]
+        if shape[channel] != self.num_features:
+            message = f"input's size at dim={channel} "
+            if self.affine:
+                raise ValueError(
+                    f"expected {message}to match num_features ({self.num_features}), but got: {shape[channel]}."
+                )
+            warnings.warn(
+                f"{message}does not match num_features. You can silence this warning by not passing in num_features, "
+                "which is not used because affine=False",
+                stacklevel=3,
+            )
+        own = self.training or not self.track_running_stats
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if not channel:
+            input = input.unsqueeze(0)
+        out = F.instance_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, own, momentum, self.eps
+        )
+        return out if channel else out.squeeze(0)
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Instance normalisation of (N, C, L) or (C, L); see `InstanceNorm2d`."""
+
+    ranks = (2, 3)
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Instance normalisation of (N, C, H, W) or (C, H, W): every channel of every image to mean 0 and variance 1.
+
+    Then * weight + bias if `affine`. With `track_running_stats`, `running_mean` and `running_var` follow in training
+    with weight `momentum`, and normalise in evaluation. Raises ValueError for another rank and for images of one pixel;
+    for another number of channels ValueError if `affine`, and else it warns.
+    """
+
+    ranks = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Instance normalisation of (N, C, D, H, W) or (C, D, H, W); see `InstanceNorm2d`."""
+
+    ranks = (4, 5)
+
+
 class LayerNorm(_Norm):
     """Every sample to mean 0 and variance 1 over its last axes, of shape `normalized_shape`; then * weight + bias."""
 
@@ -185,3 +253,54 @@ class GroupNorm(_Norm):
         """All settings."""
         settings = f"eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
         return f"{self.num_groups}, {self.num_channels}, {settings}"
+
+
+class RMSNorm(_Norm):
+    """Every sample over the root of its mean square over its last axes, of shape `normalized_shape`; then * weight.
+
+    eps: None for that of the dtype.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
+        dtypes.check_device(device)
+        self.register_parameter("weight", new_parameter(*shape, dtype=dtype) if elementwise_affine else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weight 1."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, input: Any) -> Any:
+        """`input` normalised."""
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        """Shape and settings."""
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class LocalResponseNorm(Module):
+    """Every pixel's channels over (k + alpha times the mean square of `size` neighbouring ones) to the power beta."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Any) -> Any:
+        """`input` normalised."""
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        """All settings."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -38,12 +38,10 @@ import numpy as np
 from .. import kernels
 from ..autograd import primitive
 from ..geometry import ConvGeometry
-from .elementwise import gated
+from .activation import gated
 from .finishing import Convolution, RectifiedConvolution
 from .layout import channels_first, channels_last, pixels
 from .shape import expand, reshape
-
-FEW = 8  # channels that are copied one after the other
 
 
 # A `Convolution` is a primitive that may put its work off where nothing is recorded; read it as @primitive.
@@ -111,11 +109,7 @@ def shift(x: np.ndarray, b: np.ndarray) -> np.ndarray:
 def stand(x: np.ndarray) -> np.ndarray:
     """x (N, C, *size) in channels-last memory, which the kernels of forward and backward then need not copy into."""
     out = channels_first(kernels.empty(channels_last(x).shape, x.dtype))
-    if x.shape[1] > FEW:
-        out[...] = x
-    else:
-        for channel in range(x.shape[1]):  # 64 images of 3x32x32: 80 us, in one go 320 (2 cores Zen 3, 2026-11)
-            out[:, channel] = x[:, channel]
+    kernels.fill(out, x)
     return out
 
 

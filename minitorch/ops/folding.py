@@ -13,14 +13,18 @@ So windows_transpose(windows(x)) = counts * x, where counts[i] is the number of 
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..autograd import primitive
 from .dims import normalize
-from .shape import reshape
+from .layout import room
+from .names import public
+from .shape import reshape, surrounded
 
 
 @primitive(view=True)
@@ -89,37 +93,54 @@ def _segments(n: int, before: int, after: int, mode: str) -> list[tuple[slice, s
     return segments
 
 
+def _parts(sizes: tuple, widths: tuple, mode: str) -> list[tuple[tuple, tuple]]:
+    """`_segments` of the last axes, as indices: one part for every choice of a segment along each."""
+    along = [_segments(n, before, after, mode) for n, (before, after) in zip(sizes, widths, strict=True)]
+    return [((..., *(to for to, _ in part)), (..., *(of for _, of in part))) for part in itertools.product(*along)]
+
+
 @primitive
-def extend(x: np.ndarray, *, dim: int, before: int, after: int, mode: str) -> np.ndarray:
-    """An axis with a border of its own pixels: "reflect", "symmetric", "replicate" or "circular"."""
-    n = x.shape[dim]
-    out = np.empty_like(x, shape=(*x.shape[:dim], n + before + after, *x.shape[dim + 1 :]))
-    to, pixels = np.moveaxis(out, dim, 0), np.moveaxis(x, dim, 0)
-    for copies, copied in _segments(n, before, after, mode):
-        to[copies] = pixels[copied]
+def extend(x: np.ndarray, *, widths: tuple, mode: str) -> np.ndarray:
+    """The last axes with a border of their own pixels: "reflect", "symmetric", "replicate" or "circular".
+
+    widths: (before, after) for each of them.
+    """
+    first = x.ndim - len(widths)
+    sizes = x.shape[first:]
+    out = room(x, (*x.shape[:first], *(n + sum(width) for n, width in zip(sizes, widths, strict=True))))
+    for copies, copied in _parts(sizes, widths, mode):
+        target, source = out[copies], x[copied]
+        kernels.fill(target, source if mode != "replicate" else np.broadcast_to(source, target.shape))
     return out
 
 
 @primitive
-def extend_transpose(y: np.ndarray, *, dim: int, before: int, after: int, mode: str) -> np.ndarray:
-    """The axis without its border, whose pixels are added to those that they were copies of: the adjoint of extend."""
-    n = y.shape[dim] - before - after
-    out = np.zeros_like(y, shape=(*y.shape[:dim], n, *y.shape[dim + 1 :]))
-    to, pixels = np.moveaxis(out, dim, 0), np.moveaxis(y, dim, 0)
-    middle, *border = _segments(n, before, after, mode)
-    to[middle[1]] = pixels[middle[0]]
+def extend_transpose(y: np.ndarray, *, widths: tuple, mode: str) -> np.ndarray:
+    """The last axes without their borders, whose pixels are added to those that they were copies of.
+
+    The adjoint of `extend`.
+    """
+    first = y.ndim - len(widths)
+    sizes = tuple(n - sum(width) for n, width in zip(y.shape[first:], widths, strict=True))
+    (inside, seen), *border = _parts(sizes, widths, mode)
+    out = surrounded(y[inside], (*y.shape[:first], *sizes), (*(slice(None),) * first, *seen[1:]))
     for copies, copied in border:
-        to[copied] += pixels[copies].sum(0, keepdims=True) if mode == "replicate" else pixels[copies]
+        target, values = out[copied], y[copies]
+        if mode == "replicate":  # a part of the border is one pixel, or as wide as the part that it is a copy of
+            once = tuple(i for i, (n, m) in enumerate(zip(target.shape, values.shape, strict=True)) if n != m)
+            values = values.sum(once, keepdims=True)
+        target += values
     return out
 
 
-extend.vjp(x=lambda g, dim, before, after, mode: extend_transpose(g, dim=dim, before=before, after=after, mode=mode))
-extend_transpose.vjp(y=lambda g, dim, before, after, mode: extend(g, dim=dim, before=before, after=after, mode=mode))
+extend.vjp(x=lambda g, widths, mode: extend_transpose(g, widths=widths, mode=mode))
+extend_transpose.vjp(y=lambda g, widths, mode: extend(g, widths=widths, mode=mode))
 
 
 # -------------------------------------------------------------------------------------------------- the public form
 
 
+@public("unfold", on="T")
 def unfold(x: Any, dimension: int, size: int, step: int) -> Any:
     """All windows of `size` elements along an axis, `step` apart: the axis counts them, a new last axis holds each.
 

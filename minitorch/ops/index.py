@@ -2,34 +2,113 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..autograd import Variable, primitive
 from ..autograd.inplace import assign, check_writeable
 from ..autograd.tape import wrap
 from .dims import normalize
-from .elementwise import where
+from .layout import copied, room
+from .names import public
+from .pointwise import where
 from .promotion import operand, to_dtype
-from .shape import expand, fit
+from .shape import expand, fit, surrounded
 
 
 @primitive(view=True)
 def getitem(x: np.ndarray, *, key: tuple) -> np.ndarray:
     """x[key]; a view if the key has only integers, slices, None and Ellipsis."""
+    for k in key:
+        if isinstance(k, np.ndarray):
+            found = _rows(key, x.shape, x.dtype)
+            return x[key] if found is None else _rows_taken(x, *found)
     return x[key]
 
 
 @primitive
 def place(y: np.ndarray, *, key: tuple, shape: tuple) -> np.ndarray:
     """Zeros of `shape` with y added at `key`: the adjoint of getitem; places named twice add up."""
-    out = np.zeros(shape, y.dtype)
     if any(isinstance(k, np.ndarray) for k in key):
+        found = _rows(key, shape, y.dtype)
+        if found is not None:
+            return _rows_placed(y, *found, shape)
+        out = np.zeros(shape, y.dtype)
         np.add.at(out, key, y)
-    else:
-        out[key] = y
+        return out
+    slices = _plain_slices(key, len(shape))
+    if slices is not None:
+        return surrounded(y, shape, slices)
+    out = kernels.empty(shape, y.dtype)
+    out.fill(0)
+    kernels.fill(out[key if Ellipsis in key else (*key, Ellipsis)], y)
     return out
+
+
+def _plain_slices(key: tuple, ndim: int) -> tuple | None:
+    """The key as one slice of step 1 for each axis, if it is that."""
+    if not all(k is Ellipsis or (isinstance(k, slice) and k.step in (None, 1)) for k in key):
+        return None
+    slices = [k for k in key if k is not Ellipsis]
+    at = next((i for i, k in enumerate(key) if k is Ellipsis), len(slices))
+    return (*slices[:at], *(slice(None),) * (ndim - len(slices)), *slices[at:])
+
+
+# An array of positions along one axis, all other axes whole: where memory is one run for each of its positions, or
+# several, these are rows that kernels take and add up. The tensor is seen as (before, n, after), in memory order.
+def _rows(key: tuple, shape: tuple, dtype: np.dtype) -> tuple[int, np.ndarray] | None:
+    """The axis and the positions, not negative, of such a key; None if it is another, or too little to care."""
+    items = [k for k in key if k is not Ellipsis]
+    arrays = [i for i, k in enumerate(items) if isinstance(k, np.ndarray)]
+    if len(arrays) != 1 or dtype.char not in "fd":
+        return None
+    axis = arrays[0]
+    if key[: axis + 1] != (slice(None),) * axis + (items[axis],) if axis else key[0] is not items[0]:
+        return None
+    positions = items[axis]
+    if positions.dtype.kind not in "iu" or items[axis + 1 :] != [slice(None)] * (len(items) - axis - 1):
+        return None
+    n = shape[axis] if axis < len(shape) else 0
+    if not n or not positions.size or positions.size * (math.prod(shape) // n) * dtype.itemsize < kernels.SMALL:
+        return None
+    low, high = int(positions.min()), int(positions.max())
+    if low < -n or high >= n:
+        return None  # NumPy knows the words
+    positions = positions.astype(np.int64, copy=False)
+    return axis, np.where(positions < 0, positions + n, positions) if low < 0 else positions
+
+
+def _order(x: np.ndarray) -> list[int]:
+    """The axes of x as they follow each other in memory."""
+    return list(range(x.ndim)) if x.flags.c_contiguous else sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
+
+
+def _rows_of(x: np.ndarray, axis: int) -> tuple[np.ndarray, list[int], tuple, tuple]:
+    """x as (before, rows, run) of memory, the order of its axes, and their sizes before and after `axis` in it."""
+    order = _order(x)
+    turned, at = kernels.contiguous(x.transpose(order)), order.index(axis)
+    before, after = turned.shape[:at], turned.shape[at + 1 :]
+    return turned.reshape(math.prod(before), x.shape[axis], math.prod(after)), order, before, after
+
+
+def _rows_taken(x: np.ndarray, axis: int, positions: np.ndarray) -> np.ndarray:
+    source, order, before, after = _rows_of(x, axis)
+    out = kernels.empty((source.shape[0], positions.size, source.shape[2]), x.dtype)
+    kernels.gather_rows(source, positions.reshape(-1), out)
+    out = out.reshape(*before, positions.size, *after).transpose(np.argsort(order))
+    return out.reshape(*x.shape[:axis], *positions.shape, *x.shape[axis + 1 :]) if positions.ndim != 1 else out
+
+
+def _rows_placed(y: np.ndarray, axis: int, positions: np.ndarray, shape: tuple) -> np.ndarray:
+    if positions.ndim != 1:
+        y = y.reshape(*shape[:axis], positions.size, *shape[axis + 1 :])
+    source, order, before, after = _rows_of(y, axis)
+    out = kernels.empty((source.shape[0], shape[axis], source.shape[2]), y.dtype)
+    kernels.scatter_rows(source, positions.reshape(-1), out)
+    return out.reshape(*before, shape[axis], *after).transpose(np.argsort(order))
 
 
 getitem.vjp(x=lambda g, key, x_shape: place(g, key=key, shape=x_shape))
@@ -39,7 +118,7 @@ place.vjp(y=lambda g, key: getitem(g, key=key))
 @primitive
 def setitem(x: np.ndarray, value: np.ndarray, *, key: tuple) -> np.ndarray:
     """A copy of x with x[key] = value."""
-    out = np.array(x, order="K")
+    out = copied(x)
     out[key] = value
     return out
 
@@ -58,14 +137,38 @@ setitem.vjp(x=lambda g, key: _clear(g, key), value=lambda g, key, value_shape: _
 @primitive(name="gather")
 def take_along(x: np.ndarray, index: np.ndarray, *, dim: int) -> np.ndarray:
     """out[i][j] = x[index[i][j]][j] along `dim`; index may be smaller than x in the other axes."""
+    if _along_kernel(x.dtype, index, x.shape, dim):
+        out = kernels.empty(index.shape, x.dtype)
+        kernels.pool_gather(_three(x, dim), _three(index, dim), _three(out, dim))
+        return out
     key = list(np.ogrid[tuple(slice(n) for n in index.shape)])
     key[dim] = index
     return x[tuple(key)]
 
 
+def _along_kernel(dtype: np.dtype, index: np.ndarray, shape: tuple, dim: int) -> bool:
+    """Whether the kernels that follow positions serve: the same sizes but along `dim`, and enough to do."""
+    large = index.size * dtype.itemsize >= kernels.SMALL and dtype.char in "fd"
+    return large and index.shape[:dim] == shape[:dim] and index.shape[dim + 1 :] == shape[dim + 1 :]
+
+
+def _three(x: np.ndarray, dim: int) -> np.ndarray:
+    """x as (before, along, after), contiguous."""
+    x = kernels.contiguous(x)
+    return x.reshape(math.prod(x.shape[:dim]), x.shape[dim], math.prod(x.shape[dim + 1 :]))
+
+
 @primitive(name="scatter_add")
 def add_along(y: np.ndarray, index: np.ndarray, *, dim: int, shape: tuple) -> np.ndarray:
     """Zeros of `shape` with y added where `gather` would have taken it from: the adjoint of gather."""
+    if _along_kernel(y.dtype, index, shape, dim):
+        out = kernels.empty(shape, y.dtype)
+        kernels.pool_scatter(_three(y, dim), _three(index, dim), _three(out, dim))
+        if y.flags.c_contiguous:
+            return out
+        ordered = room(y, shape)
+        kernels.fill(ordered, out)
+        return ordered
     out = np.zeros(shape, y.dtype)
     key = list(np.ogrid[tuple(slice(n) for n in index.shape)])
     key[dim] = index
@@ -204,12 +307,14 @@ def _checked(x: Any, dim: int, index: Any, name: str) -> tuple[int, np.ndarray]:
     return d, positions
 
 
+@public("gather", on="T t o")
 def gather(x: Any, dim: int, index: Any) -> Any:
     """out[i][j] = x[index[i][j]][j] for dim=0, and so on; index int64. Raises RuntimeError where it is out of range."""
     d, positions = _checked(x, dim, index, "gather")
     return take_along(x, positions, dim=d)
 
 
+@public("scatter_add", on="T t o")
 def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
     """x with src[i][j] added at x[index[i][j]][j] for dim=0, and so on; index int64."""
     d, positions = _checked(x, dim, index, "scatter_add")
@@ -219,6 +324,7 @@ def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
     return x + add_along(used, positions, dim=d, shape=x.array.shape)
 
 
+@public("index_select", on="T t o")
 def index_select(x: Any, dim: int, index: Any) -> Any:
     """The slices of x at the positions `index` (int) along `dim`."""
     (d,) = normalize((dim,), x.array.ndim)
@@ -230,6 +336,7 @@ def index_select(x: Any, dim: int, index: Any) -> Any:
     return getitem(x, key=(slice(None),) * d + (np.atleast_1d(index.array),))
 
 
+@public("masked_fill", on="T i")
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     """x with `value` where the bool mask holds."""
     if mask.array.dtype != np.bool_:
@@ -238,21 +345,25 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     return where(mask, to_dtype(fill, x.array.dtype), x)
 
 
+@public("masked_select", on="T t o")
 def masked_select(x: Any, mask: Any) -> Any:
     """The elements of x where the bool mask holds, as a vector."""
     return getitem(x, key=(np.broadcast_to(mask.array, x.array.shape),))
 
 
+@public("nonzero", on="T t o")
 def nonzero(x: Any) -> Any:
     """The positions of the elements that are not zero, one per row; int64."""
     return wrap(np.argwhere(x.array))
 
 
+@public("tril", on="T t o")
 def tril(x: Any, diagonal: int = 0) -> Any:
     """x with zeros above the diagonal."""
     return x * wrap(np.tri(x.array.shape[-2], x.array.shape[-1], diagonal, x.array.dtype))
 
 
+@public("triu", on="T t o")
 def triu(x: Any, diagonal: int = 0) -> Any:
     """x with zeros below the diagonal."""
     return x * wrap(1 - np.tri(x.array.shape[-2], x.array.shape[-1], diagonal - 1, x.array.dtype))

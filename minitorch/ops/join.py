@@ -8,17 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..autograd import primitive
 from .dims import normalize
 from .index import getitem
+from .layout import room
+from .names import public
 from .promotion import cast_all
 from .shape import squeeze, unsqueeze
 
 
+@public("narrow")
 def narrow(x: Any, dim: int, start: int, length: int) -> Any:
     """Elements start ... start + length - 1 along `dim`, a view. Raises RuntimeError if they don't exist."""
-    (d,) = normalize((dim,), x.array.ndim)
-    n = x.array.shape[d]
+    (d,) = normalize((dim,), x.ndim)
+    n = x.shape[d]
     if not 0 <= start <= start + length <= n:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
     return getitem(x, key=(slice(None),) * d + (slice(start, start + length),))
@@ -27,13 +31,23 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Any:
 @primitive
 def concatenate(*xs: np.ndarray, dim: int) -> np.ndarray:
     """The arrays one after the other along axis `dim`."""
-    return np.concatenate(xs, axis=dim)
+    if builtins.sum(x.nbytes for x in xs) < kernels.SMALL:
+        return np.concatenate(xs, axis=dim)
+    first = max(xs, key=lambda x: x.nbytes)
+    out = room(first, (*first.shape[:dim], builtins.sum(x.shape[dim] for x in xs), *first.shape[dim + 1 :]))
+    start = 0
+    for x in xs:
+        stop = start + x.shape[dim]
+        kernels.fill(out[(slice(None),) * dim + (slice(start, stop),)], x)
+        start = stop
+    return out
 
 
 concatenate.vjp(xs=lambda g, index, xs_shapes, dim: narrow(
     g, dim, builtins.sum(s[dim] for s in xs_shapes[:index]), xs_shapes[index][dim]))  # fmt: skip
 
 
+@public("cat concat concatenate", on="t o")
 def cat(tensors: Sequence, dim: int = 0) -> Any:
     """The tensors one after the other along `dim`. Raises RuntimeError if other sizes differ or there are none."""
     tensors = list(tensors)
@@ -54,6 +68,7 @@ def cat(tensors: Sequence, dim: int = 0) -> Any:
     return concatenate(*cast_all(kept), dim=d)
 
 
+@public("stack", on="t o")
 def stack(tensors: Sequence, dim: int = 0) -> Any:
     """The tensors, all of one shape, along a new axis `dim`. Raises RuntimeError if shapes differ or there are none."""
     tensors = list(tensors)
@@ -69,6 +84,7 @@ def stack(tensors: Sequence, dim: int = 0) -> Any:
     return cat([unsqueeze(tensor, dim) for tensor in tensors], dim)
 
 
+@public("split")
 def split(x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple:
     """Views of x along `dim`: pieces of one size (the last may be smaller), or of the listed sizes."""
     (d,) = normalize((dim,), x.array.ndim)
@@ -88,6 +104,7 @@ def split(x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> 
     return tuple(narrow(x, d, builtins.sum(pieces[:i]), length) for i, length in enumerate(pieces))
 
 
+@public("chunk")
 def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
     """At most `chunks` views of nearly equal size along `dim`."""
     if chunks <= 0:
@@ -96,6 +113,7 @@ def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
     return split(x, max(1, -(-x.array.shape[d] // chunks)), d)
 
 
+@public("unbind")
 def unbind(x: Any, dim: int = 0) -> tuple:
     """The slices of x along `dim`, without that axis."""
     (d,) = normalize((dim,), x.array.ndim)

@@ -1,12 +1,18 @@
 """Images are (N, C, *size) to users and (N, *size, C) in memory: the channel is what a vector register holds.
 
 The first two functions only move an axis of the view. Kernels copy an operand whose memory stands otherwise; results
-of image ops stand right already, and NumPy's elementwise functions keep the layout of what they are given.
+of image ops stand right already, and NumPy's elementwise functions keep the layout of what they are given. So do ops
+that copy: their results are `room` in the order of their operand.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+
+from .. import kernels
 
 _LAST = {n: (0, *range(2, n), 1) for n in range(2, 8)}
 _FIRST = {n: (0, n - 1, *range(1, n - 1)) for n in range(2, 8)}
@@ -25,7 +31,24 @@ def channels_first(x: np.ndarray) -> np.ndarray:
 
 def pixels(x: np.ndarray) -> np.ndarray:
     """(N, C, *size) as (pixels, C), without a copy where memory is channels-last."""
-    return channels_last(x).reshape(-1, x.shape[1])
+    return kernels.contiguous(channels_last(x)).reshape(-1, x.shape[1])
+
+
+def room(x: np.ndarray, shape: Sequence[int] | None = None, dtype: Any = None) -> np.ndarray:
+    """An array of junk whose axes, as many as x has, follow each other in memory as x's do."""
+    shape, dtype = x.shape if shape is None else tuple(shape), x.dtype if dtype is None else dtype
+    if x.flags.c_contiguous:
+        return kernels.empty(shape, dtype)
+    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
+    back = sorted(range(x.ndim), key=order.__getitem__)
+    return kernels.empty(tuple(shape[axis] for axis in order), dtype).transpose(back)
+
+
+def copied(x: np.ndarray) -> np.ndarray:
+    """A copy whose memory has the order of x's."""
+    out = room(x)
+    kernels.fill(out, x)
+    return out
 
 
 def absent(x: np.ndarray) -> np.ndarray:

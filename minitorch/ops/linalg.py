@@ -9,8 +9,10 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import primitive
-from .elementwise import gated, unbroadcastable
+from .activation import gated
 from .layout import absent
+from .names import public
+from .promotion import unbroadcastable
 from .reduce import reduce_sum
 from .shape import expand, reshape, squeeze, transpose, unsqueeze
 
@@ -84,6 +86,7 @@ affine_relu.vjp(
 )
 
 
+@public("matmul", on="T t o")
 def matmul(x: Any, y: Any) -> Any:
     """x @ y: vectors are a row or a column and lose that axis again; leading axes of larger ranks broadcast.
 
@@ -146,6 +149,7 @@ def _stacked(x: Any, batch: tuple) -> Any:
     return reshape(full, shape=(_count(batch), *matrix))
 
 
+@public("mm", on="T t o")
 def mm(x: Any, y: Any) -> Any:
     """x @ y of two matrices. Raises RuntimeError for other ranks."""
     for v, name in ((x, "self"), (y, "mat2")):
@@ -154,6 +158,7 @@ def mm(x: Any, y: Any) -> Any:
     return matmul(x, y)
 
 
+@public("bmm", on="T t o")
 def bmm(x: Any, y: Any) -> Any:
     """x @ y of two stacks of matrices. Raises RuntimeError for other ranks or different numbers of matrices."""
     for v, name in ((x, "batch1"), (y, "batch2")):
@@ -164,6 +169,7 @@ def bmm(x: Any, y: Any) -> Any:
     return matmul(x, y)
 
 
+@public("dot", on="T t o")
 def dot(x: Any, y: Any) -> Any:
     """The sum of products of two vectors. Raises RuntimeError for other ranks."""
     if x.array.ndim != 1 or y.array.ndim != 1:
@@ -171,6 +177,7 @@ def dot(x: Any, y: Any) -> Any:
     return matmul(x, y)
 
 
+@public("outer", on="T t o")
 def outer(x: Any, y: Any) -> Any:
     """out[i, j] = x[i] * y[j] of two vectors."""
     return unsqueeze(x, 1) * y

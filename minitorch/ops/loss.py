@@ -1,4 +1,4 @@
-"""What losses are made of beside reductions: softplus, cross-entropy, and the picking of a label's log-probability."""
+"""What losses are made of beside reductions: errors element by element, cross-entropy, log-probabilities of labels."""
 
 from __future__ import annotations
 
@@ -8,21 +8,56 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autograd import is_grad_enabled, primitive
-from ..autograd.tape import wrap
-from .elementwise import FloatUnary, mapped, sigmoid
+from ..autograd import Variable, primitive
+from ..autograd.tape import plain, wrap
+from .activation import logsigmoid, sigmoid
+from .declare import binary
 from .index import take_along
+from .pointwise import sign, where
 from .reduce import softmax_over
 from .shape import expand, reshape, squeeze
 
+squared_error = binary(
+    "squared_error",
+    lambda x, y: (x - y) ** 2,
+    x=lambda g, x, y: g * ((x - y) * 2),
+    y=lambda g, x, y: g * ((y - x) * 2),
+    on="",
+    doc="(x - y)^2.",
+)
+absolute_error = binary(
+    "absolute_error",
+    lambda x, y: abs(x - y),
+    x=lambda g, x, y: g * sign(x - y),
+    y=lambda g, x, y: g * sign(y - x),
+    on="",
+    doc="|x - y|; slope 0 where they are equal.",
+)
 
-@FloatUnary
-def softplus(x: np.ndarray) -> np.ndarray:
-    """log(1 + exp(x)), without overflow: max(x, 0) + log(1 + exp(-|x|))."""
-    return mapped(kernels.softplus, x)
+
+def _huber_slope(d: Any, edge: Any, curvature: Any, slope: Any) -> Any:
+    return where(abs(d) < edge, d * (curvature * 2), where(d < 0, -slope, where(d == d, slope, d)))
 
 
-softplus.vjp(x=lambda g, x: g * sigmoid(x))
+huber = binary(
+    "huber",
+    lambda x, y, *, edge, curvature, slope: where(
+        abs(x - y) < edge, (x - y) ** 2 * curvature, (abs(x - y) - edge * 0.5) * slope
+    ),
+    x=lambda g, x, y, edge, curvature, slope: g * _huber_slope(x - y, edge, curvature, slope),
+    y=lambda g, x, y, edge, curvature, slope: g * _huber_slope(y - x, edge, curvature, slope),
+    on="",
+    doc="With d = |x - y|: curvature d^2 up to `edge`, (d - edge / 2) slope beyond.",
+)
+# With p = sigmoid(x): -(y log p + (1 - y) log(1 - p)) = (1 - y) x + log(1 + exp(-x)), whose slope is p - y.
+logistic_error = binary(
+    "logistic_error",
+    lambda x, y: (1 - y) * x - logsigmoid(x),
+    x=lambda g, x, y: g * (sigmoid(x) - y),
+    y=lambda g, x: -g * x,
+    on="",
+    doc="Cross-entropy of sigmoid(x) for the probability y, without overflow.",
+)
 
 
 def _check_labels(labels: np.ndarray, classes: int, ignore_index: int) -> None:
@@ -63,22 +98,20 @@ def cross_entropy(
 def _cross_entropy_grad(
     g: Any, x: Any, labels: Any, weights: Any, top: Any, total: Any, divisor: float, ignore_index: int, smoothing: float
 ) -> Any:
-    m, classes = x.array.shape
-    labels, weights = labels.array, weights.array
+    m, classes = x.shape
+    labels, weights = plain(labels), plain(weights)
     inverse = 1 / divisor if divisor else 1.0
-    if not is_grad_enabled():
-        scale = (g.array * inverse).reshape(-1)
-        out = kernels.empty_like(x.array)
-        kernels.cross_entropy_grad(
-            x.array, labels, weights, top.array, total.array, scale, out, ignore_index, smoothing
-        )
-        return wrap(out)
+    if not isinstance(g, Variable):
+        scale = (g * inverse).reshape(-1)
+        out = kernels.empty_like(x)
+        kernels.cross_entropy_grad(x, labels, weights, top, total, scale, out, ignore_index, smoothing)
+        return out
     counted = labels != ignore_index
     q = np.full((m, classes), smoothing / max(1, classes), x.array.dtype)
     q[np.arange(m), np.where(counted, labels, 0)] += 1 - smoothing
     q = q * weights * counted[:, None]
     slope = softmax_over(x, dim=1) * wrap(q.sum(1, keepdims=True)) - wrap(q)
-    g = g * inverse
+    g = g * inverse  # type: ignore[operator]
     return expand(reshape(g, shape=(-1, 1)) if g.array.ndim else g, shape=(m, classes)) * slope
 
 

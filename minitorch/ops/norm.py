@@ -17,9 +17,9 @@ from .. import kernels
 from ..autograd import Primitive, Variable, is_grad_enabled
 from ..autograd.deferred import Recipe, defer
 from ..autograd.tape import wrap
-from . import elementwise, reduce
-from .elementwise import rsqrt
+from . import activation, pointwise, reduce
 from .layout import absent, channels_first, channels_last, pixels
+from .pointwise import rsqrt
 from .shape import reshape
 
 
@@ -32,10 +32,10 @@ def _like(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class BatchNorm(Primitive):
     """`batch_norm`, deferred where it is large: see autograd/deferred.py."""
 
-    gates = True
+    accepts_pending = True
 
     def __call__(self, x: Any, w: Any, b: Any, **settings: Any) -> Any:
-        if not deferrable(x.array):
+        if not isinstance(x, Variable) or not deferrable(x.array):
             return super().__call__(x, w, b, **settings)
         scale, shift = settings["invstd"] * w.array, b.array.copy()
         recipe = Normalized(x.array, settings["mean"], scale, shift, None, x.version)
@@ -106,9 +106,9 @@ class Normalized(Recipe):
 
     def fuse(self, primitive: Any, args: tuple) -> tuple[Any, dict] | None:
         """ReLU at once; a sum with an array that stands alike in memory, deferred again."""
-        if primitive is elementwise.relu and self.take():
+        if primitive is activation.relu and self.take():
             return wrap(self.compute(True)), {} if self.r is not None else {"gate": (self.scale, self.shift)}
-        if primitive is not elementwise.add or self.r is not None:
+        if primitive is not pointwise.add or self.r is not None:
             return None
         r = args[1] if getattr(args[0], "recipe", None) is self else args[0]
         if not isinstance(r, Variable) or r.outline.shape != self.shape or r.outline.dtype != self.dtype:
@@ -131,12 +131,12 @@ def deferrable(x: np.ndarray) -> bool:
 
 def _through(g: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A gradient as rows, and the gate it comes through as the kernels want it: y, scale and shift, or empty ones."""
-    recipe, none = g.recipe, absent(g.outline)
-    if type(recipe) is not elementwise.Gated:
-        return pixels(g.array), none, none, none
-    if recipe.gate is None:
-        return pixels(recipe.h), pixels(recipe.y), none, none
-    return pixels(recipe.h), none, *recipe.gate
+    none = absent(g)
+    if not isinstance(g, activation.Gated):
+        return pixels(g), none, none, none
+    if g.gate is None:
+        return pixels(g.h), pixels(g.y), none, none
+    return pixels(g.h), none, *g.gate
 
 
 def _sums(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +144,7 @@ def _sums(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> t
     if not memo:
         memo["g"], memo["gh"] = np.empty_like(mean), np.empty_like(mean)
         h, y, scale, shift = _through(g)
-        kernels.batch_norm_sums(pixels(x.array), h, y, mean, invstd, scale, shift, memo["g"], memo["gh"])
+        kernels.batch_norm_sums(pixels(x), h, y, mean, invstd, scale, shift, memo["g"], memo["gh"])
     return memo["g"], memo["gh"]
 
 
@@ -157,28 +157,28 @@ def _normalized(x: Any, eps: float) -> tuple[Any, Any, tuple]:
 
 
 def _input_grad(g: Any, x: Any, w: Any, eps: float, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> Any:
-    if is_grad_enabled():
+    if isinstance(g, Variable):
         h, scale, axes = _normalized(x, eps)
         centred = g - reduce.mean(g, axes, keepdim=True) - h * reduce.mean(g * h, axes, keepdim=True)
         return reshape(w, shape=(-1, *(1,) * (x.array.ndim - 2))) * scale * centred
     sum_g, sum_gh = _sums(g, x, mean, invstd, memo)
-    out, flat = _like(x.array)
+    out, flat = _like(x)
     h, y, _, shift = _through(g)
-    kernels.batch_norm_input_grad(pixels(x.array), h, y, mean, invstd, invstd * w.array, shift, sum_g, sum_gh, flat)
-    return wrap(out)
+    kernels.batch_norm_input_grad(pixels(x), h, y, mean, invstd, invstd * w, shift, sum_g, sum_gh, flat)
+    return out
 
 
 def _weight_grad(g: Any, x: Any, eps: float, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> Any:
-    if is_grad_enabled():
+    if isinstance(g, Variable):
         h, _, axes = _normalized(x, eps)
         return reduce.sum(g * h, axes)
-    return wrap(_sums(g, x, mean, invstd, memo)[1])
+    return _sums(g, x, mean, invstd, memo)[1]
 
 
 def _bias_grad(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> Any:
-    if is_grad_enabled():
+    if isinstance(g, Variable):
         return reduce.sum(g, (0, *range(2, g.array.ndim)))
-    return wrap(_sums(g, x, mean, invstd, memo)[0])
+    return _sums(g, x, mean, invstd, memo)[0]
 
 
 batch_norm.vjp(x=_input_grad, w=_weight_grad, b=_bias_grad)

@@ -16,8 +16,8 @@ from .. import kernels
 from ..autograd import primitive
 from ..autograd.tape import wrap
 from ..geometry import PoolGeometry
-from .elementwise import where
 from .layout import channels_first, channels_last
+from .pointwise import where
 
 
 def _choose(x: np.ndarray, geometry: PoolGeometry) -> tuple[np.ndarray, np.ndarray]:

@@ -9,22 +9,23 @@ import numpy as np
 from .. import dtypes
 from ..autograd import Variable, primitive
 from ..autograd.tape import wrap
+from .layout import copied
 
 
 @primitive(residuals="was")
 def cast(x: np.ndarray, *, dtype: np.dtype) -> tuple[np.ndarray, np.dtype]:
     """x in another dtype."""
-    return x.astype(dtype), x.dtype
+    return (copied(x) if x.dtype == dtype else x.astype(dtype)), x.dtype
 
 
-cast.vjp(x=lambda g, was: cast(g, dtype=was))
+cast.vjp(x=lambda g, was: to_dtype(g, was))
 
 
 def to_dtype(x: Any, dtype: np.dtype) -> Any:
     """x itself if it has the dtype, else cast; Python numbers stay, as NumPy lets them follow the array."""
     if isinstance(x, Variable):
         return x if x.array.dtype == dtype else cast(x, dtype=dtype)
-    return x
+    return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else x
 
 
 def cast_all(xs: list) -> list:
@@ -49,18 +50,70 @@ def operand(x: Any) -> Any:
     raise TypeError(f"expected a tensor or a number, got {type(x).__name__}")
 
 
-def paired(x: Any, y: Any, floating: bool = False) -> tuple[Any, Any]:
-    """Two operands in the dtype in which they meet; with `floating`, integers meet in the default float."""
+def common(*xs: Any) -> np.dtype:
+    """The dtype in which tensors and numbers meet."""
+    return dtypes.meet(*[x.outline if isinstance(x, Variable) else x for x in xs])
+
+
+def paired(x: Any, y: Any) -> tuple[Any, Any]:
+    """Two operands in the dtype in which they meet."""
     if isinstance(x, Variable):  # nearly always one of these two
         if isinstance(y, Variable):
-            if x.array.dtype is y.array.dtype and (not floating or x.array.dtype.kind == "f"):
+            if x.outline.dtype is y.outline.dtype:
                 return x, y
-        elif type(y) in (float, int) and x.array.dtype.kind == "f":
+        elif type(y) in (float, int) and x.outline.dtype.kind == "f":
             return x, y
-    x, y = operand(x), operand(y)
-    dtype = dtypes.meet(*(v.array if isinstance(v, Variable) else v for v in (x, y)))
+    return _cast_pair(operand(x), operand(y), False)
+
+
+def paired_floats(x: Any, y: Any) -> tuple[Any, Any]:
+    """Two operands in the dtype in which they meet, the default float for integers."""
+    if isinstance(x, Variable) and x.outline.dtype.kind == "f":
+        if isinstance(y, Variable):
+            if x.outline.dtype is y.outline.dtype:
+                return x, y
+        elif type(y) in (float, int):
+            return x, y
+    return _cast_pair(operand(x), operand(y), True)
+
+
+def _cast_pair(x: Any, y: Any, floating: bool) -> tuple[Any, Any]:
+    dtype = common(x, y)
     if floating and dtype.kind != "f":
         dtype = dtypes.get_default_dtype().numpy
     if isinstance(x, Variable) or isinstance(y, Variable):
         return to_dtype(x, dtype), to_dtype(y, dtype)
     return wrap(np.asarray(x, dtype)), y
+
+
+def as_tensor(x: Any) -> tuple[Any]:
+    """One operand, as a tensor."""
+    if not isinstance(x, Variable):
+        x = operand(x)
+        x = x if isinstance(x, Variable) else wrap(np.asarray(x, dtypes.of_scalar(x)))
+    return (x,)
+
+
+def as_floats(x: Any) -> tuple[Any]:
+    """One operand; integers become floats of the default dtype."""
+    if not isinstance(x, Variable) or x.outline.dtype.kind != "f":
+        (x,) = as_tensor(x)
+        if x.array.dtype.kind != "f":
+            x = to_dtype(x, dtypes.get_default_dtype().numpy)
+    return (x,)
+
+
+def unbroadcastable(name: str, *args: Any) -> RuntimeError:
+    """PyTorch's error for shapes that don't broadcast."""
+    shapes = [arg.outline.shape if isinstance(arg, Variable) else np.shape(arg) for arg in args]
+    ndim = max(len(shape) for shape in shapes)
+    padded = [(1,) * (ndim - len(shape)) + shape for shape in shapes]
+    for d in range(ndim - 1, -1, -1):
+        column = [(shape[d], letter) for shape, letter in zip(padded, "abc", strict=False) if shape[d] != 1]
+        for n, letter in column[1:]:
+            if n != column[0][0]:
+                return RuntimeError(
+                    f"The size of tensor {column[0][1]} ({column[0][0]}) must match the size of tensor {letter} ({n}) "
+                    f"at non-singleton dimension {d}; {name} got shapes {', '.join(map(str, shapes))}"
+                )
+    return RuntimeError(f"{name} got shapes that do not broadcast: {shapes}")

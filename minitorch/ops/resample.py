@@ -24,6 +24,7 @@ pixel averages all it covers, and divides by the sum of the weights; beyond the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -34,7 +35,7 @@ from .. import kernels
 from ..autograd import primitive
 from .layout import channels_first, channels_last
 
-Pass = tuple[np.ndarray, np.ndarray, np.ndarray]
+Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,22 +47,22 @@ class Taps:
     size: int
 
     @cached_property
-    def gathering(self) -> list[Pass]:
-        """The entries by output pixel: each pass has (to, from, weight) of at most one entry per output pixel."""
-        return self._passes(lambda outputs, sources: (outputs, sources))
+    def gathering(self) -> Entries:
+        """By output pixel: where its entries begin (the last number is their count), their sources and weights."""
+        outputs, taps = np.nonzero(self.weights)  # 0 times infinity is no part of a sum
+        return _by_row(outputs, self.positions[outputs, taps], self.weights[outputs, taps], len(self.positions))
 
     @cached_property
-    def scattering(self) -> list[Pass]:
-        """The entries by source pixel: the same for the transposed matrix, so that nobody adds to another's pixel."""
-        return self._passes(lambda outputs, sources: (sources, outputs))
+    def scattering(self) -> Entries:
+        """By source pixel: the same of the transposed matrix, so that nobody adds to another's pixel."""
+        outputs, taps = np.nonzero(self.weights)
+        return _by_row(self.positions[outputs, taps], outputs, self.weights[outputs, taps], self.size)
 
-    def _passes(self, direction: Callable) -> list[Pass]:
-        outputs, taps = np.nonzero(self.weights)  # 0 times infinity is no part of a sum
-        to, source = direction(outputs, self.positions[outputs, taps])
-        order = np.argsort(to, kind="stable")
-        to, source, weight = to[order], source[order], self.weights[outputs, taps][order]
-        turn = np.arange(len(to)) - np.searchsorted(to, to)  # how many entries of the same pixel came before
-        return [(to[turn == t], source[turn == t], weight[turn == t]) for t in range(int(turn.max(initial=-1)) + 1)]
+
+def _by_row(rows: np.ndarray, columns: np.ndarray, weights: np.ndarray, count: int) -> Entries:
+    """The entries of a matrix of `count` rows, row after row, each in the order given."""
+    order = np.argsort(rows, kind="stable")
+    return np.searchsorted(rows[order], np.arange(count + 1)), columns[order].astype(np.int64), weights[order]
 
 
 @primitive
@@ -70,32 +71,28 @@ def resample(x: np.ndarray, *, axis: int, taps: Taps) -> np.ndarray:
 
     An axis of taps.size pixels becomes one of len(taps.positions).
     """
-    return _accumulate(x, axis, taps.gathering, len(taps.positions))
+    return _weighted(x, axis, taps.gathering)
 
 
 @primitive
 def resample_transpose(y: np.ndarray, *, axis: int, taps: Taps) -> np.ndarray:
     """Every source pixel collects y times its weight from the output pixels that used it: the adjoint of resample."""
-    return _accumulate(y, axis, taps.scattering, taps.size)
+    return _weighted(y, axis, taps.scattering)
 
 
 resample.vjp(x=lambda g, axis, taps: resample_transpose(g, axis=axis, taps=taps))
 resample_transpose.vjp(y=lambda g, axis, taps: resample(g, axis=axis, taps=taps))
 
 
-def _accumulate(x: np.ndarray, axis: int, passes: list[Pass], size: int) -> np.ndarray:
-    """The sum of all passes: out[to] += weight x[from] along `axis`, `size` pixels; in the order of the passes."""
-    x, axis = channels_last(x), axis - 1
-    out = kernels.empty((*x.shape[:axis], size, *x.shape[axis + 1 :]), x.dtype)
-    if not passes or len(passes[0][0]) < size:
-        out[...] = 0
-    for turn, (to, source, weight) in enumerate(passes):
-        whole = len(to) == size
-        seen = np.take(x, source, axis, out=out if whole and turn == 0 else None, mode="clip")
-        if np.any(weight != 1):
-            seen *= weight.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
-        if seen is not out:
-            out[(slice(None),) * axis + (slice(None) if whole else to,)] += seen
+def _weighted(x: np.ndarray, axis: int, entries: Entries) -> np.ndarray:
+    """The product with a matrix along `axis`: pixels, or whole lines of them, are rows that are weighted and added."""
+    x, axis = kernels.contiguous(channels_last(x)), axis - 1
+    first, positions, weights = entries
+    out = kernels.empty((*x.shape[:axis], len(first) - 1, *x.shape[axis + 1 :]), x.dtype)
+    shape = math.prod(x.shape[:axis]), -1, math.prod(x.shape[axis + 1 :])
+    if out.size:
+        rows = x.reshape(shape) if x.size else x.reshape(shape[0], 0, shape[2])
+        kernels.weighted_rows(rows, first, positions, weights.astype(x.dtype), out.reshape(shape))
     return channels_first(out)
 
 

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from ..autograd import primitive
+from .collapse import total
 from .dims import listed, normalize, sizes
-from .promotion import cast
+from .layout import copied, room
+from .names import public
 
 
 @primitive(view=True)
 def reshape(x: np.ndarray, *, shape: tuple) -> np.ndarray:
     """The elements of x in row-major order, in another shape; a view where strides allow it."""
-    return x.reshape(shape)
+    if x.nbytes < kernels.SMALL or x.flags.c_contiguous or not _copies(x, shape):
+        return x.reshape(shape)
+    return kernels.contiguous(x).reshape(shape)
+
+
+def _copies(x: np.ndarray, shape: tuple) -> bool:
+    """Whether x in another shape is no view: where axes do not lie together, both shapes must have a border."""
+    axes = [(n, stride) for n, stride in zip(x.shape, x.strides, strict=True) if n != 1]
+    before = itertools.accumulate((n for n, _ in axes), operator.mul)
+    gaps = {count for count, (_, a), (n, b) in zip(before, axes, axes[1:], strict=False) if a != n * b}
+    return not gaps <= set(itertools.accumulate(shape, operator.mul))
 
 
 reshape.vjp(x=lambda g, x_shape: reshape(g, shape=x_shape))
@@ -44,7 +59,7 @@ def sum_to(x: np.ndarray, *, shape: tuple) -> np.ndarray:
     """x summed over the axes along which `shape` was broadcast: the adjoint of expand."""
     lead = x.ndim - len(shape)
     axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
-    return x.sum(axis=axes, keepdims=True).reshape(shape)
+    return total(x, axes, True).reshape(shape)
 
 
 expand.vjp(x=lambda g, x_shape: fit(g, x_shape))
@@ -53,7 +68,7 @@ sum_to.vjp(x=lambda g, x_shape: expand(g, shape=x_shape))
 
 def fit(g: Any, shape: tuple) -> Any:
     """`sum_to`, or g itself where it has the shape already: what rules of broadcasting ops call."""
-    return g if g.array.shape == shape else sum_to(g, shape=shape)
+    return g if g.shape == shape else sum_to(g, shape=shape)
 
 
 @primitive
@@ -61,14 +76,29 @@ def pad_constant(x: np.ndarray, *, widths: tuple, value: float = 0.0) -> np.ndar
     """x with `value` around it; widths: (before, after) per axis, negative ones cut off."""
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
     if any(width for pair in widths for width in pair):
-        out = np.full(shape, value, x.dtype) if value else np.zeros(shape, x.dtype)
         inside, source = [], []
         for n, m, (before, after) in zip(x.shape, shape, widths, strict=True):
             inside.append(slice(max(before, 0), m - max(after, 0)))
             source.append(slice(max(-before, 0), n - max(-after, 0)))
-        out[tuple(inside)] = x[tuple(source)]
+        return surrounded(x[tuple(source)], shape, tuple(inside), value)
+    return copied(x)
+
+
+def surrounded(x: np.ndarray, shape: tuple, inside: tuple, value: float = 0.0) -> np.ndarray:
+    """`value` in an array of `shape`, but x in the slices `inside`, one for each axis, of step 1."""
+    out, place = room(x, shape), (*inside, Ellipsis)  # with an Ellipsis it is an array also where there are no axes
+    if not x.size or out.nbytes < kernels.SMALL:
+        out.fill(value)
+        out[place] = x
         return out
-    return x.copy()
+    for axis, (taken, n) in enumerate(zip(inside, shape, strict=True)):
+        start, stop, _ = taken.indices(n)
+        for border in (slice(0, start), slice(stop, n)):
+            if border.start < border.stop:
+                rest = out[inside[:axis] + (border,)]  # noqa: RUF005 Python 3.10 has no star in an index
+                kernels.fill(rest, np.broadcast_to(out.dtype.type(value), rest.shape))
+    kernels.fill(out[place], x)
+    return out
 
 
 pad_constant.vjp(x=lambda g, widths: pad_constant(g, widths=tuple((-before, -after) for before, after in widths)))
@@ -77,7 +107,48 @@ pad_constant.vjp(x=lambda g, widths: pad_constant(g, widths=tuple((-before, -aft
 @primitive
 def flip(x: np.ndarray, *, dims: tuple) -> np.ndarray:
     """x reversed along the axes `dims`."""
-    return np.flip(x, dims).copy()
+    out = room(x)
+    kernels.fill(out, np.flip(x, dims))
+    return out
+
+
+@primitive
+def roll(x: np.ndarray, *, shifts: tuple, dims: tuple) -> np.ndarray:
+    """x with the elements of each axis in `dims` moved up by its shift, those beyond the end to the beginning."""
+    out, parts = room(x), []
+    for n, shift in zip((x.shape[d] for d in dims), shifts, strict=True):
+        k = shift % n if n else 0
+        parts.append([(slice(k, None), slice(0, n - k)), (slice(0, k), slice(n - k, None))])
+    for choice in itertools.product(*parts):
+        to, source = [slice(None)] * x.ndim, [slice(None)] * x.ndim
+        for d, (up, down) in zip(dims, choice, strict=True):
+            to[d], source[d] = up, down
+        kernels.fill(out[tuple(to)], x[tuple(source)])
+    return out
+
+
+roll.vjp(x=lambda g, shifts, dims: roll(g, shifts=tuple(-shift for shift in shifts), dims=dims))
+
+
+@primitive
+def tile(x: np.ndarray, *, times: tuple) -> np.ndarray:
+    """x laid out `times` along each axis."""
+    out = kernels.empty(tuple(t * n for t, n in zip(times, x.shape, strict=True)), x.dtype)
+    paired = np.expand_dims(x, tuple(range(0, 2 * x.ndim, 2)))
+    spread = tuple(m for pair in zip(times, x.shape, strict=True) for m in pair)
+    kernels.fill(out.reshape(spread), np.broadcast_to(paired, spread))
+    return out
+
+
+def _gathered(g: Any, times: tuple, shape: tuple) -> Any:
+    """The sum over the copies that `tile` made of x."""
+    if all(t == 1 for t in times):
+        return g
+    spread = reshape(g, shape=tuple(m for pair in zip(times, shape, strict=True) for m in pair))
+    return reshape(sum_to(spread, shape=tuple(m for n in shape for m in (1, n))), shape=shape)
+
+
+tile.vjp(x=lambda g, times, x_shape: _gathered(g, times, x_shape))
 
 
 flip.vjp(x=lambda g, dims: flip(g, dims=dims))
@@ -104,6 +175,7 @@ def infer(shape: tuple, size: int) -> tuple[int, ...]:
     return tuple(size // known if n == -1 else n for n in shape)
 
 
+@public("reshape")
 def reshape_to(x: Any, *shape: Any) -> Any:
     """The elements of x in another shape, one entry of which may be -1; a view where memory allows it.
 
@@ -114,11 +186,13 @@ def reshape_to(x: Any, *shape: Any) -> Any:
     return reshape(x, shape=infer(target, x.array.size))
 
 
+@public("view", on="T")
 def view(x: Any, *shape: Any) -> Any:
     """`reshape`, copying where no view is possible; or, called with a dtype, the same memory read as that dtype."""
     return reshape_to(x, *shape)
 
 
+@public("permute")
 def permute_to(x: Any, *dims: Any) -> Any:
     """Reordered axes: axis i of the result is axis dims[i] of x. Raises RuntimeError unless dims is a permutation."""
     order = listed(dims)
@@ -130,9 +204,10 @@ def permute_to(x: Any, *dims: Any) -> Any:
     return permute(x, dims=normalize(order, x.array.ndim))
 
 
+@public("transpose swapaxes swapdims")
 def transpose(x: Any, dim0: int, dim1: int) -> Any:
     """x with two axes exchanged."""
-    order = list(range(x.array.ndim))
+    order = list(range(x.ndim))
     if not order:
         normalize((dim0, dim1), 0, unique=False)
         return x
@@ -141,6 +216,7 @@ def transpose(x: Any, dim0: int, dim1: int) -> Any:
     return permute(x, dims=tuple(order))
 
 
+@public("t")
 def t(x: Any) -> Any:
     """The transpose of a matrix; vectors and scalars as they are. Raises RuntimeError for more dimensions."""
     if x.array.ndim > 2:
@@ -148,6 +224,7 @@ def t(x: Any) -> Any:
     return transpose(x, 0, 1) if x.array.ndim == 2 else x
 
 
+@public("movedim moveaxis")
 def movedim(x: Any, source: Any, destination: Any) -> Any:
     """x with axes `source` moved to `destination`, the others in order."""
     ndim = x.array.ndim
@@ -160,6 +237,7 @@ def movedim(x: Any, source: Any, destination: Any) -> Any:
     return permute(x, dims=tuple(order))
 
 
+@public("flatten")
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """The axes from `start_dim` to `end_dim` as one."""
     shape = x.array.shape
@@ -173,6 +251,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     return reshape(x, shape=(*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
+@public("unflatten")
 def unflatten(x: Any, dim: int, sizes_: Sequence[int]) -> Any:
     """Axis `dim` as several axes of the given sizes, one of which may be -1."""
     shape = x.array.shape
@@ -180,20 +259,23 @@ def unflatten(x: Any, dim: int, sizes_: Sequence[int]) -> Any:
     return reshape(x, shape=(*shape[:d], *infer(tuple(sizes_), shape[d]), *shape[d + 1 :]))
 
 
+@public("squeeze")
 def squeeze(x: Any, dim: int | Sequence[int] | None = None) -> Any:
     """x without its axes of size 1, or without those of `dim` that have size 1."""
-    shape = x.array.shape
+    shape = x.shape
     dims = range(len(shape)) if dim is None else normalize(listed((dim,)), len(shape))
     return reshape(x, shape=tuple(n for i, n in enumerate(shape) if n != 1 or i not in dims))
 
 
+@public("unsqueeze")
 def unsqueeze(x: Any, dim: int) -> Any:
     """x with a new axis of size 1 at `dim`."""
-    shape = x.array.shape
+    shape = x.shape
     (d,) = normalize((dim,), len(shape) + 1)
     return reshape(x, shape=(*shape[:d], 1, *shape[d:]))
 
 
+@public("expand", on="T")
 def expand_to(x: Any, *shape: Any) -> Any:
     """x repeated without copying to `shape`, where -1 keeps a size. Raises RuntimeError where a size is not 1."""
     target, source = sizes(shape), x.array.shape
@@ -219,28 +301,52 @@ def expand_to(x: Any, *shape: Any) -> Any:
     return expand(x, shape=tuple(full))
 
 
+@public("expand_as", on="T")
 def expand_as(x: Any, other: Any) -> Any:
     """x expanded to the shape of `other`."""
     return expand_to(x, *other.array.shape)
 
 
+@public("broadcast_to")
 def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
     """x expanded to `shape`."""
     return expand_to(x, *shape)
 
 
+@public("repeat", on="T")
 def repeat(x: Any, *repeats: Any) -> Any:
     """Copies of x laid out `repeats` times along each axis."""
     times = sizes(repeats)
     if len(times) < x.array.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
-    shape = (1,) * (len(times) - x.array.ndim) + x.array.shape
-    paired = reshape(x, shape=tuple(m for n in shape for m in (1, n)))
-    spread = expand(paired, shape=tuple(m for pair in zip(times, shape, strict=True) for m in pair))
-    spread = cast(spread, dtype=spread.array.dtype)  # a copy: reshape may find a view of the expanded memory
-    return reshape(spread, shape=tuple(r * n for r, n in zip(times, shape, strict=True)))
+    return tile(reshape(x, shape=(1,) * (len(times) - x.array.ndim) + x.array.shape), times=times)
 
 
+@public("roll")
+def rolled(x: Any, shifts: Any, dims: Any = None) -> Any:
+    """`roll`: the elements of each axis in `dims` moved up by its shift, in a circle; by default of x as one line.
+
+    Raises RuntimeError unless there is a shift for each axis.
+    """
+    by = listed((shifts,))
+    axes = None if dims is None else listed((dims,))
+    if not by:
+        raise RuntimeError("roll: `shifts` required")
+    if axes and not x.array.ndim:
+        axes = normalize(axes, 0)[1:]
+    if not axes:
+        if len(by) != 1:
+            raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:0")
+        return reshape(roll(reshape(x, shape=(x.array.size,)), shifts=by, dims=(0,)), shape=x.array.shape)
+    if len(by) != len(axes):
+        raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:{len(axes)}")
+    total: dict[int, int] = {}
+    for d, shift in zip(normalize(axes, x.array.ndim, unique=False), by, strict=True):
+        total[d] = total.get(d, 0) + shift
+    return roll(x, shifts=tuple(total.values()), dims=tuple(total))
+
+
+@public("flip")
 def flip_dims(x: Any, *dims: Any) -> Any:
     """x reversed along the given axes (a copy)."""
     return flip(x, dims=normalize(listed(dims), x.array.ndim))

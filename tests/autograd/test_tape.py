@@ -401,6 +401,64 @@ def test_rule_of_the_wrong_shape_is_named() -> None:
         registry.pop(name, None)
 
 
+def test_rules_of_users_see_tensors() -> None:
+    """A rule made outside the package may call methods of tensors, and its neighbours' rules see arrays as ever."""
+    name, seen = "cube_for_a_test", []
+    try:
+
+        @primitive(name=name)
+        def cube(x: np.ndarray, *, scale: float) -> np.ndarray:
+            return scale * x**3
+
+        cube.vjp(
+            x=lambda g, x, out, scale: (seen.append((g, x, out)), g.mul(3 * scale) * x.square() + out.abs() * 0)[1]
+        )
+        x = leaf(1.0, 2.0)
+        (cube(x.exp(), scale=2.0) * 5).sum().backward()
+        np.testing.assert_allclose(x.grad.array, 30 * np.exp(3 * x.array), rtol=1e-12)
+        assert all(type(v) is m.Tensor for v in seen[0])
+        cube.vjp(x=lambda g: g.array)
+        for create_graph in (False, True):
+            with pytest.raises(TypeError, match="cube_for_a_test must return a tensor, but returned ndarray"):
+                grad(cube(x, scale=1.0).sum(), x, create_graph=create_graph)
+    finally:
+        registry.pop(name, None)
+
+
+def test_gradients_have_the_dtype_of_their_arguments() -> None:
+    """A rule that gives another dtype does not change that of what is behind it."""
+    name = "double_for_a_test"
+    try:
+
+        @primitive(name=name)
+        def double(x: np.ndarray) -> np.ndarray:
+            return x * 2
+
+        double.vjp(x=lambda g: g.double() * 2)
+        x, seen = m.ones(3, requires_grad=True), []
+        y = x + 0
+        y.register_hook(lambda g: seen.append(g.dtype))
+        double(y).sum().backward()
+        assert x.grad.dtype is m.float32
+        assert seen == [m.float32]
+    finally:
+        registry.pop(name, None)
+
+
+def test_primitives_on_arrays() -> None:
+    """Called without a tensor they return arrays, also of no dimension; nothing is recorded."""
+    x = np.array([1.0, -2.0], np.float32)
+    ops = registry
+    for out in (
+        ops["add"](x, 1.0), ops["exp"](x), ops["where"](x > 0, x, 0.0), ops["sum"](x, dim=(0,), keepdim=False),
+        ops["reshape"](x, shape=(2, 1)), ops["linear"](x[None], x[None]), ops["add"](x.sum(), x.sum()),
+    ):  # fmt: skip
+        assert type(out) is np.ndarray
+        assert out.dtype == np.float32
+    assert ops["add"](x, np.ones(2)).dtype == np.float64
+    assert type(ops["add"](x, m.ones(2))) is m.Tensor
+
+
 # ------------------------------------------------------------------------------------------------------- memory of grads
 
 
@@ -438,6 +496,16 @@ def test_hook_s_gradient_is_not_changed() -> None:
     kept = seen[0].array.copy()
     (x * 5).sum().backward()
     assert seen[0].tolist() == kept.tolist() == [2.0, 2.0]
+
+
+def test_results_of_grad_share_no_memory() -> None:
+    """Neither with each other nor with the gradient given, whatever views of it rules return; equal ones are one."""
+    x, y, z = leaf(1.0, 2.0), leaf(3.0, 4.0), leaf(5.0, 6.0)
+    g = m.ones(1, 2, dtype=m.float64)
+    found = grad((x + y).reshape(1, 2) + z.reshape(1, 2), [x, y, z], g)
+    found[0].mul_(5.0)
+    assert g.tolist() == [[1.0, 1.0]]
+    assert found[2].tolist() == [1.0, 1.0]
 
 
 def test_expanded_gradient_becomes_a_full_array() -> None:

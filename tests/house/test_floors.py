@@ -23,7 +23,8 @@ FLOORS = {
     "random": set(),
     "kernels": {"geometry"},
     "ops": {"autograd", "kernels", "geometry", "dtypes"},
-    "tensor": {"autograd", "ops", "dtypes", "printing", "random"},
+    "surface": {"autograd", "ops"},
+    "tensor": {"autograd", "ops", "dtypes", "printing", "random", "surface", "_surface"},
     "printing": {"dtypes"},
     "creation": {"autograd", "ops", "dtypes", "random", "tensor"},
     "nn": {"autograd", "ops", "geometry", "dtypes", "random", "tensor", "creation", "version", "printing"},
@@ -32,7 +33,7 @@ FLOORS = {
     "serialization": {"tensor", "dtypes", "nn", "ops", "autograd"},
     "backends": {"kernels"},
     "config": {"kernels", "version"},
-    "warmup": {"kernels", "nn", "optim"},
+    "warmup": {"autograd", "kernels", "nn", "ops", "optim"},
     "explain": {"autograd", "ops", "geometry", "dtypes", "tensor", "creation", "nn"},
     "vision": {"tensor", "random", "creation", "dtypes", "utils", "nn", "ops", "serialization"},
 }

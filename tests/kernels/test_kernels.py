@@ -98,6 +98,24 @@ MATRICES = [
     (2, 263, 520, 533),  # more than one block of rows, of steps and of columns
 ]
 ROWS = [(0, 3), (1, 1), (4, 10), (7, 33), (5, 63), (300, 100)]
+# Rows, columns, narrow rows of several at a time; blocks of what is reduced; more columns than a task has.
+REDUCED = [(1, 1, 1), (3, 7, 1), (300, 100, 1), (1, 200_001, 1), (3, 33_000, 1), (2, 5, 3), (1, 70_001, 3), (3, 40, 33),
+           (2, 9, 1500), (1, 5000, 70), (0, 3, 2), (2, 0, 3), (2, 3, 0)]  # fmt: skip
+COPIES = [
+    ((5, 3), (1, 0)),
+    ((1, 1), (0, 1)),
+    ((3, 40_000), (0, 1)),
+    ((70, 41), (1, 0)),
+    ((2, 33, 17, 9), (0, 2, 3, 1)),
+    ((2, 16, 17, 33), (0, 3, 1, 2)),
+    ((3, 3, 40, 40), (0, 2, 3, 1)),
+    ((4, 40, 40, 64), (0, 3, 1, 2)),
+    ((5, 4, 3, 2), (2, 0, 3, 1)),
+    ((2, 3, 4, 5, 6), (4, 3, 2, 1, 0)),
+]
+# batch, groups, channels of each, pixels
+GROUPS = [(1, 1, 1, 1), (5, 1, 37, 1), (300, 1, 520, 1), (3, 4, 5, 1), (2, 3, 5, 7), (4, 33, 1, 33), (3, 2, 100, 20),
+          (2, 70, 2, 90), (0, 2, 3, 4), (2, 1, 3, 0)]  # fmt: skip
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (4999, 32), (33, 300), (70_001, 3), (0, 4), (4, 0)]
 
 
@@ -158,15 +176,48 @@ def samples(dtype, make=np.array):
                         of = f"{case}, turned {x_turned}, {y_turned}, {bias.size} of bias"
                         operands = normal(*(m, k)[:: -1 if x_turned else 1]), normal(*(k, n)[:: -1 if y_turned else 1])
                         yield "linear", of, (*operands, bias), (like(out[0]),), (x_turned, y_turned, y_turned)
-    for size in (1, 63, 1000, 200_003):  # 63: registers side by side, a single one and a rest, in every width
-        x, g = normal(size), normal(size)
-        x[::7] = -0.0
-        for name in ("exp", "expm1", "tanh", "sigmoid", "softplus", "erf", "gelu", "gelu_tanh", "silu", "relu"):
-            yield name, f"{size}", (x,), (like(x),), ()
-        for name in ("log", "log1p"):
-            yield name, f"{size}", (make(np.abs(x) + x.dtype.type(0.01)),), (like(x),), ()
-        for name in ("add", "subtract", "multiply", "gelu_grad", "gelu_tanh_grad", "silu_grad", "relu_grad"):
-            yield name, f"{size}", (g, x), (like(x),), ()
+    for shape, axes in COPIES:
+        x, wide = normal(*shape), like(np.empty([shape[i] + 3 for i in axes], dtype))
+        turned = x.transpose(axes)
+        yield "transfer", f"{shape} {axes}", (turned,), (like(turned.copy()),), ()
+        yield "transfer", f"{shape} {axes}, into a slice", (turned,), (wide[tuple(slice(1, -2) for _ in axes)],), ()
+        yield "transfer", f"{shape} {axes}, backwards", (np.flip(turned),), (like(turned.copy()),), ()
+        for repeated in (turned[-1:], turned[..., -1:], turned[-1:, ..., -1:]):
+            expanded = np.broadcast_to(repeated, turned.shape)
+            yield "transfer", f"{shape} {axes}, {repeated.shape} repeated", (expanded,), (like(turned.copy()),), ()
+    for m, d, n in [(1, 1, 1), (7, 3, 20), (300, 17, 1), (50, 64, 2000), (9, 5, 0), (40, 1, 30_000)]:
+        rows, case = make(rng.integers(0, m, n)), f"{n} of ({m}, {d})"
+        for batch in (1, 5):
+            yield (
+                "gather_rows",
+                f"{batch} times {case}",
+                (normal(batch, m, d), rows),
+                (like(np.empty((batch, n, d), dtype)),),
+                (),
+            )
+            yield (
+                "scatter_rows",
+                f"{batch} times {case}",
+                (normal(batch, n, d), rows),
+                (like(np.empty((batch, m, d), dtype)),),
+                (),
+            )
+            counts = rng.integers(0, 6, n)
+            first = make(np.concatenate([[0], np.cumsum(counts)]))
+            positions, weights = make(rng.integers(0, m, first[-1])), normal(first[-1])
+            weights[::3] = 1
+            operands = normal(batch, m, d), first, positions, weights
+            yield "weighted_rows", f"{batch} times {case}", operands, (like(np.empty((batch, n, d), dtype)),), ()
+    for size in (0, 1, 63, 1000, 200_003):
+        for threshold, scale in ((1 << 31, 2.0), (0, 1.0), (2**32 - 1, 0.0)):
+            mask = make(np.empty(size, np.bool_))
+            yield (
+                "dropout",
+                f"{size} {threshold}",
+                (normal(size),),
+                (like(normal(size)), mask),
+                (5 << 33 | 9, threshold, scale),
+            )
     for m, classes in ROWS:
         case = f"({m}, {classes})"
         x, weight, scale, labels = normal(m, classes), normal(classes), normal(m), make(rng.integers(0, classes, m))
@@ -174,8 +225,6 @@ def samples(dtype, make=np.array):
         outside = labels.copy()
         outside[1::5], outside[2::5] = classes, -5
         top, total = make(x.max(1)), make(np.exp(x - x.max(1)[:, None]).sum(1))
-        yield "softmax", case, (x,), (like(x),), ()
-        yield "log_softmax", case, (x,), (like(x),), ()
         for smoothing in (0.0, 0.1):
             results = like(scale), like(top), like(total), like(np.empty(3))
             yield "cross_entropy", case, (x, labels, weight), results, (-1, smoothing)
@@ -183,6 +232,50 @@ def samples(dtype, make=np.array):
             operands = (x, labels, weight, top, total, scale)
             yield "cross_entropy_grad", case, operands, (like(x),), (-1, smoothing)
             yield "cross_entropy_grad", f"{case}, one scale", (*operands[:-1], normal(1)), (like(x),), (-1, smoothing)
+    for shape in REDUCED:
+        x, g, y = (normal(*shape) for _ in range(3))
+        m, h, out = normal(*shape[::2]), normal(*shape[::2]), normal(*shape[::2])
+        share, log_share = like(x), like(x)
+        if shape[1]:
+            yield "softmax", f"{shape}", (x,), (like(x),), ()
+            yield "log_softmax", f"{shape}", (x,), (like(x),), ()
+            reference.softmax(x, share)
+            reference.log_softmax(x, log_share)
+        yield "softmax_grad", f"{shape}", (g, share), (like(x),), ()
+        yield "log_softmax_grad", f"{shape}", (g, log_share), (like(x),), ()
+        near_one = make((1 + 0.1 * x / max(1, shape[1]) ** 0.5).astype(dtype))
+        yield "prod_along", f"{shape}", (near_one,), (like(out),), ()
+        for name in ("sum_along", "sum_squares", "sum_sizes", "max_along", "min_along"):
+            yield name, f"{shape}", (x,), (like(out),), ()
+        yield "sum_along", f"{shape} to float64", (x,), (like(np.empty(out.shape)),), ()
+        yield "sum_products", f"{shape}", (x, y), (like(out),), ()
+        yield "sum_deviations", f"{shape}", (x, m), (like(out),), ()
+        tied = np.round(x)
+        tied[rng.random(shape) < (0.1 if shape[1] < 9 else 1e-4)] = np.nan
+        if shape[1]:  # of nothing NumPy finds no extreme
+            tied = make(tied)
+            yield "sum_exp", f"{shape}", (x, make(x.max(1))), (like(out),), ()
+            for name in ("argmax_along", "argmin_along"):
+                yield name, f"{shape}", (tied,), (like(np.empty(out.shape, np.int64)),), ()
+            best = make(tied.max(1))
+            yield "count_extremes", f"{shape}", (tied, best), (like(out),), ()
+            yield "extreme_grad", f"{shape}", (tied, best, h), (like(x),), ()
+        for reverse in (False, True):
+            yield "running_sum", f"{shape} {reverse}", (x,), (like(x),), (reverse,)
+            yield "running_prod", f"{shape} {reverse}", (near_one,), (like(x),), (reverse,)
+        yield "deviation_grad", f"{shape}", (x, m, h), (like(x),), ()
+        yield "scaled", f"{shape}", (x, h), (like(x),), ()
+        yield "quotient", f"{shape}", (near_one, h), (like(x),), ()
+        yield "exp_grad", f"{shape}", (x, m, h), (like(x),), ()
+    for batch, groups, per, size in GROUPS:
+        mean, invstd, channels = normal(batch, groups), make(np.abs(normal(batch, groups)) + dtype(0.1)), groups * per
+        for last, centred in itertools.product((False, True), (False, True)):
+            case = f"({batch}, {groups} x {per}, {size}) last {last}, centred {centred}"
+            x, g = (normal(*((batch, size, channels) if last else (batch, channels, size))) for _ in range(2))
+            w, b = normal(channels), normal(channels)
+            filled = like(x), like(mean), like(mean)
+            yield "group_norm", case, (x, w, b), filled, (1e-3, last, centred)
+            yield "group_norm_grad", case, (g, x, w, mean, invstd), (like(x), like(w), like(w)), (last, centred)
     for m, channels in COLUMNS:
         case = f"({m}, {channels})"
         x, g, y, r = (normal(m, channels) for _ in range(4))

@@ -23,6 +23,7 @@ import minitorch.ops.resample
 from minitorch.autograd import ZERO, registry
 from minitorch.geometry import ConvGeometry, PoolGeometry
 from minitorch.ops import norm
+from minitorch.ops.shape import rolled
 
 INF, NAN = np.inf, np.nan
 
@@ -64,6 +65,8 @@ class Row:
     linear: bool = False  # in every differentiable argument: differences are exact for any step
     kept: bool = True  # a float32 input gives a float32 result
     call: Callable | None = None  # how the primitive is reached, where that is not by calling it
+    oracle: float = 1e-10  # how near PyTorch's frozen numbers must be
+    by_place: bool = False  # the result depends on where elements are in memory
     empty: str = ""  # why no sample has size 0
     errors: list[tuple[Callable, type, str]] = field(default_factory=list)
 
@@ -241,6 +244,34 @@ row(
         S(n(2), widths=((0, 0),), value=3.0),
         S(n(0, 2), widths=((1, 1), (0, 0)), value=2.0),
     ],
+)
+row(
+    "roll",
+    lambda n: [
+        S(n(5), shifts=(2,), dims=(0,)),
+        S(n(3, 4), shifts=(-1, 6), dims=(0, 1)),
+        S(n(2, 3, 2), shifts=(1,), dims=(1,)),
+        S(n(2, 3), shifts=(0,), dims=(1,)),
+        S(n(0, 3), shifts=(1, 1), dims=(0, 1)),
+    ],
+    lambda x, shifts, dims: np.roll(x, shifts, dims),
+    linear=True,
+    errors=[
+        (lambda: rolled(m.ones(2, 3), (1, 2), 0), RuntimeError, "shifts: 2, dims:1"),
+        (lambda: rolled(m.ones(2, 3), 1, 2), IndexError, "[-2, 1], but got 2"),
+    ],
+)
+row(
+    "tile",
+    lambda n: [
+        S(n(2, 3), times=(2, 3)),
+        S(n(1, 2, 2), times=(3, 1, 2)),
+        S(n(3), times=(0,)),
+        S(n(0, 2), times=(2, 1)),
+        S(n(), times=()),
+    ],
+    lambda x, times: np.tile(x, times),
+    linear=True,
 )
 row(
     "flip",
@@ -430,6 +461,31 @@ row(
         S([0.5, 1.5, 2.5, -0.5, -1.5, NAN, INF], special=True),
     ],
 )
+
+
+def drawn(i: int, seed: int) -> int:
+    """32 bits for place i, in Python's whole numbers."""
+    for half in (seed & 0xFFFFFFFF, seed >> 32):
+        i = i + half & 0xFFFFFFFF
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+            i = (i ^ i >> shift) * factor & 0xFFFFFFFF
+    return i
+
+
+row(
+    "dropout",
+    lambda n: [
+        S(n(3, 5), p=0.5, seed=3 << 40 | 7),
+        S(n(4), p=1.0, seed=1),
+        S(n(), p=0.2, seed=2),
+        S(n(0, 3), p=0.2, seed=2),
+    ],
+    lambda x, p, seed: np.array(
+        [v / (1 - p) if drawn(i, seed) >= p * 2**32 else 0.0 for i, v in enumerate(x.ravel())]
+    ).reshape(x.shape),
+    linear=True,
+    by_place=True,
+)
 row(
     "where",
     lambda n: [
@@ -448,13 +504,15 @@ row(
     ],
 )
 row(
-    "clamp_to",
+    "clamp",
     lambda n: [
-        S(n.apart(2, 6), min=-1.0, max=1.0),
-        S(n.apart(2, 3), min=None, max=0.0),
-        S(n.apart(2, 3), min=0.0, max=None),
-        S(n(0, 2), min=0.0, max=1.0),
-        S([-1.0, 1.0, -2.0, 2.0, NAN, INF, -INF, 0.0], min=-1.0, max=1.0, special=True),
+        S(n.apart(2, 6), -1.0, 1.0),
+        S(n.apart(2, 3), None, 0.0),
+        S(n.apart(2, 3), 0.0, None),
+        S(n.apart(2, 3), n.apart(3) - 0.54, n.apart(2, 1) + 0.68),
+        S(n(0, 2), 0.0, 1.0),
+        S([-1.0, 1.0, -2.0, 2.0, NAN, INF, -INF, 0.0], -1.0, 1.0, special=True),
+        S(ODD, np.asarray(0.0), np.asarray(-1.0), special=True),
     ],
     lambda x, min, max: np.where(
         x < (-INF if min is None else min), min, np.where(x > (INF if max is None else max), max, x)
@@ -534,6 +592,141 @@ row(
     kept=False,
     errors=[(lambda: ~m.ones(2), TypeError, "integer")],
 )
+
+# ------------------------------------------------------------------------------------ rows whose formula is one of NumPy's
+
+POSITIVE = {"low": 0.5, "high": 3}
+UNARY: dict[str, tuple[Callable, dict]] = {
+    "asin": (lambda x: np.pi / 2 - np.arccos(x), {"low": -0.9, "high": 0.9}),
+    "acos": (lambda x: np.pi / 2 - np.arcsin(x), {"low": -0.9, "high": 0.9}),
+    "atan": (lambda x: np.angle(1 + 1j * x), {}),
+    "sinh": (lambda x: (np.exp(x) - np.exp(-x)) / 2, {}),
+    "cosh": (lambda x: (np.exp(x) + np.exp(-x)) / 2, {}),
+    "asinh": (lambda x: np.log(x + np.sqrt(x * x + 1)), {}),
+    "acosh": (lambda x: np.log(x + np.sqrt(x * x - 1)), {"low": 1.2, "high": 3}),
+    "atanh": (lambda x: np.log((1 + x) / (1 - x)) / 2, {"low": -0.9, "high": 0.9}),
+    "exp2": (lambda x: np.exp(x * np.log(2)), {}),
+    "log2": (lambda x: np.log(x) / np.log(2), POSITIVE),
+    "log10": (lambda x: np.log(x) / np.log(10), POSITIVE),
+    "erfc": (lambda x: np.vectorize(lambda v: 1 - math.erf(v), otypes=[float])(x), {"odd": FAR}),
+    "tan": (lambda x: np.sin(x) / np.cos(x), {"low": -1.4, "high": 1.4}),
+    "square": (lambda x: np.abs(x) ** 2, {}),
+    "reciprocal": (lambda x: x**-1, POSITIVE),
+    "rsqrt": (lambda x: np.exp(-np.log(x) / 2), POSITIVE),
+    "hardsigmoid": (lambda x: np.clip(x + 3, 0, 6) / 6, {}),
+    "hardswish": (lambda x: x * np.clip(x + 3, 0, 6) / 6, {}),
+    "logsigmoid": (lambda x: -np.logaddexp(0, -x), {"odd": FAR}),
+    "mish": (lambda x: x * np.tanh(np.logaddexp(0, x)), {"odd": FAR}),
+    "selu": (
+        lambda x: 1.0507009873554805 * (np.clip(x, 0, None) + 1.6732632423543772 * np.expm1(np.clip(x, None, 0))),
+        {"low": 0.1},
+    ),
+    "softsign": (lambda x: x / (1 + np.abs(x)), {"low": 0.1, "odd": [0.0, -0.0, NAN, 1.0, -1.0]}),
+    "tanhshrink": (lambda x: x - np.tanh(x), {}),
+}
+for _name, (_formula, _range) in UNARY.items():
+    # PyTorch rounds this constant to float32
+    near = {"oracle": 1e-6} if _name == "hardsigmoid" else {}
+    row(_name, lambda n, how=_range: unary(n, **how), _formula, **near)
+for _name, _formula in {"trunc": np.fix, "frac": lambda x: np.fmod(x, 1)}.items():
+    row(_name, lambda n: [S(n.apart(2, 3)), S(n(0, 2)), S(ODD, special=True)], _formula)
+UNDECIDED = {"hardtanh", "hardshrink", "softshrink"}
+SETTINGS: dict[str, tuple[dict, Callable]] = {
+    "leaky_relu": ({"negative_slope": 0.2}, lambda x, negative_slope: np.maximum(x, negative_slope * x)),
+    "threshold": ({"threshold": 0.5, "value": -1.0}, lambda x, threshold, value: np.where(x > threshold, x, value)),
+    "hardtanh": ({"min_val": -0.5, "max_val": 0.7}, lambda x, min_val, max_val: np.clip(x, min_val, max_val)),
+    "elu": ({"alpha": 0.7}, lambda x, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))),
+    "celu": ({"alpha": 0.7}, lambda x, alpha: np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0) / alpha)),
+    "softplus": ({"beta": 2.0, "threshold": 20.0}, lambda x, beta, threshold: np.logaddexp(0, beta * x) / beta),
+    "hardshrink": ({"lambd": 0.5}, lambda x, lambd: x * (np.abs(x) > lambd)),
+    "softshrink": ({"lambd": 0.5}, lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - lambd, 0)),
+}
+for _name, (_settings, _formula) in SETTINGS.items():
+    row(
+        _name,
+        lambda n, settings=_settings, odd=[x for x in ODD if x == x or _name not in UNDECIDED]: [
+            S(n.apart(2, 5), **settings),
+            S(n.apart(), **settings),
+            S(n(0, 2), **settings),
+            # PyTorch's gradient at NaN is 0 or g, by the element's place in the array, for three of these.
+            S([*odd, 0.5, 30.0, -30.0], **settings, special=True),
+        ],
+        _formula,
+        oracle=1e-6 if _name == "celu" else 1e-10,  # PyTorch rounds 1 / alpha to float32
+    )
+PAIRS: dict[str, tuple[Callable, list]] = {
+    "hypot": (lambda x, y: np.abs(x + 1j * y), [[3.0, INF, NAN, 0.5], [4.0, 1.0, 1.0, -INF]]),
+    "logaddexp": (
+        lambda x, y: np.log(np.exp(x) + np.exp(y)),
+        [[800.0, INF, NAN, 1.0, -800.0], [799.0, 1.0, 0.0, 1.0, -1.0]],
+    ),
+    "squared_error": (lambda x, y: np.abs(x - y) ** 2, [[1.0, NAN, INF, 2.0], [1.0, 1.0, INF, -1.0]]),
+    "absolute_error": (lambda x, y: np.sqrt((x - y) ** 2), [[1.0, NAN, INF, 2.0], [1.0, 1.0, 1.0, -1.0]]),
+    "logistic_error": (
+        lambda x, y: -(y * np.log(1 / (1 + np.exp(-x))) + (1 - y) * np.log(1 / (1 + np.exp(x)))),
+        [[0.0, NAN, 800.0, -800.0], [1.0, 1.0, 0.25, 0.5]],
+    ),
+    "atan2": (lambda x, y: np.angle(y + 1j * x), [[0.0, -0.0, INF, NAN, 1.0], [1.0, -1.0, 1.0, 1.0, -INF]]),
+    "copysign": (lambda x, y: np.abs(x) * np.where(y < 0, -1, 1), [[1.0, -1.0, 2.0, 0.0], [-0.0, 0.0, NAN, -1.0]]),
+}
+for _name, (_formula, _odd) in PAIRS.items():
+    row(
+        _name,
+        lambda n, odd=_odd: [
+            S(n.apart(2, 3), n.apart(2, 3) + 0.1),
+            S(n.apart(2, 1), n.apart(1, 3) + 0.1),
+            S(n.apart(3), np.asarray(1.55)),
+            S(n(0, 3), n(3)),
+            S(*odd, special=True),
+        ],
+        _formula,
+        errors=[mismatch(registry[_name])],
+    )
+row(
+    "huber",
+    lambda n: [
+        S(n.apart(2, 3), n.apart(2, 3) + 0.07, edge=0.5, curvature=1.0, slope=1.0),
+        S(n.apart(2, 1), n.apart(1, 3) + 0.07, edge=1.2, curvature=0.5, slope=1.2),
+        S(n(0, 3), n(3), edge=0.5, curvature=1.0, slope=1.0),
+        S([1.0, NAN, INF, 2.0], [1.0, 1.0, 1.0, -1.0], edge=1.0, curvature=0.5, slope=1.0, special=True),
+    ],
+    lambda x, y, edge, curvature, slope: np.select(
+        [np.abs(x - y) < edge], [curvature * np.abs(x - y) ** 2], slope * (np.abs(x - y) - edge / 2)
+    ),
+)
+row(
+    "xlogy",
+    lambda n: [
+        S(n(2, 3), n.between(0.5, 2, 2, 3)),
+        S(n(2, 1), n.between(0.5, 2, 1, 3)),
+        S(n(0, 3), n.between(0.5, 2, 3)),
+        S([0.0, 0.0, 1.0, 2.0], [0.5, NAN, 2.0, NAN], special=True),
+    ],
+    lambda x, y: x * np.log(y),
+)
+row(
+    "fmod",
+    lambda n: [
+        S(n.between(0.1, 0.4, 2, 3) + n.integers(0, 3, 2, 3), n.between(0.9, 1, 3)),
+        S(n(0, 3), n.between(1, 2, 3)),
+        S([7.0, -7.0, 7.0, -7.0, 1.0], [2.0, 2.0, -2.0, -2.0, 3.0], special=True),
+    ],
+    lambda x, y: x - np.fix(x / y) * y,
+    errors=[(lambda: m.fmod(m.tensor(1), m.tensor(0)), RuntimeError, "zero")],
+)
+for _name in ("logical_and", "logical_or", "logical_xor"):
+    row(
+        _name,
+        lambda n: [
+            S([0.0, 1.0, NAN, 0.0], [0.0, 0.0, 1.0, 2.0], special=True),
+            S(n.integers(0, 2, 2, 3), n.integers(0, 2, 3)),
+            S(n(0, 3), n(3)),
+        ],
+        kept=False,
+        errors=[mismatch(registry[_name])],
+    )
+for _name in ("logical_not", "isnan", "isinf", "isfinite"):
+    row(_name, lambda n: [S(ODD, special=True), S(n.integers(0, 2, 2, 3)), S(n(0, 3))], kept=False)
 
 # ----------------------------------------------------------------------------------------------------- indexing, in place
 
@@ -712,6 +905,97 @@ row(
         (lambda: m.ones(2, dtype=m.int64).mean(), RuntimeError, "mean(): could not infer output dtype"),
     ],
 )
+
+
+def several(n: Draw) -> list:
+    """Samples of one axis, of several, of all and of none, kept or not, and of size 0."""
+    return [
+        S(n(2, 3), dim=(0,), keepdim=False),
+        S(n(2, 3, 2), dim=(0, 2), keepdim=True),
+        S(n(2, 3), dim=(0, 1), keepdim=False),
+        S(n(0, 3), dim=(0,), keepdim=False),
+    ]
+
+
+row(
+    "var",
+    lambda n: [
+        S(n(4, 3), dim=(0,), keepdim=False, correction=1),
+        S(n(2, 3, 2), dim=(0, 2), keepdim=True, correction=0),
+        S(n(2, 3), dim=(0, 1), keepdim=False, correction=1.5),
+        S(n(3, 0), dim=(0,), keepdim=False, correction=1),
+        S(n(3, 2), dim=(0,), keepdim=False, correction=3, special=True),
+        S([[1.0, 2.0, NAN], [1.0, INF, 2.0]], dim=(0,), keepdim=False, correction=1, special=True),
+    ],
+    lambda x, dim, keepdim, correction: (
+        np.square(x - x.mean(dim, keepdims=True)).sum(dim, keepdims=keepdim)
+        / (math.prod(x.shape[d] for d in dim) - correction)
+    ),
+    errors=[
+        (lambda: m.ones(2, dtype=m.int64).var(), RuntimeError, "var(): could not infer output dtype"),
+        (lambda: m.ones(2).var(1), IndexError, "[-1, 0], but got 1"),
+        (lambda: m.ones(2).var(unbiased=True, correction=1), TypeError, "not both"),
+    ],
+)
+row(
+    "sum_squares",
+    several,
+    lambda x, dim, keepdim: np.square(x).sum(dim, keepdims=keepdim),
+    errors=[
+        (lambda: m.ones(2, dtype=m.int64).norm(), RuntimeError, "Expected a floating point or complex tensor"),
+        (lambda: m.ones(2).norm("x"), RuntimeError, "'x'"),
+        (lambda: m.ones(0).norm(INF), RuntimeError, "does not have an identity"),
+    ],
+)
+row(
+    "sum_sizes",
+    lambda n: [
+        *several(n),
+        S(n.apart(2, 3), dim=(1,), keepdim=True),
+        S([[0.0, -0.0, 2.0], [NAN, 1.0, -INF]], dim=(1,), keepdim=False, special=True),
+    ],
+    lambda x, dim, keepdim: abs(x).sum(dim, keepdims=keepdim),
+)
+row(
+    "prod",
+    lambda n: [
+        *several(n),
+        S([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [2.0, 3.0, 4.0]], dim=(1,), keepdim=False),
+        S([[1.0, 0.0, 2.0], [2.0, 3.0, 4.0]], dim=(0, 1), keepdim=True),
+        S(n(), dim=(), keepdim=False),
+    ],
+    lambda x, dim, keepdim: (
+        np.exp(np.log(np.abs(x) + (x == 0)).sum(dim, keepdims=keepdim))
+        * np.where(((x < 0).sum(dim, keepdims=keepdim) % 2) == 1, -1, 1)
+        * (x != 0).all(dim, keepdims=keepdim)
+    ),
+    errors=[(lambda: m.ones(2).prod(1), IndexError, "[-1, 0], but got 1")],
+)
+row(
+    "cumprod",
+    lambda n: [
+        S(n(4), dim=0),
+        S(n(2, 3), dim=1),
+        S(n(0, 3), dim=0),
+        S([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [2.0, 3.0, 4.0]], dim=1),
+    ],
+    lambda x, dim: np.stack([x.take(range(i + 1), dim).prod(dim) for i in range(x.shape[dim])], dim) if x.size else x,
+    errors=[(lambda: m.ops.reduce.cumprod(m.ones(2), 1), IndexError, "[-1, 0], but got 1")],
+)
+row(
+    "logsumexp",
+    lambda n: [
+        *several(n),
+        S(
+            [[1000.0, 0.0, -1000.0], [-INF, 0.0, 1.0], [NAN, 0.0, 1.0], [-INF, -INF, -INF], [INF, 0.0, 1.0]],
+            dim=(1,),
+            keepdim=False,
+            special=True,
+        ),
+    ],
+    lambda x, dim, keepdim: np.log(np.exp(x).sum(dim, keepdims=keepdim)) if x.size else np.full(3, -INF),
+    errors=[(lambda: m.ones(2).logsumexp(), TypeError, "dim"), (lambda: m.ones(2).sum(dims=1), TypeError, "dims")],
+)
 for _name, _word in (("amax_over", "max"), ("amin_over", "min")):
     row(
         _name,
@@ -805,7 +1089,6 @@ row(
         (lambda: m.nn.functional.cross_entropy(m.ones(1, 3), m.tensor([-1])), IndexError, "Target -1 is out of bounds"),
     ],
 )
-row("softplus", lambda n: unary(n, odd=FAR), lambda x: np.log(1 + np.exp(x)))
 row(
     "batched_matmul",
     lambda n: [
@@ -1004,6 +1287,52 @@ row("average", lambda n: averages(n, False), linear=True)
 row("average_transpose", lambda n: averages(n, True), linear=True)
 
 
+def standard(rows: np.ndarray, eps: float) -> np.ndarray:
+    """Every row to mean 0 and variance 1."""
+    return np.stack([(r - r.mean()) / (r.var() + eps) ** 0.5 for r in rows]) if rows.size else rows
+
+
+row(
+    "group_norm",
+    lambda n: [
+        S(n(3, 4), n(4), n(4), groups=2, eps=1e-3),
+        S(n(2, 4, 3), n(4), n(4), groups=1, eps=1e-5),
+        S(n(2, 6, 2, 3), n(6), n(6), groups=3, eps=1e-2),
+        S(n(2, 3, 2, 1, 2), n(3), n(3), groups=3, eps=1e-3),
+        S(n(0, 4, 2), n(4), n(4), groups=2, eps=1e-3),
+        S(1e3 + n(3, 20, 5, 4), n(20), n(20), groups=4, eps=1e-5, special=True),
+    ],
+    lambda x, w, b, groups, eps: (
+        (standard(x.reshape(len(x) * groups, -1), eps).reshape(*x.shape[:2], -1) * w[:, None] + b[:, None]).reshape(
+            x.shape
+        )
+        if x.size
+        else x
+    ),
+)
+row(
+    "layer_norm",
+    lambda n: [
+        S(n(3, 5), n(5), n(5), eps=1e-3),
+        S(n(2, 3, 4), n(3, 4), n(3, 4), eps=1e-5),
+        S(n(6), n(6), n(6), eps=1e-2),
+        S(n(0, 4), n(4), n(4), eps=1e-3),
+        S(1e3 + n(3, 20), n(20), n(20), eps=1e-5, special=True),
+    ],
+    lambda x, w, b, eps: standard(x.reshape(-1, w.size), eps).reshape(x.shape) * w + b,
+)
+row(
+    "rms_norm",
+    lambda n: [
+        S(n(3, 5), n(5), eps=1e-3),
+        S(n(2, 3, 4), n(3, 4), eps=1e-5),
+        S(n(6), n(6), eps=1e-2),
+        S(n(0, 4), n(4), eps=1e-3),
+    ],
+    lambda x, w, eps: x / np.sqrt(np.square(x).mean(tuple(range(x.ndim - w.ndim, x.ndim)), keepdims=True) + eps) * w,
+)
+
+
 def normalized(x: np.ndarray, w: np.ndarray, b: np.ndarray, eps: float) -> np.ndarray:
     """Every channel on its own."""
     out = np.empty_like(x)
@@ -1125,10 +1454,11 @@ row(
     linear=True,
 )
 BORDERS = [
-    {"before": before, "after": after, "mode": mode}
+    {"widths": ((before, after),), "mode": mode}
     for mode in ("reflect", "symmetric", "replicate", "circular")
     for before, after in ((1, 2), (3, 3), (-1, 2), (0, 1), (-1, -2))
 ]
+PLANES = [{"widths": ((1, 2), (2, -1)), "mode": b["mode"]} for b in BORDERS[::5]]
 
 
 def border(n: int, before: int, after: int, mode: str) -> np.ndarray:
@@ -1141,23 +1471,32 @@ def border(n: int, before: int, after: int, mode: str) -> np.ndarray:
     return np.pad(np.arange(n), widths, name)[low : n + sum(widths) - (n - high)]
 
 
-def unbordered(y: np.ndarray, dim: int, before: int, after: int, mode: str) -> np.ndarray:
+def bordered(x: np.ndarray, widths: tuple, mode: str) -> np.ndarray:
+    """One axis after the other, by the numbers of its pixels."""
+    for dim, (before, after) in enumerate(widths, x.ndim - len(widths)):
+        x = np.take(x, border(x.shape[dim], before, after, mode), dim)
+    return x
+
+
+def unbordered(y: np.ndarray, widths: tuple, mode: str) -> np.ndarray:
     """Every pixel added where it was copied from, one at a time."""
-    n = y.shape[dim] - before - after
-    out = np.zeros((*y.shape[:dim], n, *y.shape[dim + 1 :]))
-    for j, i in enumerate(border(n, before, after, mode)):
-        np.moveaxis(out, dim, 0)[i] += np.moveaxis(y, dim, 0)[j]
-    return out
+    for dim, (before, after) in enumerate(widths, y.ndim - len(widths)):
+        n = y.shape[dim] - before - after
+        out = np.zeros((*y.shape[:dim], n, *y.shape[dim + 1 :]))
+        for j, i in enumerate(border(n, before, after, mode)):
+            np.moveaxis(out, dim, 0)[i] += np.moveaxis(y, dim, 0)[j]
+        y = out
+    return y
 
 
 row(
     "extend",
     lambda n: [
-        *(S(n(2, 6), dim=1, **b) for b in BORDERS),
-        *(S(n(4, 2), dim=0, **b) for b in BORDERS[::5]),
-        S(n(0, 4), dim=1, **BORDERS[0]),
+        *(S(n(2, 6), **b) for b in BORDERS),
+        *(S(n(2, 4, 5), **b) for b in PLANES),
+        S(n(0, 4), **BORDERS[0]),
     ],
-    lambda x, dim, before, after, mode: np.take(x, border(x.shape[dim], before, after, mode), dim),
+    bordered,
     linear=True,
     errors=[
         (lambda: m.nn.functional.pad(m.ones(1, 3), (3, 0), "reflect"), RuntimeError, "less than the corresponding"),
@@ -1169,9 +1508,9 @@ row(
 row(
     "extend_transpose",
     lambda n: [
-        *(S(n(2, 6 + b["before"] + b["after"]), dim=1, **b) for b in BORDERS),
-        S(n(7, 2), dim=0, **BORDERS[0]),
-        S(n(0, 7), dim=1, **BORDERS[0]),
+        *(S(n(2, 6 + sum(b["widths"][0])), **b) for b in BORDERS),
+        *(S(n(2, 7, 6), **b) for b in PLANES),
+        S(n(0, 7), **BORDERS[0]),
     ],
     unbordered,
     linear=True,

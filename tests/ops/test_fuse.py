@@ -254,6 +254,18 @@ def test_in_place_on_the_middle(inplace):
     assert same(run(False), run(True))
 
 
+def test_a_hook_that_writes_into_its_gradient():
+    """The same memory may be the gradient that a ReLU's gate, not yet applied, will read."""
+
+    def run(hook):
+        norm, x, r = layer(16), image(SHAPES[0]).requires_grad_(), image(SHAPES[0], 1).requires_grad_()
+        y, h = norm(x), r * 1
+        h.register_hook(hook)
+        return minitorch.autograd.grad(y.relu() + h, [x, *norm.parameters(), r], image(SHAPES[0], 2))
+
+    assert same(run(lambda g: g * 2), run(lambda g: g.mul_(2)))
+
+
 def test_second_order():
     """A gradient with create_graph, and the gradient of its norm."""
 

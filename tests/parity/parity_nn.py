@@ -87,7 +87,7 @@ def norm(rng):
     rank, c = int(rng.integers(1, 4)), int(rng.integers(1, 5))
     size = tuple(int(v) for v in rng.integers(1, 6, rank))
     shape = (int(rng.integers(1, 5)), c, *size)
-    kind = rng.integers(3)
+    kind = rng.integers(6)
     eps = float(10 ** rng.uniform(-6, 0))
     if kind == 0:
         settings = {"eps": eps, "momentum": None if rng.random() < 0.3 else float(rng.random())}
@@ -98,6 +98,17 @@ def norm(rng):
     if kind == 1:
         tail = shape[-int(rng.integers(1, rank + 1)) :]
         return f"nn.LayerNorm({tail}, eps={eps}, elementwise_affine={rng.random() < 0.7})", [shape]
+    if kind == 2:
+        tail = shape[-int(rng.integers(1, rank + 1)) :]
+        return f"nn.RMSNorm({tail}, eps={eps}, elementwise_affine={rng.random() < 0.7})", [shape]
+    if kind == 3:
+        settings = {"size": int(rng.integers(1, 6)), "alpha": float(rng.random()), "beta": float(rng.random())}
+        return f"nn.LocalResponseNorm(**{settings}, k={1 + rng.random()})", [shape]
+    if kind == 4 and np.prod(size) > 1:
+        settings = {"eps": eps, "momentum": None if rng.random() < 0.3 else float(rng.random())}
+        settings |= {"affine": bool(rng.random() < 0.7), "track_running_stats": bool(rng.random() < 0.5)}
+        shape = shape[1:] if rng.random() < 0.3 else shape
+        return f"nn.InstanceNorm{rank}d({c}, **{settings}){'.eval()' if rng.random() < 0.3 else ''}", [shape]
     groups = int(rng.choice([g for g in range(1, c + 1) if c % g == 0]))
     return f"nn.GroupNorm({groups}, {c}, eps={eps}, affine={rng.random() < 0.7})", [shape]
 

@@ -103,6 +103,13 @@ BINARY: list[Callable] = [
     lambda lib, x, y: (x * x + 0.5) ** y,
     lambda lib, x, y: x.sub(y, alpha=0.5),
 ]
+
+
+def reduction(lib: Any, name: str) -> Callable:
+    """A function of either library, also where only ops.reduce has it."""
+    return getattr(lib, name, None) or getattr(m.ops.reduce, name)
+
+
 REDUCE: list[Callable] = [
     lambda lib, x, d, k: x.sum(d, keepdim=k),
     lambda lib, x, d, k: x.mean(d, keepdim=k),
@@ -112,6 +119,17 @@ REDUCE: list[Callable] = [
     lambda lib, x, d, k: x.prod(d, keepdim=k),
     lambda lib, x, d, k: x.var(d, keepdim=k, correction=0),
     lambda lib, x, d, k: (x + 3).norm(dim=d, keepdim=k),
+    lambda lib, x, d, k: (x + 3).norm(1, d, k),
+    lambda lib, x, d, k: (x + 3).norm(float("inf"), d, k),
+    lambda lib, x, d, k: (x * x + 1).norm(2.5, d, k),
+    # Of one number, where it is 0, PyTorch's second derivative of std is NaN and ours 0.
+    lambda lib, x, d, k: (x + 3).std(d, keepdim=k, correction=0) if x.shape[d] > 1 else x.sum(d, keepdim=k),
+    lambda lib, x, d, k: x.var((d,), unbiased=False, keepdim=k),
+    lambda lib, x, d, k: reduction(lib, "cumprod")(x, d),
+    lambda lib, x, d, k: reduction(lib, "nansum")(x, d, k),
+    lambda lib, x, d, k: reduction(lib, "aminmax")(x, dim=d, keepdim=k)[1],
+    lambda lib, x, d, k: reduction(lib, "cummax")(x, d)[0],
+    lambda lib, x, d, k: reduction(lib, "var_mean")(x, d, correction=0, keepdim=k)[0],
     lambda lib, x, d, k: x.logsumexp(d, keepdim=k),
     lambda lib, x, d, k: x.softmax(d),
     lambda lib, x, d, k: x.log_softmax(d),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from places import GOLDEN
-from samples import POOLINGS, ROWS, Row, Sample, border, incoming
+from samples import POOLINGS, ROWS, Row, Sample, border, drawn, incoming
 
 PATH = GOLDEN / "ops.npz"
 
@@ -70,21 +70,24 @@ def windows_transpose(y: Any, dim: int, length: int, step: int, dilation: int) -
     return adjoint(lambda x: windows(x, dim, y.shape[-1], step, dilation), shape, y)
 
 
-def extend(x: Any, dim: int, before: int, after: int, mode: str) -> Any:
-    """F.pad of one axis; the mode that PyTorch has not by a table."""
+def extend(x: Any, widths: tuple, mode: str) -> Any:
+    """F.pad of the last axes; the mode that PyTorch has not by a table."""
     if mode == "symmetric":
-        return x.index_select(dim, torch.from_numpy(border(x.shape[dim], before, after, mode)))
-    moved = x.movedim(dim, -1)
+        for dim, (before, after) in enumerate(widths, x.ndim - len(widths)):
+            x = x.index_select(dim, torch.from_numpy(border(x.shape[dim], before, after, mode)))
+        return x
     if not x.numel():
-        return x.new_zeros((*moved.shape[:-1], x.shape[dim] + before + after)).movedim(-1, dim) + 0 * x.sum()
-    out = F.pad(moved.reshape(1, -1, x.shape[dim]), (before, after), mode)
-    return out.reshape(*moved.shape[:-1], -1).movedim(-1, dim)
+        return x.new_zeros((*x.shape[:-1], x.shape[-1] + sum(widths[-1]))) + 0 * x.sum()
+    images = x.reshape(1, -1, *x.shape[x.ndim - len(widths) :])
+    out = F.pad(images, [side for pair in widths[::-1] for side in pair], mode)
+    return out.reshape(*x.shape[: x.ndim - len(widths)], *out.shape[2:])
 
 
-def extend_transpose(y: Any, dim: int, before: int, after: int, mode: str) -> Any:
+def extend_transpose(y: Any, widths: tuple, mode: str) -> Any:
     """The gradient of extend."""
-    shape = (*y.shape[:dim], y.shape[dim] - before - after, *y.shape[dim + 1 :])
-    return adjoint(lambda x: extend(x, dim, before, after, mode), shape, y)
+    first = y.ndim - len(widths)
+    shape = (*y.shape[:first], *(n - sum(width) for n, width in zip(y.shape[first:], widths, strict=True)))
+    return adjoint(lambda x: extend(x, widths, mode), shape, y)
 
 
 def resample(x: Any, axis: int, taps: Any) -> Any:
@@ -157,47 +160,38 @@ def extreme(name: str) -> Any:
     return function
 
 
+def prod(x: Any, dim: tuple, keepdim: bool) -> Any:
+    """The product over several axes, one after the other."""
+    for d in sorted(dim, reverse=True):
+        x = x.prod(d, keepdim=keepdim)
+    return x.clone()
+
+
 def number(x: Any, like: Any) -> Any:
     """A Python number stays one where torch takes it."""
     return x if isinstance(x, torch.Tensor) else torch.full((), x, dtype=like.dtype)
 
 
+def oracle(name: str) -> Any:
+    """PyTorch's function for a row: the one of its name, where TORCH says nothing else."""
+    return TORCH.get(name) or getattr(torch, name, None) or getattr(F, name)
+
+
 DTYPES = {np.dtype("float32"): torch.float32, np.dtype("float64"): torch.float64}
 TORCH = {
-    "reshape": torch.reshape,
-    "permute": torch.permute,
     "expand": lambda x, shape: x.expand(shape),
     "sum_to": lambda x, shape: x.sum_to_size(shape),
     "concatenate": lambda *xs, dim: torch.cat(xs, dim),
     "pad_constant": pad,
-    "flip": torch.flip,
+    "tile": lambda x, times: x.repeat(times),
     "cast": lambda x, dtype: x.to(DTYPES[dtype]),
-    "add": torch.add,
     "subtract": lambda x, y: x - y,
     "multiply": lambda x, y: x * y,
     "divide": lambda x, y: x / y,
     "negative": torch.neg,
     "power": lambda x, y: torch.pow(x if isinstance(x, torch.Tensor) else number(x, y), y),
-    "maximum": torch.maximum,
-    "minimum": torch.minimum,
-    "exp": torch.exp,
-    "expm1": torch.expm1,
-    "log": torch.log,
-    "log1p": torch.log1p,
-    "sqrt": torch.sqrt,
-    "sin": torch.sin,
-    "cos": torch.cos,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "erf": torch.erf,
-    "sign": torch.sign,
-    "floor": torch.floor,
-    "ceil": torch.ceil,
-    "round": torch.round,
     "absolute": torch.abs,
-    "where": torch.where,
-    "clamp_to": torch.clamp,
-    "relu": torch.relu,
+    "clamp": lambda x, min, max: torch.clamp(x, min, max),
     "relu_grad": lambda g, out: torch.where(out <= 0, 0.0, g),
     "equal": torch.eq,
     "not_equal": torch.ne,
@@ -205,12 +199,6 @@ TORCH = {
     "less_equal": torch.le,
     "greater": torch.gt,
     "greater_equal": torch.ge,
-    "floor_divide": torch.floor_divide,
-    "remainder": torch.remainder,
-    "bitwise_and": torch.bitwise_and,
-    "bitwise_or": torch.bitwise_or,
-    "bitwise_xor": torch.bitwise_xor,
-    "bitwise_not": torch.bitwise_not,
     "getitem": getitem,
     "place": lambda y, key, shape: adjoint(lambda x: getitem(x, key), shape, y),
     "setitem": setitem,
@@ -219,18 +207,31 @@ TORCH = {
     "identity": lambda x: x.clone(),
     "overwrite": overwrite,
     "sum": lambda x, dim, keepdim: x.sum(dim, keepdim=keepdim) if dim else x.sum(),
+    "var": lambda x, dim, keepdim, correction: x.var(dim, correction=correction, keepdim=keepdim),
+    "sum_squares": lambda x, dim, keepdim: (x * x).sum(dim, keepdim=keepdim),
+    "sum_sizes": lambda x, dim, keepdim: x.abs().sum(dim, keepdim=keepdim),
+    "prod": prod,
+    "cumprod": torch.cumprod,
+    "logsumexp": torch.logsumexp,
     "amax_over": extreme("amax"),
     "amin_over": extreme("amin"),
     "cumsum": lambda x, dim, reverse: x.flip(dim).cumsum(dim).flip(dim) if reverse else x.cumsum(dim),
-    "softmax": torch.softmax,
-    "log_softmax": torch.log_softmax,
+    "squared_error": lambda x, y: F.mse_loss(*torch.broadcast_tensors(x, y), reduction="none"),
+    "absolute_error": lambda x, y: F.l1_loss(*torch.broadcast_tensors(x, y), reduction="none"),
+    "logistic_error": lambda x, y: F.binary_cross_entropy_with_logits(*torch.broadcast_tensors(x, y), reduction="none"),
+    "huber": lambda x, y, edge, curvature, slope: (
+        F.huber_loss(*torch.broadcast_tensors(x, y), reduction="none", delta=edge) * (slope / edge)
+    ),
+    "dropout": lambda x, p, seed: (
+        x
+        * torch.from_numpy(np.array([drawn(i, seed) >= p * 2**32 for i in range(x.numel())], bool).reshape(x.shape))
+        / (1 - p if p < 1 else 1)
+    ),
     "cross_entropy": lambda x, labels, weight, smoothing, **how: F.cross_entropy(
         x, labels, weight, label_smoothing=smoothing, **how
     ),
-    "softplus": F.softplus,
-    "gelu": F.gelu,
+    "copysign": lambda x, y: torch.copysign(x, y),
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "silu": F.silu,
     "batched_matmul": torch.bmm,
     "linear": lambda x, w, turn_x=False, turn_w=True: (x.T if turn_x else x) @ (w.T if turn_w else w),
     "affine": F.linear,
@@ -256,6 +257,9 @@ TORCH = {
     "pool_scatter": pool_scatter,
     "average": lambda x, geometry, scale: pooled(x, geometry, "avg"),
     "average_transpose": average_transpose,
+    "group_norm": lambda x, w, b, groups, eps: F.group_norm(x, groups, w, b, eps),
+    "layer_norm": lambda x, w, b, eps: F.layer_norm(x, w.shape, w, b, eps),
+    "rms_norm": lambda x, w, eps: F.rms_norm(x, w.shape, w, eps),
     "batch_norm": lambda x, w, b, eps: F.batch_norm(x, None, None, w, b, True, 0.0, eps),
 }
 
@@ -266,7 +270,7 @@ def freeze(row: Row, sample: Sample) -> dict[str, np.ndarray]:
     wanted = row.differentiable(sample)
     for i in wanted:
         args[i].requires_grad_()
-    out = TORCH[row.name](*args, **sample.settings)
+    out = oracle(row.name)(*args, **sample.settings)
     found = {"value": out.detach().numpy()}
     if wanted:
         if out.requires_grad:

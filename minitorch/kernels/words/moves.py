@@ -10,6 +10,16 @@ from minitorch.kernels.words.registers import INT, LANE, Vectors, intrinsic, unp
 
 
 @intrinsic
+def address(typingctx, like, number):
+    """A pointer to elements of the dtype of `like`, from an address: for memory that no array shows as a whole."""
+
+    def emit(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[1], context.get_value_type(signature.return_type))
+
+    return types.CPointer(like.dtype)(like, types.intp), emit
+
+
+@intrinsic
 def move(typingctx, source, start, target, at, valid):
     """One vector from source[start:] to target[at:]: `valid` lanes are read, the others become zero.
 

@@ -44,6 +44,8 @@ class Vector:
         """An LLVM intrinsic."""
         return self.each(lambda *row: self.v.call(name, self.v.type, *row), *others)
 
+    __hash__ = object.__hash__  # `==` compares lanes
+
     def __add__(self, other: Any) -> Vector:
         return self.each(self.v.builder.fadd, other)
 
@@ -59,7 +61,21 @@ class Vector:
     def __truediv__(self, other: Any) -> Vector:
         return self.each(self.v.builder.fdiv, other)
 
+    def __rtruediv__(self, other: Any) -> Vector:
+        return self.like(other) / self
+
     __radd__, __rmul__ = __add__, __mul__
+
+    def __pow__(self, exponent: int) -> Vector:
+        """A whole power, by multiplications."""
+        if not isinstance(exponent, int):
+            return NotImplemented
+        if exponent < 0:
+            return 1.0 / self ** -exponent
+        if exponent < 2:
+            return self if exponent else self.like(1.0)
+        half = self ** (exponent // 2)
+        return half * half * self if exponent % 2 else half * half
 
     def __neg__(self) -> Vector:
         return self.each(self.v.builder.fneg)
@@ -76,13 +92,37 @@ class Vector:
     def __gt__(self, other: Any) -> Vector:
         return self._compare(">", other)
 
-    def equals(self, other: Any) -> Vector:
-        """A mask."""
+    def __ge__(self, other: Any) -> Vector:
+        return self._compare(">=", other)
+
+    def __eq__(self, other: Any) -> Vector:  # type: ignore[override]
         return self._compare("==", other)
 
+    def __ne__(self, other: Any) -> Vector:  # type: ignore[override]
+        return self._compare("!=", other)
+
     def _compare(self, sign: str, other: Any) -> Vector:
-        """A mask, false where either is NaN."""
-        return self.each(lambda x, y: self.v.builder.fcmp_ordered(sign, x, y), other)
+        """A mask; where either is NaN, `!=` is true and all else false. Integers are compared with their signs."""
+
+        def emit(x: ir.Value, y: ir.Value) -> ir.Value:
+            if isinstance(x.type.element, ir.IntType):
+                return self.v.builder.icmp_signed(sign, x, y)
+            return (self.v.builder.fcmp_unordered if sign == "!=" else self.v.builder.fcmp_ordered)(sign, x, y)
+
+        return self.each(emit, other)
+
+    # of masks, and of integers bit by bit
+    def __and__(self, other: Any) -> Vector:
+        return self.each(self.v.builder.and_, other)
+
+    def __or__(self, other: Any) -> Vector:
+        return self.each(self.v.builder.or_, other)
+
+    def __xor__(self, other: Any) -> Vector:
+        return self.each(self.v.builder.xor, other)
+
+    def __invert__(self) -> Vector:
+        return self.each(self.v.builder.not_)
 
     def fma(self, factor: Any, term: Any) -> Vector:
         """self * factor + term, rounded once."""
@@ -95,6 +135,48 @@ class Vector:
     def maximum(self, other: Any) -> Vector:
         """The larger; NaN if either is."""
         return self.call("maximum", other)
+
+    def minimum(self, other: Any) -> Vector:
+        """The smaller; NaN if either is."""
+        return self.call("minimum", other)
+
+    def sqrt(self) -> Vector:
+        """The square root, NaN of negative numbers."""
+        return self.call("sqrt")
+
+    def floor(self) -> Vector:
+        """The largest whole number that is not larger."""
+        return self.call("floor")
+
+    def ceil(self) -> Vector:
+        """The smallest whole number that is not smaller."""
+        return self.call("ceil")
+
+    def trunc(self) -> Vector:
+        """The whole part."""
+        return self.call("trunc")
+
+    def rint(self) -> Vector:
+        """The nearest whole number, halves to the even one."""
+        return self.call("roundeven")
+
+    def scalar(self, name: str, mask: Vector, out: Vector) -> Vector:
+        """The C library's function of the lanes in the mask, which should be rare, elsewhere `out`."""
+        b, v = self.v.builder, self.v
+        kind = ir.FunctionType(v.type.element, [v.type.element])
+        function = cgutils.get_or_insert_function(b.module, kind, f"llvm.{name}.f{8 * v.bytes}")
+
+        def emit(x: ir.Value, rare: ir.Value, usual: ir.Value) -> ir.Value:
+            slot = cgutils.alloca_once_value(b, usual)
+            bits = ir.IntType(v.lanes)
+            with (b.if_then(b.icmp_unsigned("!=", b.bitcast(rare, bits), bits(0)), likely=False),
+                  cgutils.for_range(b, INT(v.lanes)) as loop,
+                  b.if_then(b.extract_element(rare, loop.index))):
+                one = b.call(function, [b.extract_element(x, loop.index)])
+                b.store(b.insert_element(b.load(slot), one, loop.index), slot)
+            return b.load(slot)
+
+        return self.each(emit, mask, out)
 
     # bits
     @property
@@ -156,10 +238,10 @@ class _Loop:
         self.numbers = [self.v.splat(number)
                         for number in cgutils.unpack_tuple(builder, arguments[3], len(numbers))]
 
-    def run(self, each: Callable) -> None:
+    def run(self, each: Callable, side_by_side: int = SIDE_BY_SIDE) -> None:
         """Emit each(addresses, mask): for groups of registers, for single ones, and for the rest (with a mask)."""
         b, start = self.builder, self.low
-        for count in (SIDE_BY_SIDE, 1):
+        for count in (side_by_side, 1):
             step = INT(count * self.v.lanes)
             end = b.sub(self.high, b.srem(b.sub(self.high, start), step))
             with cgutils.for_range_slice(b, start, end, step) as (i, _):

@@ -9,10 +9,10 @@ import numpy as np
 from ... import dtypes
 from ...autograd.tape import wrap
 from ...geometry import LIMIT
-from ...ops import elementwise
-from ...ops.elementwise import where
+from ...ops import pointwise
 from ...ops.index import getitem
 from ...ops.linalg import matmul, stacked_linear
+from ...ops.pointwise import where
 from .checks import (
     check_operands,
     check_tensor,
@@ -39,7 +39,7 @@ def dense(input: Any, weight: Any, bias: Any, relu: bool) -> Any:
         raise RuntimeError(f"linear: `bias` must have shape ({w[0]},), but has {bias.array.shape}; weight {w}")
     if bias is None or bias.array.ndim == 1 and bias.array.size == w[0]:
         return stacked_linear(input, weight, bias, relu)
-    return elementwise.add(stacked_linear(input, weight), bias)
+    return pointwise.add(stacked_linear(input, weight), bias)
 
 
 def embedding(

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ...autograd.tape import wrap
-from ...ops import elementwise, loss
+from ...ops import activation, loss, pointwise
 from ...ops import reduce as reducing
 from ...ops import shape as shaping
-from ...ops.elementwise import where
+from ...ops.pointwise import where
 from .checks import (
     check_operands,
     check_tensor,
@@ -205,8 +205,7 @@ def mse_loss(
     """(input - target)^2, element by element; the mean of them, the sum, or "none" of the two."""
     reduction = named_reduction(size_average, reduce, reduction)
     x, t = _pair("mse_loss", input, target)
-    difference = x - t
-    return _weighted(difference * difference, weight, reduction)
+    return _weighted(loss.squared_error(x, t), weight, reduction)
 
 
 def l1_loss(
@@ -216,7 +215,7 @@ def l1_loss(
     """|input - target|, element by element; slope 0 at 0."""
     reduction = named_reduction(size_average, reduce, reduction)
     x, t = _pair("l1_loss", input, target)
-    return _weighted(abs(x - t), weight, reduction)
+    return _weighted(loss.absolute_error(x, t), weight, reduction)
 
 
 def smooth_l1_loss(
@@ -228,10 +227,9 @@ def smooth_l1_loss(
     x, t = _pair("smooth_l1_loss", input, target)
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, but got {beta}")
-    distance = abs(x - t)
     if beta == 0:
-        return _reduced(distance, reduction)
-    return _reduced(_huber(distance, beta, 0.5 / beta, 1.0), reduction)
+        return _reduced(loss.absolute_error(x, t), reduction)
+    return _reduced(loss.huber(x, t, edge=beta, curvature=0.5 / beta, slope=1.0), reduction)
 
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
@@ -240,13 +238,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     x, t = _pair("huber_loss", input, target)
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, but got {delta}")
-    return _weighted(_huber(abs(x - t), delta, 0.5, delta), weight, reduction)
-
-
-def _huber(distance: Any, edge: float, curvature: float, slope: float) -> Any:
-    """A parabola up to `edge`, a line beyond."""
-    near = wrap(distance.array < edge)
-    return where(near, distance * distance * curvature, (distance - 0.5 * edge) * slope)
+    return _weighted(loss.huber(x, t, edge=delta, curvature=0.5, slope=delta), weight, reduction)
 
 
 def _same_size(name: str, input: Any, target: Any) -> None:
@@ -260,7 +252,7 @@ def _floored_log(x: Any) -> Any:
     tiny = wrap(x.array < 1e-12)
     least = np.finfo(x.array.dtype).smallest_subnormal
     floor = wrap(np.maximum(np.log(np.maximum(x.array, least)), -100).astype(x.array.dtype))
-    return where(tiny, floor + (x - x.detach()) * 1e12, elementwise.log(where(tiny, 1.0, x)))
+    return where(tiny, floor + (x - x.detach()) * 1e12, pointwise.log(where(tiny, 1.0, x)))
 
 
 def binary_cross_entropy(
@@ -295,10 +287,10 @@ def binary_cross_entropy_with_logits(
     reduction = named_reduction(size_average, reduce, reduction)
     _same_size("binary_cross_entropy_with_logits", input, target)
     check_operands("binary_cross_entropy_with_logits", input)
-    rest = loss.softplus(-input)
-    if pos_weight is not None:
-        rest = rest * (target * (pos_weight - 1.0) + 1.0)
-    losses = (1.0 - target) * input + rest
+    if pos_weight is None:
+        losses = loss.logistic_error(input, target)
+    else:
+        losses = (1.0 - target) * input - activation.logsigmoid(input) * (target * (pos_weight - 1.0) + 1.0)
     return _reduced(losses if weight is None else losses * weight, reduction)
 
 
@@ -315,10 +307,10 @@ def kl_div(
         reduction = named_reduction(size_average, reduce, reduction)
     check_operands("kl_div", input, target=target)
     if log_target:
-        losses = elementwise.exp(target) * (target - input)
+        losses = pointwise.exp(target) * (target - input)
     else:  # t log t, which is 0 at t = 0
         zero = wrap(target.array == 0)
-        losses = where(zero, 0.0, target * elementwise.log(where(zero, 1.0, target))) - target * input
+        losses = where(zero, 0.0, target * pointwise.log(where(zero, 1.0, target))) - target * input
     if reduction == "batchmean":
         return reducing.reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False) / float(
             input.array.shape[0]

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.inplace import in_place
 from ...autograd.tape import wrap
+from ...ops.dropout import dropout as drop
+from ...ops.pointwise import multiply
 from ...random import default_generator
-from .activation import placed
 from .checks import (
     check_operands,
     check_tensor,
@@ -22,11 +24,14 @@ def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_sh
     check_operands(name, x)
     if not training or p == 0:
         return x
+    if mask_shape == x.outline.shape:
+        seed = int(default_generator.numpy.integers(2**63))
+        return in_place(drop, x, p=p, seed=seed) if inplace else drop(x, p=p, seed=seed)
     kept = default_generator.numpy.random(mask_shape, np.float32) >= p
     mask = kept.astype(x.array.dtype)
     if p < 1:
         mask *= 1 / (1 - p)
-    return placed(x, x * wrap(mask), inplace)
+    return in_place(multiply, x, wrap(mask)) if inplace else multiply(x, wrap(mask))
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:

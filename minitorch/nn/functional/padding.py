@@ -64,11 +64,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
             f"axis and perhaps a batch axis before them, but got {ends}; input {size}"
         )
     check_border("pad", size, sides, mode)
-    first = len(size) - len(sides)
-    for axis, (before, after) in enumerate(sides, first):
-        if before or after:
-            input = extend(input, dim=axis, before=before, after=after, mode=mode)
-    return input
+    return extend(input, widths=sides, mode=mode) if any(map(any, sides)) else input
 
 
 def check_border(name: str, size: tuple, sides: Sides, mode: str) -> None:
@@ -108,7 +104,4 @@ def fold_border(name: str, x: Any, sides: Sides, mode: str) -> Any:
     first = len(shape) - len(sides)
     inside = tuple(n - before - after for n, (before, after) in zip(shape[first:], sides, strict=True))
     check_border(name, (*shape[:first], *inside), sides, mode)
-    for axis, (before, after) in enumerate(sides, first):
-        if before or after:
-            x = extend_transpose(x, dim=axis, before=before, after=after, mode=mode)
-    return x
+    return extend_transpose(x, widths=tuple(sides), mode=mode) if any(map(any, sides)) else x

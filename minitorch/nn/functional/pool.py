@@ -13,7 +13,8 @@ import numpy as np
 from ... import dtypes
 from ...geometry import LIMIT, PoolGeometry
 from ...ops import pool
-from ...ops.elementwise import absolute, power, relu, sign
+from ...ops.activation import relu
+from ...ops.pointwise import absolute, power, sign
 from ...random import default_generator
 from .checks import (
     as_ints,

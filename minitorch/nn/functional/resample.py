@@ -10,6 +10,7 @@ from typing import Any
 from ... import dtypes
 from ...geometry import LIMIT, WINDOWS
 from ...ops import resample as resampling
+from ...ops.layout import channels_last
 from ...ops.shape import permute, reshape
 from .checks import check_tensor
 from .pool import adaptive_avg_pool_nd
@@ -169,8 +170,16 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
         raise RuntimeError(f"pixel_shuffle: the {c} channels of input {input.array.shape} are not divisible by {r**2}")
     n = len(lead)
     split = reshape(input, shape=(*lead, c // r**2, r, r, h, w))
+    if _channels_last(input):
+        moved = permute(split, dims=(0, 4, 2, 5, 3, 1))
+        return permute(reshape(moved, shape=(*lead, h * r, w * r, c // r**2)), dims=(0, 3, 1, 2))
     moved = permute(split, dims=(*range(n + 1), n + 3, n + 1, n + 4, n + 2))
     return reshape(moved, shape=(*lead, c // r**2, h * r, w * r))
+
+
+def _channels_last(x: Any) -> bool:
+    """Whether images (N, C, H, W) stand channels-last in memory, as results made of them then do."""
+    return x.array.ndim == 4 and not x.array.flags.c_contiguous and channels_last(x.array).flags.c_contiguous
 
 
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
@@ -186,6 +195,9 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
         )
     n = len(lead)
     split = reshape(input, shape=(*lead, c, h // r, r, w // r, r))
+    if _channels_last(input):
+        moved = permute(split, dims=(0, 2, 4, 1, 3, 5))
+        return permute(reshape(moved, shape=(*lead, h // r, w // r, c * r**2)), dims=(0, 3, 1, 2))
     moved = permute(split, dims=(*range(n + 1), n + 2, n + 4, n + 1, n + 3))
     return reshape(moved, shape=(*lead, c * r**2, h // r, w // r))
 

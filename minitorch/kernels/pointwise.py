@@ -1,0 +1,243 @@
+"""Any pointwise formula as one kernel: a pass over all operands, broadcast as they are, on all threads.
+
+A formula arrives as a `Program`: a few lines of Python over `x0, x1, ...` (operands), `n0, ...` (numbers) and the words
+below, which end in a line `out = ...`. `ops/declare.py` writes programs by tracing the formulas of ops; here the lines
+run once, on `Vector`s, while the kernel is compiled.
+
+Loops. The axes are sorted as the largest operand has them in memory, and neighbours that all operands pass through in
+one stride become one. What is left is a line of `inner` elements, on which an operand moves by 0 or 1, inside up to
+three outer axes with any strides, 0 among them. So a bias, a mask or a column is read where it is. An operand that is
+the same all along a line is written into a few vectors once per line, from which the loop reads it like any other.
+
+Each element is computed by itself and every operation rounds by itself: its bits depend neither on its place nor on the
+number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import prange, types
+from numba.core import cgutils
+
+from minitorch.kernels.broadcast import COPIED, HEAD, OPERAND, WHOLE, Plan, Program, laid_out, plan_of
+from minitorch.kernels.engine.memory import empty
+from minitorch.kernels.engine.runtime import Kernel, helper
+from minitorch.kernels.words import polynomial
+from minitorch.kernels.words.registers import INT, Vectors, data, intrinsic
+from minitorch.kernels.words.vector import SIDE_BY_SIDE, Vector, choose
+
+CHUNK = 64  # threads share work in multiples of it, so that no two of them write to one cache line
+PARALLEL = 100_000  # operations worth waking the other threads for
+BYTE = ir.IntType(8)
+
+
+@helper()
+def _share(size: int, worker: int, workers: int) -> tuple[int, int]:
+    """The elements low ... high - 1 of one worker."""
+    chunks = (size + CHUNK - 1) // CHUNK
+    return worker * chunks // workers * CHUNK, min(size, (worker + 1) * chunks // workers * CHUNK)
+
+
+def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float, ...]) -> np.ndarray | None:
+    """The program's result for broadcast operands (float32 or float64, and bools), in the memory order of the largest.
+
+    None where there are more than four axes that cannot be merged, or shapes do not broadcast.
+    """
+    for i, x in enumerate(operands):
+        if not (x.flags.writeable and x.flags.aligned):  # numba would compile a kernel of its own for these
+            operands[i] = x.copy(order="K")
+    key = (*[(x.shape, x.strides) for x in operands],)
+    plan = _plans.get(key, _UNKNOWN)
+    if plan is _UNKNOWN:
+        if len(_plans) > 10_000:  # shapes that never come again
+            _plans.clear()
+        plan = _plans[key] = plan_of(operands)
+    if plan is None:
+        return None
+    flat = []
+    for x, way in zip(operands, plan.ways, strict=True):
+        if way == COPIED:
+            x = laid_out(x, plan.order)
+        flat.append(x.ravel("K") if way <= WHOLE else x[(slice(1),) * x.ndim].reshape(-1))
+    dtype = np.dtype(np.bool_) if program.boolean else next(x.dtype for x in operands if x.dtype.char != "?")
+    out = empty(plan.out_shape, dtype)
+    run = _kernels.get((program, *[x.dtype.char for x in operands])) or _kernel(program, operands)
+    size = out.size
+    if size:
+        run(size * program.weight > PARALLEL, plan.table, (*flat, out.reshape(-1)), numbers)
+    return out if plan.back is None else out.transpose(plan.back)
+
+
+_UNKNOWN: Any = object()
+_plans: dict[tuple, Plan | None] = {}
+_kernels: dict[tuple, Kernel] = {}
+
+
+def _kernel(program: Program, operands: list[np.ndarray]) -> Kernel:
+    """The kernel of a program for operands of these dtypes; on disk it is known by the program's text."""
+    line = _emitter(program)
+
+    def body(workers, plan, arrays, numbers):
+        for worker in prange(workers):
+            low, high = _share(plan[0], worker, workers)
+            inner = plan[1]
+            while low < high:
+                row = low // inner
+                start = low - row * inner
+                stop = min(inner, start + high - low)
+                line(plan, arrays, row, start, stop, numbers)
+                low += stop - start
+
+    dtypes = "".join(x.dtype.char for x in operands).replace("?", "b")
+    text = hashlib.sha256(repr((program.text, program.boolean)).encode()).hexdigest()
+    body.__name__ = f"{program.name}_{dtypes}_{text[:12]}"
+    return _kernels.setdefault((program, *[x.dtype.char for x in operands]), Kernel(body, exact=True))
+
+
+# ------------------------------------------------------------------------------------------------ words of programs
+def _where(mask: Vector, yes: Any, no: Any) -> Vector:
+    """yes where the mask holds, else no; numbers or vectors."""
+    if not isinstance(yes, Vector):
+        yes = Vector(mask.v, [mask.v.constant(yes)] * len(mask.values))
+    return choose(mask, yes, no)
+
+
+WORDS: dict[str, Any] = {
+    **{name: word for name, word in vars(polynomial).items() if callable(word) and not name.startswith("_")},
+    "inf": math.inf,
+    "nan": math.nan,
+    "where": _where,
+    "sqrt": Vector.sqrt,
+    "floor": Vector.floor,
+    "ceil": Vector.ceil,
+    "trunc": Vector.trunc,
+    "round": Vector.rint,
+    "maximum": Vector.maximum,
+    "minimum": Vector.minimum,
+    "copysign": Vector.signed_as,
+}
+
+
+# ------------------------------------------------------------------------------------------------ emission
+def _emitter(program: Program) -> Any:
+    """line(plan, arrays, row, start, stop, numbers): elements start ... stop - 1 of one line; the last array is out."""
+    code = compile(program.text, program.name, "exec")
+
+    @intrinsic
+    def line(typingctx: Any, plan: Any, arrays: Any, row: Any, start: Any, stop: Any, numbers: Any) -> Any:
+        def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+            _Line(context, builder, signature, arguments).run(code)
+            return context.get_dummy_value()
+
+        return types.void(plan, arrays, types.intp, types.intp, types.intp, numbers), emit
+
+    return line
+
+
+class _Line:
+    """The loop over one line: where each operand begins, by which step it moves, what the program makes of them."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> None:
+        plan_type, kinds, *_, numbers = signature.args
+        plan, arrays, row, self.start, self.stop, given = arguments
+        self.builder = builder
+        element = next(k.dtype for k in kinds if k.dtype in (types.float32, types.float64))
+        self.v = v = Vectors(builder, context.get_data_type(element))
+        table = data(context, builder, plan_type, plan)
+
+        def entry(i: int) -> ir.Value:
+            return builder.load(builder.gep(table, [INT(i)]))
+
+        n1, n2 = entry(2), entry(3)
+        rest, i2 = builder.udiv(row, n2), builder.urem(row, n2)
+        places = builder.udiv(rest, n1), builder.urem(rest, n1), i2
+        self.masks = [k.dtype == types.boolean for k in kinds]
+        self.at: list[ir.Value] = []
+        self.steps: list[ir.Value] = []
+        for i, (kind, array) in enumerate(zip(kinds, cgutils.unpack_tuple(builder, arrays, len(kinds)), strict=True)):
+            address = data(context, builder, kind, array)
+            if self.masks[i]:
+                address = builder.bitcast(address, BYTE.as_pointer())
+            first = HEAD + OPERAND * i
+            for k, place in enumerate(places):
+                address = builder.gep(address, [builder.mul(place, entry(first + 1 + k))])
+            step = entry(first)
+            if i < len(kinds) - 1:
+                address = self._repeated(address, step)
+            self.at.append(address)
+            self.steps.append(step)
+        self.numbers = [v.splat(n if element == types.float64 else builder.fptrunc(n, ir.FloatType()))
+                        for n in cgutils.unpack_tuple(builder, given, len(numbers))]
+
+    def _repeated(self, address: ir.Value, step: ir.Value) -> ir.Value:
+        """The address itself, or, where the operand does not move, that of vectors full of its element."""
+        element = address.type.pointee
+        room = cgutils.alloca_once(self.builder, ir.ArrayType(element, SIDE_BY_SIDE * self.v.lanes))
+        room = self.builder.bitcast(room, element.as_pointer())
+        still = self.builder.icmp_signed("==", step, INT(0))
+        with self.builder.if_then(still):
+            value = self.builder.load(address)
+            for i in range(SIDE_BY_SIDE * self.v.lanes):
+                self.builder.store(value, self.builder.gep(room, [INT(i)]))
+        return self.builder.select(still, room, address)
+
+    def run(self, code: Any) -> None:
+        """Groups of vectors, single ones, and the rest under a mask."""
+        b, start = self.builder, self.start
+        for count in (SIDE_BY_SIDE, 1):
+            step = INT(count * self.v.lanes)
+            end = b.sub(self.stop, b.srem(b.sub(self.stop, start), step))
+            with cgutils.for_range_slice(b, start, end, step) as (i, _):
+                self.step(code, [b.add(i, INT(k * self.v.lanes)) for k in range(count)], None)
+            start = end
+        with b.if_then(b.icmp_signed("<", start, self.stop)):
+            self.step(code, [start], self.v.mask(b.sub(self.stop, start)))
+
+    def step(self, code: Any, places: list[ir.Value], mask: ir.Value | None) -> None:
+        """Load, compute, store the vectors at these places."""
+        b, v = self.builder, self.v
+        words: dict[str, Any] = {f"n{i}": Vector(v, [n] * len(places)) for i, n in enumerate(self.numbers)}
+        steady = Vector(v, [v.zero] * len(places))
+        words["number"] = steady.like
+        for i, (address, step) in enumerate(zip(self.at[:-1], self.steps[:-1], strict=True)):
+            # Vectors of an operand that does not move lie side by side, from the first on.
+            moved = [b.add(b.mul(p, step), b.mul(INT(k * v.lanes), b.sub(INT(1), step))) for k, p in enumerate(places)]
+            load = self._load_mask if self.masks[i] else v.load
+            words[f"x{i}"] = Vector(v, [load(b.gep(address, [p]), mask) for p in moved])
+        exec(code, WORDS, words)
+        out = words["out"]
+        for p, value in zip(places, out.values, strict=True):
+            store = self._store_mask if self.masks[-1] else v.store
+            store(value, b.gep(self.at[-1], [p]), mask)
+
+    def _load_mask(self, address: ir.Value, mask: ir.Value | None) -> ir.Value:
+        """A vector of bools from as many bytes."""
+        kind = ir.VectorType(BYTE, self.v.lanes)
+        pointer = self.builder.bitcast(address, kind.as_pointer())
+        if mask is None:
+            found = self.builder.load(pointer, align=1)
+        else:
+            found = self._masked("load", kind, [pointer, ir.IntType(32)(1), mask, ir.Constant(kind, None)])
+        return self.builder.icmp_signed("!=", found, ir.Constant(kind, None))
+
+    def _store_mask(self, value: ir.Value, address: ir.Value, mask: ir.Value | None) -> None:
+        """A vector of bools to as many bytes."""
+        kind = ir.VectorType(BYTE, self.v.lanes)
+        value = self.builder.zext(value, kind)
+        pointer = self.builder.bitcast(address, kind.as_pointer())
+        if mask is None:
+            self.builder.store(value, pointer, align=1)
+        else:
+            self._masked("store", ir.VoidType(), [value, pointer, ir.IntType(32)(1), mask])
+
+    def _masked(self, what: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
+        kind = ir.FunctionType(result, [a.type for a in arguments])
+        name = f"llvm.masked.{what}.v{self.v.lanes}i8.p0"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
+
+

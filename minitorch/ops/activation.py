@@ -1,0 +1,139 @@
+"""Nonlinearities, element by element: rows as in pointwise.py; settings are keyword-only parameters of the value."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from ..autograd import ZERO, Node
+from ..autograd.deferred import Recipe
+from ..autograd.primitive import kept_array
+from .declare import binary, formula, pointwise, unary
+from .pointwise import exp, expm1, log1p, normal_cdf, normal_density, tanh, where
+
+_log_of_sum = formula("softplus", lambda x: log1p(exp(-abs(x))) + where(x < 0.0, 0.0, x), atom=True)
+
+
+def _sigmoid(x: Any) -> Any:
+    e = exp(-abs(x))
+    return where(x < 0.0, e, 1.0) / (e + 1.0)
+
+
+sigmoid = unary("sigmoid", _sigmoid, atom=True, names="sigmoid expit", x=lambda g, out: g * (out * (1 - out)),
+                doc="1 / (1 + exp(-x)), without overflow: exp is only taken of -|x|.")
+relu = unary("relu", lambda x: where(x < 0, 0, x), floating=False, x=lambda g, out: where(out <= 0, 0.0, g),
+             doc="max(x, 0); NaN and -0.0 stay as they are.")
+relu.joins = True
+relu_grad = binary("relu_grad", lambda h, y: where(y <= 0, 0.0, h), on="", h=lambda g, y: where(y <= 0, 0.0, g), y=ZERO,
+                   doc="h where y = relu(x) is positive or NaN, else 0.")
+
+
+class Gated(Recipe):
+    """relu_grad(h, y), of a first-order backward; gate: what batch norm needs to find y's sign without y, if it can."""
+
+    __slots__ = ("gate", "h", "y")
+
+    def __init__(self, h: np.ndarray, y: np.ndarray, gate: Any) -> None:
+        super().__init__(y)
+        self.h, self.y, self.gate = h, y, gate
+
+    def compute(self) -> np.ndarray:
+        """The gradient at the ReLU's input."""
+        return relu_grad(self.h, self.y)
+
+
+def _postpone_gate(node: Node, g: Any) -> Recipe | None:
+    """The gradient at a ReLU's input as `Gated`, for a primitive that reads through the gate; None: no gain."""
+    y = kept_array(node, "out")
+    if type(g) is np.ndarray and kernels.pooled(y) and g.strides == y.strides:
+        return Gated(g, y, node.settings.get("gate"))
+    return None
+
+
+relu.postpone = _postpone_gate
+
+
+def gated(g: Any, out: Any, memo: dict) -> Any:
+    """`relu_grad`, once for all the rules of a primitive that ends in a ReLU."""
+    if not memo:
+        memo["gated"] = relu_grad(g, out)
+    return memo["gated"]
+
+
+leaky_relu = pointwise("leaky_relu", lambda x, *, negative_slope: where(x > 0, x, x * negative_slope), on="",
+                       x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope),
+                       doc="x above 0, negative_slope * x below.")
+threshold = pointwise("threshold", lambda x, *, threshold, value: where(x <= threshold, value, x), on="t",
+                      x=lambda g, x, threshold: where(x <= threshold, 0.0, g),
+                      doc="x above threshold, value elsewhere.")
+hardtanh = pointwise("hardtanh",
+                     lambda x, *, min_val, max_val: where(x < min_val, min_val, where(x > max_val, max_val, x)),
+                     x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0.0, g), on="",
+                     doc="x limited to [min_val, max_val]; slope 0 outside and at both ends.")
+elu = pointwise("elu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * alpha, x), on="",
+                x=lambda g, x, alpha: where(x <= 0, g * (exp(where(x <= 0, x, 0.0)) * alpha), g),
+                doc="x above 0, alpha * (exp(x) - 1) below.")
+celu = pointwise("celu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0) / alpha) * alpha, x), on="t",
+                 x=lambda g, x, alpha: where(x <= 0, g * exp(where(x <= 0, x, 0.0) / alpha), g),
+                 doc="x above 0, alpha * (exp(x / alpha) - 1) below.")
+SCALE, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+selu = unary("selu", lambda x: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * ALPHA, x) * SCALE, floating=False, on="t",
+             x=lambda g, x: g * where(x <= 0, exp(where(x <= 0, x, 0.0)) * ALPHA, 1.0) * SCALE,
+             doc="1.0507 times (x above 0, 1.67326 (exp(x) - 1) below).")
+gelu = unary("gelu", lambda x: x * normal_cdf(x), least=1, floating=False, on="",
+             x=lambda g, x: g * (normal_cdf(x) + x * normal_density(x)),
+             doc="x P(x), with the normal distribution function P(x) = (1 + erf(x / sqrt 2)) / 2.")
+CURVE, CUBE = math.sqrt(2 / math.pi), 0.044715
+
+
+def _gelu_tanh_slope(x: Any) -> Any:
+    t = tanh((x + x * x * x * CUBE) * CURVE)
+    return (t + 1.0) * 0.5 + x * 0.5 * (1.0 - t * t) * ((x * x * (3 * CUBE) + 1.0) * CURVE)
+
+
+gelu_tanh = unary("gelu_tanh", lambda x: x * ((tanh((x + x * x * x * CUBE) * CURVE) + 1.0) * 0.5), floating=False,
+                  on="", x=lambda g, x: g * _gelu_tanh_slope(x),
+                  doc="x/2 (1 + tanh(c (x + a x^3))), c = sqrt(2/pi) and a = 0.044715: near to `gelu`.")
+
+
+def _silu_slope(x: Any) -> Any:
+    s = sigmoid(x)
+    return s * (x * (1.0 - s) + 1.0)
+
+
+def _mish_slope(x: Any) -> Any:
+    t = tanh(_log_of_sum(x))
+    return t + x * (1.0 - t * t) * sigmoid(x)
+
+
+silu = unary("silu", lambda x: x * sigmoid(x), floating=False, on="", x=lambda g, x: g * _silu_slope(x),
+             doc="x sigmoid(x).")
+mish = unary("mish", lambda x: x * tanh(_log_of_sum(x)), floating=False, on="", x=lambda g, x: g * _mish_slope(x),
+             doc="x tanh(log(1 + exp(x))).")
+softplus = pointwise("softplus",
+                     lambda x, *, beta, threshold: where(x * beta > threshold, x, _log_of_sum(x * beta) / beta), on="",
+                     x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),
+                     doc="log(1 + exp(beta x)) / beta, and x itself where beta x exceeds threshold.")
+logsigmoid = unary("logsigmoid", lambda x: where(x < 0, x, 0.0) - log1p(exp(-abs(x))), floating=False, on="",
+                   x=lambda g, x: g * sigmoid(-x), doc="log(sigmoid(x)), without overflow.")
+hardsigmoid = unary("hardsigmoid", lambda x: where(x < -3, 0.0, where(x > 3, 6.0, x + 3.0)) / 6.0, floating=False,
+                    on="", x=lambda g, x: where((x > -3) & (x < 3), g / 6.0, 0.0), doc="min(max(x + 3, 0), 6) / 6.")
+hardswish = unary("hardswish", lambda x: x * where(x < -3, 0.0, where(x > 3, 6.0, x + 3.0)) / 6.0, floating=False,
+                  on="", x=lambda g, x: where(x <= -3, 0.0, where(x < 3, g * (x / 3.0 + 0.5), g)),
+                  doc="x min(max(x + 3, 0), 6) / 6.")
+softsign = unary("softsign", lambda x: x / (abs(x) + 1.0), floating=False, on="",
+                 x=lambda g, x: g / ((abs(x) + 1.0) * (abs(x) + 1.0)), doc="x / (1 + |x|).")
+tanhshrink = unary("tanhshrink", lambda x: x - tanh(x), floating=False, on="", x=lambda g, x: g * (tanh(x) * tanh(x)),
+                   doc="x - tanh(x).")
+hardshrink = pointwise("hardshrink", lambda x, *, lambd: where(abs(x) <= lambd, 0.0, x), on="T t o",
+                       x=lambda g, x, lambd: where(abs(x) <= lambd, 0.0, g), doc="x, but 0 where |x| <= lambd.")
+softshrink = pointwise("softshrink", lambda x, *, lambd: _shrunk(x, lambd), on="",
+                       x=lambda g, x, lambd: where(abs(x) <= lambd, 0.0, g),
+                       doc="x moved by lambd towards 0, and 0 where |x| <= lambd.")
+
+
+def _shrunk(x: Any, lambd: Any) -> Any:
+    return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, where(x == x, 0.0, x)))

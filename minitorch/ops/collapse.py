@@ -1,0 +1,121 @@
+"""Axes in the order of memory, neighbours merged: how arrays of any rank become (outer, reduced, inner) for kernels.
+
+Axes are sorted by their strides, so that channels-last images and any other permutation are read as they lie; arrays
+with gaps are copied first. Neighbours that are reduced alike merge. Where reduced axes do not all lie together, as
+batch and pixels of a channels-first image, the largest group goes first, into float64 if the kernel rounds, and the
+others after it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import kernels
+
+FEW = 4096  # elements up to which NumPy is faster than a kernel's call
+
+
+def worthwhile(x: np.ndarray) -> bool:
+    """Whether kernels reduce x; NumPy does small arrays, integers and other floats."""
+    return x.size > FEW and x.dtype.char in "fd"
+
+
+class Collapse(NamedTuple):
+    """x's axes in memory's order, and three factors: what is before, in and behind one group of reduced axes."""
+
+    order: tuple[int, ...] | None  # None: as they are
+    axes: tuple[int, ...]  # the group, as axes of x
+    sizes: tuple[int, int, int]
+    shape: tuple[int, ...]  # of x
+    rest: bool  # whether other axes are still to be reduced
+
+    @classmethod
+    def of(cls, x: np.ndarray, dim: tuple[int, ...]) -> Collapse:
+        """The largest group of x's reduced axes."""
+        shape, order = x.shape, None
+        if x.flags.c_contiguous and len(dim) == 1:  # nearly always so
+            (d,) = dim
+            return cls(None, dim, (math.prod(shape[:d]), shape[d], math.prod(shape[d + 1 :])), shape, False)
+        if not x.flags.c_contiguous:
+            by_stride = sorted(range(x.ndim), key=lambda axis: -x.strides[axis] if shape[axis] > 1 else 0)
+            order = tuple(by_stride) if x.transpose(by_stride).flags.c_contiguous else None
+        groups: list[tuple[bool, list[int]]] = []
+        for axis in order or range(x.ndim):
+            if shape[axis] != 1:
+                if not groups or groups[-1][0] != (axis in dim):
+                    groups.append((axis in dim, []))
+                groups[-1][1].append(axis)
+        counts = [math.prod(shape[axis] for axis in axes) for _, axes in groups]
+        which = [i for i, (is_reduced, _) in enumerate(groups) if is_reduced]
+        if not which:
+            return cls(order, (), (x.size, 1, 1), shape, False)
+        best = max(which, key=lambda i: counts[i])
+        sizes = math.prod(counts[:best]), counts[best], math.prod(counts[best + 1 :])
+        return cls(order, tuple(groups[best][1]), sizes, shape, len(which) > 1)
+
+    def full(self, x: np.ndarray) -> np.ndarray:
+        """An array of the shape as (outer, reduced, inner)."""
+        return np.ascontiguousarray(x.transpose(self.order) if self.order else x).reshape(self.sizes)
+
+    @property
+    def kept_shape(self) -> tuple[int, ...]:
+        """The shape with 1 where it is reduced."""
+        return tuple(1 if axis in self.axes else n for axis, n in enumerate(self.shape))
+
+    def kept(self, x: np.ndarray) -> np.ndarray:
+        """An array that was reduced over this group, and may be over others, as (outer, inner)."""
+        spread = np.broadcast_to(x, self.kept_shape)
+        spread = spread.transpose(self.order) if self.order else spread
+        return np.ascontiguousarray(spread).reshape(self.sizes[0], self.sizes[2])
+
+    def back(self, y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """A kernel's result as an array of x's shape, or of `kept_shape`."""
+        if not self.order:
+            return y.reshape(shape)
+        inverse = [0] * len(self.order)
+        for i, axis in enumerate(self.order):
+            inverse[axis] = i
+        return y.reshape([shape[axis] for axis in self.order]).transpose(inverse)
+
+
+def reduce(
+    kernel: Callable, fulls: Sequence[np.ndarray], kepts: Sequence[np.ndarray], dim: tuple[int, ...],
+    again: Callable | None = None, dtype: Any = None,
+) -> np.ndarray:  # fmt: skip
+    """kernel(*fulls, *kepts, out) over `dim`, which stays with size 1; `again` combines what it gave for groups.
+
+    kepts have size 1 along `dim`. dtype: that of the result, by default the operands'.
+    """
+    how, own = Collapse.of(fulls[0], dim), fulls[0].dtype
+    wide = again in (kernels.sum_along, kernels.prod_along)
+    between = np.dtype(np.float64) if how.rest and wide else np.dtype(dtype or own)
+    out = kernels.empty((how.sizes[0], how.sizes[2]), between)
+    kernel(*map(how.full, fulls), *map(how.kept, kepts), out)
+    found = how.back(out, how.kept_shape)
+    if how.rest:
+        found = reduce(again, [found], [], dim, again).astype(dtype or own, copy=False)  # type: ignore[arg-type]
+    return found
+
+
+def spread(kernel: Callable, fulls: Sequence[np.ndarray], kepts: Sequence[np.ndarray], dim: tuple[int, ...],
+           *settings: Any) -> np.ndarray:  # fmt: skip
+    """What kernel(*fulls, *kepts, out, *settings) puts into out, of the shape and memory order of the first operand.
+
+    kepts have size 1 along `dim`.
+    """
+    how = Collapse.of(fulls[0], dim)
+    out = kernels.empty(how.sizes, fulls[0].dtype)
+    kernel(*map(how.full, fulls), *map(how.kept, kepts), out, *settings)
+    return how.back(out, how.shape)
+
+
+def total(x: np.ndarray, dim: tuple[int, ...], keepdim: bool = False) -> np.ndarray:
+    """The sum of x over `dim`."""
+    if not dim or not worthwhile(x):
+        return x.sum(axis=dim, keepdims=keepdim)
+    found = reduce(kernels.sum_along, [x], [], dim, kernels.sum_along)
+    return found if keepdim else found.squeeze(dim)

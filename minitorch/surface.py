@@ -1,0 +1,198 @@
+"""Where names come from: declarations of ops become methods of Tensor, in-place methods and functions of the package.
+
+`make surface` writes what follows from them for readers and tools: stubs and docs/ops.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .autograd import Variable
+from .autograd.inplace import in_place, into
+from .autograd.primitive import registry
+from .ops import folding, index, join, linalg, loss, names, pointwise, reduce, shape  # noqa: F401 they declare names
+from .ops.declare import Pointwise
+from .ops.names import PUBLIC
+
+OPERANDS = (Variable, float, int, np.ndarray, np.generic)
+# Python's operators and the ops they call; the reflected and in-place forms follow.
+OPERATORS = {
+    "add": pointwise.add,
+    "sub": pointwise.subtract,
+    "mul": pointwise.multiply,
+    "truediv": pointwise.divide,
+    "pow": pointwise.power,
+    "floordiv": pointwise.floor_divide,
+    "mod": pointwise.remainder,
+    "and": pointwise.bitwise_and,
+    "or": pointwise.bitwise_or,
+    "xor": pointwise.bitwise_xor,
+}
+COMPARISONS = {
+    "eq": pointwise.equal,
+    "ne": pointwise.not_equal,
+    "lt": pointwise.less,
+    "le": pointwise.less_equal,
+    "gt": pointwise.greater,
+    "ge": pointwise.greater_equal,
+}
+# NumPy's functions that work on tensors, where their name is not that of a row.
+UFUNCS = {"invert": "bitwise_not"}
+
+
+def _operator(op: Callable) -> Callable:
+    """An operator method: what is neither tensor, array nor number is left to Python to reject."""
+
+    def method(self: Any, other: Any) -> Any:
+        return op(self, other) if isinstance(other, OPERANDS) else NotImplemented
+
+    return method
+
+
+def _reflected(op: Callable) -> Callable:
+    def method(self: Any, other: Any) -> Any:
+        return op(other, self) if isinstance(other, OPERANDS) else NotImplemented
+
+    return method
+
+
+def in_place_method(op: Callable, name: str) -> Callable:
+    """The in-place form of an op: the result goes into self's memory, and self takes its place on the tape."""
+
+    def method(self: Any, *args: Any, **settings: Any) -> Any:
+        return in_place(op, self, *args, **settings)
+
+    method.__name__ = method.__qualname__ = f"{name}_"
+    method.__doc__ = f"`{name}`, in place; returns self."
+    return method
+
+
+def methods() -> dict[str, Callable]:
+    """Everything that declarations add to Tensor, by name."""
+    found: dict[str, Callable] = {}
+    for name, op in OPERATORS.items():
+        found[f"__{name}__"], found[f"__r{name}__"] = _operator(op), _reflected(op)
+        found[f"__i{name}__"] = in_place_method(op, name)
+    found |= {f"__{name}__": _operator(op) for name, op in COMPARISONS.items()}
+    found |= {"__neg__": pointwise.negative, "__abs__": pointwise.absolute, "__invert__": pointwise.bitwise_not}
+    for entry in PUBLIC:
+        if "T" in entry.on:
+            found[entry.name] = entry.function
+        if "i" in entry.on:
+            found[f"{entry.name}_"] = in_place_method(entry.function, entry.name)
+    return found
+
+
+def functions() -> dict[str, Callable]:
+    """Everything that declarations add to the package, by name."""
+    return {e.name: _with_out(e.function) if "o" in e.on else e.function for e in PUBLIC if "t" in e.on}
+
+
+def _with_out(function: Callable) -> Callable:
+    """The function with an argument `out`, a tensor that its result is written to; rows know it by themselves."""
+    if isinstance(function, Pointwise):
+        return function
+
+    @functools.wraps(function)
+    def call(*args: Any, out: Any = None, **settings: Any) -> Any:
+        return function(*args, **settings) if out is None else into(out, function, args, settings)
+
+    signature = inspect.signature(function)
+    last = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
+    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), last])  # type: ignore[attr-defined]
+    return call
+
+
+def ufuncs() -> dict[np.ufunc, Callable]:
+    """NumPy's functions that ours stand in for when one is called with a tensor."""
+    found = {getattr(np, name): op for name, op in registry.items() if isinstance(getattr(np, name, None), np.ufunc)}
+    return found | {getattr(np, name): registry[op] for name, op in UFUNCS.items()}
+
+
+def attach(cls: type) -> None:
+    """Add the methods to Tensor."""
+    for name, method in methods().items():
+        setattr(cls, name, method)
+
+
+# ------------------------------------------------------------------------------------------------ what goes to files
+HERE = Path(__file__).parent
+STUBS, PAGE = HERE / "_surface.pyi", HERE.parent / "docs" / "ops.md"
+THEIRS = {"power": ("input", "exponent")}  # PyTorch's names of operands, where they are not input and other
+
+
+def _signature(function: Callable, method: bool) -> str:
+    """The parameters as a stub writes them, with PyTorch's names for operands."""
+    parts, starred = [], False
+    parameters = list(inspect.signature(function).parameters.values())
+    if isinstance(function, Pointwise):
+        names = (*THEIRS.get(function.name, ("input", "other")), "other")
+        operands = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        given = [names[i] if len(operands) < 3 else n for i, n in enumerate(operands)]
+        parameters = [p.replace(name=given[i]) if i < len(given) else p for i, p in enumerate(parameters)]
+        if not method:
+            parameters.append(inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None))
+    for i, p in enumerate(parameters):
+        if p.kind is p.KEYWORD_ONLY and not starred:
+            parts.append("*")
+        starred = starred or p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL)
+        name = "self" if method and i == 0 else ("*" if p.kind is p.VAR_POSITIONAL else "") + p.name
+        kind = "" if name == "self" else ": Any"
+        default = "" if p.default is p.empty else f" = {p.default!r}" if kind else ""
+        parts.append(f"{name}{kind}{default}")
+    return ", ".join(parts)
+
+
+def stubs() -> str:
+    """The text of _surface.pyi."""
+    lines = [
+        "# Written by `make surface` from the declarations of ops. Do not edit.",
+        "from typing import Any",
+        "",
+        "class Methods:",
+        *(f"    def {name}({_method(name, method)}) -> Any: ..." for name, method in sorted(methods().items())),
+        "",
+        *(f"def {name}({_signature(function, False)}) -> Any: ..." for name, function in sorted(functions().items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _method(name: str, method: Callable) -> str:
+    if name.startswith("__"):
+        return "self" if name in ("__neg__", "__abs__", "__invert__") else "self, other: Any"
+    if name.endswith("_"):
+        (entry,) = (e for e in PUBLIC if f"{e.name}_" == name and "i" in e.on)
+        return _signature(entry.function, True)
+    return _signature(method, True)
+
+
+def page() -> str:
+    """The text of docs/ops.md."""
+    rows: dict[int, list] = {}
+    for entry in PUBLIC:
+        rows.setdefault(id(entry.function), [entry.function, [], set()])
+        rows[id(entry.function)][1].append(entry.name)
+        rows[id(entry.function)][2] |= set(entry.on)
+    table = []
+    for function, called, on in rows.values():
+        where = [*(["method"] if "T" in on else []), *(["in place"] if "i" in on else [])]
+        where += [*(["function"] if "t" in on else []), *(["`out`"] if "o" in on else [])]
+        text = inspect.getdoc(function) or ""
+        summary = " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
+        table.append((called[0], f"| {', '.join(f'`{n}`' for n in called)} | {', '.join(where)} | {summary} |"))
+    return "\n".join([
+        "# Ops", "", "Written by `make surface` from the declarations in `minitorch/ops`.", "",
+        "| name | found as | what it computes |", "|---|---|---|", *(line for _, line in sorted(table)), "",
+    ])  # fmt: skip
+
+
+def write() -> None:
+    """Bring both files up to date."""
+    STUBS.write_text(stubs())
+    PAGE.write_text(page())
