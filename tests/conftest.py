@@ -77,4 +77,4 @@ def compiled_kernels() -> int:
     from minitorch import kernels
 
     folder = kernels.cache_directory() if kernels.implementation() == "numba" else None
-    return sum(path.suffix not in (".lock", ".part") for path in folder.iterdir()) if folder else 0
+    return sum(path.name != "lock" and path.suffix != ".part" for path in folder.iterdir()) if folder else 0

@@ -33,7 +33,7 @@ def values_of(op: Pointwise, names: list[str], size: int) -> tuple[list[Any], li
     single: list[Any] = []
     for i, name in enumerate(names):
         if name in op.settings:
-            single.append(SETTING.get(name, 0.75))
+            single.append(SETTING.get(name, 0.75 + 0.5 * op.settings.index(name)))
             continue
         x = rng.standard_normal(size).astype(np.float32)
         x[: len(odd)] = odd[:, i % 3]

@@ -25,7 +25,7 @@ def machine() -> dict[str, str]:
     found = llvmlite.binding.get_host_cpu_features()
     features = " ".join(name for name in FEATURES if found.get(name)) or "none of " + " ".join(FEATURES)
     folder = runtime.cache_directory()
-    count = sum(1 for path in folder.iterdir() if path.suffix not in (".lock", ".part")) if folder else 0
+    count = sum(1 for path in folder.iterdir() if path.name != "lock" and path.suffix != ".part") if folder else 0
     return {
         "layer": layer,
         "processor": f"{llvmlite.binding.get_host_cpu_name()}: {features}",
