@@ -66,6 +66,28 @@ def test_kernel_computes_what_numpy_does(name: str) -> None:
     assert (error <= allowed).all(), f"{got[finite][worst]} for {where}, expected {expected[finite][worst]}"
 
 
+@pytest.mark.parametrize("name", sorted(WITHOUT | USES_THEM))
+def test_numpy_serves_what_has_no_program(name: str) -> None:
+    """Large arrays, too: division with a rest of floats, bits of integers."""
+    op, formula, names = FORMULAS[name]
+    values = values_of(op, names, SINGLE + 13)[0]
+    if name.startswith("bitwise"):
+        values = [np.arange(x.size) for x in values]
+    with np.errstate(all="ignore"):
+        got, expected = formula(*values), formula.formula(*values)
+    np.testing.assert_array_equal(got, expected)
+    assert set(formula.programs.values()) == {None}
+
+
+def test_division_with_a_rest_of_large_tensors() -> None:
+    """By hand: 7 = 3 * 2 + 1, as often as you like."""
+    x, y = minitorch.full((SINGLE,), 7.0, requires_grad=True), minitorch.full((SINGLE,), 2.0, requires_grad=True)
+    for rest, whole in ((x % y, x // y), (minitorch.fmod(x, y), minitorch.div(x, y, rounding_mode="trunc"))):
+        assert (rest == 1).all() and (whole == 3).all()
+        gx, gy = minitorch.autograd.grad(rest.sum(), (x, y))
+        assert (gx == 1).all() and (gy == -3).all()
+
+
 LAYOUTS = {
     "rows and a row": ((300, 70), (70,)),
     "rows and a column": ((300, 70), (300, 1)),
