@@ -7,7 +7,7 @@ from typing import Any
 
 from . import functional as F
 from . import init
-from .functional.dense import dense
+from .functional.linear import dense
 from .module import Module
 from .parameter import Parameter, new_parameter
 
