@@ -41,7 +41,7 @@ class Operand(NamedTuple):
         return (side.weight if self.kind == "weight" else side.tensor)(array).requires_grad_()
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def numbers(shape: Shape, kind: str, below: int, seed: int) -> np.ndarray:
     """The same for every contender."""
     rng = np.random.default_rng(seed)
@@ -88,7 +88,7 @@ class Op(NamedTuple):
     def build(self, side: Any, size: str) -> Callable[[], Sequence[Any]]:
         """What is timed; it returns the results if there is no backward pass, else the gradients.
 
-        The incoming gradient is half the result, so it lies in memory as that does.
+        The incoming gradient is the cosine of the result: it lies in memory as that does, and norms do not cancel it.
         """
         lib, f, grad = side.lib, side.lib.nn.functional, side.lib.autograd.grad
         xs = [operand.make(side, size, seed) for seed, operand in enumerate(self.operands)]
@@ -100,7 +100,7 @@ class Op(NamedTuple):
 
         if not self.backward:
             return forward
-        gs = [y.detach() * 0.5 if y.ndim else None for y in forward()]
+        gs = [y.detach().cos() if y.ndim else None for y in forward()]
         return lambda: grad(forward(), targets, gs)
 
 
