@@ -334,7 +334,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
                  f"GFLOP/s, copy {run.peak['bytes'] / 1e9:.1f} GB/s; meanwhile {neighbours}.*")  # fmt: skip
         print(stamp)
         blocks.update({block: f"{table}\n\n{stamp}" for block, table in tables.items()})
-    if not args.quick:
+    if not (args.quick or words):
         write(blocks)
     print(f"\n{time.perf_counter() - began:.0f} s")
 
