@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from .kernels.tile import algorithm as _algorithm
+from .ops import fuse as _fuse
 
 
 class _Conv:
@@ -31,4 +32,24 @@ class _Conv:
         _algorithm.setting = value
 
 
-conv = _Conv()
+class _Fusion:
+    """Of large results with what follows them (see `ops/fuse.py`): `enabled`, a bool.
+
+    No bit of any result depends on it. Raises TypeError for what is no bool.
+    """
+
+    __slots__ = ()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether ops may join from now on, in this process."""
+        return _fuse.enabled
+
+    @enabled.setter
+    def enabled(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"backends.fusion.enabled must be a bool, but got {value!r}")
+        _fuse.enabled = value
+
+
+conv, fusion = _Conv(), _Fusion()

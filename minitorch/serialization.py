@@ -109,7 +109,9 @@ def _encode(value: Any, place: str, arrays: list[np.ndarray]) -> Any:
     if kind is dtypes.dtype:
         return {"dtype": value.name}
     if isinstance(value, Tensor):
-        tag = "tensor" if kind is Tensor else "parameter"
+        from minitorch.nn import Parameter
+
+        tag = "parameter" if isinstance(value, Parameter) else "tensor"
         return {tag: [_member(value.array, place, arrays), value.requires_grad]}
     if isinstance(value, np.generic):
         return {"scalar": _member(np.asarray(value), place, arrays)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -77,40 +78,40 @@ class Tensor(Variable, Methods):
     @property
     def shape(self) -> Size:
         """The sizes of all axes."""
-        return Size(self.array.shape)
+        return Size(self.outline.shape)
 
     def size(self, dim: int | None = None) -> Any:
         """The sizes of all axes, or of one."""
-        return self.shape if dim is None else self.array.shape[normalize((dim,), self.array.ndim)[0]]
+        return self.shape if dim is None else self.outline.shape[normalize((dim,), len(self.outline.shape))[0]]
 
     @property
     def dtype(self) -> dtypes.dtype:
         """The element type."""
-        return dtypes.as_dtype(self.array.dtype)
+        return dtypes.as_dtype(self.outline.dtype)
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self.array.ndim
+        return len(self.outline.shape)
 
     def dim(self) -> int:
         """The number of axes."""
-        return self.array.ndim
+        return len(self.outline.shape)
 
     def numel(self) -> int:
         """The number of elements."""
-        return self.array.size
+        return math.prod(self.outline.shape)
 
     nelement = numel
 
     def element_size(self) -> int:
         """Bytes per element."""
-        return self.array.itemsize
+        return self.outline.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
         """Bytes of all elements."""
-        return self.array.nbytes
+        return self.numel() * self.element_size()
 
     def stride(self, dim: int | None = None) -> Any:
         """The step in memory along each axis, in elements."""
@@ -129,7 +130,7 @@ class Tensor(Variable, Methods):
 
     def is_floating_point(self) -> bool:
         """Whether elements are float32 or float64."""
-        return self.array.dtype.kind == "f"
+        return self.outline.dtype.kind == "f"
 
     @property
     def device(self) -> str:
@@ -163,7 +164,7 @@ class Tensor(Variable, Methods):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients, or no longer; returns self. Raises RuntimeError for integers and for non-leaves."""
-        if requires_grad and self.array.dtype.kind != "f":
+        if requires_grad and self.outline.dtype.kind != "f":
             raise RuntimeError(
                 f"only Tensors of floating point dtype can require gradients; this one is {self.dtype}: "
                 "make it float first, tensor.float().requires_grad_()"
@@ -207,7 +208,7 @@ class Tensor(Variable, Methods):
     def detach(self) -> Any:
         """The same memory, not on the tape."""
         out = tape.wrap(self.array)
-        out._counter = self.version
+        out._shared = self.version
         return out
 
     def detach_(self) -> Tensor:
@@ -220,12 +221,16 @@ class Tensor(Variable, Methods):
     @property
     def data(self) -> Any:
         """The same memory as a tensor off the tape; assign to replace the memory."""
-        self.settle()  # whoever gets the memory may change it unseen
-        return tape.wrap(self.array)
+        out = tape.wrap(self.array)
+        out._shared = tape.Version(self.version.readers)
+        return out
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        count = self.version.count
         self.array = value.array
+        self._shared = tape.Version(value.version.readers)
+        self._shared.count = count
 
     @property
     def grad(self) -> Any:
@@ -253,7 +258,7 @@ class Tensor(Variable, Methods):
     @property
     def _version(self) -> int:
         """How often the memory was changed in place, under PyTorch's name."""
-        return self._counter[0] if self._counter else 0
+        return self._shared.count if self._shared else 0
 
     def retain_grad(self) -> None:
         """Keep the gradient of this intermediate result in `.grad`, too."""
@@ -302,7 +307,9 @@ class Tensor(Variable, Methods):
         """
         if self.requires_grad and not force and is_grad_enabled():
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
-        self.settle()  # whoever gets the memory may change it unseen
+        version = self.version  # whoever gets the memory may change it unseen
+        version.settle()
+        version.exposed = True
         return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -323,10 +330,7 @@ class Tensor(Variable, Methods):
         arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
         out = kwargs.get("out")
         if out is not None:
-            for x in out:
-                if isinstance(x, Tensor):
-                    x.bump()
-            kwargs["out"] = tuple(x.array if isinstance(x, Tensor) else x for x in out)
+            kwargs["out"] = tuple(x.write() if isinstance(x, Tensor) else x for x in out)
         result = getattr(ufunc, method)(*arrays, **kwargs)
         if out is not None:
             return out[0]
@@ -360,9 +364,9 @@ class Tensor(Variable, Methods):
         return bool(self.array.item())
 
     def __len__(self) -> int:
-        if self.array.ndim == 0:
+        if not self.outline.shape:
             raise TypeError("len() of a 0-d tensor")
-        return self.array.shape[0]
+        return self.outline.shape[0]
 
     def __iter__(self) -> Iterator:
         if self.array.ndim == 0:
@@ -622,7 +626,9 @@ def from_numpy(array: np.ndarray) -> Any:
             f"from_numpy: the array's byte order ({array.dtype.str}) is not the machine's; use astype() first"
         )
     dtypes.as_dtype(array.dtype)
-    return tape.wrap(array)
+    out = tape.wrap(array)
+    out.version.exposed = True
+    return out
 
 
 @functools.cache

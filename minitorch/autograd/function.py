@@ -45,10 +45,10 @@ class Context:
                 out.append(None)
                 continue
             tensor, own, expected = item
-            if tensor.version[0] != expected:
+            if tensor.version.count != expected:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"a saved tensor of shape {tensor.array.shape} is at version {tensor.version[0]}, not {expected}"
+                    f"a saved tensor of shape {tensor.array.shape} is at version {tensor.version.count}, not {expected}"
                 )
             if own:
                 tensor = wrap(tensor.array)
@@ -60,7 +60,7 @@ class Context:
 class _Application:
     """Stands where a node has its primitive: runs the class's `backward`, which is handed tensors."""
 
-    on_arrays = accepts_pending = False
+    on_arrays = False
 
     def __init__(self, function: type[Function], context: Context, single: bool, outputs: list) -> None:
         self.name = function.__name__
@@ -139,7 +139,7 @@ class Function:
         ]
         recording = is_grad_enabled() and any(edge is not None for edge in edges) and not all(constant)
         saved = tuple(
-            None if t is None else (t, single and t is results and recording, t.version[0]) for t in context._saved
+            None if t is None else (t, single and t is results and recording, t.version.count) for t in context._saved
         )
         if not recording:
             return results
@@ -148,7 +148,7 @@ class Function:
         if single:
             application = _Application(cls, context, True, [])
             out = wrap(results.array)
-            out._counter = results.version
+            out._shared = results.version
             out._node = Node(application, tuple(edges), kept, True, {}, out.array)  # type: ignore[arg-type]
             return out
         moving = [o for o, fixed in zip(outputs, constant, strict=True) if not fixed]

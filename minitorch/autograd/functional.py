@@ -27,7 +27,7 @@ def _fresh(inputs: Any, create_graph: bool) -> tuple:
         if not isinstance(x, Variable):
             raise TypeError(f"the inputs must be Tensors, but one is {type(x).__name__}")
         if create_graph and x.edge is not None:
-            out.append(x.view_as(x))  # type: ignore[attr-defined]
+            out.append(x.view_as(x))
         else:
             y = wrap(x.array)
             y._requires_grad = True

@@ -57,21 +57,27 @@ def assign(x: Any, value: Any) -> Any:
             f"a {what} that requires grad is being used in an in-place operation. "
             "Change it under no_grad(), or change a clone."
         )
-    recipe = x.recipe
-    if recipe is None:
-        check_writeable(x)
+    pending = x.pending
+    if pending is None:
+        x.check_writeable()
     if recording and x.base is None and value.node is not None:
         node = value.node
     elif recording:
         mask = (base.edge is not None) | (value.edge is not None) << 1
         node = overwrite.record((base, value), base, mask, (), {"views": x.chain})
-    x.bump()
     array = value.array
-    like = recipe is not None and (array.shape, array.dtype) == (recipe.shape, recipe.dtype)
-    if like and not recording and array.flags.writeable:
-        x.array = array  # nobody has seen what stood there before: it need not be computed
+    if (
+        pending is not None
+        and not recording
+        and (array.shape, array.dtype) == (pending.shape, pending.dtype)
+        and (array.flags.writeable)
+    ):  # nobody has seen what would have been there before: it need not be computed
+        x.version.settle()
+        x.version.count += 1
+        x.array = array
+        x.__dict__.pop("pending", None)
     else:
-        x.array[...] = array
+        x.write()[...] = array
     if recording:
         base._node = node
     return x
@@ -139,15 +145,3 @@ def into(out: Any, function: Any, args: tuple, settings: dict[str, Any]) -> Any:
             )
         target.array = array
     return out
-
-
-def check_writeable(x: Any) -> None:
-    """Refuse to write where memory is read-only or shared between elements."""
-    axes = zip(x.array.strides, x.array.shape, strict=True)
-    if x.array.size and any(stride == 0 and size > 1 for stride, size in axes):
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-            "Please clone() the tensor before performing the operation."
-        )
-    if not x.array.flags.writeable:
-        raise RuntimeError("the tensor's memory is read-only; clone() it before modifying it in place")

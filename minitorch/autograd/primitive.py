@@ -53,7 +53,8 @@ _ARGUMENT, _SHAPE, _OUT, _RESIDUAL, _SHAPES = range(5)
 class Primitive:
     """A differentiable function of arrays; called with tensors, it records itself on the tape."""
 
-    accepts_pending = False  # whether its rules take a gradient that is still to be computed: see deferred.py
+    fuse: Callable | None = None  # (primitive, args, settings) to a result that is pending or joined one: ops/fuse.py
+    accepts_pending = False  # whether its rules take a gradient that is still to be computed
     postpone: Callable | None = None  # (node, g) to such a gradient for the first argument, or None
 
     def __init__(self, function: Callable, residuals: str = "", view: bool = False, name: str | None = None) -> None:
@@ -133,6 +134,10 @@ class Primitive:
     # ----------------------------------------------------------------------------------------------- forward, backward
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
+        if self.fuse is not None:
+            result = self.fuse(args, settings)
+            if result is not None:
+                return result
         mask, bit, arrays, tensors = 0, 1, [], False
         for arg in args:
             if isinstance(arg, Variable):
@@ -174,14 +179,14 @@ class Primitive:
             elif kind == _ARGUMENT:
                 arg = args[i]
                 if isinstance(arg, Variable):
-                    version = arg._counter or arg.version
+                    version = arg._shared or arg.version
                     edge = arg._node or (arg if arg._requires_grad else None)
-                    kept[name] = _tuple(Kept, (arg.array, edge, version, version[0]))
+                    kept[name] = _tuple(Kept, (arg.array, edge, version, version.count))
                 else:
                     kept[name] = _tuple(Kept, (arg, None, None, 0))
             elif kind == _OUT:
                 version = result.version
-                kept[name] = _tuple(Kept, (result.array, SELF, version, version[0]))
+                kept[name] = _tuple(Kept, (result.array, SELF, version, version.count))
             elif kind == _RESIDUAL:
                 kept[name] = _tuple(Kept, (residuals[i], None, None, 0))
             else:
@@ -215,8 +220,8 @@ class Primitive:
             return  # NumPy had to copy, as a reshape may have to
         result.base = source if source.base is None else source.base
         result.chain = (*source.chain, (self, settings))
-        result._counter = source.version
-        result._seen = result._counter[0]
+        result._shared = source.version
+        result._seen = result._shared.count
 
     def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
         """The pairs (parent, gradient for it), for the parents that are needed: tensors if g is one, else arrays.
@@ -242,7 +247,12 @@ class Primitive:
                 zeros = np.zeros(parent.shape if type(parent) is Node else parent.array.shape, node.dtype)
                 pieces.append((parent, wrap(zeros) if isinstance(g, Variable) else zeros))
                 continue
-            if self.postpone is not None and on_arrays and type(parent) is Node and parent.primitive.accepts_pending:
+            if (
+                self.postpone is not None
+                and on_arrays
+                and type(parent) is Node
+                and (getattr(parent.primitive, "accepts_pending", False))
+            ):
                 pending = self.postpone(node, g)
                 if pending is not None:
                     pieces.append((parent, pending))
@@ -290,10 +300,10 @@ def kept_array(node: Node, name: str) -> Any:
     if type(item) is not Kept:
         return item
     array, _, version, expected = item
-    if version is not None and version[0] != expected:
+    if version is not None and version.count != expected:
         raise RuntimeError(
             "one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"`{name}` of {node.primitive.name}, shape {array.shape}, is at version {version[0]}; "
+            f"`{name}` of {node.primitive.name}, shape {array.shape}, is at version {version.count}; "
             f"expected version {expected} instead. Modify a clone, or modify it before it is used."
         )
     return array
@@ -310,5 +320,5 @@ def unpack(node: Node, name: str) -> Any:
             return edge
         edge = Node(identity, (edge,), {}, False, {}, array)  # the leaf has other memory by now
     out = wrap(array)
-    out._node, out._counter = (node if edge is SELF else edge), version
+    out._node, out._shared = (node if edge is SELF else edge), version
     return out

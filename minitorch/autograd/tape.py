@@ -32,7 +32,7 @@ class Kept(NamedTuple):
 
     array: Any
     edge: Node | Variable | None
-    version: list[int] | None
+    version: Version | None
     expected: int
 
 
@@ -77,50 +77,99 @@ class Node:
 SELF: Any = object()  # the edge of a kept `out`: a reference to the node itself would be a cycle
 
 
+class Version:
+    """What is known about a memory: how often it changed in place, and who must hear of the next change.
+
+    readers: pending results (see ops/fuse.py) that will read this memory, as weak references to their tensors: they are
+    computed before it changes. exposed: whether code that counts no changes has the memory, as a NumPy array. Views
+    share the version of their base; `x.data` has a count of its own, but the same readers.
+    """
+
+    __slots__ = ("count", "exposed", "readers")
+
+    def __init__(self, readers: list | None = None) -> None:
+        self.count, self.exposed = 0, False
+        self.readers: list[weakref.ref] = [] if readers is None else readers
+
+    def settle(self) -> None:
+        """Compute what is pending and reads the memory; it is forgotten only when it is computed."""
+        while self.readers:
+            reference = self.readers[-1]
+            reader = reference()
+            if reader is not None:
+                _ = reader.array
+            self.readers[:] = [other for other in self.readers if other is not reference]
+
+    def read_by(self, reader: weakref.ref) -> None:
+        """Remember a pending result; those that were computed or died are forgotten."""
+        self.readers[:] = [other for other in self.readers if getattr(other(), "pending", None)]
+        self.readers.append(reader)
+
+
 class Variable:
     """An array, its gradient and its place on the tape; `Tensor` adds the operators.
 
     Defaults live on the class, so that making one stores a single attribute.
     """
 
-    array: np.ndarray
-    recipe: Any = None  # how to compute the array, if that is deferred
+    array: np.ndarray  # not there while the result is pending
+    pending: Any = None  # how to compute the array, of a result that does not exist yet: see ops/fuse.py
     _grad: Any = None
     base: Variable | None = None  # the tensor this one is a view of ...
     chain: tuple = ()  # ... and the (view primitive, settings) that lead from the base to here
     _requires_grad: bool = False
     _node: Node | None = None
-    _counter: list[int] | None = None  # shared by everything that shares memory; made when first needed: see `settle`
+    _shared: Version | None = None  # shared by everything that shares memory; made when first needed
     _seen: int = 0  # a view's node is right for this version of the base
     _hooks: dict[int, Callable] | None = None
     _after_hooks: dict[int, Callable] | None = None
 
-    @property
-    def version(self) -> list[int]:
-        """The counter of in-place changes, shared by all views."""
-        if self._counter is None:
-            self._counter = [0]
-        return self._counter
+    def __getattr__(self, name: str) -> Any:
+        """The array of a pending result is computed when somebody looks; no other attribute is missing."""
+        pending = self.__dict__.get("pending")
+        if name != "array" or pending is None:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        computed = pending.compute()
+        array = self.__dict__.setdefault("array", computed)  # of two threads, both get that of the first to finish
+        self.__dict__.pop("pending", None)
+        return array
 
-    def bump(self) -> None:
-        """Before the memory changes in place: compute what is deferred and reads it, and count the change."""
-        self.settle()
-        self.version[0] += 1
+    @property
+    def version(self) -> Version:
+        """The version of the memory."""
+        if self._shared is None:
+            self._shared = Version()
+        return self._shared
 
     @property
     def outline(self) -> Any:
-        """Something with this tensor's shape and dtype, which computes nothing that is deferred."""
-        return self.recipe or self.array
+        """Something with this tensor's shape and dtype, for which nothing pending is computed."""
+        return self.pending or self.array
 
-    def settle(self) -> None:
-        """Compute what is deferred and reads this memory. The counter holds weak references to it."""
-        if self._counter is not None and len(self._counter) > 1:
-            dependents: list[Any] = self._counter[1:]
-            del self._counter[1:]
-            for reference in dependents:
-                dependent = reference()
-                if dependent is not None:
-                    _ = dependent.array
+    def check_writeable(self) -> None:
+        """Raises RuntimeError where memory is read-only or holds several elements in one place."""
+        array = self.array
+        axes = zip(array.strides, array.shape, strict=True)
+        if 0 in array.strides and array.size and any(stride == 0 and size > 1 for stride, size in axes):
+            raise RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                "location. Please clone() the tensor before performing the operation."
+            )
+        if not array.flags.writeable:
+            raise RuntimeError("the tensor's memory is read-only; clone() it before modifying it in place")
+
+    def write(self) -> np.ndarray:
+        """The array, to be written to: the one way to change memory in place.
+
+        The change is counted, and what is pending on the memory computed first. Raises RuntimeError as
+        `check_writeable`.
+        """
+        self.check_writeable()
+        version = self._shared or self.version
+        if version.readers:
+            version.settle()
+        version.count += 1
+        return self.array
 
     @property
     def node(self) -> Node | None:
@@ -131,7 +180,7 @@ class Variable:
 
     def refresh(self) -> None:
         """Bring a view's node up to date after the base was modified in place: take the view again."""
-        seen = self.version[0]
+        seen = self.version.count
         if seen == self._seen:
             return
         self._seen = seen
@@ -264,7 +313,7 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                         )
                     is_node = type(parent) is Node
                     like = parent if is_node else parent.array
-                    if not create_graph and not (is_node and parent.primitive.accepts_pending):
+                    if not create_graph and not (is_node and getattr(parent.primitive, "accepts_pending", False)):
                         piece = _computed(piece)
                     if piece.shape != like.shape:
                         raise RuntimeError(
@@ -326,8 +375,7 @@ def accumulate(leaf: Any, g: Any, create_graph: bool) -> None:
     elif create_graph:
         leaf._grad = leaf._grad + g
     else:
-        leaf._grad.bump()
-        leaf._grad.array += g
+        np.add(leaf._grad.array, g, out=leaf._grad.write())
 
 
 def _seed(index: int, output: Any, g: Any) -> tuple:
@@ -350,7 +398,7 @@ def _seed(index: int, output: Any, g: Any) -> tuple:
             f"and output[{index}] has a shape of {output.array.shape}."
         )
     elif g.array.dtype != output.array.dtype:
-        g = g.to(output.array.dtype)  # type: ignore[attr-defined]
+        g = g.to(output.array.dtype)
     return edge, g
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import operator
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 from ..tensor import Tensor
-from .activation import ReLU
-from .conv import Conv1d, Conv2d, Conv3d
-from .linear import Linear
 from .module import Module, _indented, _type_name
 from .parameter import Parameter
 
@@ -76,11 +73,6 @@ class _Numbered(Module):
         return module
 
 
-def _takes_relu(module: Any) -> bool:
-    """Whether the module has a `forward_relu` that does all that calling it and then a ReLU would."""
-    return type(module) in (Conv1d, Conv2d, Conv3d, Linear) and module.bias is not None and module._is_bare()
-
-
 class Sequential(_Numbered):
     """Modules called one after the other: given as arguments, or named in an OrderedDict.
 
@@ -104,15 +96,9 @@ class Sequential(_Numbered):
                 self.add_module(str(i), module)
 
     def forward(self, input: Any) -> Any:
-        """The last module's output. A convolution or linear layer and the ReLU behind it run in one step."""
-        done = False
-        for module, behind in pairwise((*self._modules.values(), None)):
-            if done:  # the ReLU
-                done = False
-            elif type(behind) is ReLU and _takes_relu(module) and behind._is_bare():
-                input, done = module.forward_relu(input), True  # type: ignore[union-attr]
-            else:
-                input = module(input)  # type: ignore[misc]
+        """The last module's output."""
+        for module in self._modules.values():
+            input = module(input)  # type: ignore[misc]
         return input
 
     def __getitem__(self, index: Any) -> Any:

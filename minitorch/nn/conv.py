@@ -131,21 +131,12 @@ class _ForwardConv(_Conv):
 
     def forward(self, input: Any) -> Any:
         """The convolution of `input`."""
-        return self._convolve(input, False)
-
-    def forward_relu(self, input: Any) -> Any:
-        """relu(forward(input)) in one step; only with a bias."""
-        return self._convolve(input, True)
-
-    def _convolve(self, input: Any, relu: bool) -> Any:
         name, padding = f"conv{self.rank}d", self.padding
         if self.padding_mode != "zeros":
             size = check_tensor(name, input).array.shape[-self.rank :]
             sides = padding_sides(name, padding, size, self.kernel_size, self.stride, self.dilation)
             input, padding = F.pad(input, [side for pair in reversed(sides) for side in pair], self.padding_mode), 0
-        return conv_nd(
-            name, self.rank, input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups, relu
-        )
+        return conv_nd(name, self.rank, input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv1d(_ForwardConv):

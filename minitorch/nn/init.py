@@ -236,8 +236,7 @@ def _truncated_normal(count: int, low: float, high: float, source: np.random.Gen
 
 
 def _fill(tensor: Any, values: Any) -> Any:
-    tensor.bump()
-    tensor.array[...] = values
+    tensor.write()[...] = values
     return tensor
 
 

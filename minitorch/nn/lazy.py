@@ -76,8 +76,7 @@ class _Lazy(Module):
             tensor.materialize(shapes.get(name, shape))
         self.reset_parameters()
         for t, array in loaded:
-            t.bump()
-            t.array[...] = array
+            t.write()[...] = array
 
 
 class _LazyConv(_Lazy, _Conv):

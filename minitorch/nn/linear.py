@@ -7,7 +7,6 @@ from typing import Any
 
 from . import functional as F
 from . import init
-from .functional.linear import dense
 from .module import Module
 from .parameter import Parameter, new_parameter
 
@@ -54,10 +53,6 @@ class Linear(Module):
     def forward(self, input: Any) -> Any:
         """The map of `input`."""
         return F.linear(input, self.weight, self.bias)
-
-    def forward_relu(self, input: Any) -> Any:
-        """relu(forward(input)) in one step; only with a bias."""
-        return dense(input, self.weight, self.bias, True)
 
     def extra_repr(self) -> str:
         """Sizes and whether there is a bias."""
@@ -106,8 +101,7 @@ class Embedding(Module):
         """Draw the table again."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
-            self.weight.bump()
-            self.weight.array[self.padding_idx] = 0
+            self.weight.write()[self.padding_idx] = 0
 
     @classmethod
     def from_pretrained(cls, embeddings: Any, freeze: bool = True, padding_idx: int | None = None) -> Embedding:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
-from ..autograd.inplace import check_writeable
 from ..autograd.primitive import identity
 from ..autograd.tape import wrap
 from ..tensor import RemovableHandle, Tensor
@@ -463,8 +462,7 @@ class Module:
             elif not isinstance(value, Uninitialized):
                 if isinstance(tensor, Uninitialized):
                     tensor.materialize(value.shape)
-                tensor.bump()
-                tensor.array[...] = value.array if isinstance(value, Tensor) else value
+                tensor.write()[...] = value.array if isinstance(value, Tensor) else value
         return IncompatibleKeys(missing, unexpected)
 
     # ---------------------------------------------------------------------------------------------------- how it prints
@@ -571,7 +569,7 @@ def _problem(key: str, tensor: Tensor, value: Any, assign: bool) -> str | None:
         if assign and isinstance(tensor, Parameter) and tensor._requires_grad and value.dtype.name[:5] != "float":
             raise TypeError(f"dtype {value.dtype} can't require grad")
         if not assign and not lazy:
-            check_writeable(tensor)
+            tensor.check_writeable()
     except (TypeError, RuntimeError) as error:
         return f'While copying the parameter named "{key}", whose dimensions are {_sized(shape)}: {error}.'
     return None

@@ -96,8 +96,7 @@ class _BatchNorm(_Norm):
         training = self.training or (mean is None and var is None)
         out = F.batch_norm(input, mean, var, self.weight, self.bias, training, momentum, self.eps)
         if counting:
-            self.num_batches_tracked.bump()
-            self.num_batches_tracked.array += 1
+            np.add(self.num_batches_tracked.array, 1, out=self.num_batches_tracked.write())
         return out
 
     def extra_repr(self) -> str:

@@ -40,16 +40,14 @@ def clip_grad_norm_(
         )
     factor = min(max_norm / (float(total) + 1e-6), 1.0) if not math.isnan(total) else math.nan
     for g in gradients:
-        g.bump()
-        g.array *= g.array.dtype.type(factor)
+        np.multiply(g.array, g.array.dtype.type(factor), out=g.write())
     return wrap(total.astype(gradients[0].array.dtype))
 
 
 def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) -> None:
     """Limit every element of all gradients, in place, to [-clip_value, clip_value]."""
     for g in _gradients(parameters):
-        g.bump()
-        np.clip(g.array, -clip_value, clip_value, out=g.array)
+        np.clip(g.array, -clip_value, clip_value, out=g.write())
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Any:
@@ -63,6 +61,5 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
     start = 0
     for p in parameters:
-        p.bump()
-        p.array[...] = vec.array[start : start + p.array.size].reshape(p.array.shape)
+        p.write()[...] = vec.array[start : start + p.array.size].reshape(p.array.shape)
         start += p.array.size

@@ -5,12 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from .. import kernels
-from ..autograd import ZERO, Node
-from ..autograd.deferred import Recipe
-from ..autograd.primitive import kept_array
+from ..autograd import ZERO
 from .declare import binary, formula, pointwise, unary
 from .pointwise import exp, expm1, log1p, normal_cdf, normal_density, tanh, where
 
@@ -26,43 +21,8 @@ sigmoid = unary("sigmoid", _sigmoid, atom=True, names="sigmoid expit", x=lambda 
                 doc="1 / (1 + exp(-x)), without overflow: exp is only taken of -|x|.")
 relu = unary("relu", lambda x: where(x < 0, 0, x), floating=False, x=lambda g, out: where(out <= 0, 0.0, g),
              doc="max(x, 0); NaN and -0.0 stay as they are.")
-relu.joins = True
 relu_grad = binary("relu_grad", lambda h, y: where(y <= 0, 0.0, h), on="", h=lambda g, y: where(y <= 0, 0.0, g), y=ZERO,
                    doc="h where y = relu(x) is positive or NaN, else 0.")
-
-
-class Gated(Recipe):
-    """relu_grad(h, y), of a first-order backward; gate: what batch norm needs to find y's sign without y, if it can."""
-
-    __slots__ = ("gate", "h", "y")
-
-    def __init__(self, h: np.ndarray, y: np.ndarray, gate: Any) -> None:
-        super().__init__(y)
-        self.h, self.y, self.gate = h, y, gate
-
-    def compute(self) -> np.ndarray:
-        """The gradient at the ReLU's input."""
-        return relu_grad(self.h, self.y)
-
-
-def _postpone_gate(node: Node, g: Any) -> Recipe | None:
-    """The gradient at a ReLU's input as `Gated`, for a primitive that reads through the gate; None: no gain."""
-    y = kept_array(node, "out")
-    if type(g) is np.ndarray and kernels.pooled(y) and g.strides == y.strides:
-        return Gated(g, y, node.settings.get("gate"))
-    return None
-
-
-relu.postpone = _postpone_gate
-
-
-def gated(g: Any, out: Any, memo: dict) -> Any:
-    """`relu_grad`, once for all the rules of a primitive that ends in a ReLU."""
-    if not memo:
-        memo["gated"] = relu_grad(g, out)
-    return memo["gated"]
-
-
 leaky_relu = pointwise("leaky_relu", lambda x, *, negative_slope: where(x > 0, x, x * negative_slope), on="",
                        x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope),
                        doc="x above 0, negative_slope * x below.")

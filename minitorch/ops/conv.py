@@ -38,14 +38,11 @@ import numpy as np
 from .. import kernels
 from ..autograd import primitive
 from ..geometry import ConvGeometry
-from .activation import gated
-from .finishing import Convolution, RectifiedConvolution
 from .layout import channels_first, channels_last, pixels
 from .shape import expand, reshape
 
 
-# A `Convolution` is a primitive that may put its work off where nothing is recorded; read it as @primitive.
-@Convolution
+@primitive
 def conv(x: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """y (N, K, *output_size) from x (N, C, *input_size) and w (K, C/groups, *kernel_size)."""
     return _run(kernels.conv, x, w, (x.shape[0], *geometry.output_size, w.shape[0]), geometry)
@@ -81,24 +78,16 @@ conv_weight_grad.vjp(
 )
 
 
-@Convolution
-def conv_shift(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
-    """shift(conv(x, w), b) in one step, as layers with a bias are: b (K,) is added where the result stands."""
+@primitive
+def conv_bias(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
+    """add_bias(conv(x, w), b) in one step, as layers with a bias are: b (K,) is added in place."""
     out = conv.function(x, w, geometry=geometry)
     _add_bias(out, b, out)
     return out
 
 
-@RectifiedConvolution
-def conv_shift_relu(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
-    """relu(conv_shift(x, w, b)) in one step, as layers before a ReLU are."""
-    out = conv.function(x, w, geometry=geometry)
-    _add_bias(out, b, out, relu=True)
-    return out
-
-
 @primitive
-def shift(x: np.ndarray, b: np.ndarray) -> np.ndarray:
+def add_bias(x: np.ndarray, b: np.ndarray) -> np.ndarray:
     """x (N, C, *size) + b (C,): the bias of a convolution. Linear in both, so b receives the sum over all else."""
     out = channels_first(kernels.empty(channels_last(x).shape, x.dtype))
     _add_bias(x, b, out)
@@ -106,7 +95,7 @@ def shift(x: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @primitive
-def stand(x: np.ndarray) -> np.ndarray:
+def to_channels_last(x: np.ndarray) -> np.ndarray:
     """x (N, C, *size) in channels-last memory, which the kernels of forward and backward then need not copy into."""
     out = channels_first(kernels.empty(channels_last(x).shape, x.dtype))
     kernels.fill(out, x)
@@ -114,35 +103,30 @@ def stand(x: np.ndarray) -> np.ndarray:
 
 
 @primitive
-def channel_sum(x: np.ndarray) -> np.ndarray:
+def bias_grad(x: np.ndarray) -> np.ndarray:
     """The sum over all but the channels of x (N, C, *size): the adjoint of repeating b (C,)."""
     out = np.empty(x.shape[1], x.dtype)
     kernels.column_sums(pixels(x), out)
     return out
 
 
-conv_shift.vjp(
+conv_bias.vjp(
     x=lambda g, w, geometry: conv_transpose(g, w, geometry=geometry),
     w=lambda g, x, geometry: conv_weight_grad(x, g, geometry=geometry),
-    b=lambda g: channel_sum(g),
+    b=lambda g: bias_grad(g),
 )
-conv_shift_relu.vjp(
-    x=lambda g, w, out, geometry, memo: conv_transpose(gated(g, out, memo), w, geometry=geometry),
-    w=lambda g, x, out, geometry, memo: conv_weight_grad(x, gated(g, out, memo), geometry=geometry),
-    b=lambda g, out, memo: channel_sum(gated(g, out, memo)),
-)
-stand.vjp(x=lambda g: g)
-shift.vjp(x=lambda g: g, b=lambda g: channel_sum(g))
-channel_sum.vjp(x=lambda g, x_shape: expand(reshape(g, shape=(-1, *(1,) * (len(x_shape) - 2))), shape=x_shape))
+to_channels_last.vjp(x=lambda g: g)
+add_bias.vjp(x=lambda g: g, b=lambda g: bias_grad(g))
+bias_grad.vjp(x=lambda g, x_shape: expand(reshape(g, shape=(-1, *(1,) * (len(x_shape) - 2))), shape=x_shape))
 
 
-def standing(x: Any) -> Any:
-    """x itself if it stands in channels-last memory, else `stand(x)`."""
-    return x if channels_last(x.array).flags.c_contiguous else stand(x)
+def channels_last_memory(x: Any) -> Any:
+    """x itself if its memory is channels-last, else a copy that is."""
+    return x if channels_last(x.array).flags.c_contiguous else to_channels_last(x)
 
 
-def _add_bias(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool = False) -> None:
-    kernels.shift_columns(pixels(x), b, pixels(out), relu)
+def _add_bias(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    kernels.shift_columns(pixels(x), b, pixels(out), False)
 
 
 def _run(kernel: Callable, images: np.ndarray, w: np.ndarray, shape: tuple, geometry: ConvGeometry) -> np.ndarray:

@@ -27,7 +27,6 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import ZERO, Primitive, Variable
-from ..autograd.deferred import fused
 from ..autograd.inplace import into
 from ..kernels.broadcast import Program
 from . import promotion
@@ -331,7 +330,6 @@ class Pointwise(Primitive):
     """
 
     asks_input = False  # whether a rule asks for the first operand, which an op in place must then keep
-    joins = False  # whether it may join a pending result
 
     def __init__(self, name: str, value: Callable, meet: Callable, formula: Formula, doc: str) -> None:
         parameters = _parameters(value)
@@ -360,10 +358,6 @@ class Pointwise(Primitive):
             plain = self._plain(args, settings)
             if plain is not None:
                 return plain
-        if self.joins:
-            out = fused(self, *args)
-            if out is not None:
-                return out
         try:
             args = self.meet(*args)
         except TypeError as error:

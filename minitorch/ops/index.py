@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import Variable, primitive
-from ..autograd.inplace import assign, check_writeable
+from ..autograd.inplace import assign
 from ..autograd.tape import wrap
 from .dims import normalize
 from .layout import copied, room
@@ -281,7 +281,7 @@ def assign_index(x: Any, key: Any, value: Any) -> None:
         fresh = value if value.array.shape == target.array.shape else expand(value, shape=target.array.shape)
         assign(target, fresh)
     else:
-        check_writeable(x)
+        x.check_writeable()
         assign(x, setitem(x, value, key=key))
 
 

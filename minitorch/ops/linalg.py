@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import primitive
-from .activation import gated
 from .layout import absent
 from .names import public
 from .promotion import unbroadcastable
@@ -35,12 +34,12 @@ batched_matmul.vjp(
 @primitive
 def linear(x: np.ndarray, w: np.ndarray, *, turn_x: bool = False, turn_w: bool = True) -> np.ndarray:
     """x @ w of matrices, transposed first if told: as a rule (M, inputs) and (outputs, inputs), as layers have them."""
-    return _linear(x, w, absent(x), turn_x, turn_w, False)
+    return _linear(x, w, absent(x), turn_x, turn_w)
 
 
-def _linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, turn_x: bool, turn_w: bool, relu: bool) -> np.ndarray:
+def _linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, turn_x: bool, turn_w: bool) -> np.ndarray:
     out = kernels.empty((x.shape[turn_x], w.shape[not turn_w]), x.dtype)
-    kernels.linear(x, w, b, out, turn_x, turn_w, relu)
+    kernels.linear(x, w, b, out, turn_x, turn_w, False)
     return out
 
 
@@ -64,25 +63,13 @@ linear.vjp(x=_x_grad, w=_w_grad)
 @primitive
 def affine(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
     """x @ w transposed + b, of matrices (M, inputs) and (outputs, inputs) and a vector (outputs,)."""
-    return _linear(x, w, b, False, True, False)
+    return _linear(x, w, b, False, True)
 
 
-@primitive
-def affine_relu(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """relu(affine(x, w, b)) in one step, as layers before a ReLU are."""
-    return _linear(x, w, b, False, True, True)
-
-
-_to_x, _to_w, _to_b = (
-    lambda g, w: linear(g, w, turn_x=False, turn_w=False),
-    lambda g, x: linear(g, x, turn_x=True, turn_w=False),
-    lambda g: reduce_sum(g, dim=(0,), keepdim=False),
-)
-affine.vjp(x=_to_x, w=_to_w, b=_to_b)
-affine_relu.vjp(
-    x=lambda g, w, out, memo: _to_x(gated(g, out, memo), w),
-    w=lambda g, x, out, memo: _to_w(gated(g, out, memo), x),
-    b=lambda g, out, memo: _to_b(gated(g, out, memo)),
+affine.vjp(
+    x=lambda g, w: linear(g, w, turn_x=False, turn_w=False),
+    w=lambda g, x: linear(g, x, turn_x=True, turn_w=False),
+    b=lambda g: reduce_sum(g, dim=(0,), keepdim=False),
 )
 
 
@@ -121,12 +108,11 @@ def matmul(x: Any, y: Any) -> Any:
     return reshape(batched_matmul(x, y), shape=(*batch, a.shape[-2], b.shape[-1]))
 
 
-def stacked_linear(x: Any, w: Any, b: Any = None, relu: bool = False) -> Any:
-    """`linear` or, with b (outputs,), `affine` or `affine_relu` of x (..., inputs) with any leading axes."""
+def stacked_linear(x: Any, w: Any, b: Any = None) -> Any:
+    """`linear` or, with b (outputs,), `affine` of x (..., inputs) with any leading axes."""
     if b is None:
         return _stacked_rows(x, lambda rows: linear(rows, w))
-    product = affine_relu if relu else affine
-    return product(x, w, b) if x.array.ndim == 2 else _stacked_rows(x, lambda rows: product(rows, w, b))
+    return affine(x, w, b) if len(x.outline.shape) == 2 else _stacked_rows(x, lambda rows: affine(rows, w, b))
 
 
 def _stacked_rows(x: Any, product: Callable) -> Any:
@@ -135,7 +121,7 @@ def _stacked_rows(x: Any, product: Callable) -> Any:
     if len(shape) == 2:
         return product(x)
     out = product(reshape(x, shape=(_count(shape[:-1]), shape[-1])))
-    return reshape(out, shape=(*shape[:-1], out.array.shape[1]))
+    return reshape(out, shape=(*shape[:-1], out.outline.shape[1]))
 
 
 def _count(shape: tuple) -> int:

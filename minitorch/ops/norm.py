@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autograd import Primitive, Variable, is_grad_enabled
-from ..autograd.deferred import Recipe, defer
-from ..autograd.tape import wrap
-from . import activation, pointwise, reduce
+from ..autograd import Variable, is_grad_enabled, primitive
+from ..autograd.tape import plain, wrap
+from . import reduce
 from .layout import absent, channels_first, channels_last, pixels
-from .pointwise import rsqrt
+from .pointwise import multiply, rsqrt
 from .shape import reshape
 
 
@@ -29,121 +28,47 @@ def _like(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return channels_first(memory), memory.reshape(-1, x.shape[1])
 
 
-class BatchNorm(Primitive):
-    """`batch_norm`, deferred where it is large: see autograd/deferred.py."""
-
-    accepts_pending = True
-
-    def __call__(self, x: Any, w: Any, b: Any, **settings: Any) -> Any:
-        if not isinstance(x, Variable) or not deferrable(x.array):
-            return super().__call__(x, w, b, **settings)
-        scale, shift = settings["invstd"] * w.array, b.array.copy()
-        recipe = Normalized(x.array, settings["mean"], scale, shift, None, x.version)
-        return self.place((x, w, b), defer(recipe), settings)
+def _apply(x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    out, flat = _like(x)
+    kernels.batch_norm_apply(pixels(x), absent(x), mean, scale, shift, flat, False)
+    return out
 
 
-@BatchNorm
+@primitive
 def batch_norm(
     x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float, mean: np.ndarray, invstd: np.ndarray
 ) -> np.ndarray:
     """(x - mean) * invstd * w + b, where mean and invstd are x's own: settings only because they are known already."""
-    return Normalized(x, mean, invstd * w, b, None).compute()
+    return _apply(x, mean, invstd * w, b)
 
 
-class Source:
-    """What stands for x in `Normalized`: a result that is large, not yet computed, and can be normalised meanwhile."""
-
-    __slots__ = ("dtype", "shape")
-    dtype: np.dtype
-    shape: tuple[int, ...]
-
-    def compute(self) -> np.ndarray:
-        """The result as it is."""
-        raise NotImplementedError
-
-    def normal(
-        self, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, r: np.ndarray | None, relu: bool
-    ) -> np.ndarray:
-        """(result - mean) * scale + shift, + r, of a ReLU if asked for."""
-        raise NotImplementedError
+batch_norm.accepts_pending = True  # its kernels read a gradient through the gate of a ReLU: `fuse.Gate`
 
 
-class Normalized(Recipe):
-    """(x - mean) * scale + shift, which can take in a sum with r and then a ReLU.
-
-    x is an array or a `Source`. A scale of None means a source's x as it is, which takes in a batch norm, too. What
-    comes from a source is taken in once: the second who asks gets the array, lest the source be run for each.
-    """
-
-    __slots__ = ("mean", "r", "scale", "shift", "taken", "x")
-
-    def __init__(
-        self, x: np.ndarray | Source, mean: Any, scale: Any, shift: Any, r: np.ndarray | None, *counters: list
-    ) -> None:
-        super().__init__(x, *counters)
-        self.x, self.mean, self.scale, self.shift, self.r = x, mean, scale, shift, r
-        self.taken = False
-
-    def compute(self, relu: bool = False) -> np.ndarray:
-        """The array, of a ReLU if asked for."""
-        x = self.x
-        if isinstance(x, Source):
-            if self.scale is None and self.r is None and not relu:
-                return x.compute()
-            given = self.mean, self.scale, self.shift
-            mean, scale, shift = same(x.shape[1], x.dtype) if self.scale is None else given
-            return x.normal(mean, scale, shift, self.r, relu)
-        out, flat = _like(x)
-        r = absent(x) if self.r is None else pixels(self.r)
-        kernels.batch_norm_apply(pixels(x), r, self.mean, self.scale, self.shift, flat, relu)
-        return out
-
-    def take(self) -> bool:
-        """Whether another recipe may take this one in, which it does then."""
-        free = not self.taken
-        self.taken = isinstance(self.x, Source)
-        return free
-
-    def fuse(self, primitive: Any, args: tuple) -> tuple[Any, dict] | None:
-        """ReLU at once; a sum with an array that stands alike in memory, deferred again."""
-        if primitive is activation.relu and self.take():
-            return wrap(self.compute(True)), {} if self.r is not None else {"gate": (self.scale, self.shift)}
-        if primitive is not pointwise.add or self.r is not None:
-            return None
-        r = args[1] if getattr(args[0], "recipe", None) is self else args[0]
-        if not isinstance(r, Variable) or r.outline.shape != self.shape or r.outline.dtype != self.dtype:
-            return None
-        if r.recipe is self or not deferrable(r.array) or not self.take():
-            return None
-        recipe = Normalized(self.x, self.mean, self.scale, self.shift, r.array, *self.counters, r.version)
-        return defer(recipe), {}
+@primitive
+def normalize(x: np.ndarray, *, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """(x - mean) * scale + shift of every channel, by numbers (C,) that are given."""
+    return _apply(x, mean, scale, shift)
 
 
-def same(channels: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, scale and shift that leave every x as it is: -0.0 + 0.0 would not."""
-    return np.zeros(channels, dtype), np.ones(channels, dtype), np.full(channels, -0.0, dtype)
+normalize.vjp(
+    x=lambda g, scale: multiply(g, scale.astype(plain(g).dtype, copy=False).reshape(-1, *(1,) * (g.ndim - 2)))
+)
 
 
-def deferrable(x: np.ndarray) -> bool:
-    """Whether x is large, a kernel's own, and an image that stands channels-last."""
-    return x.ndim > 1 and kernels.pooled(x) and channels_last(x).flags.c_contiguous
-
-
-def _through(g: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A gradient as rows, and the gate it comes through as the kernels want it: y, scale and shift, or empty ones."""
+def _rows(g: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A gradient (M, C) and the gate it comes through, as the kernels want it: y, scale and shift, or empty ones."""
+    if type(g) is not np.ndarray:
+        return g.rows()
     none = absent(g)
-    if not isinstance(g, activation.Gated):
-        return pixels(g), none, none, none
-    if g.gate is None:
-        return pixels(g.h), pixels(g.y), none, none
-    return pixels(g.h), none, *g.gate
+    return pixels(g), none, none, none
 
 
 def _sums(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> tuple[np.ndarray, np.ndarray]:
     """sum(g) and sum(g h), once for the three rules."""
     if not memo:
         memo["g"], memo["gh"] = np.empty_like(mean), np.empty_like(mean)
-        h, y, scale, shift = _through(g)
+        h, y, scale, shift = _rows(g)
         kernels.batch_norm_sums(pixels(x), h, y, mean, invstd, scale, shift, memo["g"], memo["gh"])
     return memo["g"], memo["gh"]
 
@@ -163,7 +88,7 @@ def _input_grad(g: Any, x: Any, w: Any, eps: float, mean: np.ndarray, invstd: np
         return reshape(w, shape=(-1, *(1,) * (x.array.ndim - 2))) * scale * centred
     sum_g, sum_gh = _sums(g, x, mean, invstd, memo)
     out, flat = _like(x)
-    h, y, _, shift = _through(g)
+    h, y, _, shift = _rows(g)
     kernels.batch_norm_input_grad(pixels(x), h, y, mean, invstd, invstd * w, shift, sum_g, sum_gh, flat)
     return out
 
@@ -190,14 +115,11 @@ def batch_norm_train(
     """Normalise by the batch; w, b and the running statistics, which are brought up to date, may be None."""
     mean, variance, invstd = np.empty((3, x.array.shape[1]), x.array.dtype)
     running = running_mean, running_var
-    for r in running:
-        if r is not None:
-            r.bump()
-    m, v = (absent(mean) if r is None else r.array.astype(mean.dtype, copy=False) for r in running)
+    m, v = (absent(mean) if r is None else r.write().astype(mean.dtype, copy=False) for r in running)
     kernels.batch_norm_statistics(pixels(x.array), mean, variance, invstd, m, v, eps, momentum)
     for r, array in zip(running, (m, v), strict=True):
         if r is not None and array is not r.array:
-            r.array[...] = array
+            r.write()[...] = array
     w, b = _affine(w, b, x)
     return batch_norm(x, w, b, eps=eps, mean=mean, invstd=invstd)
 
@@ -209,11 +131,7 @@ def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float
     if not (is_grad_enabled() and any(v.edge is not None for v in (x, mean, variance, w, b))):
         dtype = x.outline.dtype
         scale = (w.array / np.sqrt(variance.array + dtype.type(eps))).astype(dtype)
-        factors, source = (mean.array.astype(dtype), scale, b.array.copy()), x.recipe
-        if isinstance(source, Normalized) and source.scale is None and source.r is None and source.take():
-            return defer(Normalized(source.x, *factors, None, *source.counters))
-        recipe = Normalized(x.array, *factors, None, x.version)
-        return defer(recipe) if deferrable(x.array) else wrap(recipe.compute())
+        return normalize(x, mean=mean.array.astype(dtype), scale=scale, shift=b.array.copy())
     # Running statistics as they are now: the next batch in training changes them, maybe before backward is called.
     mean, variance = (v if v.edge is not None else wrap(v.array.copy()) for v in (mean, variance))
     scale = rsqrt(variance + eps) * w

@@ -64,7 +64,6 @@ def _negative(x: Any) -> Any:
 
 
 add = binary("add", lambda x, y: x + y, x=lambda g: g, y=lambda g: g, on="", doc="x + y.")
-add.joins = True
 subtract = binary("subtract", _subtract, x=lambda g: g, y=lambda g: -g, on="", doc="x - y.")
 multiply = binary("multiply", lambda x, y: x * y, x=lambda g, y: g * y, y=lambda g, x: g * x, names="mul multiply",
                   doc="x * y.")

@@ -103,12 +103,12 @@ class Adam(Optimizer):
                     if group["amsgrad"]:
                         state["max_exp_avg_sq"] = wrap(np.zeros_like(x))
                 count = state["step"].array.item() + 1
-                state["step"].array.fill(count)
+                state["step"].write().fill(count)
                 arrays: tuple = x, p.grad.array, state["exp_avg"].array, state["exp_avg_sq"].array
                 if group["amsgrad"]:
                     arrays = *arrays, state["max_exp_avg_sq"].array
                 rows[x.dtype, count].append(arrays)
-                p.bump()
+                p.write()
             for (dtype, count), table in rows.items():
                 _update(table, group, dtype, count)
         return loss

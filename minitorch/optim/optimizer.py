@@ -87,8 +87,7 @@ class Optimizer:
                 elif p.grad is not None:
                     if p.grad.requires_grad:
                         p.grad = p.grad.detach()
-                    p.grad.bump()
-                    p.grad.array.fill(0)
+                    p.grad.write().fill(0)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Optimize more parameters: {"params": ..., option: value}; options left out take the optimizer's defaults.

@@ -91,7 +91,7 @@ class SGD(Optimizer):
                         fresh = True
                     arrays = *arrays, buffer.array
                 rows[x.dtype].append((arrays, fresh))
-                p.bump()
+                p.write()
             for dtype, pairs in rows.items():
                 _update([arrays for arrays, _ in pairs], [fresh for _, fresh in pairs], group, dtype)
         return loss

@@ -366,6 +366,26 @@ def test_modes_and_links(tmp_path):
     assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o600
 
 
+class Labelled(minitorch.Tensor):
+    """A user's subclass."""
+
+
+def test_only_parameters_load_as_parameters(tmp_path):
+    """A result that is still pending and a subclass of Tensor are tensors."""
+    conv, x = minitorch.nn.Conv2d(3, 16, 3), minitorch.randn(16, 3, 20, 20)
+    with minitorch.no_grad():
+        y = conv(x)
+        assert y.pending is not None
+        save({"y": y, "z": Labelled([1.0, 2.0]), "p": conv.weight}, tmp_path / "f")
+    found = load(tmp_path / "f")
+    assert {name: type(value) for name, value in found.items()} == {
+        "y": minitorch.Tensor,
+        "z": minitorch.Tensor,
+        "p": minitorch.nn.Parameter,
+    }
+    assert (found["y"].numpy() == y.numpy()).all() and found["z"].tolist() == [1.0, 2.0]
+
+
 WRITER = """
 import sys
 import numpy as np

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ FLOORS = {
     "optim": {"autograd", "ops", "kernels", "nn", "dtypes", "random", "tensor", "creation"},
     "utils": {"tensor", "random", "creation", "dtypes", "serialization", "nn", "ops"},
     "serialization": {"tensor", "dtypes", "nn", "ops", "autograd"},
-    "backends": {"kernels"},
+    "backends": {"kernels", "ops"},
     "config": {"kernels", "version"},
     "warmup": {"autograd", "kernels", "nn", "ops", "optim"},
     "explain": {"autograd", "ops", "geometry", "dtypes", "tensor", "creation", "nn"},
@@ -146,3 +147,34 @@ def test_files_name_their_subject() -> None:
     """No utils.py, helpers.py or misc.py, save where PyTorch has a public module of that name."""
     wrong = [f for f in FILES if f.stem in ("utils", "helpers", "misc", "common", "tools") and f not in ALLOWED_NAMES]
     assert not wrong
+
+
+WRITE = re.compile(
+    r"\.array\[[^\]]*\]\s*([-+*/@&|^%]|//|\*\*)?=[^=]|\.array\s*([-+*/@&|^%]|//|\*\*)=|out=\w+\.array\b|\.array\.(fill|sort)\("
+)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_autograd_writes_to_the_memory_of_tensors(path: Path) -> None:
+    """Everybody else asks `Variable.write` for the array, which counts the change and computes what waits."""
+    if part(path) == "autograd":
+        return
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        code = line.partition("  #")[0]
+        assert not WRITE.search(code), f"{path}:{number}: {line.strip()}"
+
+
+def test_few_files_know_of_fusion() -> None:
+    """ops/fuse.py, one hook, one slot, in-place changes, the kernels it is for, and the switch."""
+    knows = re.compile(r"\bpending\b|\bfuse\b|\bfusion\b", re.IGNORECASE)
+    found = {str(path.relative_to(PACKAGE)) for path in FILES if knows.search(re.sub(r"#.*", "", path.read_text()))}
+    allowed = {
+        "ops/fuse.py",
+        "autograd/primitive.py",
+        "autograd/tape.py",
+        "autograd/inplace.py",
+        "ops/norm.py",
+        "backends.py",
+        "kernels/tile/epilogue.py",
+    }
+    assert found <= allowed, f"these files know of fusion, too: {sorted(found - allowed)}"

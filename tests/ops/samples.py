@@ -1185,8 +1185,7 @@ def biased_convolutions(n: Draw) -> list[Sample]:
     ]
 
 
-row("conv_shift", biased_convolutions, linear=True)
-row("conv_shift_relu", biased_convolutions)
+row("conv_bias", biased_convolutions, linear=True)
 row("conv_transpose", lambda n: convolutions(n, 2, 1), linear=True)
 row("conv_weight_grad", lambda n: convolutions(n, 0, 2), linear=True)
 
@@ -1387,16 +1386,26 @@ def affines(n: Draw, rows: int, outputs: int) -> list[Sample]:
 
 
 row("affine", lambda n: affines(n, 1, 1), lambda x, w, b: (x[:, None] * w).sum(2) + b)
-row("affine_relu", lambda n: affines(n, 5, 3), lambda x, w, b: np.maximum((x[:, None] * w).sum(2) + b, 0))
 row(
-    "shift",
+    "add_bias",
     lambda n: [S(n(2, 3, 4), n(3)), S(n(1, 2, 2, 3), n(2)), S(n(2, 1, 1, 2, 2), n(1)), S(n(0, 2, 3), n(2))],
     lambda x, b: x + b.reshape(-1, *(1,) * (x.ndim - 2)),
     linear=True,
 )
-row("stand", lambda n: [S(n(2, 3, 4)), S(n(1, 2, 2, 3)), S(n(0, 2, 3))], lambda x: x, linear=True)
 row(
-    "channel_sum",
+    "normalize",
+    lambda n: [
+        S(n(2, 3, 4), mean=n(3), scale=n(3), shift=n(3)),
+        S(n(2, 2, 3, 2), mean=n(2), scale=n(2), shift=n(2)),
+        S(n(0, 2, 3), mean=n(2), scale=n(2), shift=n(2)),
+    ],
+    lambda x, mean, scale, shift: np.moveaxis((np.moveaxis(x, 1, -1) - mean) * scale + shift, -1, 1),
+    linear=True,
+    kept=False,
+)
+row("to_channels_last", lambda n: [S(n(2, 3, 4)), S(n(1, 2, 2, 3)), S(n(0, 2, 3))], lambda x: x, linear=True)
+row(
+    "bias_grad",
     lambda n: [S(n(2, 3, 4)), S(n(1, 2, 2, 3)), S(n(2, 1, 1, 2, 2)), S(n(0, 2, 3))],
     lambda x: x.sum((0, *range(2, x.ndim))),
     linear=True,

@@ -293,11 +293,11 @@ def test_step_writes_in_place(name):
     optimizer = make_optimizer(optim, parameters, name)
     for p in parameters:
         p.grad = minitorch.ones_like(p)
-    arrays, versions = [p.array for p in parameters], [p.version[0] for p in parameters]
+    arrays, versions = [p.array for p in parameters], [p.version.count for p in parameters]
     optimizer.step()
     optimizer.step()
     for p, array, version in zip(parameters, arrays, versions, strict=True):
-        assert p.array is array and p.version[0] == version + 2 and p.requires_grad and p.is_leaf
+        assert p.array is array and p.version.count == version + 2 and p.requires_grad and p.is_leaf
         assert p.grad.tolist() == [1.0] * len(p)
 
 

@@ -235,21 +235,20 @@ TORCH = {
     "batched_matmul": torch.bmm,
     "linear": lambda x, w, turn_x=False, turn_w=True: (x.T if turn_x else x) @ (w.T if turn_w else w),
     "affine": F.linear,
-    "affine_relu": lambda x, w, b: F.linear(x, w, b).relu(),
-    "shift": lambda x, b: x + b.reshape(-1, *[1] * (x.ndim - 2)),
+    "add_bias": lambda x, b: x + b.reshape(-1, *[1] * (x.ndim - 2)),
     "windows": windows,
     "windows_transpose": windows_transpose,
     "extend": extend,
     "extend_transpose": extend_transpose,
     "resample": resample,
     "resample_transpose": resample_transpose,
-    "stand": lambda x: x.clone(),
-    "channel_sum": lambda x: x.sum((0, *range(2, x.ndim))),
+    "to_channels_last": lambda x: x.clone(),
+    "bias_grad": lambda x: x.sum((0, *range(2, x.ndim))),
     "conv": conv,
-    "conv_shift": lambda x, w, b, geometry: conv(x, w, geometry=geometry) + b.reshape(-1, *[1] * (x.ndim - 2)),
-    "conv_shift_relu": lambda x, w, b, geometry: (
-        conv(x, w, geometry=geometry) + b.reshape(-1, *[1] * (x.ndim - 2))
-    ).relu(),
+    "conv_bias": lambda x, w, b, geometry: conv(x, w, geometry=geometry) + b.reshape(-1, *[1] * (x.ndim - 2)),
+    "normalize": lambda x, mean, scale, shift: (
+        (x.movedim(1, -1) - torch.from_numpy(mean)) * torch.from_numpy(scale) + torch.from_numpy(shift)
+    ).movedim(-1, 1),
     "conv_transpose": conv_transpose,
     "conv_weight_grad": conv_weight_grad,
     "max_pool": lambda x, geometry: pooled(x, geometry, "max"),

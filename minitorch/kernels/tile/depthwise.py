@@ -37,7 +37,7 @@ from numba.core import cgutils
 
 from minitorch.geometry import ConvGeometry
 from minitorch.kernels.engine.runtime import borrow, give_back, kernel
-from minitorch.kernels.tile.epilogue import finish_of, finishing_kernel
+from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
 from minitorch.kernels.words.moves import claim, clear
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, intrinsic, unpacked
 
@@ -163,7 +163,7 @@ def make_line(weight_grad: bool) -> Any:
     """A function to call from jitted code, for one line of a kind; see the top of this file.
 
     a and c are source and target, w the weight or, for its gradient (`weight_grad`), the sums: [block][tap][lane].
-    `ahead` blocks of the source are fetched for each of the target. finish: of the target, a `Finish`.
+    `ahead` blocks of the source are fetched for each of the target. finish: of the target, a `Epilogue`.
     """
 
     @intrinsic
@@ -174,7 +174,7 @@ def make_line(weight_grad: bool) -> Any:
             (a, a_at, c, c_at, kinds, kind, runs, w, w_at, taps, channels, last, ahead,
              finish) = unpacked(context, builder, signature, arguments)
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-            finish = finish_of(context, v, signature.args[-1], finish)
+            finish = epilogue_of(context, v, signature.args[-1], finish)
             row = v.at(kinds, builder.mul(kind, INT(END + 1)))
             pixels, a_step, c_step, reach, *bounds = (
                 builder.load(v.at(row, INT(column)))
@@ -281,7 +281,7 @@ gather_line, add_line = make_line(weight_grad=False), make_line(weight_grad=True
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
 def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, transpose: bool,
            finish: tuple = ()) -> None:
-    """`conv` of x or `conv_transpose` of y, finished before it is written, if told; see `Finish`."""
+    """`conv` of x or `conv_transpose` of y, finished before it is written, if told; see `Epilogue`."""
     batch, channels, taps, plan = source.shape[0], w.shape[0], prod(geometry.kernel_size), _plan(geometry, transpose)
     size, blocks, last = _blocks(channels, source.dtype)
     source_image, target_image = source.size // batch, out.size // batch
@@ -292,7 +292,7 @@ def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeo
     give_back(packed)
 
 
-@finishing_kernel
+@kernel_with_epilogue
 def _gather(workers, source, w, packed, out, lines, runs, kinds, counter, batch, bands, source_image, target_image,
             channels, taps, size, blocks, last, finish):
     for block in range(blocks):

@@ -22,7 +22,7 @@ from minitorch.geometry import ConvGeometry, GatherPlan
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.tile import depthwise, gemm, winograd
 from minitorch.kernels.tile.algorithm import is_winograd
-from minitorch.kernels.tile.epilogue import finishing_kernel
+from minitorch.kernels.tile.epilogue import kernel_with_epilogue
 from minitorch.kernels.tile.tile import ROWS, ROWS_NARROW, narrow, wide
 from minitorch.kernels.words.moves import claim, clear, copy, fetch, move
 from minitorch.kernels.words.registers import WIDTH
@@ -106,7 +106,7 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     give_back(space, packed)
 
 
-@finishing_kernel
+@kernel_with_epilogue
 def _gather(workers, source, space, packed, out, rows, targets, phases, runs, lines, counter, batch, images, splits,
             padded, line, pixels, target_pixels, groups, inner, outer, width, lanes, chunk, finish):
     channels = inner * groups

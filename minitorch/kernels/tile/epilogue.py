@@ -1,4 +1,4 @@
-"""What kernels of convolutions do to their sums before they write them; for whom, see `ops/finishing.py`."""
+"""What kernels of convolutions do to their sums before they write them; for whom, see `ops/fuse.py`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from minitorch.kernels.engine.runtime import kernel
 from minitorch.kernels.words.registers import INT, Vectors, data
 
 
-class Finish:
+class Epilogue:
     """What becomes of the sums of a convolution before they are written: batch norm, a sum with r, and ReLU.
 
     Kernels hand on one argument, () for nothing, or (r, table, plane): r as the result or empty; the table holds mean,
@@ -45,18 +45,18 @@ class Finish:
         return self.v.rectified(y, self.floor)
 
 
-def finish_of(context: Any, v: Vectors, kind: Any, argument: ir.Value) -> Finish | None:
+def epilogue_of(context: Any, v: Vectors, kind: Any, argument: ir.Value) -> Epilogue | None:
     """What a kernel's argument says, None if it is ()."""
-    return Finish(context, v, kind, argument) if len(kind.types) else None
+    return Epilogue(context, v, kind, argument) if len(kind.types) else None
 
 
-def finishing_kernel(body: Callable[..., None]) -> Callable[..., None]:
-    """Decorator: a kernel whose last argument is a `Finish` or (), compiled apart for each when it is first needed."""
-    plain, finishing = kernel(body), kernel(body)
-    finishing.__name__ += "_finishing"
+def kernel_with_epilogue(body: Callable[..., None]) -> Callable[..., None]:
+    """Decorator: a kernel whose last argument is an `Epilogue` or (), compiled for each when first needed."""
+    plain, ending = kernel(body), kernel(body)
+    ending.__name__ += "_epilogue"
 
     @functools.wraps(body)
     def run(heavy: bool, *arguments: Any) -> None:
-        (finishing if arguments[-1] else plain)(heavy, *arguments)
+        (ending if arguments[-1] else plain)(heavy, *arguments)
 
     return run

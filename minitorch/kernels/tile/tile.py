@@ -50,7 +50,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from minitorch.kernels.tile.epilogue import finish_of
+from minitorch.kernels.tile.epilogue import epilogue_of
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, intrinsic, unpacked
 
 ROWS = {16: 14, 8: 6, 4: 8}[WIDTH]  # MR of the tile of two vectors
@@ -114,7 +114,7 @@ def make_tile(height: int, vectors: int) -> Any:
 
     A: its rows are rows[row] ... rows[row_last], of which the tile takes the first `height`. Steps: outer[outer_start]
     ... outer[outer_stop - 1], `inner` of each. B: from b_start on. C: row m at c_start + target_scale*targets[m], its
-    last vector masked to `valid` lanes; `accumulate`, 0 or 1: whether what stands there is added. finish: a `Finish`,
+    last vector masked to `valid` lanes; `accumulate`, 0 or 1: whether what stands there is added. finish: a `Epilogue`,
     or (), of columns from `channel` on.
     """
 
@@ -131,7 +131,7 @@ def make_tile(height: int, vectors: int) -> Any:
              inner_stride, b, b_start, b_step, c, c_start, targets, target_scale, valid, accumulate, channel,
              finish) = unpacked(context, builder, signature, arguments)
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-            finish = finish_of(context, v, signature.args[-1], finish)
+            finish = epilogue_of(context, v, signature.args[-1], finish)
 
             def entry(table, index, scale):
                 return builder.mul(builder.load(v.at(table, index)), scale)

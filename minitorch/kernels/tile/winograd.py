@@ -44,7 +44,7 @@ from numba.core import cgutils
 
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.norm import summed
-from minitorch.kernels.tile.epilogue import finish_of, finishing_kernel
+from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
 from minitorch.kernels.tile.tile import ROWS, narrow_panel, wide_panel
 from minitorch.kernels.words.moves import claim, clear
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, data, intrinsic, unpacked
@@ -126,7 +126,7 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
     are fetched into the cache. With `clip`, at the edge of an image, only rows first_row to last_row and columns
     first_column to last_column exist; the other pixels are read from, or written to, the vector at `aside` of `space`.
     With `masked` only `valid` lanes of a vector in an image are touched. The last arguments are the number of the
-    target's first channel and a `Finish`, or ().
+    target's first channel and a `Epilogue`, or ().
     """
     height, width = matrix.shape
 
@@ -141,7 +141,7 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
              first_row, last_row, first_column, last_column, valid, channel,
              finish) = unpacked(context, builder, signature, arguments)
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-            finish = finish_of(context, v, signature.args[-1], finish)
+            finish = epilogue_of(context, v, signature.args[-1], finish)
             mask = v.mask(valid) if masked else None
             aside = v.at(space, aside)
             ahead = builder.mul(column, INT(AHEAD))
@@ -193,7 +193,7 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
 
 @intrinsic
 def fetch_tile(typingctx, image, start, row, column, finish):
-    """Fetch the pixels of a tile, and those of a `Finish`'s r, so that writing them later waits for nothing."""
+    """Fetch the pixels of a tile, and those of a `Epilogue`'s r, so that writing them later waits for nothing."""
 
     def emit(context, builder, signature, arguments):
         image, start, row, column, finish = arguments
@@ -209,7 +209,7 @@ def fetch_tile(typingctx, image, start, row, column, finish):
                 left = builder.gep(left, [row])
 
         fetch(data(context, builder, signature.args[0], image), True)
-        if finish := finish_of(context, v, signature.args[4], finish):
+        if finish := epilogue_of(context, v, signature.args[4], finish):
             with builder.if_then(finish.given):  # C16 32x32, N128: 6.4 ms without, 5.7 with (one core Zen 3, 2026-11)
                 fetch(finish.r, False)
         return context.get_dummy_value()
@@ -238,7 +238,7 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
          finish: tuple = ()) -> None:
     """out[n, o, k] = sum over taps t, channels c of x[n, o + t - p, c] w[k, c, t]; with `flip` w[c, k, 2 - t].
 
-    The sums are finished before they are written, if told; see `Finish`.
+    The sums are finished before they are written, if told; see `Epilogue`.
     """
     batch, height, width, channels = x.shape
     _, out_height, out_width, outputs = out.shape
@@ -306,7 +306,7 @@ def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, 
                    -i, last_row, -j, last_column, channels % lanes, 0, ())
 
 
-@finishing_kernel
+@kernel_with_epilogue
 def _conv(workers, x, u, out, space, counter, total, high, wide, height, width, top, left, out_height, out_width,
           channels, outputs, v_plane, m_plane, slot, lanes, finish):
     out_row, padded = out_width * outputs, (v_plane - APART) // BLOCK

@@ -92,20 +92,17 @@ def _conv_plan(
 
 def conv_nd(
     name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int,
-    relu: bool = False,
 ) -> Any:  # fmt: skip
-    """Convolution of any rank, under the public name of the caller; with a bias, a ReLU in the same step if asked."""
+    """Convolution of any rank, under the public name of the caller."""
     check_operands(name, x, weight=w, bias=b)
     geometry, batched = _conv_plan(
-        name, rank, x.array.shape, w.array.shape, None if b is None else b.array.shape,
+        name, rank, x.outline.shape, w.array.shape, None if b is None else b.array.shape,
         as_setting(name, "stride", stride), as_setting(name, "padding", padding),
         as_setting(name, "dilation", dilation), groups,
     )  # fmt: skip
-    x = convolution.standing(x if batched else with_batch(x))
-    if b is None:
-        out = convolution.conv(x, w, geometry=geometry)
-    else:
-        out = (convolution.conv_shift_relu if relu else convolution.conv_shift)(x, w, b, geometry=geometry)
+    x = convolution.channels_last_memory(x if batched else with_batch(x))
+    operands = (x, w) if b is None else (x, w, b)
+    out = (convolution.conv if b is None else convolution.conv_bias)(*operands, geometry=geometry)
     return out if batched else without_batch(out)
 
 
@@ -204,7 +201,7 @@ def conv_transpose_nd(
         )
         out = fold_border(name, convolution.conv_transpose(y, w, geometry=whole), geometry.padding, mode)
     if b is not None:
-        out = convolution.shift(out, b)
+        out = convolution.add_bias(out, b)
     return out if batched else without_batch(out)
 
 

@@ -23,13 +23,8 @@ __all__ = ["embedding", "linear", "one_hot"]
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """input (..., in) @ weight (out, in) transposed + bias (out,). Raises RuntimeError where they don't fit."""
-    return dense(input, weight, bias, False)
-
-
-def dense(input: Any, weight: Any, bias: Any, relu: bool) -> Any:
-    """`linear`; with a bias (out,), a ReLU in the same step if asked."""
     check_operands("linear", input, weight=weight, bias=bias)
-    x, w = input.array.shape, weight.array.shape
+    x, w = input.outline.shape, weight.array.shape
     if len(w) != 2 or not x or x[-1] != w[1]:
         if len(w) == 1 and x and x[-1] == w[0] and bias is None:
             return matmul(input, weight)
@@ -40,7 +35,7 @@ def dense(input: Any, weight: Any, bias: Any, relu: bool) -> Any:
     if bias is not None and bias.array.shape not in ((w[0],), (1,), ()):
         raise RuntimeError(f"linear: `bias` must have shape ({w[0]},), but has {bias.array.shape}; weight {w}")
     if bias is None or bias.array.ndim == 1 and bias.array.size == w[0]:
-        return stacked_linear(input, weight, bias, relu)
+        return stacked_linear(input, weight, bias)
     return pointwise.add(stacked_linear(input, weight), bias)
 
 

@@ -48,7 +48,7 @@ def batch_norm(
         return norm.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
     if input.array.size == channels > 0:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {x}")
-    input = convolution.standing(input)  # else each pass over it, forward and backward, would copy it
+    input = convolution.channels_last_memory(input)  # else each pass over it, forward and backward, would copy it
     return norm.batch_norm_train(input, weight, bias, running_mean, running_var, momentum, eps=eps)
 
 
@@ -146,8 +146,7 @@ def instance_norm(
             for running, own in ((running_mean, mean), (running_var, variance)):
                 if running is not None:
                     kept = running.array * running.array.dtype.type(1 - momentum)
-                    running.bump()
-                    running.array[...] = kept + momentum * own.array.mean(0)
+                    running.write()[...] = kept + momentum * own.array.mean(0)
     w, b = _or(weight, 1, (c,), input), _or(bias, 0, (c,), input)
     return row_norm.group_norm(input, w, b, groups=c, eps=eps)
 

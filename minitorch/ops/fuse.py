@@ -1,0 +1,339 @@
+"""Fusion: a large result may wait until it is known what follows it, and then both are one pass over memory.
+
+`relu(batch_norm(x) + r)` reads and writes an array three times where one pass would do; `relu(conv(x) + b)` twice. So
+a producer of a large result (a convolution, a linear layer, a batch norm) returns a tensor without an array. It is
+`Pending`: a `Producer`, and an `Epilogue` that the producer applies. The next op may join:
+
+    | joins             | convolution | linear | batch norm |
+    |-------------------|-------------|--------|------------|
+    | normalize         | yes         |        |            |
+    | add, of one shape | yes         |        | yes        |
+    | relu, the last    | yes         | yes    | yes        |
+
+Whoever else looks at the array has it computed, and from then on the tensor is a plain one. Nothing else changes. Each
+op leaves the node it leaves otherwise, recorded or not, in a Sequential or in anybody's `forward`; and as fused and
+separate kernels do the same arithmetic on each element, the bits are the same. Where nothing is recorded, convolutions
+apply the epilogue to their sums before these leave the registers (kernels/tile/epilogue.py); where it is, one pass in
+place follows, and no kernel is compiled that training would not need otherwise.
+
+Backwards, a ReLU behind a batch norm hands on a `Gate`: the gradient at the ReLU's input, which the norm's kernels form
+as they read.
+
+Rules, each the answer to a wrong result:
+
+- What a pending result reads must not change before it is computed. `Variable.write` has it computed first, through the
+  `Version` of the memory; memory that anyone has as a NumPy array (`Version.exposed`), or that did not come from the
+  pool, is never waited on.
+- Running a convolution twice costs more than fusion saves. So only the first op that asks may join; later ones get the
+  computed array.
+- A pending result keeps alive what it is made of, which may be much larger. So at most WAITING of them wait: the next
+  one has the oldest computed.
+- `enabled` (minitorch.backends.fusion.enabled, MINITORCH_FUSION=0) turns all of it off.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections import deque
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import kernels
+from ..autograd import Node, Primitive, Variable, is_grad_enabled, quiet, tape
+from ..autograd.primitive import kept_array
+from ..autograd.tape import Version, wrap
+from ..geometry import ConvGeometry
+from ..kernels.tile import algorithm
+from .activation import relu, relu_grad
+from .conv import conv, conv_bias
+from .layout import absent, channels_first, channels_last, pixels
+from .linalg import affine
+from .norm import batch_norm, normalize
+from .pointwise import add
+
+enabled = os.environ.get("MINITORCH_FUSION", "1") not in ("", "0")
+WAITING = 4  # a residual block has two at once: its last batch norm and its shortcut's
+CHANNELS = 8  # fewer are not finished in registers: the tutorial net's 6 took 3.19 ms so, 2.88 without (2026-11)
+_waiting: deque[weakref.ref] = deque()
+
+
+class Epilogue(NamedTuple):
+    """(result - mean) * scale + shift, + residual: what a producer does last; mean is None if there is no such line."""
+
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
+    shift: np.ndarray | None = None
+    residual: np.ndarray | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether it changes nothing."""
+        return self.mean is None and self.residual is None
+
+    def factors(self, channels: int, dtype: np.dtype) -> tuple[Any, Any, Any]:
+        """Mean, scale and shift, or those that leave every element as it is: -0.0 + -0.0, where + 0.0 would not."""
+        if self.mean is not None:
+            return self.mean, self.scale, self.shift
+        return np.zeros(channels, dtype), np.ones(channels, dtype), np.full(channels, -0.0, dtype)
+
+
+class Producer:
+    """What a pending result comes from; `joins` names the ops that may follow."""
+
+    __slots__ = ("dtype", "shape")
+    joins: tuple[Primitive, ...] = ()
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def run(self, epilogue: Epilogue, rectified: bool) -> np.ndarray:
+        """The result after the epilogue and, if `rectified`, a ReLU."""
+        raise NotImplementedError
+
+
+class Normalized(Producer):
+    """x, to be normalised: batch norm is all epilogue."""
+
+    __slots__ = ("x",)
+    joins = (add, relu)
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x, self.shape, self.dtype = x, x.shape, x.dtype
+
+    def run(self, epilogue: Epilogue, rectified: bool) -> np.ndarray:
+        """One pass over x."""
+        memory = kernels.empty(channels_last(self.x).shape, self.dtype)
+        _apply(pixels(self.x), epilogue, memory.reshape(-1, self.shape[1]), rectified)
+        return channels_first(memory)
+
+
+class Convolved(Producer):
+    """conv(x, w). recorded: the epilogue is a pass of its own, by kernels that training compiles anyway."""
+
+    __slots__ = ("algorithm", "geometry", "recorded", "w", "x")
+    joins = (normalize, add, relu)
+
+    def __init__(self, x: np.ndarray, w: np.ndarray, geometry: ConvGeometry, recorded: bool) -> None:
+        self.shape, self.dtype = (x.shape[0], w.shape[0], *geometry.output_size), x.dtype
+        self.x, self.w, self.geometry, self.recorded = x, w, geometry, recorded
+        self.algorithm = algorithm.setting
+
+    def run(self, epilogue: Epilogue, rectified: bool) -> np.ndarray:
+        """By the algorithm that was set when the convolution was called."""
+        last = (self.shape[0], *self.shape[2:], self.shape[1])
+        out, x, plain = kernels.empty(last, self.dtype), channels_last(self.x), epilogue.empty and not rectified
+        with algorithm.as_of(self.algorithm):
+            if plain or self.recorded:
+                kernels.conv(x, self.w, out, self.geometry)
+            else:
+                r = absent(self.x) if epilogue.residual is None else channels_last(epilogue.residual)
+                factors = epilogue.factors(self.shape[1], self.dtype)
+                kernels.conv_normal(x, self.w, r, *factors, out, self.geometry, rectified)
+        if self.recorded and not plain:
+            rows = out.reshape(-1, self.shape[1])
+            _apply(rows, epilogue, rows, rectified)
+        return channels_first(out)
+
+
+class Multiplied(Producer):
+    """x @ w transposed + b, of matrices."""
+
+    __slots__ = ("b", "w", "x")
+    joins = (relu,)
+
+    def __init__(self, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> None:
+        self.shape, self.dtype = (x.shape[0], w.shape[0]), x.dtype
+        self.x, self.w, self.b = x, w, b
+
+    def run(self, epilogue: Epilogue, rectified: bool) -> np.ndarray:
+        """One product, which adds b and rectifies as it writes."""
+        out = kernels.empty(self.shape, self.dtype)
+        kernels.linear(self.x, self.w, self.b, out, False, True, rectified)
+        return out
+
+
+def _apply(x: np.ndarray, epilogue: Epilogue, out: np.ndarray, rectified: bool) -> None:
+    """An epilogue and a ReLU over rows (M, C), in one pass; out may be x."""
+    r = absent(x) if epilogue.residual is None else pixels(epilogue.residual)
+    kernels.batch_norm_apply(x, r, *epilogue.factors(x.shape[1], x.dtype), out, rectified)
+
+
+# ----------------------------------------------------------------------------------------------------- pending results
+class Pending:
+    """How to compute a result: its producer and epilogue. versions: of all memory that is read and may change."""
+
+    __slots__ = ("claimed", "dtype", "epilogue", "producer", "shape", "versions")
+
+    def __init__(self, producer: Producer, epilogue: Epilogue, versions: list[Version]) -> None:
+        self.producer, self.epilogue, self.versions = producer, epilogue, versions
+        self.shape, self.dtype = producer.shape, producer.dtype
+        self.claimed = False
+
+    def compute(self, rectified: bool = False) -> np.ndarray:
+        """The array, after a ReLU if asked."""
+        token = quiet.enter()
+        try:
+            return self.producer.run(self.epilogue, rectified)
+        finally:
+            quiet.leave(token)
+
+    def claim(self, op: Primitive) -> bool:
+        """Whether `op` may join; of those that would run a product again only the first."""
+        if not enabled or self.claimed or op not in self.producer.joins:
+            return False
+        self.claimed = not isinstance(self.producer, Normalized)
+        return True
+
+
+def _wait(pending: Pending) -> Any:
+    """A tensor, not on the tape, whose array is computed when first needed, or before what it reads changes."""
+    out: Any = object.__new__(tape._result_class)
+    out.pending = pending
+    reference: Any = weakref.ref(out)
+    for version in pending.versions:
+        version.read_by(reference)
+    _waiting.append(reference)
+    if len(_waiting) > WAITING:
+        oldest = _waiting.popleft()()
+        if oldest is not None:
+            _ = oldest.array
+    return out
+
+
+def _steady(x: Any) -> bool:
+    """Whether x is an image in channels-last memory that only this library has, and large: then results wait on it."""
+    array = x.array
+    return (
+        array.ndim > 1
+        and kernels.pooled(array)
+        and channels_last(array).flags.c_contiguous
+        and not (x._shared is not None and x._shared.exposed)
+    )
+
+
+def _unwatched(x: Any) -> Any:
+    """A parameter's array, or a copy of what anyone has as a NumPy array, who changes it without our knowing."""
+    return x.array.copy() if x.version.exposed else x.array
+
+
+# ------------------------------------------------------------------------------------------------------------ producers
+def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
+    """conv or conv_bias of a large image."""
+    if not enabled or not all([isinstance(arg, Variable) for arg in args]):
+        return None
+    (x, w, *b), geometry = args, settings["geometry"]
+    recorded = is_grad_enabled() and any([arg.edge is not None for arg in args])
+    size = x.outline.shape[0] * w.outline.shape[0] * prod(geometry.output_size) * w.outline.dtype.itemsize
+    if size < kernels.SMALL or not (recorded or w.outline.shape[0] >= CHANNELS) or not _steady(x):
+        return None
+    epilogue = Epilogue()
+    if b:  # (t - 0) * 1 + b has the bits of t + b
+        mean, scale, _ = epilogue.factors(w.outline.shape[0], w.outline.dtype)
+        epilogue = Epilogue(mean, scale, b[0].array.copy())
+    producer = Convolved(x.array, _unwatched(w), geometry, recorded)
+    return op.place(args, _wait(Pending(producer, epilogue, [x.version, w.version])), settings)
+
+
+def _linear(op: Primitive, args: tuple, settings: dict) -> Any:
+    """affine with a large result."""
+    if not enabled or not all([isinstance(arg, Variable) for arg in args]):
+        return None
+    x, w, b = args
+    if x.outline.shape[0] * w.outline.shape[0] * w.outline.dtype.itemsize < kernels.SMALL or x.version.exposed:
+        return None
+    producer = Multiplied(x.array, _unwatched(w), b.array.copy())
+    return op.place(args, _wait(Pending(producer, Epilogue(), [x.version, w.version])), settings)
+
+
+def _batch_norm(op: Primitive, args: tuple, settings: dict) -> Any:
+    """batch_norm, whose statistics are known, of a large image."""
+    x, w, b = args
+    if not enabled or not isinstance(x, Variable) or not _steady(x):
+        return None
+    epilogue = Epilogue(settings["mean"], settings["invstd"] * w.array, b.array.copy())
+    return op.place(args, _wait(Pending(Normalized(x.array), epilogue, [x.version])), settings)
+
+
+# ------------------------------------------------------------------------------------------------------------ followers
+def _normalize(op: Primitive, args: tuple, settings: dict) -> Any:
+    """normalize behind a convolution without a bias, or of a large image."""
+    (x,) = args
+    if not enabled or not isinstance(x, Variable):
+        return None
+    epilogue, pending = Epilogue(settings["mean"], settings["scale"], settings["shift"]), x.pending
+    if pending is not None and pending.epilogue.empty and pending.claim(op):
+        return op.place(args, _wait(Pending(pending.producer, epilogue, pending.versions)), settings)
+    if not _steady(x):
+        return None
+    return op.place(args, _wait(Pending(Normalized(x.array), epilogue, [x.version])), settings)
+
+
+def _add(op: Primitive, args: tuple, settings: dict) -> Any:
+    """A sum with an image of the same shape, in the same order of memory."""
+    for x, r in (args, args[::-1]):
+        pending = getattr(x, "pending", None)
+        if pending is None or x is r or not isinstance(r, Variable) or pending.epilogue.residual is not None:
+            continue
+        if (r.outline.shape, r.outline.dtype) == (pending.shape, pending.dtype) and _steady(r) and pending.claim(op):
+            epilogue = pending.epilogue._replace(residual=r.array)
+            return op.place(args, _wait(Pending(pending.producer, epilogue, [*pending.versions, r.version])), settings)
+    return None
+
+
+def _relu(op: Primitive, args: tuple, settings: dict) -> Any:
+    """A ReLU, after which nothing can join."""
+    pending = getattr(args[0], "pending", None)
+    if pending is None or not pending.claim(op):
+        return None
+    normalized = isinstance(pending.producer, Normalized) and pending.epilogue.residual is None
+    gate = {"gate": (pending.epilogue.scale, pending.epilogue.shift)} if normalized else {}
+    return op.place(args, wrap(pending.compute(rectified=True)), {**settings, **gate})
+
+
+for _op, _hook in {
+    conv: _convolution,
+    conv_bias: _convolution,
+    affine: _linear,
+    batch_norm: _batch_norm,
+    normalize: _normalize,
+    add: _add,
+    relu: _relu,
+}.items():
+    _op.fuse = _hook.__get__(_op)
+
+
+# ------------------------------------------------------------------------------------------------------------ backwards
+class Gate:
+    """relu_grad(h, y), of a backward on arrays, before it is computed.
+
+    factors: scale and shift of the batch norm before the ReLU, from which y's sign follows without y; or None.
+    """
+
+    __slots__ = ("dtype", "factors", "h", "shape", "y")
+
+    def __init__(self, h: np.ndarray, y: np.ndarray, factors: Any) -> None:
+        self.h, self.y, self.factors, self.shape, self.dtype = h, y, factors, y.shape, y.dtype
+
+    def compute(self) -> np.ndarray:
+        """The gradient at the ReLU's input."""
+        return relu_grad(self.h, self.y)
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What kernels/norm.py reads: h as rows, then y, or scale and shift, the others empty."""
+        none = absent(self.h)
+        if self.factors is None:
+            return pixels(self.h), pixels(self.y), none, none
+        return pixels(self.h), none, *self.factors
+
+
+def _gate(node: Node, g: Any) -> Gate | None:
+    """The gradient at a ReLU's input, for a primitive that reads through the gate; None if it gains nothing."""
+    y = kept_array(node, "out")
+    if enabled and type(g) is np.ndarray and kernels.pooled(y) and g.strides == y.strides:
+        return Gate(g, y, node.settings.get("gate"))
+    return None
+
+
+relu.postpone = _gate
