@@ -1,4 +1,4 @@
-"""Losses as modules; the formulas stand in `functional`."""
+"""Losses as modules; the formulas are in `functional`."""
 
 from __future__ import annotations
 

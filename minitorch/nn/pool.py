@@ -44,7 +44,7 @@ class _MaxPool(Module):
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, input: Any) -> Any:
-        """The largest of each window, and where it stands if `return_indices`."""
+        """The largest of each window, and its position if `return_indices`."""
         return max_pool_nd(
             self.rank, input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
             self.return_indices,
@@ -67,7 +67,7 @@ class MaxPool1d(_MaxPool):
 class MaxPool2d(_MaxPool):
     """The largest element of each window of (N, C, H, W) or (C, H, W); the stride is the kernel size unless given.
 
-    With `return_indices` also where each stands in its plane, counted flat.
+    With `return_indices` also the position of each in its plane, counted flat.
 
     >>> import minitorch
     >>> minitorch.nn.MaxPool2d(2)(minitorch.arange(16.0).reshape(1, 4, 4))
@@ -297,7 +297,7 @@ class _AdaptiveMaxPool(Module):
         self.output_size, self.return_indices = output_size, return_indices
 
     def forward(self, input: Any) -> Any:
-        """The largest of each part, and where it stands if `return_indices`."""
+        """The largest of each part, and its position if `return_indices`."""
         return adaptive_max_pool_nd(self.rank, input, self.output_size, self.return_indices)
 
     def extra_repr(self) -> str:
@@ -314,7 +314,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """The largest of each of nearly equal parts of (N, C, H, W) or (C, H, W); output_size an int or one per axis.
 
-    None keeps an axis. With `return_indices` also where each stands in its plane, counted flat.
+    None keeps an axis. With `return_indices` also the position of each in its plane, counted flat.
     """
 
     rank = 2
@@ -354,7 +354,7 @@ class _FractionalMaxPool(Module):
             raise ValueError(f"{name}: output_ratio must be between 0 and 1 (got {output_ratio})")
 
     def forward(self, input: Any) -> Any:
-        """The largest of each window, and where it stands if `return_indices`."""
+        """The largest of each window, and its position if `return_indices`."""
         return fractional_max_pool_nd(
             self.rank, input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
             self._random_samples,

@@ -132,7 +132,7 @@ def max_pool2d(
 ) -> Any:  # fmt: skip
     """The largest element of each window of input (N, C, H, W) or (C, H, W); stride None is the kernel size.
 
-    Padding never wins. With `return_indices` also where each stands in its plane, counted flat (int64). The first of
+    Padding never wins. With `return_indices` also the position of each in its plane, counted flat (int64). The first of
     equals wins, and NaN before everything. Raises RuntimeError where no window fits, padding exceeds half a kernel, or
     a dilated window sees nothing but padding (kernel 2, dilation 2, padding 1 over one pixel): the largest of nothing
     is -inf at no place. PyTorch answers -inf and an index outside the plane, to which its backward pass writes.

@@ -188,7 +188,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
 
 
 def _channels_last(x: Any) -> bool:
-    """Whether images (N, C, H, W) stand channels-last in memory, as results made of them then do."""
+    """Whether images (N, C, H, W) are channels-last in memory, as results made of them then are."""
     return x.array.ndim == 4 and not x.array.flags.c_contiguous and channels_last(x.array).flags.c_contiguous
 
 
