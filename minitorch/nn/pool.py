@@ -16,11 +16,27 @@ from .functional.pool import (
 from .module import Module
 
 __all__ = [
-    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "FractionalMaxPool2d", "FractionalMaxPool3d",
-    "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
     "MaxUnpool3d",
-]  # fmt: skip
+]
 
 
 class _MaxPool(Module):
@@ -46,9 +62,15 @@ class _MaxPool(Module):
     def forward(self, input: Any) -> Any:
         """The largest of each window, and its position if `return_indices`."""
         return max_pool_nd(
-            self.rank, input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+            self.rank,
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
             self.return_indices,
-        )  # fmt: skip
+        )
 
     def extra_repr(self) -> str:
         """The windows."""
@@ -103,9 +125,14 @@ class _MaxUnpool(Module):
     def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
         """Zeros, and `input` at `indices`; `output_size` chooses among the sizes that pool to that of `input`."""
         return max_unpool_nd(
-            self.rank, input, indices, self.kernel_size, self.stride, self.padding,
+            self.rank,
+            input,
+            indices,
+            self.kernel_size,
+            self.stride,
+            self.padding,
             None if output_size is None else list(output_size),
-        )  # fmt: skip
+        )
 
     def extra_repr(self) -> str:
         """The windows."""
@@ -205,9 +232,15 @@ class _AvgPool(Module):
     def forward(self, input: Any) -> Any:
         """The mean of each window."""
         return avg_pool_nd(
-            self.rank, input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
+            self.rank,
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
             self.divisor_override,
-        )  # fmt: skip
+        )
 
     def extra_repr(self) -> str:
         """The windows."""
@@ -356,9 +389,14 @@ class _FractionalMaxPool(Module):
     def forward(self, input: Any) -> Any:
         """The largest of each window, and its position if `return_indices`."""
         return fractional_max_pool_nd(
-            self.rank, input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
+            self.rank,
+            input,
+            self.kernel_size,
+            self.output_size,
+            self.output_ratio,
+            self.return_indices,
             self._random_samples,
-        )  # fmt: skip
+        )
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):
