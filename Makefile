@@ -18,8 +18,9 @@ setup: .venv/dev.done  ## make .venv with everything for users and developers
 train: .venv/run.done  ## train the example CNN: make train [DATA=cifar10|folder] [EPOCHS=n]
 	$(BIN)/python examples/cifar10.py --data "$(DATA)" $(if $(EPOCHS),--epochs $(EPOCHS)) $(ARGS)
 
-test: check  ## everything that must hold: check, then all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: export MAKE_STARTED := $(shell date +%s)
+test: check  ## everything that must hold: check, then all tests, on all cores
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: .venv/dev.done  ## only reads: lint, format, types
 	$(BIN)/ruff check .
@@ -33,7 +34,8 @@ fix: .venv/dev.done  ## rewrite what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-parity: .venv/torch.done  ## compare with the live PyTorch oracle (installs torch 2.13.0)
+parity: .venv/torch.done  ## the slow tests, then all beside the live PyTorch oracle (installs torch 2.13.0)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 	$(BIN)/python -m pytest -s $(wildcard tests/parity/parity_*.py) $(ARGS)
 
 faults: .venv/dev.done  ## plant mistakes into a copy of the code: the tests must notice each

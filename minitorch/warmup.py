@@ -150,10 +150,11 @@ def _update(optimizer: Any) -> None:
 def _pointwise(dtype: np.dtype) -> None:
     """The value and the rules of every pointwise op, of arrays that are large enough for a kernel."""
     x = np.full(SINGLE, 0.5, dtype)
+    given = {"condition": x > 0, "decimals": 0}
     for op in registry.values():
-        if isinstance(op, Pointwise):
+        if isinstance(op, Pointwise) and not op.name.startswith("bitwise"):  # these take no floats
             for formula, names in op.formulas():
-                formula(*(0.5 if n in op.settings else x > 0 if n == "condition" else x for n in names))
+                formula(*(given.get(n, 0.5 if n in op.settings else x) for n in names))
 
 
 def _reductions() -> Iterator[Callable[[], None]]:

@@ -305,11 +305,16 @@ def _whole(function: Any) -> Any:
     return divide
 
 
-floor_divide = binary("floor_divide", _whole(np.floor_divide),
+def _no_program(*operands: Any) -> Any:
+    raise Untold("only NumPy knows division with a rest")
+
+
+floor_divide = binary("floor_divide", _whole(np.floor_divide), vector=_no_program,
                       doc="x / y rounded down. Raises RuntimeError for integers over 0.")
-remainder = binary("remainder", _whole(np.remainder), x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y),
+remainder = binary("remainder", _whole(np.remainder), vector=_no_program,
+                   x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y),
                    doc="x - floor(x / y) * y, with the sign of y. Raises RuntimeError for integers over 0.")
-fmod = binary("fmod", _whole(np.fmod), x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y),
+fmod = binary("fmod", _whole(np.fmod), vector=_no_program, x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y),
               doc="x - trunc(x / y) * y, with the sign of x. Raises RuntimeError for integers over 0.")
 
 # ------------------------------------------------------------------------------------------------ PyTorch's options

@@ -348,13 +348,6 @@ def test_both_implementations_export_the_same_names():
 
 
 @needs_numba
-@pytest.mark.parametrize("width", ["8", "4"])
-def test_narrower_vectors_agree_with_reference(width):
-    """All kernels in the widths of AVX2 and NEON."""
-    in_process("compare()", MINITORCH_VECTOR_WIDTH=width)
-
-
-@needs_numba
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("setting", ["direct", "winograd"])
 def test_a_finished_convolution_has_the_bits_of_two_kernels(dtype, setting, monkeypatch):
@@ -640,6 +633,23 @@ def beside_guard(before):
     return place
 
 
+def compare_formulas(place):
+    """Pointwise kernels with floats and conditions, read and written: lines of any length, rows and columns."""
+    from minitorch.kernels import pointwise
+
+    pointwise.empty = lambda shape, dtype: place(np.full(shape, 7, dtype))
+    chosen = pointwise.Program("chosen", "t0 = where(x0, x1, x2)\nout = t0", False, 1)
+    smaller = pointwise.Program("smaller", "t0 = x0 < x1\nout = t0", True, 1)
+    for dtype in DTYPES:
+        for columns in (1, 3, 7, 16, 33, 200):
+            x, row, column = (place(np.arange(n, dtype=dtype).reshape(shape) % 5) for n, shape in (
+                (3 * columns, (3, columns)), (columns, (columns,)), (3, (3, 1))))  # fmt: skip
+            mask = place(np.arange(3 * columns).reshape(3, columns) % 2 == 0)
+            got = pointwise.evaluate(chosen, [mask, x, row], ())
+            np.testing.assert_array_equal(got, np.where(mask, x, row))
+            np.testing.assert_array_equal(pointwise.evaluate(smaller, [x, column], ()), x < column)
+
+
 def compare_beside_guards(before):
     """All samples; operands, results and scratch buffers beside guard pages: an access outside is a crash."""
     place = beside_guard(before)
@@ -650,6 +660,7 @@ def compare_beside_guards(before):
         for module in borrowers:
             module.borrow = lambda size, dtype: place(np.full(size, np.nan, dtype))
             module.give_back = lambda *buffers: None
+        compare_formulas(place)
     compare(place)
     for dtype in DTYPES if FAST else ():
         for name, columns, settings in (("sgd", 3, (np.zeros(4, bool), True)), ("adam", 5, (True,))):
@@ -657,11 +668,19 @@ def compare_beside_guards(before):
             assert kernels.update(name, rows, np.full(7, 0.5, dtype), *settings, True, True)
 
 
+def widths():
+    """The vector widths of AVX-512, AVX2 and NEON; all but this machine's are slow, as each compiles every kernel."""
+    native = 16
+    if FAST:
+        from minitorch.kernels.words.registers import WIDTH as native
+    return [pytest.param(str(w), marks=() if w == native else pytest.mark.slow) for w in (16, 8, 4)]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs mprotect")
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("width", ["16", "8"])
+@pytest.mark.parametrize("width", widths())
 def test_nothing_outside_an_array_is_touched(before, width):
-    """Neither before nor behind it, by reading or writing, in the vectorised kernels of two widths."""
+    """Neither before nor behind it, by reading or writing; and the values are those of the reference."""
     in_process(f"compare_beside_guards({before})", MINITORCH_VECTOR_WIDTH=width)
 
 
@@ -773,8 +792,9 @@ def test_training_faults_in_no_new_pages():
 
 
 @needs_numba
+@pytest.mark.slow
 def test_indexed_kernels_stay_inside_bounds():
-    """Pooling, batch norm and losses with numba's own bounds checks on."""
+    """Pooling, batch norm and losses with numba's own bounds checks on: for this they are compiled once more."""
     names = [name for name in reference.__all__ if not name.startswith(("conv", "matmul", "linear"))]
     in_process(f"compare(names={names})", NUMBA_BOUNDSCHECK="1")
 
@@ -791,7 +811,7 @@ def test_another_numba_compiles_in_its_own_way(tmp_path):
     """kernels/engine/compiler.py knows the inside of one version; with others it stays out of the way."""
     code = (
         "from minitorch.kernels.engine import runtime; runtime.NUMBA = 'another'; "
-        "names = {'matmul', 'add'}; print(compare(names=names) == names, 'minitorch.kernels.engine.compiler' in sys.modules)"
+        "names = {'pool_gather', 'max_pool'}; print(compare(names=names) == names, 'minitorch.kernels.engine.compiler' in sys.modules)"
     )
     assert in_process(code, MINITORCH_CACHE_DIR=str(tmp_path))[0] == "True False"
 
@@ -815,6 +835,49 @@ def test_second_process_compiles_nothing(tmp_path):
     assert repaired == out
     assert errors.count("cannot use the kernel cache") == 1
     assert run() == ("0", "")
+
+
+@needs_numba
+def test_processes_share_the_work_of_compiling(tmp_path):
+    """Two that need the same kernels at once compile each of them once, and leave a cache for the next."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def run(_):
+        return int(in_process("run_one_kernel()", MINITORCH_CACHE_DIR=str(tmp_path))[0])
+
+    with ThreadPoolExecutor(2) as pool:
+        compiled = sum(pool.map(run, range(2)))
+    (directory,) = tmp_path.iterdir()
+    assert compiled == sum(path.name != "lock" for path in directory.iterdir()) > 0
+
+
+def locks_of_kernels():
+    """Who gets a kernel's lock while another process holds one; then a child forked by the holder gets it, too."""
+    import signal
+
+    from minitorch.kernels.engine import runtime
+
+    at_once = "import fcntl\nlock = fcntl.lockf\nfcntl.lockf = lambda f, how, *at: lock(f, how | fcntl.LOCK_NB, *at)\n"
+    enter = "from minitorch.kernels.engine import runtime\nwith runtime._file_lock({!r}): pass"
+    with runtime._file_lock("one"):
+        for name in ("one", "another"):
+            print("refused" if "BlockingIOError" in in_process(at_once + enter.format(name))[1] else "served")
+        with runtime._file_lock("another"):  # compiling within a compilation: without a lock
+            assert "BlockingIOError" not in in_process(at_once + enter.format("another"))[1]
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            with runtime._file_lock("one"):
+                os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+@needs_numba
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork, no such locks")
+def test_each_kernel_has_a_lock_of_its_own(tmp_path):
+    """So that processes compile different kernels at the same time; no child waits for what its parent held."""
+    out, _ = in_process("locks_of_kernels()", MINITORCH_CACHE_DIR=str(tmp_path))
+    assert out.split() == ["refused", "served", "0"]
 
 
 def warm_up(extra=False):

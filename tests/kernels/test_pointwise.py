@@ -33,7 +33,7 @@ def values_of(op: Pointwise, names: list[str], size: int) -> tuple[list[Any], li
     single: list[Any] = []
     for i, name in enumerate(names):
         if name in op.settings:
-            single.append(SETTING.get(name, 0.75))
+            single.append(SETTING.get(name, 0.75 + 0.5 * op.settings.index(name)))
             continue
         x = rng.standard_normal(size).astype(np.float32)
         x[: len(odd)] = odd[:, i % 3]
@@ -64,6 +64,28 @@ def test_kernel_computes_what_numpy_does(name: str) -> None:
     worst = int(np.argmax(error - allowed))
     where = [v[finite][worst] if isinstance(v, np.ndarray) else v for v in values]
     assert (error <= allowed).all(), f"{got[finite][worst]} for {where}, expected {expected[finite][worst]}"
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT | USES_THEM))
+def test_numpy_serves_what_has_no_program(name: str) -> None:
+    """Large arrays, too: division with a rest of floats, bits of integers."""
+    op, formula, names = FORMULAS[name]
+    values = values_of(op, names, SINGLE + 13)[0]
+    if name.startswith("bitwise"):
+        values = [np.arange(x.size) for x in values]
+    with np.errstate(all="ignore"):
+        got, expected = formula(*values), formula.formula(*values)
+    np.testing.assert_array_equal(got, expected)
+    assert set(formula.programs.values()) == {None}
+
+
+def test_division_with_a_rest_of_large_tensors() -> None:
+    """By hand: 7 = 3 * 2 + 1, as often as you like."""
+    x, y = minitorch.full((SINGLE,), 7.0, requires_grad=True), minitorch.full((SINGLE,), 2.0, requires_grad=True)
+    for rest, whole in ((x % y, x // y), (minitorch.fmod(x, y), minitorch.div(x, y, rounding_mode="trunc"))):
+        assert (rest == 1).all() and (whole == 3).all()
+        gx, gy = minitorch.autograd.grad(rest.sum(), (x, y))
+        assert (gx == 1).all() and (gy == -3).all()
 
 
 LAYOUTS = {

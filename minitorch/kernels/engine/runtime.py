@@ -49,6 +49,7 @@ class _State:
         self.forked = forked
         self.launch = threading.Lock()
         self.compiling = threading.RLock()
+        self.locked = False  # whether the thread that compiles holds a lock of the cache, see `_file_lock`
 
 
 _state = _State(forked=False)
@@ -130,7 +131,7 @@ class Kernel:
         """Load the kernel from disk, or compile it, for the first call of a process for a dtype."""
         import numba
 
-        with _state.compiling, _file_lock(), _collector_at_rest():
+        with _state.compiling, _file_lock(self.__name__), _collector_at_rest():
             self.compiled.compile(tuple(map(numba.typeof, (0, 0, 1, *arguments))))
         self.ready[arguments[0].dtype.char] = self.compiled
         for listener in listeners:
@@ -255,19 +256,29 @@ def _cache_warning(error: BaseException) -> None:
 
 
 @contextmanager
-def _file_lock() -> Iterator[None]:
-    """Of several processes that need the same kernels at once, one compiles and the others then load its result."""
-    directory = cache_directory()
+def _file_lock(name: str) -> Iterator[None]:
+    """Of several processes that need the same kernel at once, one compiles it and the others then load the result.
+
+    Each kernel has a byte of one file to lock, so that processes compile different kernels at the same time. A process
+    holds one such lock at most: while a signal handler or a finaliser compiles within a compilation, it takes no second
+    one, so that no two processes wait for each other. Locks of this kind are not inherited by forked children, and the
+    system takes them back when a process dies.
+    """
+    directory = None if _state.locked else cache_directory()
+    if fcntl is None or directory is None:
+        yield
+        return
     file = None
     try:
-        if fcntl is not None and directory is not None:
-            file = open(directory / "lock", "a")  # noqa: SIM115 closed below; closing releases the lock
-            fcntl.flock(file, fcntl.LOCK_EX)
+        file = open(directory / "lock", "a")  # noqa: SIM115 closed below; closing releases the lock
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "little"))
     except OSError as error:
         _cache_warning(error)
+    _state.locked = True
     try:
         yield
     finally:
+        _state.locked = False
         if file is not None:
             file.close()
 
