@@ -201,7 +201,7 @@ def run_ops(run: Run) -> dict[str, str]:
             missing.append(f"{name} ({why})".replace("|", "/"))
             print(missing[-1], flush=True)
             continue
-        rounds, seconds = (3, 0.005) if run.quick else (5, 0.01)
+        rounds, seconds = (3, 0.005) if run.quick else (4, 0.01)
         times = {
             (size, threads): alternate(team, size, rounds, seconds, limit=1.0)
             for size in ops.NAMED[name].sizes
