@@ -100,8 +100,17 @@ def run_nets(run: Run) -> dict[str, str]:
         ("forward", nets.inference, "loss", 1, "forward"),
     ):
         print(f"\n{name}, ms")
-        table = Table("net", "batch", "minitorch (min-max)", *EAGER, "compiled (compiling)", "ratio to best (rounds)",
-                      "goal", "floor", "minitorch / floor")  # fmt: skip
+        table = Table(
+            "net",
+            "batch",
+            "minitorch (min-max)",
+            *EAGER,
+            "compiled (compiling)",
+            "ratio to best (rounds)",
+            "goal",
+            "floor",
+            "minitorch / floor",
+        )
         short = ["| net | batch | minitorch | PyTorch, best of three | ratio |", "|---|---|---|---|---|"]
         for case in nets.CASES:
             start = run.eager[0].call(nets.weights, case)
@@ -123,11 +132,21 @@ def run_nets(run: Run) -> dict[str, str]:
             goal = case.goal if name == "training step" else 1.5
             floor = run.ours.call(nets.flops, case)[name] / run.peak["flops"]
             low, high = times.ratios
-            table.add(case.name, case.batch, spread(times.rounds[MINITORCH]), *(ms(times.median(e)) for e in EAGER),
-                      compile_cell, f"**{times.ratio:.2f}** ({low:.2f}-{high:.2f})", verdict(times.ratio, goal),
-                      ms(floor), f"{times.median(MINITORCH) / floor:.2f}")  # fmt: skip
-            short.append(f"| {case.name} | {case.batch} | {ms(times.median(MINITORCH))} ms | "
-                         f"{ms(times.median(times.best))} ms ({times.best}) | {times.ratio:.2f} |")  # fmt: skip
+            table.add(
+                case.name,
+                case.batch,
+                spread(times.rounds[MINITORCH]),
+                *(ms(times.median(e)) for e in EAGER),
+                compile_cell,
+                f"**{times.ratio:.2f}** ({low:.2f}-{high:.2f})",
+                verdict(times.ratio, goal),
+                ms(floor),
+                f"{times.median(MINITORCH) / floor:.2f}",
+            )
+            short.append(
+                f"| {case.name} | {case.batch} | {ms(times.median(MINITORCH))} ms | "
+                f"{ms(times.median(times.best))} ms ({times.best}) | {times.ratio:.2f} |"
+            )
         blocks[f"bench:{title}"] = str(table)
         if name == "training step":
             blocks["bench"] = "\n".join(short)
@@ -147,17 +166,24 @@ def same_losses(what: str, losses: dict[str, list[float]]) -> None:
 def run_layers(run: Run) -> dict[str, str]:
     """The three passes of single layers, in GFLOP/s."""
     print("\nlayers, GFLOP/s")
-    table = Table("layer", "pass", "minitorch (min-max)", *EAGER, *(f"ratio to {e}" for e in EAGER), "goal",
-                  "share of FMA peak")  # fmt: skip
+    table = Table(
+        "layer", "pass", "minitorch (min-max)", *EAGER, *(f"ratio to {e}" for e in EAGER), "goal", "share of FMA peak"
+    )
     for layer in layers.QUICK if run.quick else layers.ALL:
         run.prepare(layers.faces, layer)
         for face in layers.FACES:
             times = run.alternate(face, 11, 0.05)
             speeds = {label: [layer.flops / t / 1e9 for t in column] for label, column in times.rounds.items()}
             mine = median(speeds[MINITORCH])
-            table.add(layer, face, spread(speeds[MINITORCH], number), *(number(median(speeds[e])) for e in EAGER),
-                      *(f"{mine / median(speeds[e]):.2f}" for e in EAGER), verdict(times.ratio, layer.goal),
-                      f"{mine * 1e9 / run.peak['flops']:.0%}")  # fmt: skip
+            table.add(
+                layer,
+                face,
+                spread(speeds[MINITORCH], number),
+                *(number(median(speeds[e])) for e in EAGER),
+                *(f"{mine / median(speeds[e]):.2f}" for e in EAGER),
+                verdict(times.ratio, layer.goal),
+                f"{mine * 1e9 / run.peak['flops']:.0%}",
+            )
     return {"bench:layers": str(table)}
 
 
@@ -175,7 +201,7 @@ def run_ops(run: Run) -> dict[str, str]:
             missing.append(f"{name} ({why})".replace("|", "/"))
             print(missing[-1], flush=True)
             continue
-        rounds, seconds = (3, 0.005) if run.quick else (5, 0.01)
+        rounds, seconds = (3, 0.005) if run.quick else (4, 0.01)
         times = {
             (size, threads): alternate(team, size, rounds, seconds, limit=1.0)
             for size in ops.NAMED[name].sizes
@@ -229,8 +255,13 @@ def run_memory(run: Run) -> dict[str, str]:
             found[label] = contender.call(nets.memory, case)
             contender.close()
         peaks = [found[label]["bytes"] / 1e6 for label in (MINITORCH, *EAGER)]
-        table.add(case.name, case.batch, *map(number, peaks), f"{min(peaks[1:]) / peaks[0]:.2f}",
-                  *(number(found[label]["faults"]) for label in (MINITORCH, *EAGER)))  # fmt: skip
+        table.add(
+            case.name,
+            case.batch,
+            *map(number, peaks),
+            f"{min(peaks[1:]) / peaks[0]:.2f}",
+            *(number(found[label]["faults"]) for label in (MINITORCH, *EAGER)),
+        )
     return {"bench:memory": str(table)}
 
 
@@ -246,12 +277,24 @@ def run_startup(run: Run) -> dict[str, str]:
         warm = startup.middle([startup.first_step(MINITORCH, run.threads) for _ in range(times)])
     else:
         cold, warm = startup.cold_and_warm(run.threads, times)
-        table.add(f"first step of ResNet-20, no kernel cached ({cold['compilations']:.0f} compiled)",
-                  number(cold["step"]), number(torch["step"]), under(cold["step"], 15))  # fmt: skip
-    table.add(f"first step of ResNet-20, all kernels cached ({warm['compilations']:.0f} compiled)",
-              number(warm["step"]), number(torch["step"]), "-")  # fmt: skip
-    table.add("interpreter start to first loss of ResNet-20, all kernels cached", number(warm["to loss"]),
-              number(torch["to loss"]), under(warm["to loss"], 1))  # fmt: skip
+        table.add(
+            f"first step of ResNet-20, no kernel cached ({cold['compilations']:.0f} compiled)",
+            number(cold["step"]),
+            number(torch["step"]),
+            under(cold["step"], 15),
+        )
+    table.add(
+        f"first step of ResNet-20, all kernels cached ({warm['compilations']:.0f} compiled)",
+        number(warm["step"]),
+        number(torch["step"]),
+        "-",
+    )
+    table.add(
+        "interpreter start to first loss of ResNet-20, all kernels cached",
+        number(warm["to loss"]),
+        number(torch["to loss"]),
+        under(warm["to loss"], 1),
+    )
     return {"bench:startup": str(table)}
 
 
@@ -330,8 +373,10 @@ def main(arguments: Iterable[str] | None = None) -> None:
     for name in sections or [name for name in SECTIONS if not (args.quick and name in ("ops", "memory"))]:
         neighbours, start = machine.Neighbours(lambda: [contender.process.pid for contender in run.all]), time.time()
         tables = SECTIONS[name](run)
-        stamp = (f"*{time.strftime('%Y-%m-%d %H:%M')}, {time.time() - start:.0f} s; peak {run.peak['flops'] / 1e9:.0f} "
-                 f"GFLOP/s, copy {run.peak['bytes'] / 1e9:.1f} GB/s; meanwhile {neighbours}.*")  # fmt: skip
+        stamp = (
+            f"*{time.strftime('%Y-%m-%d %H:%M')}, {time.time() - start:.0f} s; peak {run.peak['flops'] / 1e9:.0f} "
+            f"GFLOP/s, copy {run.peak['bytes'] / 1e9:.1f} GB/s; meanwhile {neighbours}.*"
+        )
         print(stamp)
         blocks.update({block: f"{table}\n\n{stamp}" for block, table in tables.items()})
     if not (args.quick or words):

@@ -34,8 +34,31 @@ def ceilings(side: Any, threads: int) -> dict[str, float]:
     def multiply(workers, repeats, a, b, c, numbers):
         for worker in numba.prange(workers):
             for _ in range(repeats):
-                wide(a, 0, numbers, 0, ROWS - 1, STEPS, numbers, 0, 1, 0, STEPS, 1, b, 0, 2 * WIDTH,
-                     c, worker * 4096, numbers, 2 * WIDTH, WIDTH, 0, 0, ())  # fmt: skip
+                wide(
+                    a,
+                    0,
+                    numbers,
+                    0,
+                    ROWS - 1,
+                    STEPS,
+                    numbers,
+                    0,
+                    1,
+                    0,
+                    STEPS,
+                    1,
+                    b,
+                    0,
+                    2 * WIDTH,
+                    c,
+                    worker * 4096,
+                    numbers,
+                    2 * WIDTH,
+                    WIDTH,
+                    0,
+                    0,
+                    (),
+                )
 
     @numba.njit(parallel=True)
     def duplicate(workers, source, target):

@@ -43,8 +43,14 @@ def middle(runs: list[dict[str, float]]) -> dict[str, float]:
 def _fresh(arguments: list[str], environment: dict[str, str] | None = None) -> str:
     """What a fresh interpreter prints. It keeps compiled sources, as users' do, so that all but the first find them."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return subprocess.run([sys.executable, *arguments], env=inherited | (environment or {}), text=True,
-                          check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout  # fmt: skip
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=inherited | (environment or {}),
+        text=True,
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ).stdout
 
 
 def _first_step(label: str, threads: int) -> dict[str, Any]:

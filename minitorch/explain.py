@@ -242,9 +242,15 @@ class Explanation:
 
 
 def explain(
-    what: Any, input_size: Sequence[int], weight_shape: Sequence[int] | None = None, *, check: bool | None = None,
-    file: TextIO | None = None, output_size: Sequence[int] | None = None, **settings: Any,
-) -> Explanation:  # fmt: skip
+    what: Any,
+    input_size: Sequence[int],
+    weight_shape: Sequence[int] | None = None,
+    *,
+    check: bool | None = None,
+    file: TextIO | None = None,
+    output_size: Sequence[int] | None = None,
+    **settings: Any,
+) -> Explanation:
     """Print what a convolution and its gradients are in this case, and return it as an `Explanation`.
 
     The gradient for the input of a convolution is a transposed convolution, and the other way round; the gradient for
@@ -333,9 +339,19 @@ def _module_case(module: Any, input_size: Any, output_size: Any) -> Case:
 
 
 def _case(
-    title: str, name: str, w: Size, input_size: Any, *, bias: bool, mode: str, stride: Any, padding: Any,
-    dilation: Any, groups: int, output_padding: Any = 0,
-) -> Case:  # fmt: skip
+    title: str,
+    name: str,
+    w: Size,
+    input_size: Any,
+    *,
+    bias: bool,
+    mode: str,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+    output_padding: Any = 0,
+) -> Case:
     """All sizes, checked as a call checks them."""
     rank, transposed = FUNCTIONS[name]
     batch, x = _input_shape(rank, input_size, w[0] if transposed else w[1] * groups)

@@ -58,7 +58,7 @@ class ConvGeometry:
     def of(cls, input_size: Sequence[int], kernel_size: int | Sequence[int], stride: int | Sequence[int] = 1,
            padding: int | Sequence[int] | Sequence[tuple[int, int]] = 0, dilation: int | Sequence[int] = 1,
            groups: int = 1) -> ConvGeometry:
-        """The geometry of these settings; an int stands for every axis. Equal settings give the same object."""
+        """The geometry of these settings; an int means the same for every axis. Equal settings give the same object."""
         rank = len(input_size)
         return _conv_geometry(
             _per_axis(input_size, rank, "input_size"), _per_axis(kernel_size, rank, "kernel_size"),

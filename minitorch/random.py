@@ -37,7 +37,7 @@ class Generator:
         return self._seed
 
     def get_state(self) -> dict:
-        """Where the stream stands, for `set_state`."""
+        """The position of the stream, for `set_state`."""
         return {"seed": self._seed, "state": self.numpy.bit_generator.state}
 
     def set_state(self, state: dict) -> Generator:
@@ -66,7 +66,7 @@ def initial_seed() -> int:
 
 
 def get_rng_state() -> dict:
-    """Where the default generator stands."""
+    """The state of the default generator."""
     return default_generator.get_state()
 
 

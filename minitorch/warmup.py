@@ -87,7 +87,7 @@ def _is_ready(kernel: Any, char: str) -> bool:
 
 
 def _all_kernels() -> list[Any]:
-    """What the files of `minitorch.kernels` define, whoever imports them."""
+    """The kernels that the files of `minitorch.kernels` define, imported for this."""
     for module in pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}."):
         importlib.import_module(module.name)
     return runtime.kernels

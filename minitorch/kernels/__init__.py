@@ -39,7 +39,7 @@ Declaration = TypeVar("Declaration", bound=Callable[..., None])
 
 @cache
 def implementation() -> str:
-    """"numba" or "reference": who serves float32 and float64 in this process."""
+    """Which kernels serve float32 and float64 in this process: "numba" or "reference"."""
     chosen = os.environ.get("MINITORCH_KERNELS", "numba")
     if chosen not in ("numba", "reference"):
         raise ValueError(f"MINITORCH_KERNELS must be 'numba' or 'reference', but is {chosen!r}")

@@ -7,13 +7,13 @@ numbers, and what belongs to a channel is written `fold` times in a row (`_sprea
 Sums run over fixed blocks of wide rows, the same for any number of threads. Inside a block, RUN wide rows at a time are
 added up in x's own dtype, in vectors that stay in cache, then go to the block's float64 sums; blocks add up in order.
 Row by row: four rows at a time need fewer loads and stores of the sums, but the prefetcher lost its way and statistics
-took 2.0 ms instead of 1.5 on (64, 64, 32, 32), 2 cores Zen 3, 2026-11. Passes that write after one that read run
-backwards, towards what it read last and the cache still holds. Stores past the cache made no difference to 17 MB, and
-won a fifth only at 59 MB, beyond any cache: not worth a second loop for each.
+took 2.0 ms instead of 1.5 on (64, 64, 32, 32), 2 cores Zen 3, 2026-11. A writing pass starts at the last row: the
+reading pass before it ended there, and those rows are still cached. Stores past the cache made no difference to 17 MB,
+and won a fifth only at 59 MB, beyond any cache: not worth a second loop for each.
 
 The loops are emitted as vectors (`lanewise`) for two reasons: numba's own vectoriser gives up on loops over this many
 arrays (it allows eight checks for overlap), and a fused kernel must give the bits of the plain kernels one after the
-other. The compiler contracts a product and a sum as it sees fit, so no product meets a sum here but in `fma`.
+other. The compiler may contract a product and a sum where it likes, so the loops add to products by `fma` alone.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> 
 
 
 def _layout(x: np.ndarray) -> tuple[int, int]:
-    """Rows of x in a wide row, and blocks of wide rows: by x's shape alone, whoever computes them."""
+    """Rows of x in a wide row, and blocks of wide rows. They follow from x's shape alone, not from the kernel."""
     m, channels = x.shape
     fold = max(1, min(256 // max(channels, 1), m))
     if fold > 16:
@@ -366,7 +366,8 @@ def _input_grad(workers, x, g, y, mean, invstd, scale, shift, sum_g, sum_gh, out
     width = fold * mean.size
     zero, scales, shifts = 0, 3 * width, 4 * width
     m = x.size // mean.size
-    for c in range(mean.size):  # slope and offset of a line in x - mean, first where scale and shift stand later
+    # gx = scale * (g - offset - slope * (x - mean)). slope and offset are staged in the room of scale and shift.
+    for c in range(mean.size):
         scratch[scales + c] = invstd[c] * sum_gh[c] / m
         scratch[shifts + c] = sum_g[c] / m
     _spread(scratch[scales:scales + mean.size], fold, scratch, width)

@@ -49,7 +49,10 @@ def pool_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
 
 
 def window_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
-    """`pool_scatter` of choices that lie each in its window: every pixel of window o asks whether it is meant."""
+    """`pool_scatter` of choices that lie each in its window.
+
+    The kernel compares each pixel of window o with choice[o]; it stores y where they are equal, else 0.
+    """
     first, pixels = geometry.table
     disjoint, covering = _coverage(geometry)
     if not disjoint and pixels.size > SEARCH * (first.size - 1):

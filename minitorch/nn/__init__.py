@@ -17,6 +17,6 @@ from .pool import *  # noqa: F403
 from .resample import *  # noqa: F403
 from .shape import *  # noqa: F403
 
-# A new layer stands in `__all__` of its file; here are the parts and every class.
+# A new layer is named in `__all__` of its file; this list has the parts and every class.
 __all__ = ["functional", "grad", "init", "utils"]
 __all__ += sorted(name for name, value in list(vars().items()) if isinstance(value, type))

@@ -51,25 +51,40 @@ def _weight(rank: int, input: Any, weight_size: Any, grad_output: Any, settings:
 
 
 def conv1d_input(
-    input_size: Any, weight: Any, grad_output: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    input_size: Any,
+    weight: Any,
+    grad_output: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
     groups: int = 1,
-) -> Any:  # fmt: skip
+) -> Any:
     """The gradient of `conv1d` for its input (N, C, L) of shape `input_size`; see `conv2d_input`."""
     return _input(1, input_size, weight, grad_output, (stride, padding, dilation, groups))
 
 
 def conv1d_weight(
-    input: Any, weight_size: Any, grad_output: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    input: Any,
+    weight_size: Any,
+    grad_output: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
     groups: int = 1,
-) -> Any:  # fmt: skip
+) -> Any:
     """The gradient of `conv1d` for its weight (K, C/groups, kernel) of shape `weight_size`; see `conv2d_weight`."""
     return _weight(1, input, weight_size, grad_output, (stride, padding, dilation, groups))
 
 
 def conv2d_input(
-    input_size: Any, weight: Any, grad_output: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    input_size: Any,
+    weight: Any,
+    grad_output: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
     groups: int = 1,
-) -> Any:  # fmt: skip
+) -> Any:
     """The gradient of `conv2d` for its input (N, C, H, W) of shape `input_size`: conv_transpose(grad_output, weight).
 
     >>> import minitorch
@@ -82,9 +97,14 @@ def conv2d_input(
 
 
 def conv2d_weight(
-    input: Any, weight_size: Any, grad_output: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    input: Any,
+    weight_size: Any,
+    grad_output: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
     groups: int = 1,
-) -> Any:  # fmt: skip
+) -> Any:
     """The gradient of `conv2d` for its weight (K, C/groups, kernel, kernel) of shape `weight_size`.
 
     >>> import minitorch
@@ -96,16 +116,26 @@ def conv2d_weight(
 
 
 def conv3d_input(
-    input_size: Any, weight: Any, grad_output: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    input_size: Any,
+    weight: Any,
+    grad_output: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
     groups: int = 1,
-) -> Any:  # fmt: skip
+) -> Any:
     """The gradient of `conv3d` for its input (N, C, D, H, W) of shape `input_size`; see `conv2d_input`."""
     return _input(3, input_size, weight, grad_output, (stride, padding, dilation, groups))
 
 
 def conv3d_weight(
-    input: Any, weight_size: Any, grad_output: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    input: Any,
+    weight_size: Any,
+    grad_output: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
     groups: int = 1,
-) -> Any:  # fmt: skip
+) -> Any:
     """The gradient of `conv3d` for its weight (K, C/groups, *kernel) of shape `weight_size`; see `conv2d_weight`."""
     return _weight(3, input, weight_size, grad_output, (stride, padding, dilation, groups))

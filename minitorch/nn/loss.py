@@ -1,4 +1,4 @@
-"""Losses as modules; the formulas stand in `functional`."""
+"""Losses as modules; the formulas are in `functional`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from .functional.loss import named_reduction
 from .module import Module
 
 __all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "NLLLoss",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "MSELoss",
+    "NLLLoss",
     "SmoothL1Loss",
-]  # fmt: skip
+]
 
 
 class _Loss(Module):

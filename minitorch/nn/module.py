@@ -468,7 +468,7 @@ class Module:
     # ---------------------------------------------------------------------------------------------------- how it prints
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of this module's repr, before its submodules."""
+        """The text between the parentheses of this module's repr, before its submodules."""
         return ""
 
     def _lines(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Parameters and buffers: tensors that a `Module` registers, and their stand-ins until a first input gives a shape."""
+"""Parameters and buffers: tensors that a `Module` registers, and placeholders until a first input gives a shape."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def new_parameter(*shape: int, device: Any = None, dtype: Any = None) -> Paramet
 
 
 class Uninitialized(Tensor):
-    """A tensor without shape and memory; `materialize` gives it both, and makes it what it stands for.
+    """A tensor without shape and memory; `materialize` gives it both, and makes it what it is a placeholder for.
 
     Until then it has a dtype, and every use of its values raises ValueError, of its shape RuntimeError.
     """

@@ -16,11 +16,27 @@ from .functional.pool import (
 from .module import Module
 
 __all__ = [
-    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "FractionalMaxPool2d", "FractionalMaxPool3d",
-    "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
     "MaxUnpool3d",
-]  # fmt: skip
+]
 
 
 class _MaxPool(Module):
@@ -44,11 +60,17 @@ class _MaxPool(Module):
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, input: Any) -> Any:
-        """The largest of each window, and where it stands if `return_indices`."""
+        """The largest of each window, and its position if `return_indices`."""
         return max_pool_nd(
-            self.rank, input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+            self.rank,
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
             self.return_indices,
-        )  # fmt: skip
+        )
 
     def extra_repr(self) -> str:
         """The windows."""
@@ -67,7 +89,7 @@ class MaxPool1d(_MaxPool):
 class MaxPool2d(_MaxPool):
     """The largest element of each window of (N, C, H, W) or (C, H, W); the stride is the kernel size unless given.
 
-    With `return_indices` also where each stands in its plane, counted flat.
+    With `return_indices` also the position of each in its plane, counted flat.
 
     >>> import minitorch
     >>> minitorch.nn.MaxPool2d(2)(minitorch.arange(16.0).reshape(1, 4, 4))
@@ -103,9 +125,14 @@ class _MaxUnpool(Module):
     def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
         """Zeros, and `input` at `indices`; `output_size` chooses among the sizes that pool to that of `input`."""
         return max_unpool_nd(
-            self.rank, input, indices, self.kernel_size, self.stride, self.padding,
+            self.rank,
+            input,
+            indices,
+            self.kernel_size,
+            self.stride,
+            self.padding,
             None if output_size is None else list(output_size),
-        )  # fmt: skip
+        )
 
     def extra_repr(self) -> str:
         """The windows."""
@@ -205,9 +232,15 @@ class _AvgPool(Module):
     def forward(self, input: Any) -> Any:
         """The mean of each window."""
         return avg_pool_nd(
-            self.rank, input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
+            self.rank,
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
             self.divisor_override,
-        )  # fmt: skip
+        )
 
     def extra_repr(self) -> str:
         """The windows."""
@@ -297,7 +330,7 @@ class _AdaptiveMaxPool(Module):
         self.output_size, self.return_indices = output_size, return_indices
 
     def forward(self, input: Any) -> Any:
-        """The largest of each part, and where it stands if `return_indices`."""
+        """The largest of each part, and its position if `return_indices`."""
         return adaptive_max_pool_nd(self.rank, input, self.output_size, self.return_indices)
 
     def extra_repr(self) -> str:
@@ -314,7 +347,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """The largest of each of nearly equal parts of (N, C, H, W) or (C, H, W); output_size an int or one per axis.
 
-    None keeps an axis. With `return_indices` also where each stands in its plane, counted flat.
+    None keeps an axis. With `return_indices` also the position of each in its plane, counted flat.
     """
 
     rank = 2
@@ -354,11 +387,16 @@ class _FractionalMaxPool(Module):
             raise ValueError(f"{name}: output_ratio must be between 0 and 1 (got {output_ratio})")
 
     def forward(self, input: Any) -> Any:
-        """The largest of each window, and where it stands if `return_indices`."""
+        """The largest of each window, and its position if `return_indices`."""
         return fractional_max_pool_nd(
-            self.rank, input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
+            self.rank,
+            input,
+            self.kernel_size,
+            self.output_size,
+            self.output_ratio,
+            self.return_indices,
             self._random_samples,
-        )  # fmt: skip
+        )
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):

@@ -8,8 +8,13 @@ from .functional.resample import channel_shuffle, interpolate, pixel_shuffle, pi
 from .module import Module
 
 __all__ = [
-    "ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d",
-]  # fmt: skip
+    "ChannelShuffle",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+]
 
 
 class Upsample(Module):

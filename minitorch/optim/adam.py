@@ -129,7 +129,7 @@ def _update(rows: list[tuple], group: dict[str, Any], dtype: np.dtype, count: fl
     flags = apart, bool(weight_decay and not apart), bool(group["maximize"])
     scalars = np.array(
         [1 - beta1, beta2, 1 - beta2, eps * correction, rate, 1 - lr * weight_decay, weight_decay], dtype
-    )  # fmt: skip
+    )
     if kernels.update("adam", rows, scalars, *flags):
         return
     for p, g, m, v, *peak in rows:

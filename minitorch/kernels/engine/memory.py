@@ -32,7 +32,7 @@ class _Pool:
     for each size the tutorial net gave up and mapped seven blocks in every step (batch 64, 2026-11).
 
     Arrays die in any thread, and in the middle of anything when garbage is collected. So a block that comes home only
-    joins a queue, which takes one step; whoever asks next, one thread at a time, puts it in its place.
+    joins a queue, which takes one step; the next request, one thread at a time, puts it in its place.
     """
 
     def __init__(self) -> None:

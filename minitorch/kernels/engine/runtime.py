@@ -152,7 +152,7 @@ def _collector_at_rest() -> Iterator[None]:
 
 
 kernels: list[Kernel] = []  # all there are, in order of their definition
-listeners: list[Callable[[str], None]] = []  # told the name of every kernel that became ready; who listens reports
+listeners: list[Callable[[str], None]] = []  # called with the name of every kernel that became ready, to report it
 
 
 @cache
@@ -168,7 +168,7 @@ def _team() -> int:
 
 
 def jit(kind: str, **flags: Any) -> Any:
-    """numba's `njit` with the options `kind` of compiler.py, which knows one numba: others compile in their own way."""
+    """numba's `njit` with the options `kind` of compiler.py, or, if numba is not the release made for, without them."""
     import numba
 
     own = {}
@@ -180,7 +180,7 @@ def jit(kind: str, **flags: Any) -> Any:
 
 
 def helper(**flags: Any) -> Any:
-    """Decorator: a function that kernels call; where `flags` say nothing, it is compiled as they are."""
+    """Decorator: a function that kernels call. It is compiled with their flags, and with `flags` in place of some."""
     return jit("PART", **flags)
 
 
@@ -284,7 +284,7 @@ def _file_lock(name: str) -> Iterator[None]:
 
 
 def _say(name: str) -> None:
-    """Tell a user who waits what for: once, and on a terminal with a count and the kernel being compiled."""
+    """Tell the user once that kernels are being compiled; on a terminal with a count and the name of each."""
     if listeners:
         return
     if not _compilations:

@@ -159,7 +159,7 @@ def launch(typingctx, team, tasks, workers):
         builder.call(builder.inttoptr(address, PARALLEL_FOR.as_pointer()), [*pointers, SIZE(0), SIZE(1), threads])
         status = builder.load(cgutils.gep_inbounds(builder, data, 0, len(function.args)))
         with builder.if_then(builder.icmp_signed("!=", status, STATUS(0)), likely=False):
-            builder.ret(status)  # what went wrong stands in the memory of this call's caller already
+            builder.ret(status)  # the error is in the memory of this call's caller already
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp), emit

@@ -32,7 +32,7 @@ _earlier: ContextVar[str] = ContextVar("earlier")
 
 @contextmanager
 def as_of(word: str) -> Iterator[None]:
-    """Convolutions in here run as when `setting` was this word: for those that were called for then."""
+    """Convolutions within run by this word, not by `setting`: they were called earlier, when that was the word."""
     token = _earlier.set(word)
     try:
         yield

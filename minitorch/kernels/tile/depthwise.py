@@ -5,7 +5,7 @@ All three copy nothing and work on tiles: a few neighbouring pixels m of the tar
     conv, conv_transpose:   target[m] = sum over t of source[m, t] * weight[t]
     conv_weight_grad:       weight[t] += sum over m of source[m, t] * target[m]         source = x, target = y
 
-At the border the taps that would meet padding are left out. To that end every axis of the target is cut into stretches
+At the border the taps that would read padding are left out. To that end every axis of the target is cut into stretches
 of pixels that use the same taps (see `_axis`): for 3x3 with padding the first, the last, and all others; for the
 adjoint of stride s one for each residue, too. Products of stretches are grids of pixels of one kind, done line by line.
 
@@ -149,8 +149,8 @@ def _bands(plan: _Plan, batch: int, size: int, itemsize: int) -> int:
 def _blocks(channels: int, dtype: np.dtype) -> tuple[int, int, int]:
     """Channels of a block, number of blocks, and where the last one starts.
 
-    A block is two vectors. The last one begins early rather than to stand out, and computes some channels twice. Fewer
-    channels than two vectors are single, masked vectors.
+    A block is two vectors. The last one begins early, so that it ends with the last channel, and computes some
+    channels twice. Fewer channels than two vectors are single, masked vectors.
     """
     lanes = 4 * WIDTH // dtype.itemsize
     if channels < 2 * lanes:

@@ -5,7 +5,7 @@ pixels, steps are (tap, channel) pairs. `conv_weight_grad` turns the same produc
 pairs, steps are pixels. There is no im2col: A is read where it lies, which is x itself or a copy of a few images, with
 zeros around each if there is padding.
 
-Blocks of work are fixed by the sizes alone and every output is one sum in one order. So it does not matter who
+Blocks of work are fixed by the sizes alone and every output is one sum in one order. So it does not matter which worker
 computes a block: workers claim the next one from a shared counter, and the result has the same bits for any number of
 them.
 """
@@ -63,7 +63,8 @@ def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, s
 
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in x."""
-    if is_winograd(geometry, y.dtype, out.shape[-1], y.shape[-1]):  # a convolution of y, with what is left of 2 pixels
+    # For 3x3 at stride 1 the adjoint is a convolution with the turned kernel; padding p becomes 2 - p.
+    if is_winograd(geometry, y.dtype, out.shape[-1], y.shape[-1]):
         winograd.conv(y, w, out, tuple((2 - before, 2 - after) for before, after in geometry.padding), flip=True)
     else:
         _product(y, w, out, geometry, geometry.scatter, transpose=True)

@@ -137,7 +137,8 @@ def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, colu
                 a, a_at, a_row, a_step, a_shift = x, at, x_row, x_step, 0
                 if copied:
                     _pack(x, at, height, x_row, steps, x_step, space, x_copy, ROWS, lanes)
-                    # The panel of row i begins (i / ROWS) * ROWS * (steps + 1) on; the tile adds i, as a row is 1.
+                    # Row i (a multiple of ROWS) starts i * (steps + 1) into the copy. The tile adds i itself, so
+                    # i * steps is left.
                     a, a_at, a_row, a_step, a_shift = space, x_copy, 1, ROWS, steps
                 _pack(y, matrix * y_batch + left * y_column + step * y_step, right - left, y_column, steps, y_step,
                       space, y_copy, 2 * lanes, lanes)

@@ -64,7 +64,7 @@ def _sums(v: Vectors, height: int, vectors: int) -> list[list[ir.Value]]:
 
 def _steps(v: Vectors, lefts: list[ir.Value], a_at: ir.Value, count: ir.Value, a_step: ir.Value, b_at: ir.Value,
            b_step: ir.Value, sums: list[list[ir.Value]]) -> None:
-    """sums[m][j] += A[m] * B[j], `count` times; A stands a_at (a slot) behind lefts[m], B at b_at (a slot)."""
+    """sums[m][j] += A[m] * B[j], `count` times; A starts a_at (a slot) behind lefts[m], B at b_at (a slot)."""
     builder = v.builder
     with cgutils.for_range(builder, count):
         a_now, b_now = builder.load(a_at), builder.load(b_at)
@@ -79,7 +79,7 @@ def _steps(v: Vectors, lefts: list[ir.Value], a_at: ir.Value, count: ir.Value, a
 
 def _add_old(v: Vectors, sums: list[list[ir.Value]], places: list[ir.Value], accumulate: ir.Value,
              mask: ir.Value | None = None) -> None:
-    """Add what stands at `places`, a row each, to the accumulators, if told; of a last vector what the mask allows."""
+    """Add the values at `places`, a row each, to the accumulators, if told; of a last vector what the mask allows."""
     builder = v.builder
     with builder.if_then(builder.icmp_signed("!=", accumulate, INT(0))):
         for place, row_sums in zip(places, sums, strict=True):
@@ -114,7 +114,7 @@ def make_tile(height: int, vectors: int) -> Any:
 
     A: its rows are rows[row] ... rows[row_last], of which the tile takes the first `height`. Steps: outer[outer_start]
     ... outer[outer_stop - 1], `inner` of each. B: from b_start on. C: row m at c_start + target_scale*targets[m], its
-    last vector masked to `valid` lanes; `accumulate`, 0 or 1: whether what stands there is added. finish: a `Epilogue`,
+    last vector masked to `valid` lanes; `accumulate`, 0 or 1: whether the values there are added. finish: a `Epilogue`,
     or (), of columns from `channel` on.
     """
 
@@ -179,7 +179,7 @@ def make_panel(height: int, vectors: int) -> Any:
 
         address of A[m, s] = a + a_start + a_row*m + a_step*s        of C[m, 0] = c + c_start + c_row*m
 
-    B's steps stand side by side. Nothing is masked; the last tile repeats the last row, as above. This is for short
+    B's steps lie side by side. Nothing is masked; the last tile repeats the last row, as above. This is for short
     sums, where the tables and masks of `make_tile` cost more than they give.
     """
 

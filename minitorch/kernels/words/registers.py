@@ -130,7 +130,10 @@ class Vectors:
         return self.call("fma", self.type, a, b, c)
 
     def normal(self, x: ir.Value, mean: ir.Value, scale: ir.Value, shift: ir.Value) -> ir.Value:
-        """(x - mean) * scale + shift: everybody's way to y, so that all have its bits."""
+        """(x - mean) * scale + shift.
+
+        The only formula by which any kernel normalises, so that fused and separate kernels round alike.
+        """
         return self.fma(self.builder.fsub(x, mean), scale, shift)
 
     def rectified(self, y: ir.Value, floor: ir.Value | None = None) -> ir.Value:

@@ -91,15 +91,29 @@ def _conv_plan(
 
 
 def conv_nd(
-    name: str, rank: int, x: Any, w: Any, b: Any, stride: Any, padding: Any, dilation: Any, groups: int,
-) -> Any:  # fmt: skip
+    name: str,
+    rank: int,
+    x: Any,
+    w: Any,
+    b: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Any:
     """Convolution of any rank, under the public name of the caller."""
     check_operands(name, x, weight=w, bias=b)
     geometry, batched = _conv_plan(
-        name, rank, x.outline.shape, w.array.shape, None if b is None else b.array.shape,
-        as_setting(name, "stride", stride), as_setting(name, "padding", padding),
-        as_setting(name, "dilation", dilation), groups,
-    )  # fmt: skip
+        name,
+        rank,
+        x.outline.shape,
+        w.array.shape,
+        None if b is None else b.array.shape,
+        as_setting(name, "stride", stride),
+        as_setting(name, "padding", padding),
+        as_setting(name, "dilation", dilation),
+        groups,
+    )
     x = convolution.channels_last_memory(x if batched else with_batch(x))
     operands = (x, w) if b is None else (x, w, b)
     out = (convolution.conv if b is None else convolution.conv_bias)(*operands, geometry=geometry)
@@ -143,9 +157,17 @@ def conv3d(
 
 @lru_cache(maxsize=4096, typed=True)
 def _transposed_plan(
-    name: str, rank: int, y: tuple, w: tuple, b: tuple | None, stride: Any, padding: Any, output_padding: Any,
-    groups: int, dilation: Any,
-) -> tuple[ConvGeometry, bool, tuple | None]:  # fmt: skip
+    name: str,
+    rank: int,
+    y: tuple,
+    w: tuple,
+    b: tuple | None,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+) -> tuple[ConvGeometry, bool, tuple | None]:
     """As `_conv_plan`, and the zeros to put behind the input.
 
     Output padding of a stride or more (allowed up to the dilation) makes room for one more window: its input is zero.
@@ -175,9 +197,18 @@ def _transposed_plan(
 
 
 def conv_transpose_nd(
-    name: str, rank: int, y: Any, w: Any, b: Any, stride: Any, padding: Any, output_padding: Any, groups: int,
-    dilation: Any, mode: str = "zeros",
-) -> Any:  # fmt: skip
+    name: str,
+    rank: int,
+    y: Any,
+    w: Any,
+    b: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+    mode: str = "zeros",
+) -> Any:
     """Transposed convolution of any rank, under the public name of the caller.
 
     A convolution with a padding mode is conv(extend(x), w), without padding of its own. Its adjoint, with another mode
@@ -186,10 +217,17 @@ def conv_transpose_nd(
     """
     check_operands(name, y, weight=w, bias=b)
     geometry, batched, widths = _transposed_plan(
-        name, rank, y.array.shape, w.array.shape, None if b is None else b.array.shape,
-        as_setting(name, "stride", stride), as_setting(name, "padding", padding),
-        as_setting(name, "output_padding", output_padding), groups, as_setting(name, "dilation", dilation),
-    )  # fmt: skip
+        name,
+        rank,
+        y.array.shape,
+        w.array.shape,
+        None if b is None else b.array.shape,
+        as_setting(name, "stride", stride),
+        as_setting(name, "padding", padding),
+        as_setting(name, "output_padding", output_padding),
+        groups,
+        as_setting(name, "dilation", dilation),
+    )
     y = y if batched else with_batch(y)
     if widths is not None:
         y = shaping.pad_constant(y, widths=widths)
@@ -206,19 +244,31 @@ def conv_transpose_nd(
 
 
 def conv_transpose1d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-    groups: int = 1, dilation: Any = 1,
-) -> Any:  # fmt: skip
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
     """The adjoint of `conv1d`: input (N, K, L) or (K, L), weight (K, C/groups, kernel); see `conv_transpose2d`."""
     return conv_transpose_nd(
         "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )  # fmt: skip
+    )
 
 
 def conv_transpose2d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-    groups: int = 1, dilation: Any = 1,
-) -> Any:  # fmt: skip
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
     """The adjoint of `conv2d`, of input (N, K, H, W) or (K, H, W) with weight (K, C/groups, kernel, kernel).
 
     The result has (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1 pixels along an
@@ -235,14 +285,20 @@ def conv_transpose2d(
     """
     return conv_transpose_nd(
         "conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )  # fmt: skip
+    )
 
 
 def conv_transpose3d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-    groups: int = 1, dilation: Any = 1,
-) -> Any:  # fmt: skip
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
     """The adjoint of `conv3d`, of input (N, K, D, H, W) or (K, D, H, W); see `conv_transpose2d`."""
     return conv_transpose_nd(
         "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )  # fmt: skip
+    )

@@ -21,9 +21,12 @@ def _plan(
     """The windows over an image of `size`; `shape` is the input's. All settings are an int or two."""
     pair = {}
     for argument, value in (
-        ("output_size", size), ("kernel_size", kernel_size), ("stride", stride), ("padding", padding),
+        ("output_size", size),
+        ("kernel_size", kernel_size),
+        ("stride", stride),
+        ("padding", padding),
         ("dilation", dilation),
-    ):  # fmt: skip
+    ):
         pair[argument] = as_ints(name, argument, value, 2)
         if isinstance(value, tuple) and len(value) != 2:
             raise RuntimeError(f"{name}: `{argument}` must be an int or 2 of them, but got {value}")

@@ -40,9 +40,14 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def embedding(
-    input: Any, weight: Any, padding_idx: int | None = None, max_norm: Any = None, norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False, sparse: bool = False,
-) -> Any:  # fmt: skip
+    input: Any,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: Any = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
     """Rows of weight (M, D) by their numbers: input (...) of ints gives (..., D). Row `padding_idx` gets no gradient.
 
     Raises IndexError for a number out of range, NotImplementedError for max_norm, scale_grad_by_freq and sparse.
@@ -55,8 +60,10 @@ def embedding(
     if table.ndim != 2:
         raise RuntimeError(f"embedding: `weight` must be 2-D, but has shape {table.shape}")
     if rows.size and (rows.min() < 0 or rows.max() >= len(table)):
-        raise IndexError(f"embedding: index out of range in self: `weight` has rows 0 to {len(table) - 1}, but `input` "
-                         f"names rows {rows.min()} to {rows.max()}")  # fmt: skip
+        raise IndexError(
+            f"embedding: index out of range in self: `weight` has rows 0 to {len(table) - 1}, but `input` "
+            f"names rows {rows.min()} to {rows.max()}"
+        )
     out = getitem(weight, key=(rows,))
     if padding_idx is None:
         return out

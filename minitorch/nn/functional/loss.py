@@ -116,9 +116,14 @@ def _mean(total: Any, divisor: float) -> Any:
 
 
 def nll_loss(
-    input: Any, target: Any, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,
-    reduce: bool | None = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Any:
     """-weight[target] * input[target] of log-probabilities (N, C), (N, C, *) or (C,) and labels (N,), (N, *) or ().
 
     The mean is weighted, and leaves out rows labelled `ignore_index`. Raises IndexError for a label out of range,
@@ -133,9 +138,15 @@ def nll_loss(
 
 
 def cross_entropy(
-    input: Any, target: Any, weight: Any = None, size_average: bool | None = None, ignore_index: int = -100,
-    reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
-) -> Any:  # fmt: skip
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:
     """-log of the softmax of logits (N, C), (N, C, *) or (C,) at the label; labels (N,), (N, *) or ().
 
     A floating target of the input's shape holds class probabilities q instead: -sum(q log softmax). label_smoothing e
@@ -211,9 +222,13 @@ def _weighted(losses: Any, weight: Any, reduction: str) -> Any:
 
 
 def mse_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
     weight: Any = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """(input - target)^2, element by element; the mean of them, the sum, or "none" of the two."""
     reduction = named_reduction(size_average, reduce, reduction)
     x, t = _pair("mse_loss", input, target)
@@ -221,9 +236,13 @@ def mse_loss(
 
 
 def l1_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
     weight: Any = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """|input - target|, element by element; slope 0 at 0."""
     reduction = named_reduction(size_average, reduce, reduction)
     x, t = _pair("l1_loss", input, target)
@@ -231,9 +250,13 @@ def l1_loss(
 
 
 def smooth_l1_loss(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
     beta: float = 1.0,
-) -> Any:  # fmt: skip
+) -> Any:
     """0.5 d^2 / beta where d = |input - target| < beta, d - 0.5 beta elsewhere. Raises RuntimeError for beta < 0."""
     reduction = named_reduction(size_average, reduce, reduction)
     x, t = _pair("smooth_l1_loss", input, target)
@@ -268,9 +291,13 @@ def _floored_log(x: Any) -> Any:
 
 
 def binary_cross_entropy(
-    input: Any, target: Any, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None,
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Any:
     """-(t log x + (1 - t) log(1 - x)) of probabilities x, element by element; no logarithm is below -100.
 
     Raises RuntimeError for x outside [0, 1], ValueError if shapes differ.
@@ -289,9 +316,14 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Any, target: Any, weight: Any = None, size_average: bool | None = None, reduce: bool | None = None,
-    reduction: str = "mean", pos_weight: Any = None,
-) -> Any:  # fmt: skip
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
+) -> Any:
     """`binary_cross_entropy` of sigmoid(input), computed from softplus without overflow: (1 - t) x + softplus(-x).
 
     `pos_weight` multiplies the first, positive term. Raises ValueError if shapes differ.
@@ -307,9 +339,13 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(
-    input: Any, target: Any, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
     log_target: bool = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """t (log t - input) for log-probabilities `input` and probabilities t, or with `log_target` their logarithms.
 
     reduction "batchmean" divides the sum by the batch size, which is the mathematical definition; "mean" by all

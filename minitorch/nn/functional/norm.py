@@ -19,9 +19,15 @@ __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_res
 
 @quietly
 def batch_norm(
-    input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
-    momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
     """Every channel of input (N, C, *) to mean 0 and variance 1, then scaled by weight (C,) and shifted by bias (C,).
 
     In training the batch's own mean and (biased) variance normalise, and running = (1 - momentum) * running + momentum
@@ -34,8 +40,11 @@ def batch_norm(
         raise RuntimeError(f"batch_norm: `input` must be (N, C, *), but has shape {x}")
     channels = x[1]
     for argument, value in (
-        ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)
-    ):  # fmt: skip
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
         if value is None:
             if argument[0] == "r" and not training:
                 raise RuntimeError(f"batch_norm: Expected `{argument}` to be defined when training=False")
@@ -121,9 +130,15 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
 
 @quietly
 def instance_norm(
-    input: Any, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
-    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
     """Every channel of every image of (N, C, *) to mean 0 and variance 1; then * weight + bias, (C,).
 
     With `use_input_stats` by its own mean and (biased) variance, and running = (1 - momentum) * running + momentum *

@@ -100,7 +100,7 @@ def _check_count(name: str, size: tuple, sides: Sides) -> None:
 def fold_border(name: str, x: Any, sides: Sides, mode: str) -> Any:
     """The adjoint of `pad` in one of its copying modes: the last axes without their borders.
 
-    What stands in a border is added to the pixels that it would be a copy of. Raises RuntimeError as `pad` does.
+    The values in a border are added to the pixels that `pad` copies there. Raises RuntimeError as `pad` does.
     """
     shape = x.array.shape
     first = len(shape) - len(sides)

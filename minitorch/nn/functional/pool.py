@@ -107,10 +107,15 @@ def max_pool_nd(
     """Max pooling of any rank, under the public name of the caller."""
     name = f"max_pool{rank}d"
     geometry, batched = _max_pool_plan(
-        name, rank, check_tensor(name, x).array.shape, as_setting(name, "kernel_size", kernel),
+        name,
+        rank,
+        check_tensor(name, x).array.shape,
+        as_setting(name, "kernel_size", kernel),
         as_setting(name, "stride", stride),
-        as_setting(name, "padding", padding), as_setting(name, "dilation", dilation), ceil_mode,
-    )  # fmt: skip
+        as_setting(name, "padding", padding),
+        as_setting(name, "dilation", dilation),
+        ceil_mode,
+    )
     if indices:
         return _pooled(x, batched, lambda x: pool.max_pool_with_indices(x, geometry))
     if batched:
@@ -119,20 +124,30 @@ def max_pool_nd(
 
 
 def max_pool1d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """The largest element of each window of input (N, C, L) or (C, L); see `max_pool2d`."""
     return max_pool_nd(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool2d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """The largest element of each window of input (N, C, H, W) or (C, H, W); stride None is the kernel size.
 
-    Padding never wins. With `return_indices` also where each stands in its plane, counted flat (int64). The first of
+    Padding never wins. With `return_indices` also the position of each in its plane, counted flat (int64). The first of
     equals wins, and NaN before everything. Raises RuntimeError where no window fits, padding exceeds half a kernel, or
     a dilated window sees nothing but padding (kernel 2, dilation 2, padding 1 over one pixel): the largest of nothing
     is -inf at no place. PyTorch answers -inf and an index outside the plane, to which its backward pass writes.
@@ -141,18 +156,28 @@ def max_pool2d(
 
 
 def max_pool3d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """The largest element of each window of input (N, C, D, H, W) or (C, D, H, W); see `max_pool2d`."""
     return max_pool_nd(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def _with_indices(rank: int) -> Callable:
     def max_pool_with_indices(
-        input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+        input: Any,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
         return_indices: bool = True,
-    ) -> tuple[Any, Any]:  # fmt: skip
+    ) -> tuple[Any, Any]:
         return max_pool_nd(rank, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
     max_pool_with_indices.__name__ = max_pool_with_indices.__qualname__ = f"max_pool{rank}d_with_indices"
@@ -183,24 +208,40 @@ def avg_pool_nd(
     name = f"avg_pool{rank}d"
     check_operands(name, x)
     geometry, scale, batched = _avg_pool_plan(
-        name, rank, x.array.shape, as_setting(name, "kernel_size", kernel), as_setting(name, "stride", stride),
-        as_setting(name, "padding", padding), ceil_mode, include, divisor,
-    )  # fmt: skip
+        name,
+        rank,
+        x.array.shape,
+        as_setting(name, "kernel_size", kernel),
+        as_setting(name, "stride", stride),
+        as_setting(name, "padding", padding),
+        ceil_mode,
+        include,
+        divisor,
+    )
     return _pooled(x, batched, lambda x: pool.average(x, geometry=geometry, scale=scale))
 
 
 def avg_pool1d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> Any:  # fmt: skip
+) -> Any:
     """The mean of each window of input (N, C, L) or (C, L); see `avg_pool2d`."""
     return avg_pool_nd(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
 def avg_pool2d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Any:  # fmt: skip
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
     """The mean of each window of input (N, C, H, W) or (C, H, W); stride None is the kernel size.
 
     Padding counts as zeros, or with count_include_pad=False not at all; `divisor_override` divides by another number.
@@ -210,9 +251,14 @@ def avg_pool2d(
 
 
 def avg_pool3d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Any:  # fmt: skip
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
     """The mean of each window of input (N, C, D, H, W) or (C, D, H, W); see `avg_pool2d`.
 
     Here, as in PyTorch, the kernel must fit the input without its padding.
@@ -496,9 +542,13 @@ def fractional_max_pool_nd(
 
 
 def fractional_max_pool2d(
-    input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
+    input: Any,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
     _random_samples: Any = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """The largest of windows of `kernel_size`, at steps drawn at random, of input (N, C, H, W) or (C, H, W).
 
     `output_size`, an int or one per axis, or the share `output_ratio` (a tuple) of the input's size; every channel of
@@ -510,24 +560,36 @@ def fractional_max_pool2d(
 
 
 def fractional_max_pool3d(
-    input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
+    input: Any,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
     _random_samples: Any = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """The largest of windows at random steps of input (N, C, D, H, W) or (C, D, H, W); see `fractional_max_pool2d`."""
     return fractional_max_pool_nd(3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
 def fractional_max_pool2d_with_indices(
-    input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
+    input: Any,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
     _random_samples: Any = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """`fractional_max_pool2d` with return_indices=True."""
     return fractional_max_pool_nd(2, input, kernel_size, output_size, output_ratio, True, _random_samples)
 
 
 def fractional_max_pool3d_with_indices(
-    input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
+    input: Any,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
     _random_samples: Any = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """`fractional_max_pool3d` with return_indices=True."""
     return fractional_max_pool_nd(3, input, kernel_size, output_size, output_ratio, True, _random_samples)

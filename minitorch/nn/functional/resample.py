@@ -61,9 +61,14 @@ def _target(x: tuple, size: Any, scale_factor: Any, recompute: bool) -> tuple[li
 
 
 def interpolate(
-    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None, antialias: bool = False,
-) -> Any:  # fmt: skip
+    input: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Any:
     """input (N, C, *size) resampled to the spatial `size`, or to floor(scale_factor * size).
 
     mode: "nearest" (rounds down), "nearest-exact" (by centres), "linear" (N, C, L), "bilinear" (N, C, H, W),
@@ -188,7 +193,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
 
 
 def _channels_last(x: Any) -> bool:
-    """Whether images (N, C, H, W) stand channels-last in memory, as results made of them then do."""
+    """Whether images (N, C, H, W) are channels-last in memory, as results made of them then are."""
     return x.array.ndim == 4 and not x.array.flags.c_contiguous and channels_last(x.array).flags.c_contiguous
 
 
