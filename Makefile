@@ -41,7 +41,7 @@ parity: .venv/torch.done  ## the slow tests, then all beside the live PyTorch or
 faults: .venv/dev.done  ## plant mistakes into a copy of the code: the tests must notice each
 	$(BIN)/python tests/scripts/faults.py $(ARGS)
 
-bench: .venv/torch.done  ## beside PyTorch: nets, layers, ops, memory, start-up; writes docs/performance.md
+bench: .venv/torch.done  ## beside PyTorch: nets, layers, ops, memory, start-up; ARGS="ops softmax" for some; writes docs/performance.md
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 bench-quick: .venv/torch.done  ## the same in under two minutes, printed only

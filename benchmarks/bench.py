@@ -1,6 +1,7 @@
-"""minitorch beside PyTorch on the same cores: nets, layers, memory-bound ops, peak memory, start-up.
+"""minitorch beside PyTorch on the same cores: nets, layers, ops, peak memory, start-up.
 
     python benchmarks/bench.py [SECTION ...] [--quick] [--threads N]
+    python benchmarks/bench.py ops [WORD ...]          rows that have one of the words in their names, printed only
 
 Prints its tables as it goes. Without --quick the sections that ran are also written into docs/performance.md and the
 README, between the comments that mark their places; all else on those pages is left as it is.
@@ -9,16 +10,17 @@ README, between the comments that mark their places; all else on those pages is 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
 import layers
 import machine
-import memory_bound
 import nets
+import ops
 import startup
 from timing import COMPILED, EAGER, MINITORCH, Contender, Times, alternate
 
@@ -30,8 +32,8 @@ SAME = 1e-3  # relative: losses of two frameworks that do the same from the same
 class Run:
     """The settings and the contenders that all sections share."""
 
-    def __init__(self, quick: bool, threads: int) -> None:
-        self.quick, self.threads = quick, threads
+    def __init__(self, quick: bool, threads: int, words: Sequence[str] = ()) -> None:
+        self.quick, self.threads, self.words = quick, threads, words
         self.ours = Contender(MINITORCH, threads)
         self.eager = [Contender(label, threads) for label in EAGER]
         self.all = [self.ours, *self.eager]
@@ -159,22 +161,61 @@ def run_layers(run: Run) -> dict[str, str]:
     return {"bench:layers": str(table)}
 
 
-def run_memory_bound(run: Run) -> dict[str, str]:
-    """Forward and backward of memory-bound ops, and optimizer steps."""
-    print("\nmemory-bound, ms forward + backward")
-    table = Table("op", "minitorch (min-max)", *EAGER, "ratio to best (rounds)", "goal", "traffic counted", "GB/s",
-                  "share of copy")  # fmt: skip
-    run.prepare(memory_bound.ops)
-    sizes = run.ours.call(memory_bound.sizes)
-    for op in memory_bound.OPS:
-        times = run.alternate(op.name, 15, 0.05)
-        moved = op.traffic * sizes[op.operand]
-        rate = moved / times.median(MINITORCH)
-        low, high = times.ratios
-        table.add(op.name, spread(times.rounds[MINITORCH]), *(ms(times.median(e)) for e in EAGER),
-                  f"**{times.ratio:.2f}** ({low:.2f}-{high:.2f})", verdict(times.ratio, op.goal),
-                  f"{moved / 1e6:.1f} MB: {op.why}", number(rate / 1e9), f"{rate / run.peak['bytes']:.0%}")  # fmt: skip
-    return {"bench:memory-bound": str(table)}
+def run_ops(run: Run) -> dict[str, str]:
+    """Every op and layer, forward and backward, at two sizes, on one thread and on all; slowest first."""
+    teams = {run.threads: run.all}
+    if run.threads > 1:
+        teams = {1: [Contender(contender.label, 1) for contender in run.all], **teams}
+    print(f"\nops, forward + backward, ratio to PyTorch's best: {', '.join(columns(teams))}")
+    rows: list[Row] = []
+    missing: list[str] = []
+    for name in ops.chosen(run.words):
+        found = {c: c.call(ops.prepare, name) for team in teams.values() for c in team}
+        if why := ops.obstacle({f"{c.label}, {c.threads} threads": answer for c, answer in found.items()}):
+            missing.append(f"{name} ({why})".replace("|", "/"))
+            print(missing[-1], flush=True)
+            continue
+        rounds, seconds = (3, 0.005) if run.quick else (5, 0.01)
+        times = {
+            (size, threads): alternate(team, size, rounds, seconds, limit=1.0)
+            for size in ops.NAMED[name].sizes
+            for threads, team in teams.items()
+        }
+        rows.append((name, times))
+        print(f"{name}: " + " ".join(f"{t.best_ratio:.2f}" for t in times.values()), flush=True)
+    if run.threads > 1:
+        for contender in teams[1]:
+            contender.close()
+    table = ops_table(rows, list(teams), missing)
+    print(table)
+    return {} if run.words else {"bench:ops": table}
+
+
+Row = tuple[str, dict[tuple[str, int], Times]]
+
+
+def columns(teams: Iterable[int]) -> list[str]:
+    """The headings of the ratios."""
+    return [f"{size}, {n} thread{'s' * (n > 1)}" for size in ops.SIZES for n in teams]
+
+
+def ops_table(rows: list[Row], threads: list[int], missing: list[str]) -> str:
+    """Geometric means and how many are below 1, then the rows, those with the least ratio at the large size first."""
+    keys = [(size, n) for size in ops.SIZES for n in threads]
+    lines = [["op", *columns(threads), "minitorch, ms", "PyTorch's best, ms"]]
+    lines.append(["---"] * len(lines[0]))
+    ratios = {key: [times[key].best_ratio for _, times in rows if key in times] for key in keys}
+    means = {key: math.exp(sum(map(math.log, column)) / len(column)) for key, column in ratios.items() if column}
+    lines.append(["*geometric mean*", *(f"**{means[key]:.2f}**" if key in means else "-" for key in keys), "", ""])
+    below = [f"**{sum(r < 1 for r in ratios[key])}** of {len(ratios[key])}" for key in keys]
+    lines.append(["*below 1.0*", *below, "", ""])
+    for name, times in sorted(rows, key=lambda row: min(row[1]["large", n].best_ratio for n in threads)):
+        least = {label: min(column) for label, column in times["large", threads[-1]].rounds.items()}
+        rival = min(EAGER, key=least.__getitem__)
+        cells = [f"{times[key].best_ratio:.2f}" if key in times else "-" for key in keys]
+        lines.append([name, *cells, ms(least[MINITORCH]), f"{ms(least[rival])} ({rival})"])
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return text + "\n\nMissing: " + ("; ".join(missing) or "none") + "."
 
 
 def run_memory(run: Run) -> dict[str, str]:
@@ -222,7 +263,7 @@ def under(seconds: float, goal: float) -> str:
 SECTIONS = {
     "nets": run_nets,
     "layers": run_layers,
-    "memory-bound": run_memory_bound,
+    "ops": run_ops,
     "memory": run_memory,
     "startup": run_startup,
 }
@@ -268,24 +309,32 @@ def main(arguments: Iterable[str] | None = None) -> None:
     """Run the sections asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
-    parser.add_argument("--quick", action="store_true", help="few rounds, no torch.compile, no memory, nothing written")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="few rounds, no torch.compile, nothing written; no ops, no memory unless named",
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     args = parser.parse_args(arguments if arguments is None else list(arguments))
-    if unknown := set(args.sections) - set(SECTIONS):
-        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    sections = [name for name in args.sections if name in SECTIONS]
+    words = [name for name in args.sections if name not in SECTIONS]
+    if words and "ops" not in sections:
+        parser.error(f"no section {', '.join(sorted(words))}; there are {', '.join(SECTIONS)}")
+    if unknown := [word for word in words if not ops.chosen([word])]:
+        parser.error(f"no op has {', '.join(unknown)} in its name; there are {', '.join(ops.NAMED)}")
     load = " ".join(f"{x:.2f}" for x in os.getloadavg())
     began = time.perf_counter()
-    run = Run(args.quick, args.threads)
+    run = Run(args.quick, args.threads, words)
     blocks = {"bench:machine": header(run, load)}
     print(blocks["bench:machine"])
-    for name in args.sections or [name for name in SECTIONS if not (args.quick and name == "memory")]:
+    for name in sections or [name for name in SECTIONS if not (args.quick and name in ("ops", "memory"))]:
         neighbours, start = machine.Neighbours(lambda: [contender.process.pid for contender in run.all]), time.time()
         tables = SECTIONS[name](run)
         stamp = (f"*{time.strftime('%Y-%m-%d %H:%M')}, {time.time() - start:.0f} s; peak {run.peak['flops'] / 1e9:.0f} "
                  f"GFLOP/s, copy {run.peak['bytes'] / 1e9:.1f} GB/s; meanwhile {neighbours}.*")  # fmt: skip
         print(stamp)
         blocks.update({block: f"{table}\n\n{stamp}" for block, table in tables.items()})
-    if not args.quick:
+    if not (args.quick or words):
         write(blocks)
     print(f"\n{time.perf_counter() - began:.0f} s")
 

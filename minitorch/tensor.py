@@ -547,7 +547,7 @@ def _tensor(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x
     if isinstance(x, np.ndarray):
-        return tape.wrap(x)
+        return promotion.exposed(x)
     raise TypeError(f"expected a Tensor, got {type(x).__name__}")
 
 
@@ -626,9 +626,7 @@ def from_numpy(array: np.ndarray) -> Any:
             f"from_numpy: the array's byte order ({array.dtype.str}) is not the machine's; use astype() first"
         )
     dtypes.as_dtype(array.dtype)
-    out = tape.wrap(array)
-    out.version.exposed = True
-    return out
+    return promotion.exposed(array)
 
 
 @functools.cache

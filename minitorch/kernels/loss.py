@@ -17,19 +17,19 @@ from minitorch.kernels.words import polynomial
 from minitorch.kernels.words.lanes import column_fill, column_total, row_total
 from minitorch.kernels.words.moves import clear
 from minitorch.kernels.words.polynomial import exp_falling as exp  # of x - top
-from minitorch.kernels.words.vector import sweep, total
+from minitorch.kernels.words.vector import sweep
 
 __all__ = ["cross_entropy", "cross_entropy_grad", "log_softmax", "log_softmax_grad", "softmax", "softmax_grad"]
 
 HEAVY = 10_000  # elements worth waking the other threads for
 CACHED = 32_768  # elements that a task across columns reads three times
 
-largest = total(lambda x: x, largest=True)
-sum_exp = total(lambda x, top: exp(x - top))
+largest = row_total(lambda x: x, "max")
+sum_exp = row_total(lambda x, top: exp(x - top), "sum")
 spread = sweep(lambda x, top, whole, factor: exp(x - top) * (factor / whole))
 spread_less = sweep(lambda x, w, top, whole, factor, part: exp(x - top) * (factor / whole) - w * part)
-fall = total(lambda x, w, top, log_total: w * (log_total - (x - top)))
-add_up = total(lambda w: w)
+fall = row_total(lambda x, w, top, log_total: w * (log_total - (x - top)), "sum")
+add_up = row_total(lambda w: w, "sum")
 
 
 def softmax(x: np.ndarray, out: np.ndarray) -> None:
@@ -91,13 +91,13 @@ def _row_pass(name: str, first: Any, second: Any, last: Any, log: bool) -> Any:
     """A kernel for rows: a number of x, a sum with it, the result with both."""
 
     def body(workers, out, x, outer, classes, slots):
-        one = out.dtype.type(1)
+        kind = out.dtype.type
         for slot in prange(slots):
             for row in range(slot * outer // slots, (slot + 1) * outer // slots):
                 low, high = row * classes, (row + 1) * classes
-                top = first((x,), low, high, ())
-                whole = second((x,), low, high, (top,))
-                last((x, out), low, high, (top, math.log(whole) if log else one / whole))
+                top = first((x,), low, high, (), 0)
+                whole = second((x,), low, high, (top,), 0)
+                last((x, out), low, high, (top, kind(math.log(whole) if log else 1 / whole)))
 
     body.__name__ = name
     return kernel(body, exact=True)
@@ -208,8 +208,8 @@ def _cross_entropy(workers, x, labels, weight, losses, top, total, sums, ignore_
     for worker in prange(workers):
         for row in range(worker * m // workers, (worker + 1) * m // workers):
             low, high = row * classes, (row + 1) * classes
-            top[row] = largest((x,), low, high, ())
-            total[row] = sum_exp((x,), low, high, (top[row],))
+            top[row] = largest((x,), low, high, (), 0)
+            total[row] = sum_exp((x,), low, high, (top[row],), 0)
             label = labels[row]
             if label == ignore_index or label < 0 or label >= classes:
                 losses[row] = zero
@@ -217,7 +217,7 @@ def _cross_entropy(workers, x, labels, weight, losses, top, total, sums, ignore_
                 log_total = math.log(total[row])
                 loss = -(hit * (weight[label] * ((x[low + label] - top[row]) - log_total)))
                 if share > zero:
-                    loss += share * fall((x[low:high], weight), 0, classes, (top[row], log_total))
+                    loss += share * fall((x[low:high], weight), 0, classes, (top[row], log_total), 0)
                 losses[row] = loss
     loss_sum, weight_sum, wrong = 0.0, 0.0, 0
     for row in range(m):
@@ -233,7 +233,7 @@ def _cross_entropy(workers, x, labels, weight, losses, top, total, sums, ignore_
 @kernel(exact=True)
 def _cross_entropy_grad(workers, x, labels, weight, top, total, scale, out, ignore_index, hit, share):
     m, classes, zero = labels.size, weight.size, x.dtype.type(0)
-    every = share * add_up((weight,), 0, classes, ()) if share > zero else zero
+    every = x.dtype.type(share * add_up((weight,), 0, classes, (), 0) if share > zero else zero)
     for worker in prange(workers):
         for row in range(worker * m // workers, (worker + 1) * m // workers):
             low, high, label = row * classes, (row + 1) * classes, labels[row]

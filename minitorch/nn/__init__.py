@@ -1,25 +1,6 @@
 """Neural networks: modules and layers, their functional forms (`functional`), initial values (`init`), `utils`."""
 
-from . import (
-    activation,
-    container,
-    conv,
-    dropout,
-    fold,
-    functional,
-    grad,
-    init,
-    lazy,
-    linear,
-    loss,
-    norm,
-    padding,
-    parameter,
-    pool,
-    resample,
-    shape,
-    utils,
-)
+from . import functional, grad, init, utils
 from .activation import *  # noqa: F403
 from .container import *  # noqa: F403
 from .conv import *  # noqa: F403
@@ -36,9 +17,6 @@ from .pool import *  # noqa: F403
 from .resample import *  # noqa: F403
 from .shape import *  # noqa: F403
 
-__all__ = ["Module", "functional", "grad", "init", "utils"]
-for _family in (
-    activation, container, conv, dropout, fold, lazy, linear, loss, norm, padding, parameter, pool, resample,
-    shape,
-):  # fmt: skip
-    __all__ += _family.__all__
+# A new layer stands in `__all__` of its file; here are the parts and every class.
+__all__ = ["functional", "grad", "init", "utils"]
+__all__ += sorted(name for name, value in list(vars().items()) if isinstance(value, type))

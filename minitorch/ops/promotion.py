@@ -36,6 +36,13 @@ def cast_all(xs: list) -> list:
     return [to_dtype(x, dtype) for x in xs]
 
 
+def exposed(array: np.ndarray) -> Any:
+    """A tensor around a user's array, which may change without our knowing."""
+    out = wrap(array)
+    out.version.exposed = True
+    return out
+
+
 def operand(x: Any) -> Any:
     """A tensor, or a plain Python number; NumPy scalars become numbers, arrays tensors, others raise TypeError."""
     if isinstance(x, Variable) or type(x) in (float, int, bool):
@@ -44,7 +51,7 @@ def operand(x: Any) -> Any:
         return x.item()
     if isinstance(x, np.ndarray):
         dtypes.as_dtype(x.dtype)
-        return wrap(x)
+        return exposed(x)
     if isinstance(x, float | int):
         return float(x) if isinstance(x, float) else int(x)
     raise TypeError(f"expected a tensor or a number, got {type(x).__name__}")

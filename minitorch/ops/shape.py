@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels
+from .. import dtypes, kernels
 from ..autograd import primitive
 from .collapse import total
 from .dims import listed, normalize, sizes
@@ -187,9 +187,44 @@ def reshape_to(x: Any, *shape: Any) -> Any:
 
 
 @public("view", on="T")
-def view(x: Any, *shape: Any) -> Any:
-    """`reshape`, copying where no view is possible; or, called with a dtype, the same memory read as that dtype."""
-    return reshape_to(x, *shape)
+def view(x: Any, *shape: Any, dtype: Any = None) -> Any:
+    """`reshape`, copying where no view is possible; or, called with a dtype, the same memory read as that dtype.
+
+    The latter is never on the tape. Where the sizes of elements differ, the last dimension is scaled; raises
+    RuntimeError where elements of the new dtype cannot be laid over the memory.
+    """
+    if dtype is None and len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, np.dtype, type)):
+        (dtype,), shape = shape, ()
+    if dtype is None:
+        return reshape_to(x, *shape)
+    if shape:
+        raise TypeError(f"view: takes a shape or a dtype, but got both: {shape} and {dtype}")
+    out = x.detach()
+    out.array = _reinterpreted(out.array, dtypes.as_dtype(dtype).numpy)
+    return out
+
+
+def _reinterpreted(x: np.ndarray, to: np.dtype) -> np.ndarray:
+    """The memory of x read as another dtype."""
+    if to.itemsize == x.itemsize:
+        return x.view(to)
+    names = {"uint8": "Byte", "int32": "Int", "int64": "Long", "float32": "Float", "float64": "Double", "bool": "Bool"}
+    why = f"to view {names[x.dtype.name]} as {names[to.name]} (different element sizes)"
+    if not x.ndim:
+        raise RuntimeError(f"self.dim() cannot be 0 {why}")
+    ratio, rest = divmod(to.itemsize, x.itemsize)
+    strides = [stride // x.itemsize for stride in x.strides]
+    address = x.__array_interface__["data"][0]
+    wider = [("size(-1)", x.shape[-1]), ("storage_offset()", address // x.itemsize % (ratio or 1))]
+    for what, n in wider if not rest else ():
+        if n % ratio:
+            raise RuntimeError(f"self.{what} must be divisible by {ratio} {why}, but got {n}")
+    if strides[-1] != 1:
+        raise RuntimeError(f"self.stride(-1) must be 1 {why}, but got {strides[-1]}; call .contiguous() first")
+    for d, stride in enumerate(strides[:-1] if not rest else ()):
+        if stride % ratio:
+            raise RuntimeError(f"self.stride({d}) must be divisible by {ratio} {why}, but got {stride}")
+    return x.view(to)
 
 
 @public("permute")

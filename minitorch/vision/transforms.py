@@ -22,6 +22,8 @@ from minitorch.utils.data.bridge import is_tensor, to_tensor
 from minitorch.utils.data.dataset import speaks_for
 from minitorch.utils.data.stream import Stream, current_stream
 
+from .pillow import import_pillow
+
 __all__ = [
     "CenterCrop",
     "Compose",
@@ -317,8 +319,6 @@ class Resize(_Spatial):
 
     def on_batch(self, images: np.ndarray, stream: Stream | None = None) -> np.ndarray:
         """Images (N, H, W, C) of uint8 or float32, scaled channel by channel."""
-        from .datasets.folder import import_pillow
-
         pillow = import_pillow("Resize")
         have_height, have_width = images.shape[1:3]
         if isinstance(self.size, int):

@@ -16,7 +16,7 @@ import pytest
 import minitorch
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-MODULES = ("bench", "layers", "machine", "memory_bound", "nets", "startup", "timing")
+MODULES = ("bench", "layers", "machine", "nets", "ops", "startup", "timing")
 
 
 @pytest.fixture
@@ -75,6 +75,71 @@ def test_passes_of_a_layer(bench: ModuleType) -> None:
         assert np.isfinite(np.asarray(result)).all()
 
 
+def test_ops(bench: ModuleType) -> None:
+    """Every row of the table of ops runs in minitorch at its tiny size, twice, and gives finite numbers."""
+    contender = importlib.import_module("timing").Side("minitorch", minitorch.kernels.get_num_threads())
+    assert len(bench.ops.NAMED) == len(bench.ops.OPS) > 100
+    for op in bench.ops.OPS:
+        if "tiny" in op.sizes:
+            function = op.build(contender, "tiny")
+            for result in (*function(), *function()):
+                assert np.isfinite(np.asarray(result.detach(), np.float64)).all(), op.name
+
+
+def test_gradients_of_ops(bench: ModuleType) -> None:
+    """The incoming gradient is the cosine of the result; operands of some kinds get none."""
+    contender = importlib.import_module("timing").Side("minitorch", minitorch.kernels.get_num_threads())
+    x = bench.ops.numbers((8, 8), "normal", 0, 0)
+    square = bench.ops.Op(
+        "square", lambda lib, f, x, mask: x * x * mask, (bench.ops.ROWS, bench.ops.ROWS._replace(kind="mask"))
+    )
+    (gx,) = square.build(contender, "tiny")()
+    mask = bench.ops.numbers((8, 8), "mask", 0, 1)
+    np.testing.assert_allclose(np.asarray(gx), 2 * x * mask * np.cos(x * x * mask), rtol=1e-4, atol=1e-6)
+
+
+def test_rows_of_ops(bench: ModuleType) -> None:
+    """Words choose rows; a missing name, other results or another number of them keep a row out of the table."""
+    assert bench.ops.chosen(["softmax of r"]) == ["softmax of rows", "log_softmax of rows"]
+    assert bench.ops.chosen([]) == list(bench.ops.NAMED)
+    one = {"large": [1.0, 2.0], "tiny": [0.0, 3.0]}
+    assert bench.ops.obstacle({"a": one, "b": {"large": [1.001, 2.0], "tiny": [0.0, 3.0]}}) == ""
+    for other in ([1.0, 2.01], [1.0, float("nan")], [1.0]):
+        assert "results differ" in bench.ops.obstacle({"a": one, "b": {**one, "large": other}})
+    assert bench.ops.obstacle({"a": "AttributeError: tan", "b": one}) == "a: AttributeError: tan"
+
+
+def test_table_of_ops(bench: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """The least ratio at the large size first; means and counts below 1 of every column; wrong words are refused."""
+    timing = importlib.import_module("timing")
+
+    def times(ours: float, *others: float) -> object:  # the second round is disturbed
+        rounds = [ours, *others]
+        return timing.Times({label: [t, 9 * t] for label, t in zip(("minitorch", *timing.EAGER), rounds, strict=True)})
+
+    table = bench.ops_table(
+        [
+            ("fast", {("large", 1): times(1e-3, 4e-3, 5e-3), ("large", 2): times(1e-3, 4e-3, 3e-3),
+                      ("tiny", 1): times(1, 2, 2), ("tiny", 2): times(2, 1, 1)}),
+            ("slow", {("large", 1): times(2, 1, 2), ("large", 2): times(0.75, 1, 2)}),
+        ],
+        [1, 2],
+        ["tan"],
+    )  # fmt: skip
+    assert table.splitlines()[2:] == [
+        "| *geometric mean* | **1.41** | **2.00** | **2.00** | **0.50** |  |  |",
+        "| *below 1.0* | **1** of 2 | **0** of 2 | **0** of 1 | **1** of 1 |  |  |",
+        "| slow | 0.50 | 1.33 | - | - | 750 | 1,000 (NCHW) |",
+        "| fast | 4.00 | 3.00 | 2.00 | 0.50 | 1.00 | 3.00 (channels_last) |",
+        "",
+        "Missing: tan.",
+    ]
+    for arguments, message in ((["softmax"], "no section softmax"), (["ops", "sotfmax"], "no op has sotfmax")):
+        with pytest.raises(SystemExit):
+            bench.main(arguments)
+        assert message in capsys.readouterr().err
+
+
 def test_different_losses_are_noticed(bench: ModuleType) -> None:
     """A difference of more than 0.1 %, or a NaN, stops the benchmark."""
     bench.same_losses("same", {"minitorch": [1.0, 2.0], "NCHW": [1.0005, 2.0]})
@@ -89,7 +154,7 @@ def test_tables_go_to_their_places(bench: ModuleType) -> None:
     assert bench.fill(page, "a", "| new |") == "prose\n<!-- a:start -->\n| new |\n<!-- a:end -->\nmore prose"
     with pytest.raises(ValueError, match="no place for 'b'"):
         bench.fill(page, "b", "")
-    for name in ("machine", "training", "forward", "layers", "memory-bound", "memory", "startup"):
+    for name in ("machine", "training", "forward", "layers", "ops", "memory", "startup"):
         bench.fill(bench.PAGE.read_text(), f"bench:{name}", "")
     bench.fill(bench.README.read_text(), "bench", "")
 

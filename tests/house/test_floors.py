@@ -45,7 +45,7 @@ THIRD = {
     "ops": {"numpy"},
     "tensor": {"numpy"},
 }
-ALLOWED_NAMES = {PACKAGE / "nn" / "utils.py", PACKAGE / "vision" / "utils.py"}  # PyTorch's public names
+ALLOWED_NAMES = {PACKAGE / "nn" / "utils.py"}  # PyTorch's public name
 
 
 def part(path: Path) -> str:

@@ -137,6 +137,16 @@ ROWS = [
             "GELU(approximate='tanh')",
             "Softplus()",
             "Softplus(2, 1)",
+            "CELU(0.5)",
+            "SELU()",
+            "Mish()",
+            "Hardswish()",
+            "Softsign()",
+            "LogSigmoid()",
+            "Tanhshrink()",
+            "Hardshrink(0.3)",
+            "Softshrink(0.3)",
+            "Threshold(0.1, 20)",
             "Tanh()",
             "Sigmoid()",
             "Softmax(dim=1)",
@@ -332,6 +342,15 @@ def row_key(index: int) -> str:
     return f"{index} {zlib.crc32(repr(ROWS[index]).encode()):08x}"
 
 
+def test_hardsigmoid():
+    """By hand: PyTorch rounds the slope of a double to float32."""
+    x = minitorch.tensor([-4.0, -1.5, 0.0, 1.5, 4.0], dtype=minitorch.float64, requires_grad=True)
+    y = nn.Hardsigmoid()(x)
+    y.sum().backward()
+    np.testing.assert_allclose(y.detach().numpy(), [0, 0.25, 0.5, 0.75, 1], rtol=1e-15)
+    np.testing.assert_allclose(x.grad.numpy(), [0, 1 / 6, 1 / 6, 1 / 6, 0], rtol=1e-15)
+
+
 def test_binary_cross_entropy_at_the_ends():
     """Loss and slope at probabilities 0 and 1 are finite: the logarithm stops at -100, the slope at 1e12."""
     x = minitorch.tensor([0.0, 1.0, 0.0, 1.0], requires_grad=True, dtype=minitorch.float64)
@@ -349,7 +368,8 @@ FLOAT32 = [
     ("nn.GroupNorm(3, 3)", (2, 3, 6, 6)), ("nn.MaxPool2d(2)", (2, 3, 6, 6)), ("nn.AvgPool2d(2)", (2, 3, 6, 6)),
     ("nn.AdaptiveAvgPool2d(2)", (2, 3, 6, 6)), ("nn.Dropout()", (3, 4)), ("nn.GELU()", (3, 4)),
     ("nn.GELU('tanh')", (3, 4)), ("nn.SiLU()", (3, 4)), ("nn.ELU()", (3, 4)), ("nn.Softplus()", (3, 4)),
-    ("nn.LeakyReLU()", (3, 4)), ("nn.Hardtanh()", (3, 4)), ("nn.Softmax(1)", (3, 4)),
+    ("nn.LeakyReLU()", (3, 4)), ("nn.Hardtanh()", (3, 4)), ("nn.Softmax(1)", (3, 4)), ("nn.CELU()", (3, 4)),
+    ("nn.SELU()", (3, 4)), ("nn.Mish()", (3, 4)), ("nn.Hardswish()", (3, 4)), ("nn.Softshrink()", (3, 4)),
 ]  # fmt: skip
 
 
@@ -785,6 +805,15 @@ REPRS = [
     ("ELU()", "ELU(alpha=1.0)"),
     ("GELU('tanh')", "GELU(approximate='tanh')"),
     ("Softplus()", "Softplus(beta=1.0, threshold=20.0)"),
+    ("CELU(0.3, True)", "CELU(alpha=0.3, inplace=True)"),
+    ("SELU()", "SELU()"),
+    ("Mish(True)", "Mish(inplace=True)"),
+    ("Hardswish(True)", "Hardswish()"),
+    ("Hardsigmoid()", "Hardsigmoid()"),
+    ("Softsign()", "Softsign()"),
+    ("Hardshrink()", "Hardshrink(0.5)"),
+    ("Softshrink(0.3)", "Softshrink(0.3)"),
+    ("Threshold(0.1, 20)", "Threshold(threshold=0.1, value=20)"),
     ("Softmax(dim=1)", "Softmax(dim=1)"),
     ("Dropout2d(0.2)", "Dropout2d(p=0.2, inplace=False)"),
     ("Flatten()", "Flatten(start_dim=1, end_dim=-1)"),
@@ -1336,6 +1365,12 @@ def test_inplace_activations():
         nn.ELU(inplace=True),
         nn.SiLU(True),
         nn.Hardtanh(inplace=True),
+        nn.CELU(0.7, True),
+        nn.SELU(True),
+        nn.Mish(True),
+        nn.Hardswish(True),
+        nn.Hardsigmoid(True),
+        nn.Threshold(0.1, 2.0, True),
     ):
         leaf = minitorch.randn(5, requires_grad=True)
         x = leaf * 2

@@ -944,6 +944,28 @@ def test_view_of_any_layout() -> None:
     np.testing.assert_array_equal(x.permute(0, 2, 1).view(2, 12).array, x.array.transpose(0, 2, 1).reshape(2, 12))
 
 
+@pytest.mark.parametrize(
+    ("x", "to", "values"),
+    [  # 1.0 is 0x3f800000, as a double 0x3ff00000_00000000, whose upper half is 1.875
+        ([1.0, 0.0], "int32", [1065353216, 0]),
+        ([[1.0], [-0.0]], "uint8", [[0, 0, 128, 63], [0, 0, 0, 128]]),
+        ([0.0, 1.875], "float64", [1.0]),
+        (1.0, "int32", 1065353216),
+        ([[], []], "int32", [[], []]),
+        ([2.0], "float32", [2.0]),
+    ],
+)
+def test_view_as_another_dtype(x: list, to: str, values: list) -> None:
+    """The same memory, off the tape; in-place writes reach the source and count as its changes."""
+    source = m.tensor(x, requires_grad=True)
+    for seen in (source.view(getattr(m, to)), source.view(dtype=np.dtype(to))):
+        assert seen.tolist() == values and seen.dtype is getattr(m, to) and not seen.requires_grad
+    y = source * 1
+    seen, before = y.view(getattr(m, to)), y._version
+    seen.zero_()
+    assert not y.any() and y._version == before + 1
+
+
 def test_split_chunk_stack_cat() -> None:
     """Pieces and their gradients; empty vectors in cat are passed over."""
     x = m.arange(5.0).requires_grad_()
@@ -1045,6 +1067,13 @@ def test_matmul_ranks(a: tuple, b: tuple, rng: np.random.Generator) -> None:
         (lambda: m.zeros(2, dtype="float16"), TypeError, "float16"),
         (lambda: m.rand(2, generator=3), TypeError, "Generator"),
         (lambda: m.zeros(2).uniform_(2, 1), RuntimeError, "from=2 > to=1"),
+        (lambda: m.ones(()).view(m.float64), RuntimeError, "self.dim() cannot be 0 to view Float as Double"),
+        (lambda: m.ones(2, 3).view(m.float64), RuntimeError, "self.size(-1) must be divisible by 2 to view Float as"),
+        (lambda: m.ones(4, 6)[:, 1:5].view(m.float64), RuntimeError, "self.storage_offset() must be divisible by 2"),
+        (lambda: m.ones(3, 5)[:, :4].view(m.float64), RuntimeError, "self.stride(0) must be divisible by 2"),
+        (lambda: m.ones(4, 6).t().view(m.float64), RuntimeError, "self.stride(-1) must be 1 to view Float as Double"),
+        (lambda: m.ones(6)[::3].view(m.uint8), RuntimeError, "as Byte (different element sizes), but got 3"),
+        (lambda: m.ones(6).view(6, dtype=m.int32), TypeError, "a shape or a dtype"),
     ],
 )
 def test_wrong_call(call: Any, kind: type, text: str) -> None:

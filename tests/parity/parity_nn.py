@@ -157,7 +157,9 @@ def activation(rng):
     low = float(rng.uniform(-2, 0))
     names = [
         "ReLU()", "ReLU6()", f"LeakyReLU({rng.random()})", f"Hardtanh({low}, {low + 1})", f"ELU({rng.random()})",
-        "SiLU()",
+        "SiLU()", "SELU()", "Mish()", "Hardswish()", "Softsign()", "LogSigmoid()", "Tanhshrink()",
+        f"CELU({rng.choice([0.5, 1.0, 2.0])})", f"Hardshrink({rng.random()})", f"Softshrink({rng.random()})",
+        f"Threshold({low}, {rng.random()})",
         "GELU()", "GELU('tanh')", f"Softplus({rng.uniform(0.1, 3)}, {rng.uniform(0, 5)})", "Tanh()", "Sigmoid()",
         f"Softmax({rng.integers(-2, 2)})", f"LogSoftmax({rng.integers(-2, 2)})",
     ]  # fmt: skip

@@ -62,7 +62,7 @@ def _widened(value: Vector, w: Vectors) -> Vector:
 
 
 class _Rows(_Loop):
-    """A loop over a row, with one number for it of each kept array."""
+    """A loop over a row, with one number for it of each kept array, or numbers themselves."""
 
     def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> None:
         kinds, kept = signature.args[0], signature.args[3]
@@ -70,13 +70,18 @@ class _Rows(_Loop):
         self.v = Vectors(builder, context.get_data_type(kinds[0].dtype))
         arrays = cgutils.unpack_tuple(builder, arguments[0], len(kinds))
         self.data = [data(context, builder, kind, array) for kind, array in zip(kinds, arrays, strict=True)]
-        self.numbers = [self.v.splat(builder.load(builder.gep(data(context, builder, kind, array), [at])))
-                        for kind, array in zip(kept, cgutils.unpack_tuple(builder, arguments[3], len(kept)),
-                                               strict=True)]
+        self.numbers = []
+        for kind, value in zip(kept, cgutils.unpack_tuple(builder, arguments[3], len(kept)), strict=True):
+            if isinstance(kind, types.Array):
+                value = builder.load(builder.gep(data(context, builder, kind, value), [at]))
+            self.numbers.append(self.v.splat(value))
 
 
 def row_total(formula: Callable, combine: str) -> Any:
-    """run(fulls, low, high, kepts, at): the combination of formula(*fulls, *kepts) over elements low ... high - 1."""
+    """run(fulls, low, high, kepts, at): the combination of formula(*fulls, *kepts) over elements low ... high - 1.
+
+    kepts are arrays, read at `at`, or numbers of their dtype. Sums and products are float64.
+    """
     combination = COMBINATIONS[combine]
 
     @intrinsic

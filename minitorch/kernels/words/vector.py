@@ -1,9 +1,9 @@
 """Vector code written like formulas: registers as Python objects, and loops that run a formula over arrays.
 
 A `Vector` stands for a few registers while code is being emitted: `x * y` emits multiplications, a comparison gives a
-mask, `choose` takes by mask. `sweep(formula)` and `total(formula)` make functions to call from jitted code that run a
-formula over the elements low ... high - 1 of arrays, the last register masked. So an element has the same bits wherever
-it stands, and nothing depends on what numba's own loop vectoriser can see through.
+mask, `choose` takes by mask. `sweep(formula)` makes a function to call from jitted code that runs a formula over the
+elements low ... high - 1 of arrays, the last register masked; lanes.py has sums, and loops across columns. So an
+element has the same bits wherever it stands, and nothing depends on what numba's own loop vectoriser can see through.
 
 Formulas are long chains, in which each step waits for the one before; so several registers go through them side by
 side. One, then two of them, 30,000 elements, one core of an AMD Zen 3, 2026-11:
@@ -227,7 +227,7 @@ def choose(mask: Vector, yes: Any, no: Any) -> Vector:
 
 # ------------------------------------------------------------------------------------------------ loops
 class _Loop:
-    """What both kinds of loop share: addresses, numbers in every lane, the walk over whole and partial registers."""
+    """What loops along arrays share: addresses, numbers in every lane, the walk over whole and partial registers."""
 
     def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> None:
         kinds, numbers = signature.args[0], signature.args[3]
@@ -275,45 +275,3 @@ def sweep(formula: Callable) -> Any:
         return types.void(arrays, types.intp, types.intp, numbers), emit
 
     return run
-
-
-def total(formula: Callable, largest: bool = False) -> Any:
-    """run(arrays, low, high, numbers): formula(arrays, then numbers) added up, or the largest value; NaN wins."""
-
-    @intrinsic
-    def run(typingctx: Any, arrays: Any, low: Any, high: Any, numbers: Any) -> Any:
-        def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            loop = _Loop(context, builder, signature, arguments)
-            v = loop.v
-            neutral = Vector(v, [v.zero] * SIDE_BY_SIDE).like(-np.inf if largest else 0.0)
-            slots = [cgutils.alloca_once_value(builder, value) for value in neutral.values]
-
-            def each(places: list, mask: ir.Value | None) -> None:
-                value = formula(*loop.operands(len(loop.data), places, mask))
-                if mask is not None:
-                    value = choose(Vector(v, [mask]), value, -np.inf if largest else 0.0)
-                before = Vector(v, [builder.load(slot) for slot in slots[:len(places)]])
-                after = before.maximum(value) if largest else before + value
-                for slot, new in zip(slots, after.values, strict=False):
-                    builder.store(new, slot)
-
-            loop.run(each)
-            parts = [Vector(v, [builder.load(slot)]) for slot in slots]
-            while len(parts) > 1:
-                x, y = parts[0], parts.pop()
-                parts = [*parts[1:], x.maximum(y) if largest else x + y]
-            return _across(v, parts[0].values[0], largest)
-
-        return arrays[0].dtype(arrays, types.intp, types.intp, numbers), emit
-
-    return run
-
-
-def _across(v: Vectors, value: ir.Value, largest: bool) -> ir.Value:
-    """The lanes added up, as a tree, or the largest of them."""
-    element, builder = v.type.element, v.builder
-    start = [] if largest else [ir.Constant(element, 0.0)]
-    kind = ir.FunctionType(element, [a.type for a in start] + [v.type])
-    name = f"llvm.vector.reduce.{'fmaximum' if largest else 'fadd'}.v{v.lanes}f{8 * v.bytes}"
-    function = cgutils.get_or_insert_function(builder.module, kind, name)
-    return builder.call(function, [*start, value], fastmath=() if largest else ("reassoc",))

@@ -10,6 +10,32 @@ from ...ops import activation, pointwise
 from ...ops import reduce as reducing
 from .checks import check_operands, check_tensor
 
+__all__ = [
+    "celu",
+    "elu",
+    "gelu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "log_softmax",
+    "logsigmoid",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+]
+
 
 def _applied(op: Any, name: str, input: Any, inplace: bool, **settings: float) -> Any:
     """The op on a float tensor, with `inplace` written over it."""

@@ -19,6 +19,8 @@ from .checks import (
 )
 from .padding import Sides, fold_border
 
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
+
 
 def _check_conv(name: str, x: tuple, w: tuple, b: tuple | None, rank: int, groups: int, transposed: bool) -> bool:
     """The shapes fit together; returns whether `input` has a batch axis."""

@@ -19,6 +19,18 @@ from .checks import (
     with_batch,
 )
 
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+    "smooth_l1_loss",
+]
+
 
 def named_reduction(size_average: bool | None, reduce_: bool | None, reduction: str) -> str:
     """The reduction asked for, by PyTorch's older pair of flags if one of them is given. Raises ValueError."""

@@ -14,6 +14,8 @@ from ...ops import norm, row_norm
 from ...ops import reduce as reducing
 from .checks import check_operands, given
 
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
+
 
 @quietly
 def batch_norm(

@@ -12,6 +12,8 @@ from ...ops import shape as shaping
 from ...ops.folding import extend, extend_transpose
 from .checks import check_tensor
 
+__all__ = ["pad"]
+
 Sides = tuple[tuple[int, int], ...]  # (before, after) per axis
 
 MODES = ("reflect", "replicate", "circular", "symmetric")  # that copy pixels of the input

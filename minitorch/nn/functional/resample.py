@@ -15,6 +15,16 @@ from ...ops.shape import permute, reshape
 from .checks import check_tensor
 from .pool import adaptive_avg_pool_nd
 
+__all__ = [
+    "channel_shuffle",
+    "interpolate",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
+]
+
 RANKS = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2, "lanczos": 2}  # spatial axes of the input
 MODES = ("nearest", "nearest-exact", "area", *RANKS)
 

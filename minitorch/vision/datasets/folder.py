@@ -10,18 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..pillow import import_pillow
 from .image_set import ArrayImages, ImageSet
 
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-
-
-def import_pillow(who: str) -> Any:
-    """The module `PIL.Image`, or an ImportError that says how to get it."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(f"{who} needs pillow: pip install minitorch-numba[viz]") from error
-    return Image
 
 
 def default_loader(path: str) -> Any:

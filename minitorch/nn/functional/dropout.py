@@ -16,6 +16,8 @@ from .checks import (
     check_tensor,
 )
 
+__all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
+
 
 def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_shape: tuple) -> Any:
     """x with a share p set to zero, at random per entry of `mask_shape`, and the rest scaled by 1 / (1 - p)."""

@@ -18,6 +18,8 @@ from .checks import (
     check_tensor,
 )
 
+__all__ = ["embedding", "linear", "one_hot"]
+
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """input (..., in) @ weight (out, in) transposed + bias (out,). Raises RuntimeError where they don't fit."""

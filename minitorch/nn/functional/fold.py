@@ -11,6 +11,8 @@ from ...ops import shape as shaping
 from ...ops.folding import windows, windows_transpose
 from .checks import as_ints, as_setting, check_tensor, renamed
 
+__all__ = ["fold", "unfold"]
+
 
 @lru_cache(maxsize=4096, typed=True)
 def _plan(
