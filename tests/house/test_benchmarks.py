@@ -172,11 +172,14 @@ def test_neighbours(bench: ModuleType) -> None:
     with subprocess.Popen([sys.executable, "-c", code]) as busy:
         try:
             strange, known = bench.machine.Neighbours(lambda: []), bench.machine.Neighbours(lambda: [busy.pid])
-            time.sleep(1)
-            spent = [after[3] - seen.start[3] for seen in (strange, known) for after in [seen._now()]]
+            for _ in range(30):  # a second is enough, unless many others want the cores
+                time.sleep(1)
+                spent = [after[3] - seen.start[3] for seen in (strange, known) for after in [seen._now()]]
+                if spent[1] > spent[0] + 0.1:
+                    break
             all_work = strange._now()[1] - strange.start[1]
             assert str(strange).startswith("other processes had ")
         finally:
             busy.kill()
-    assert spent[1] > spent[0] + 0.1  # a tenth of a core, should the machine be busy with other things
+    assert spent[1] > spent[0] + 0.1
     assert all_work > spent[1] - 0.1

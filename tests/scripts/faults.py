@@ -274,14 +274,14 @@ FAULTS = [
     Fault("formulas: settings handed over in another order", "ops/declare.py", "[given[s] for s in names]", "[given[s] for s in names[::-1]]", primitive("hardtanh")),
     Fault("formulas: numbers handed to a kernel in another order", "ops/declare.py", "if p is float])\n        return", "if p is float][::-1])\n        return", formula("hardtanh"), NUMBA),
     Fault("pointwise rules: not summed to the argument's shape", "ops/declare.py", "return out if shape is None else fit(out, shape)", "return out", ("test_bends.py::test_straight_rules_pass[hypot]", "test_bends.py::test_straight_rules_pass[multiply]")),
-    Fault("pointwise: one operand's stride for all axes", "kernels/pointwise.py", "entry(first + 1 + k)", "entry(first + 1)", lie("C-five axes"), NUMBA),
+    Fault("pointwise: one operand's stride for all axes", "kernels/pointwise.py", "entry(first + 1 + k)", "entry(first + 1)", lie("C-three axes around a line"), NUMBA),
     Fault("pointwise: an operand that stays fills one vector only", "kernels/pointwise.py", "for i in range(SIDE_BY_SIDE * self.v.lanes):", "for i in range(self.v.lanes):", lie("C-rows and a column"), NUMBA),
     Fault("pointwise: the last element of a share left out", "kernels/pointwise.py", "(worker + 1) * chunks // workers * CHUNK)", "(worker + 1) * chunks // workers * CHUNK - 1)", ("test_pointwise.py::test_bits_do_not_depend_on_threads_or_place",), THREADED),
     Fault("pointwise: conditions read upside down", "kernels/pointwise.py", 'icmp_signed("!=", found', 'icmp_signed("==", found', formula("where"), NUMBA),
     Fault("pointwise: right edge without a mask", "kernels/pointwise.py", "[start], self.v.mask(b.sub(self.stop, start)))", "[start], None)", GUARD, NUMBA),
     Fault("broadcasting: axes merged where one operand passes through", "kernels/broadcast.py", "if dims and all(", "if dims and any(", lie("C-images and channels"), NUMBA),
     Fault("broadcasting: results in rows whatever the operands are", "kernels/broadcast.py", "            if x.flags.c_contiguous:\n", "            if True:\n", lie("channels last-images and channels"), NUMBA),
-    Fault("broadcasting: memory with gaps taken for dense", "kernels/broadcast.py", "            if stride != step:", "            if stride < step:", lie("every second-rows and a row"), NUMBA),
+    Fault("broadcasting: memory with gaps taken for dense", "kernels/broadcast.py", "            if stride != step:", "            if stride < step:", lie("every second row-rows and a row"), NUMBA),
 ]  # fmt: skip
 
 
