@@ -149,8 +149,8 @@ class Variable:
     def check_writeable(self) -> None:
         """Raises RuntimeError where memory is read-only or holds several elements in one place."""
         array = self.array
-        axes = zip(array.strides, array.shape, strict=True)
-        if 0 in array.strides and array.size and any(stride == 0 and size > 1 for stride, size in axes):
+        strides = array.strides
+        if 0 in strides and array.size and any(s == 0 and n > 1 for s, n in zip(strides, array.shape, strict=True)):
             raise RuntimeError(
                 "unsupported operation: more than one element of the written-to tensor refers to a single memory "
                 "location. Please clone() the tensor before performing the operation."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..autograd import ZERO
 from .declare import binary, formula, pointwise, unary
 from .pointwise import exp, expm1, log1p, normal_cdf, normal_density, tanh, where
@@ -19,8 +21,9 @@ def _sigmoid(x: Any) -> Any:
 
 sigmoid = unary("sigmoid", _sigmoid, atom=True, names="sigmoid expit", x=lambda g, out: g * (out * (1 - out)),
                 doc="1 / (1 + exp(-x)), without overflow: exp is only taken of -|x|.")
-relu = unary("relu", lambda x: where(x < 0, 0, x), floating=False, x=lambda g, out: where(out <= 0, 0.0, g),
-             doc="max(x, 0); NaN and -0.0 stay as they are.")
+# Of two equal numbers np.maximum returns the second, so that -0.0 stays.
+relu = unary("relu", lambda x: np.maximum(0, x), vector=lambda x: where(x < 0, 0.0, x), floating=False,
+             x=lambda g, out: where(out <= 0, 0.0, g), doc="max(x, 0); NaN and -0.0 stay as they are.")
 relu_grad = binary("relu_grad", lambda h, y: where(y <= 0, 0.0, h), on="", h=lambda g, y: where(y <= 0, 0.0, g), y=ZERO,
                    doc="h where y = relu(x) is positive or NaN, else 0.")
 leaky_relu = pointwise("leaky_relu", lambda x, *, negative_slope: where(x > 0, x, x * negative_slope), on="",

@@ -61,7 +61,10 @@ _waiting: deque[weakref.ref] = deque()
 
 
 class Epilogue(NamedTuple):
-    """(result - mean) * scale + shift, + residual: what a producer does last; mean is None if there is no such line."""
+    """(result - mean) * scale + shift, + residual: what a producer does last.
+
+    mean and scale are None where nothing is normalised; shift then is a bias, or None.
+    """
 
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
@@ -71,13 +74,14 @@ class Epilogue(NamedTuple):
     @property
     def empty(self) -> bool:
         """Whether it changes nothing."""
-        return self.mean is None and self.residual is None
+        return self.shift is None and self.residual is None
 
     def factors(self, channels: int, dtype: np.dtype) -> tuple[Any, Any, Any]:
-        """Mean, scale and shift, or those that leave every element as it is: -0.0 + -0.0, where + 0.0 would not."""
+        """Mean, scale and shift, or those that do nothing: (t - 0) * 1 + b has the bits of t + b, and t + -0.0 is t."""
         if self.mean is not None:
             return self.mean, self.scale, self.shift
-        return np.zeros(channels, dtype), np.ones(channels, dtype), np.full(channels, -0.0, dtype)
+        shift = np.full(channels, -0.0, dtype) if self.shift is None else self.shift
+        return np.zeros(channels, dtype), np.ones(channels, dtype), shift
 
 
 class Producer:
@@ -156,6 +160,9 @@ class Multiplied(Producer):
 
 def _apply(x: np.ndarray, epilogue: Epilogue, out: np.ndarray, rectified: bool) -> None:
     """An epilogue and a ReLU over rows (M, C), in one pass; out may be x."""
+    if epilogue.mean is None and epilogue.residual is None:
+        kernels.shift_columns(x, epilogue.factors(x.shape[1], x.dtype)[2], out, rectified)
+        return
     r = absent(x) if epilogue.residual is None else pixels(epilogue.residual)
     kernels.batch_norm_apply(x, r, *epilogue.factors(x.shape[1], x.dtype), out, rectified)
 
@@ -228,10 +235,7 @@ def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
     size = x.outline.shape[0] * w.outline.shape[0] * prod(geometry.output_size) * w.outline.dtype.itemsize
     if size < kernels.SMALL or not (recorded or w.outline.shape[0] >= CHANNELS) or not _steady(x):
         return None
-    epilogue = Epilogue()
-    if b:  # (t - 0) * 1 + b has the bits of t + b
-        mean, scale, _ = epilogue.factors(w.outline.shape[0], w.outline.dtype)
-        epilogue = Epilogue(mean, scale, b[0].array.copy())
+    epilogue = Epilogue(shift=b[0].array.copy() if b else None)
     producer = Convolved(x.array, _unwatched(w), geometry, recorded)
     return op.place(args, _wait(Pending(producer, epilogue, [x.version, w.version])), settings)
 

@@ -28,7 +28,15 @@ def _meet_where(condition: Any, x: Any, y: Any) -> tuple:
     return (condition, *paired(x, y))
 
 
-where = pointwise("where", np.where, meet=_meet_where, atom=True, on="t o",
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    if type(x) is np.ndarray and type(y) is float:  # NumPy takes longer to find out what a number is: 2.3 us, 1.6 so
+        y = x.dtype.type(y)
+    elif type(y) is np.ndarray and type(x) is float:
+        x = y.dtype.type(x)
+    return np.where(condition, x, y)
+
+
+where = pointwise("where", _where, meet=_meet_where, atom=True, on="t o",
                   x=lambda g, condition: where(condition, g, 0.0), y=lambda g, condition: where(condition, 0.0, g),
                   doc="x where the condition holds, y elsewhere; no gradient passes through what was not chosen.")
 
