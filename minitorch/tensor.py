@@ -413,8 +413,8 @@ class Tensor(Variable, Methods):
             elif isinstance(arg, str):
                 device = arg
         dtypes.check_device(device)
-        wanted = self.array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
-        return promotion.cast(self, dtype=wanted) if copy or wanted != self.array.dtype else self
+        wanted = self.outline.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
+        return promotion.converted(self, wanted) if copy or wanted != self.outline.dtype else self
 
     def type(self, dtype: Any = None) -> Any:
         """The dtype's name, or the tensor in another dtype."""
@@ -454,7 +454,7 @@ class Tensor(Variable, Methods):
 
     def clone(self, *, memory_format: Any = None) -> Any:
         """A copy, on the tape."""
-        return promotion.cast(self, dtype=self.array.dtype)
+        return promotion.converted(self, self.outline.dtype)
 
     # ------------------------------------------------------------------------------------------------- operators
 
@@ -484,7 +484,7 @@ class Tensor(Variable, Methods):
         if not isinstance(source, Tensor):
             return self.fill_(source)
         value = shaping.expand_to(source, *self.array.shape)
-        return assign(self, promotion.cast(value, dtype=self.array.dtype))
+        return assign(self, promotion.converted(value, self.outline.dtype))
 
     def fill_(self, value: Any) -> Tensor:
         """Set every element to a number; returns self."""

@@ -21,10 +21,15 @@ def cast(x: np.ndarray, *, dtype: np.dtype) -> tuple[np.ndarray, np.dtype]:
 cast.vjp(x=lambda g, was: to_dtype(g, was))
 
 
+def converted(x: Any, dtype: np.dtype) -> Any:
+    """A copy in a dtype; integers and bools have no gradient, and so leave the tape."""
+    return cast(x, dtype=dtype) if dtype.kind == "f" else wrap(cast.function(x.array, dtype=dtype)[0])
+
+
 def to_dtype(x: Any, dtype: np.dtype) -> Any:
     """x itself if it has the dtype, else cast; Python numbers stay, as NumPy lets them follow the array."""
     if isinstance(x, Variable):
-        return x if x.array.dtype == dtype else cast(x, dtype=dtype)
+        return x if x.outline.dtype == dtype else converted(x, dtype)
     return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else x
 
 

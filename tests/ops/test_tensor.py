@@ -1093,3 +1093,14 @@ def test_other_devices_are_refused(make):
         function(2, device="cuda")
     with pytest.raises(RuntimeError, match="CPU"):
         minitorch.tensor(1.0, device="cuda:0")
+
+
+@pytest.mark.parametrize(
+    "convert", [lambda x: x.long(), lambda x: x.bool(), lambda x: x.to(m.uint8), lambda x: x.int()]
+)
+def test_integers_leave_the_tape(convert):
+    """A cast to integers or bools has no gradient; what follows it requires none, and others' gradients are right."""
+    x = m.tensor([1.5, 2.5], requires_grad=True)
+    assert not convert(x).requires_grad and not (convert(x).float() * 2).requires_grad
+    (g,) = m.autograd.grad((convert(x).double() * x).sum(), x)
+    assert g.tolist() == convert(x).double().tolist()
