@@ -12,10 +12,9 @@ from ..autograd import Variable, primitive
 from ..autograd.tape import plain, wrap
 from .activation import logsigmoid, sigmoid
 from .declare import binary
-from .index import take_along
 from .pointwise import sign, where
 from .reduce import softmax_over
-from .shape import expand, reshape, squeeze
+from .shape import expand, reshape
 
 squared_error = binary(
     "squared_error",
@@ -122,6 +121,26 @@ cross_entropy.vjp(
 )
 
 
+# One element of each row, times a factor: linear in x, and what comes back goes to the same places, each named once.
+@primitive
+def pick(x: np.ndarray, labels: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """out[i] = factor[i] * x[i, labels[i]] for x (M, C)."""
+    return x[np.arange(len(x)), labels] * factor
+
+
+@primitive
+def put(y: np.ndarray, labels: np.ndarray, factor: np.ndarray, *, classes: int) -> np.ndarray:
+    """out[i, labels[i]] = factor[i] * y[i], all else of out (M, classes) 0: the adjoint of pick."""
+    out = kernels.empty((len(y), classes), y.dtype)
+    out.fill(0)
+    out[np.arange(len(y)), labels] = y * factor
+    return out
+
+
+pick.vjp(x=lambda g, labels, factor, x_shape: put(g, labels, factor, classes=x_shape[1]))
+put.vjp(y=lambda g, labels, factor: pick(g, labels, factor))
+
+
 def nll(log_probabilities: Any, target: np.ndarray, weight: np.ndarray | None, ignore_index: int) -> Any:
     """-weight[target] * log_probabilities[target] of every row (M, C); 0 where the target is `ignore_index`.
 
@@ -130,8 +149,7 @@ def nll(log_probabilities: Any, target: np.ndarray, weight: np.ndarray | None, i
     _check_labels(target, log_probabilities.array.shape[1], ignore_index)
     counted = target != ignore_index
     safe = np.where(counted, target, 0)
-    picked = squeeze(take_along(log_probabilities, safe[:, None], dim=1), 1)
-    factor = counted.astype(picked.array.dtype)
+    factor = -counted.astype(log_probabilities.array.dtype)
     if weight is not None:
         factor *= weight[safe]
-    return -picked * wrap(factor)
+    return pick(log_probabilities, safe, factor)

@@ -804,6 +804,25 @@ row(
     ],
 )
 row(
+    "pick",
+    lambda n: [
+        S(n(4, 3), np.array([0, 2, 1, 2]), np.array([1.0, -1.0, 0.5, 0.0], np.float32)),
+        S(n(1, 1), np.array([0]), np.array([2.0], np.float32)),
+        S(n(0, 3), np.zeros(0, np.int64), np.zeros(0, np.float32)),
+    ],
+    lambda x, labels, factor: (x * (np.arange(x.shape[1]) == labels[:, None])).sum(1) * factor,
+    linear=True,
+)
+row(
+    "put",
+    lambda n: [
+        S(n(4), np.array([0, 2, 1, 2]), np.array([1.0, -1.0, 0.5, 0.0], np.float32), classes=3),
+        S(n(0), np.zeros(0, np.int64), np.zeros(0, np.float32), classes=2),
+    ],
+    lambda y, labels, factor, classes: (np.arange(classes) == labels[:, None]) * (y * factor)[:, None],
+    linear=True,
+)
+row(
     "gather",
     lambda n: [
         S(n(3, 4), n.integers(0, 4, 3, 2), dim=1),

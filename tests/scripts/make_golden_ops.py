@@ -222,6 +222,10 @@ TORCH = {
     "huber": lambda x, y, edge, curvature, slope: (
         F.huber_loss(*torch.broadcast_tensors(x, y), reduction="none", delta=edge) * (slope / edge)
     ),
+    "pick": lambda x, labels, factor: x.gather(1, labels[:, None])[:, 0] * factor,
+    "put": lambda y, labels, factor, classes: torch.zeros(len(y), classes, dtype=y.dtype).scatter(
+        1, labels[:, None], (y * factor)[:, None]
+    ),
     "dropout": lambda x, p, seed: (
         x
         * torch.from_numpy(np.array([drawn(i, seed) >= p * 2**32 for i in range(x.numel())], bool).reshape(x.shape))
