@@ -227,7 +227,6 @@ FAULTS = [
     Fault("resample's rule: not the adjoint", "ops/resample.py", "x=lambda g, axis, taps: resample_transpose(g,", "x=lambda g, axis, taps: resample(g,", primitive("resample")),
     Fault("fusion: all wait that are kept", FUSE, "if len(_waiting) > WAITING:", "if len(_waiting) > 100 * WAITING:", FUSION),
     Fault("fusion: not computed before a change in place", "autograd/tape.py", "        if version.readers:\n            version.settle()\n        version.count += 1\n        return self.array", "        version.count += 1\n        return self.array", FUSION),
-    Fault("fusion: not computed before a change in place of what is pending", "autograd/inplace.py", "        x.version.settle()\n", "", FUSION),
     Fault("fusion: the residual's changes not watched", FUSE, "[*pending.versions, r.version]", "pending.versions", FUSION),
     Fault("fusion: the changes of a convolution's weight not watched", FUSE, "Pending(producer, epilogue, [x.version, w.version])", "Pending(producer, epilogue, [x.version])", FUSION),
     Fault("fusion: the changes of a convolution's image not watched", FUSE, "Pending(producer, epilogue, [x.version, w.version])", "Pending(producer, epilogue, [w.version])", FUSION),
