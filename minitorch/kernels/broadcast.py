@@ -52,7 +52,7 @@ def plan_of(operands: list[np.ndarray]) -> Plan | None:
     out = _dense(shape, order)
     strides.append(out)
     ways = [WHOLE if _is_dense(x) else FIRST for x in operands]
-    dims = _merged(shape, order, strides)
+    dims = merged(shape, order, strides)
     for i, x in enumerate(operands):
         if dims[-1][1][i] not in (0, 1):
             ways[i] = COPIED
@@ -60,7 +60,7 @@ def plan_of(operands: list[np.ndarray]) -> Plan | None:
             dense = _dense(padded, order)
             strides[i] = [0 if n == 1 else dense[axis] for axis, n in enumerate(padded)]
     if COPIED in ways:
-        dims = _merged(shape, order, strides)
+        dims = merged(shape, order, strides)
     if len(dims) > OUTER + 1:
         return None
     dims = [(1, [0] * len(strides))] * (OUTER + 1 - len(dims)) + dims
@@ -117,7 +117,7 @@ def _dense(shape: tuple[int, ...], order: tuple[int, ...]) -> list[int]:
     return strides
 
 
-def _merged(shape: tuple[int, ...], order: tuple[int, ...], strides: list[list[int]]) -> list[tuple[int, list[int]]]:
+def merged(shape: tuple[int, ...], order: tuple[int, ...], strides: list[list[int]]) -> list[tuple[int, list[int]]]:
     """(size, stride of each operand) of the axes that are left, outermost first."""
     dims: list[tuple[int, list[int]]] = []
     for axis in order:

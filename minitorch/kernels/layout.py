@@ -19,6 +19,7 @@ from math import prod
 import numpy as np
 from numba import prange
 
+from minitorch.kernels.broadcast import merged
 from minitorch.kernels.engine.runtime import helper, kernel
 from minitorch.kernels.words.moves import address, copy, turn
 from minitorch.kernels.words.registers import WIDTH
@@ -47,18 +48,12 @@ def _place(x: np.ndarray) -> int:
 @lru_cache(maxsize=1024)
 def _plan(shape: tuple, x_strides: tuple, out_strides: tuple, size: int) -> tuple:
     """The kernel, and its arguments after the addresses: a table (axes, 3) of sizes and steps, and its settings."""
-    axes = [(n, a // size, b // size) for n, a, b in zip(shape, x_strides, out_strides, strict=True) if n != 1]
     if not prod(shape):
         return (None,)
-    axes.sort(key=lambda axis: (-abs(axis[2]), -abs(axis[1])))
-    merged: list[tuple[int, int, int]] = []
-    for n, a, b in axes:
-        if merged and merged[-1][1] == a * n and merged[-1][2] == b * n:
-            merged[-1] = merged[-1][0] * n, a, b
-        else:
-            merged.append((n, a, b))
+    steps = [[step // size for step in strides] for strides in (x_strides, out_strides)]
+    order = sorted(range(len(shape)), key=lambda axis: (-abs(steps[1][axis]), -abs(steps[0][axis])))
+    *outer, last = [(n, a, b) for n, (a, b) in merged(shape, tuple(order), steps)]
     lanes = 4 * WIDTH // size
-    *outer, last = merged or [(1, 1, 1)]
     if last[2] == 1 and last[1] in (0, 1) and last[0] >= lanes:
         pieces, repeated = -(-last[0] // PIECE), last[1] == 0
         if pieces > 1:

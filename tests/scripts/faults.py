@@ -183,7 +183,7 @@ FAULTS = [
     Fault("matmul: later steps overwrite", "kernels/tile/gemm.py", "min(stretch, k - step), min(step, 1)", "min(stretch, k - step), 0", fast("matmul"), NUMBA),
     Fault("matmul: last row of a block skipped", "kernels/tile/gemm.py", "min(rows, m - low), min(left", "min(rows, m - low) - 1, min(left", fast("matmul"), NUMBA),
     Fault("tile: one lane too many written", "kernels/words/registers.py", 'icmp_signed("<", number', 'icmp_signed("<=", number', FACES, NUMBA),
-    Fault("transfer: axes merged that lie apart in the source", "kernels/layout.py", "merged[-1][1] == a * n and ", "", fast("transfer"), NUMBA),
+    Fault("transfer: axes merged that lie apart in the source", "kernels/broadcast.py", "zip(dims[-1][1], steps, strict=True)", "zip(dims[-1][1][1:], steps[1:], strict=True)", fast("transfer"), NUMBA),
     Fault("transfer: the last rows of a matrix skipped", "kernels/layout.py", "end = min(row + lanes, stop)", "end = row + lanes if row + lanes <= stop else row", fast("transfer"), NUMBA),
     Fault("transfer: a whole piece where a part is left", "kernels/layout.py", "else min(run, whole - row * run)", "else run", GUARD, NUMBA),
     Fault("scatter_rows: not cleared", "kernels/index.py", "clear(out, i * length, (end - i) * length)", "pass", fast("scatter_rows"), NUMBA),
