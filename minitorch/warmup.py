@@ -100,6 +100,7 @@ def _nets() -> Iterator[Callable[[], None]]:
         (nn.Conv2d(8, 8, 3, padding=1, groups=8), (2, 8, 6, 6)),
         (nn.Linear(5, 3), (2, 5)),
         (nn.Linear(64, 40), (32, 64)),
+        (lambda x: x @ x[0], (4, 5)),
         (nn.BatchNorm2d(4), (2, 4, 6, 6)),
         (nn.BatchNorm2d(4).eval(), (2, 4, 6, 6)),
         (nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()), (2, 4, 6, 6)),

@@ -20,7 +20,7 @@ from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.geometry import PoolGeometry
-from minitorch.kernels.engine.runtime import kernel
+from minitorch.kernels.engine.runtime import helper, kernel
 from minitorch.kernels.words.moves import clear
 from minitorch.kernels.words.registers import INT, LANE, WIDTH, Vectors, intrinsic, unpacked
 
@@ -40,12 +40,12 @@ def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolG
 
 def pool_gather(x: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     """out[n, o, c] = x[n, choice[n, o, c], c], space flattened."""
-    _pool_gather(out.size > HEAVY, _flat(x), _flat(choice), _flat(out))
+    _pool_gather(out.size > HEAVY, x.reshape(-1), choice.reshape(-1), out.reshape(-1), *_chosen_sizes(x, out))
 
 
 def pool_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     """Adjoint of `pool_gather`: out[n, choice[n, o, c], c] += y[n, o, c], all else 0."""
-    _pool_scatter(out.size > HEAVY, _flat(y), _flat(choice), _flat(out))
+    _pool_scatter(out.size + y.size > HEAVY, y.reshape(-1), choice.reshape(-1), out.reshape(-1), *_chosen_sizes(out, y))
 
 
 def window_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
@@ -96,10 +96,9 @@ def _coverage(geometry: PoolGeometry) -> tuple[bool, bool]:
     return disjoint, disjoint and pixels.size == count
 
 
-def _flat(images: np.ndarray) -> np.ndarray:
-    """(N, *size, C) seen as (N, pixels, C)."""
-    n, *size, c = images.shape
-    return images.reshape(n, prod(size), c)
+def _chosen_sizes(big: np.ndarray, small: np.ndarray) -> tuple[int, int, int, int]:
+    """Images, pixels of one of `big`, and of `small`, which are chosen from them, and channels; of (N, *size, C)."""
+    return big.shape[0], prod(big.shape[1:-1]), prod(small.shape[1:-1]), big.shape[-1]
 
 
 # ------------------------------------------------------------------------------------------------ tiles
@@ -284,25 +283,43 @@ def _max_pool(workers, x, out, choice, first, pixels, batch, image, channels, la
                 k += lanes
 
 
+@helper()
+def _at(start, choice, at, channels, c):
+    """Where channel c of the pixel that choice[at] names lies in an image from `start` on.
+
+    Positions are never negative; numba, not told so, asks each one (a row of 1024: 6.9 ns an element, 1.2 so; 2026-11).
+    """
+    return np.uint64(start + choice[np.uint64(at)] * channels + c)
+
+
 @kernel
-def _pool_gather(workers, x, choice, out):
-    batch, windows, channels = out.shape
+def _pool_gather(workers, x, choice, out, batch, image, windows, channels):
     for worker in prange(workers):
-        for block in range(worker * batch * windows // workers, (worker + 1) * batch * windows // workers):
-            n, o = block // windows, block % windows
-            for c in range(channels):
-                out[n, o, c] = x[n, choice[n, o, c], c]
+        i, end = worker * batch * windows // workers, (worker + 1) * batch * windows // workers
+        while i < end:
+            n = i // windows
+            stop, start = min(end, (n + 1) * windows), n * image * channels
+            if channels == 1:
+                for at in range(i, stop):
+                    out[np.uint64(at)] = x[_at(start, choice, at, 1, 0)]
+            else:
+                for o in range(i, stop):
+                    for c in range(channels):
+                        at = o * channels + c
+                        out[np.uint64(at)] = x[_at(start, choice, at, channels, c)]
+            i = stop
 
 
 @kernel
-def _pool_scatter(workers, y, choice, out):
-    batch, windows, channels = y.shape
+def _pool_scatter(workers, y, choice, out, batch, image, windows, channels):
     for worker in prange(workers):
         for n in range(worker * batch // workers, (worker + 1) * batch // workers):
-            out[n] = 0
-            for o in range(windows):
+            start = n * image * channels
+            clear(out, start, image * channels)
+            for o in range(n * windows, (n + 1) * windows):
                 for c in range(channels):
-                    out[n, choice[n, o, c], c] += y[n, o, c]
+                    at = o * channels + c
+                    out[_at(start, choice, at, channels, c)] += y[np.uint64(at)]
 
 
 @kernel

@@ -301,8 +301,8 @@ def _checked(x: Any, dim: int, index: Any, name: str) -> tuple[int, np.ndarray]:
                 f"self {list(x.array.shape)} apart from dimension {d}"
             )
     n = x.array.shape[d]
-    wrong = positions[(positions < 0) | (positions >= n)]
-    if wrong.size:
+    if positions.size and (positions.min() < 0 or positions.max() >= n):
+        wrong = positions[(positions < 0) | (positions >= n)]
         raise RuntimeError(f"index {wrong[0]} is out of bounds for dimension {d} with size {n}")
     return d, positions
 
