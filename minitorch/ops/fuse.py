@@ -263,10 +263,10 @@ def _batch_norm(op: Primitive, args: tuple, settings: dict) -> Any:
 # ------------------------------------------------------------------------------------------------------------ followers
 def _normalize(op: Primitive, args: tuple, settings: dict) -> Any:
     """normalize behind a convolution without a bias, or of a large image."""
-    (x,) = args
+    x, w, b = args
     if not enabled or not isinstance(x, Variable):
         return None
-    epilogue, pending = Epilogue(settings["mean"], settings["scale"], settings["shift"]), x.pending
+    epilogue, pending = Epilogue(settings["mean"], settings["invstd"] * w.array, b.array.copy()), x.pending
     if pending is not None and pending.epilogue.empty and pending.claim(op):
         return op.place(args, _wait(Pending(pending.producer, epilogue, pending.versions)), settings)
     if not _steady(x):

@@ -45,17 +45,6 @@ def batch_norm(
 batch_norm.accepts_pending = True  # its kernels read a gradient through the gate of a ReLU: `fuse.Gate`
 
 
-@primitive
-def normalize(x: np.ndarray, *, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """(x - mean) * scale + shift of every channel, by numbers (C,) that are given."""
-    return _apply(x, mean, scale, shift)
-
-
-normalize.vjp(
-    x=lambda g, scale: multiply(g, scale.astype(plain(g).dtype, copy=False).reshape(-1, *(1,) * (g.ndim - 2)))
-)
-
-
 def _rows(g: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A gradient (M, C) and the gate it comes through, as the kernels want it: y, scale and shift, or empty ones."""
     if type(g) is not np.ndarray:
@@ -109,6 +98,37 @@ def _bias_grad(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict)
 batch_norm.vjp(x=_input_grad, w=_weight_grad, b=_bias_grad)
 
 
+def _as(v: np.ndarray, g: Any) -> Any:
+    """Statistics as g is: of its dtype, and a tensor if it is one."""
+    v = v.astype(plain(g).dtype, copy=False)
+    return wrap(v) if isinstance(g, Variable) else v
+
+
+@primitive
+def normalize(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, mean: np.ndarray, invstd: np.ndarray) -> np.ndarray:
+    """(x - mean) * invstd * w + b of every channel, by statistics (C,) that are given: linear in x, in w and in b."""
+    return _apply(x, _as(mean, x), _as(invstd, x) * w, b)
+
+
+def _column(v: Any, g: Any) -> Any:
+    """A number of each channel, (C,), beside images like g."""
+    return v.reshape(-1, *(1,) * (g.ndim - 2))
+
+
+def _given_weight_grad(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> Any:
+    if isinstance(g, Variable):
+        h = (x - _column(_as(mean, g), g)) * _column(_as(invstd, g), g)
+        return reduce.sum(g * h, (0, *range(2, g.ndim)))
+    return _sums(g, x, _as(mean, g), _as(invstd, g), memo)[1]
+
+
+normalize.vjp(
+    x=lambda g, w, invstd: multiply(g, _column(w * _as(invstd, g), g)),
+    w=_given_weight_grad,
+    b=lambda g, memo: memo["g"] if memo else reduce.sum(g, (0, *range(2, g.ndim))),
+)
+
+
 def batch_norm_train(
     x: Any, w: Any, b: Any, running_mean: Any = None, running_var: Any = None, momentum: float = 0.0, *, eps: float
 ) -> Any:
@@ -128,11 +148,11 @@ def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float
     """Normalise by given statistics, arrays or tensors of shape (C,): (x - mean) / sqrt(variance + eps) * w + b."""
     mean, variance = (v if hasattr(v, "array") else wrap(v) for v in (mean, variance))
     w, b = _affine(w, b, x)
-    if not (is_grad_enabled() and any(v.edge is not None for v in (x, mean, variance, w, b))):
+    if not is_grad_enabled() or (mean.edge is None and variance.edge is None):
+        # As they are now: the next batch in training changes them, maybe before backward is called.
         dtype = x.outline.dtype
-        scale = (w.array / np.sqrt(variance.array + dtype.type(eps))).astype(dtype)
-        return normalize(x, mean=mean.array.astype(dtype), scale=scale, shift=b.array.copy())
-    # Running statistics as they are now: the next batch in training changes them, maybe before backward is called.
+        invstd = (1 / np.sqrt(variance.array + dtype.type(eps))).astype(dtype, copy=False)
+        return normalize(x, w, b, mean=mean.array.astype(dtype), invstd=invstd)
     mean, variance = (v if v.edge is not None else wrap(v.array.copy()) for v in (mean, variance))
     scale = rsqrt(variance + eps) * w
     shift = b - mean * scale

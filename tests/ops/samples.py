@@ -1410,13 +1410,11 @@ row(
 row(
     "normalize",
     lambda n: [
-        S(n(2, 3, 4), mean=n(3), scale=n(3), shift=n(3)),
-        S(n(2, 2, 3, 2), mean=n(2), scale=n(2), shift=n(2)),
-        S(n(0, 2, 3), mean=n(2), scale=n(2), shift=n(2)),
+        S(n(2, 3, 4), n(3), n(3), mean=n(3), invstd=n(3)),
+        S(n(2, 2, 3, 2), n(2), n(2), mean=n(2), invstd=n(2)),
+        S(n(0, 2, 3), n(2), n(2), mean=n(2), invstd=n(2)),
     ],
-    lambda x, mean, scale, shift: np.moveaxis((np.moveaxis(x, 1, -1) - mean) * scale + shift, -1, 1),
-    linear=True,
-    kept=False,
+    lambda x, w, b, mean, invstd: np.moveaxis((np.moveaxis(x, 1, -1) - mean) * invstd * w + b, -1, 1),
 )
 row("to_channels_last", lambda n: [S(n(2, 3, 4)), S(n(1, 2, 2, 3)), S(n(0, 2, 3))], lambda x: x, linear=True)
 row(

@@ -250,8 +250,8 @@ TORCH = {
     "bias_grad": lambda x: x.sum((0, *range(2, x.ndim))),
     "conv": conv,
     "conv_bias": lambda x, w, b, geometry: conv(x, w, geometry=geometry) + b.reshape(-1, *[1] * (x.ndim - 2)),
-    "normalize": lambda x, mean, scale, shift: (
-        (x.movedim(1, -1) - torch.from_numpy(mean)) * torch.from_numpy(scale) + torch.from_numpy(shift)
+    "normalize": lambda x, w, b, mean, invstd: (
+        (x.movedim(1, -1) - torch.from_numpy(mean)) * torch.from_numpy(invstd) * w + b
     ).movedim(-1, 1),
     "conv_transpose": conv_transpose,
     "conv_weight_grad": conv_weight_grad,
