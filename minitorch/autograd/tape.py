@@ -259,8 +259,9 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
     grad. Returns the gradient of each wanted edge that was reached.
 
     With `create_graph` all gradients are tensors, which record what becomes of them. Without it they are plain arrays,
-    or results still to be computed for a primitive that `accepts_pending`; only code of users is handed tensors: hooks,
-    `Function.backward`, the rules of primitives made outside this package.
+    or results still to be computed: for a primitive that `accepts_pending`, or parts of a sum, which `join` until all
+    are there. Only code of users is handed tensors: hooks, `Function.backward`, the rules of primitives made outside
+    this package.
     """
     gradients: dict[Any, Any] = {}
     owned: set = set()  # edges whose gradient was summed here, into memory that nobody else holds
@@ -269,7 +270,9 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
     needed = None if wanted is None else _needed((edge for edge, _ in roots), wanted)
 
     def deliver(edge: Any, g: Any) -> None:
-        if edge not in gradients:
+        if type(g) is not np.ndarray and hasattr(g, "join") and type(gradients.get(edge)) is type(g):
+            gradients[edge] = gradients[edge].join(g)
+        elif edge not in gradients:
             gradients[edge] = g
             if type(edge) is Node:
                 heapq.heappush(heap, (-edge.sequence, edge))
@@ -289,6 +292,8 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             while heap:
                 node = heapq.heappop(heap)[1]
                 g = gradients.pop(node)
+                if type(g) is not np.ndarray and hasattr(g, "join"):
+                    g = g.compute()
                 users = node.hooks or not node.primitive.on_arrays  # code that may write to what it is handed
                 if users and not create_graph:
                     gradients.update({edge: _computed(waiting) for edge, waiting in gradients.items()})
@@ -313,7 +318,8 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                         )
                     is_node = type(parent) is Node
                     like = parent if is_node else parent.array
-                    if not create_graph and not (is_node and getattr(parent.primitive, "accepts_pending", False)):
+                    waits = hasattr(piece, "join") or (is_node and getattr(parent.primitive, "accepts_pending", False))
+                    if not create_graph and not waits:
                         piece = _computed(piece)
                     if piece.shape != like.shape:
                         raise RuntimeError(
@@ -321,13 +327,14 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                             f"for an argument of shape {like.shape}"
                         )
                     if not create_graph and piece.dtype != like.dtype:
-                        piece = piece.astype(like.dtype)
+                        piece = _computed(piece).astype(like.dtype)
                     deliver(parent, piece)
                 if node.holds and not retain_graph:
                     node.kept = None
 
         for leaf, g in gradients.items():  # only leaves are left; none was changed before everything was known
             if wanted is None or leaf in wanted:
+                g = g if create_graph else _computed(g)
                 results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
     finally:
         quiet.leave(token)
@@ -476,8 +483,15 @@ def _tensors(found: dict, given: list) -> dict:
     out = {}
     for edge, array in found.items():
         tensor = seen.setdefault(id(owner(array)), wrap(array))
-        out[edge] = tensor if tensor.array is array else wrap(np.array(array, order="K"))
+        out[edge] = tensor if tensor.array is array else wrap(_apart(array))
     return out
+
+
+def _apart(array: np.ndarray) -> np.ndarray:
+    """A copy in memory of its own; of elements that are repeated, as in the gradient of a sum, one is copied."""
+    once = array[(*(slice(0, 1) if step == 0 else slice(None) for step in array.strides), Ellipsis)]
+    copy = wrap(once).clone().array
+    return copy if once.shape == array.shape else np.broadcast_to(copy, array.shape)
 
 
 def backward(

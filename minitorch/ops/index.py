@@ -111,7 +111,66 @@ def _rows_placed(y: np.ndarray, axis: int, positions: np.ndarray, shape: tuple) 
     return out.reshape(*before, shape[axis], *after).transpose(np.argsort(order))
 
 
-getitem.vjp(x=lambda g, key, x_shape: place(g, key=key, shape=x_shape))
+class Parts:
+    """The gradient of an array of which views were used: gradients and where they belong, to be added up in one pass.
+
+    Each on its own would be an array of the whole shape: a loop over N slices would add N of them.
+    """
+
+    __slots__ = ("dtype", "parts", "shape")
+
+    def __init__(self, parts: list[tuple[tuple, np.ndarray]], shape: tuple) -> None:
+        self.parts, self.shape, self.dtype = parts, shape, parts[0][1].dtype
+
+    def join(self, other: Parts) -> Parts:
+        """Both; this one is not needed any more."""
+        self.parts.extend(other.parts)
+        return self
+
+    def compute(self) -> np.ndarray:
+        """The sum, zeros where nothing belongs."""
+        key, first = self.parts[0]
+        if len(self.parts) == 1:
+            return place.function(first, key=key, shape=self.shape)
+        out = kernels.empty(self.shape, self.dtype) if first.ndim < len(self.shape) else room(first, self.shape)
+        pieces = _in_a_row([_plain_slices(key, len(self.shape)) for key, _ in self.parts], self.shape)
+        if not pieces:
+            kernels.fill(out, np.broadcast_to(self.dtype.type(0), self.shape))
+        for key, g in self.parts:
+            target = out[key if Ellipsis in key else (*key, Ellipsis)]
+            if pieces:
+                kernels.fill(target, g)
+            else:
+                np.add(target, g, out=target)
+        return out
+
+
+def _in_a_row(keys: list[tuple | None], shape: tuple) -> bool:
+    """Whether slices follow each other along one axis, from its beginning to its end, each whole along all others."""
+    if None in keys:
+        return False
+    ranges = [tuple(k.indices(n)[:2] for k, n in zip(key, shape, strict=True)) for key in keys]  # type: ignore[arg-type]
+    whole = tuple((0, n) for n in shape)
+    cut = {axis for row in ranges for axis in range(len(shape)) if row[axis] != whole[axis]}
+    if len(cut) != 1:
+        return False
+    (axis,) = cut
+    ends = sorted(row[axis] for row in ranges)
+    return (
+        ends[0][0] == 0
+        and ends[-1][1] == shape[axis]
+        and all(a[1] == b[0] for a, b in zip(ends, ends[1:], strict=False))
+    )
+
+
+def _placed(g: Any, key: tuple, shape: tuple) -> Any:
+    """The gradient of what `key` was taken from."""
+    if type(g) is np.ndarray and not any(isinstance(k, np.ndarray) for k in key):
+        return Parts([(key, g)], shape)
+    return place(g, key=key, shape=shape)
+
+
+getitem.vjp(x=lambda g, key, x_shape: _placed(g, key, x_shape))
 place.vjp(y=lambda g, key: getitem(g, key=key))
 
 

@@ -37,7 +37,7 @@ class _Order:
 
     def of(self, x: np.ndarray) -> np.ndarray:
         """An image as kernels read it, a copy only if it lies otherwise."""
-        return np.ascontiguousarray(channels_last(x) if self.last else x).reshape(self.flat)
+        return kernels.contiguous(channels_last(x) if self.last else x).reshape(self.flat)
 
     def back(self, y: np.ndarray) -> np.ndarray:
         """A result of kernels as an image."""
@@ -45,24 +45,48 @@ class _Order:
             return y.reshape(self.shape)
         return channels_first(y.reshape(self.shape[0], *self.shape[2:], self.shape[1]))
 
+    def weight(self, w: np.ndarray) -> np.ndarray:
+        """A number for each channel."""
+        return w
+
+    def weight_back(self, w: np.ndarray, shape: tuple) -> np.ndarray:
+        """Its gradient."""
+        return w
+
 
 class _Rows:
-    """The same for x (*, R) whose last axes, R numbers in all, are a group: (M, R, 1)."""
+    """The same for x (*, R) whose last axes, R numbers, are a group: (M, R, 1), those axes in the order of memory."""
 
     last = False
 
     def __init__(self, x: np.ndarray, tail: int) -> None:
-        self.shape = x.shape
-        count = math.prod(x.shape[x.ndim - tail :])
-        self.flat = (math.prod(x.shape[: x.ndim - tail]), count, 1)
+        self.shape, head = x.shape, x.ndim - tail
+        self.flat = (math.prod(x.shape[:head]), math.prod(x.shape[head:]), 1)
+        order = sorted(range(head, x.ndim), key=lambda axis: -abs(x.strides[axis]))
+        if x.flags.c_contiguous or not x.transpose(*range(head), *order).flags.c_contiguous:
+            order = list(range(head, x.ndim))
+        self.order, self.tail = [*range(head), *order], [axis - head for axis in order]
 
     def of(self, x: np.ndarray) -> np.ndarray:
         """x as kernels read it."""
-        return np.ascontiguousarray(x).reshape(self.flat)
+        return kernels.contiguous(x.transpose(self.order)).reshape(self.flat)
 
     def back(self, y: np.ndarray) -> np.ndarray:
         """A result of kernels."""
-        return y.reshape(self.shape)
+        return _turned_back(y, self.shape, self.order)
+
+    def weight(self, w: np.ndarray) -> np.ndarray:
+        """A number for each place in a group, as kernels read it."""
+        return w.transpose(self.tail).reshape(-1)
+
+    def weight_back(self, w: np.ndarray, shape: tuple) -> np.ndarray:
+        """Its gradient."""
+        return _turned_back(w, shape, self.tail)
+
+
+def _turned_back(y: np.ndarray, shape: tuple, order: list[int]) -> np.ndarray:
+    """The array of `shape` whose elements y has, its axes in this order."""
+    return y.reshape([shape[axis] for axis in order]).transpose([order.index(axis) for axis in range(len(order))])
 
 
 def _normalized(
@@ -71,17 +95,17 @@ def _normalized(
     """The result, and the mean and 1/s of each group."""
     out = kernels.empty(how.flat, x.dtype)
     mean, invstd = np.empty((2, x.shape[0] if isinstance(how, _Order) else how.flat[0], groups), x.dtype)
-    kernels.group_norm(how.of(x), w.reshape(-1), b.reshape(-1), out, mean, invstd, eps, how.last, centred)
+    kernels.group_norm(how.of(x), how.weight(w), how.weight(b), out, mean, invstd, eps, how.last, centred)
     return how.back(out), mean, invstd
 
 
 def _gradients(how: Any, g: Any, x: Any, w: Any, mean: Any, invstd: Any, centred: bool, memo: dict) -> dict:
     """The gradients for x, w and b, once for the three rules."""
     if not memo:
-        out, flat = kernels.empty(how.flat, x.dtype), w.reshape(-1)
+        out, flat = kernels.empty(how.flat, x.dtype), how.weight(w)
         gw, gb = np.empty_like(flat), np.empty_like(flat)
         kernels.group_norm_grad(how.of(g), how.of(x), flat, mean, invstd, out, gw, gb, how.last, centred)
-        memo.update(x=how.back(out), w=gw.reshape(w.shape), b=gb.reshape(w.shape))
+        memo.update(x=how.back(out), w=how.weight_back(gw, w.shape), b=how.weight_back(gb, w.shape))
     return memo
 
 

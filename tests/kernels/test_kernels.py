@@ -86,6 +86,9 @@ POOLS = {
 }
 MATRICES = [
     (1, 1, 1, 1),
+    (1, 1, 40, 70),  # a vector times a matrix, and a matrix times a vector
+    (1, 300, 37, 1),
+    (1, 20, 1, 35),
     (1, 4, 400, 120),
     (1, 14, 16, 32),
     (3, 15, 33, 17),

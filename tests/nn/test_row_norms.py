@@ -109,6 +109,21 @@ def test_large_rows(rows: int, size: int) -> None:
             np.testing.assert_allclose(one.array, slope, atol=2e-6 * max(1, np.abs(slope).max() * 5))
 
 
+@pytest.mark.parametrize("tail", [1, 2, 3])
+def test_layer_norm_reads_images_as_they_lie(tail: int) -> None:
+    """Channels-last images give what channels-first ones give, for x, weight and bias; the result lies as they do."""
+    x, g = RNG.standard_normal((2, 3, 4, 5, 6))[:, :, 0], RNG.standard_normal((2, 3, 5, 6))
+    w, b = RNG.standard_normal((2, *x.shape[-tail:]))
+    found = []
+    for last in (False, True):
+        operands = [lying(x, last), m.from_numpy(w.copy()).requires_grad_(), m.from_numpy(b.copy()).requires_grad_()]
+        y = F.layer_norm(operands[0], w.shape, *operands[1:])
+        found.append([y, *grad(y, operands, m.from_numpy(g))])
+    for first, last in zip(*found, strict=True):
+        np.testing.assert_allclose(last.detach().numpy(), first.detach().numpy(), rtol=1e-13, atol=1e-13)
+    assert found[1][0].array.strides == operands[0].array.strides or tail < 3
+
+
 def test_statistics_survive_a_large_mean() -> None:
     """Deviation 1 round a mean of 1e4, in float32: three digits are left of x, and the variance has them."""
     x = (RNG.standard_normal((4, 4000)) + 1e4).astype(np.float32)

@@ -3,8 +3,8 @@
 The formulas are those of vector.py. Their operands are `fulls`, arrays (outer, reduced, inner), and after them `kepts`,
 arrays (outer, inner): in a row one number, splat to every lane; in a column loop vectors like all others.
 
-Sums and products of float32 run in float64: a sum is as good however long a row is. Where registers go side by side
-along a row, their float32 values are added first, since each conversion takes as long as an addition.
+Sums and products of float32 run in float64: a sum is as good however long a row is. Up to BUNDLE float32 values are
+added first, pair by pair, since each conversion takes as long as an addition.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from numba.core import cgutils
 
 from minitorch.kernels.words.registers import INT, LANE, Vectors, data, intrinsic
 from minitorch.kernels.words.vector import SIDE_BY_SIDE, Vector, _Loop, choose
+
+BUNDLE = 4  # float32 values that are added before they are widened
 
 
 class Combination(NamedTuple):
@@ -90,21 +92,22 @@ def row_total(formula: Callable, combine: str) -> Any:
             loop = _Rows(context, builder, signature, arguments)
             w = _wide(loop.v, combination)
             neutral = w.constant(combination.neutral)
-            paired = w is not loop.v and combination is COMBINATIONS["sum"]
-            slots = [cgutils.alloca_once_value(builder, neutral) for _ in range(2 * SIDE_BY_SIDE)]
+            bundled = w is not loop.v and combination is COMBINATIONS["sum"]
+            groups = (2 * BUNDLE, 2) if bundled else (2 * SIDE_BY_SIDE,)
+            slots = [cgutils.alloca_once_value(builder, neutral) for _ in range(2 if bundled else groups[0])]
 
             def each(places: list, mask: ir.Value | None) -> None:
                 value = formula(*loop.operands(len(loop.data), places, mask))
                 if mask is not None:
                     value = choose(Vector(loop.v, [mask]), value, combination.neutral)
-                if paired and len(places) > 1:
-                    first, second = (Vector(loop.v, value.values[i::2]) for i in range(2))
-                    value = first + second
+                while bundled and len(value.values) > max(1, len(places) // BUNDLE):
+                    half = len(value.values) // 2
+                    value = Vector(loop.v, value.values[:half]) + Vector(loop.v, value.values[half:])
                 before = Vector(w, [builder.load(slot) for slot in slots[:len(value.values)]])
                 for slot, new in zip(slots, combination.of(before, _widened(value, w)).values, strict=False):
                     builder.store(new, slot)
 
-            loop.run(each, 2 * SIDE_BY_SIDE)
+            loop.run(each, *groups)
             whole = Vector(w, [builder.load(slots[0])])
             for slot in slots[1:]:
                 whole = combination.of(whole, Vector(w, [builder.load(slot)]))
@@ -180,7 +183,7 @@ def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
     """run(sums, s, fulls, at, step, kepts, k, next, count, rows): sums[s + i] combined with `rows` values.
 
     Those are formula(fulls[at + row * step + i], kepts[k + i]); with `numbers` it is kepts[k + row * next] for all
-    columns. Sums stay in registers while all rows pass; float32 values of two rows are added before they are widened.
+    columns. Sums stay in registers while all rows pass; float32 values of BUNDLE rows are added, then widened.
     """
     combination = COMBINATIONS[combine]
 
@@ -191,7 +194,7 @@ def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
             b, kinds = builder, signature.args
             v = Vectors(builder, context.get_data_type(kinds[2][0].dtype))
             w = _wide(v, combination)
-            paired = w is not v and combination is COMBINATIONS["sum"]
+            bundled = w is not v and combination is COMBINATIONS["sum"]
             step, following, count, rows = arguments[4], arguments[7], arguments[8], arguments[9]
             loop = _Columns(context, builder, [(kinds[i], arguments[i], arguments[j])
                                                for i, j in ((0, 1), (2, 3), (5, 6))], count)  # fmt: skip
@@ -220,11 +223,14 @@ def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
                     for slot, new in zip(slots, combination.of(before, _widened(values, w)).values, strict=True):
                         b.store(new, slot)
 
-                pairs = b.and_(rows, INT(-2)) if paired else INT(0)
-                if paired:
-                    with cgutils.for_range_slice(b, INT(0), pairs, INT(2)) as (row, _):
-                        join(value(row) + value(b.add(row, INT(1))))
-                with cgutils.for_range_slice(b, pairs, rows, INT(1)) as (row, _):
+                whole = b.and_(rows, INT(-BUNDLE)) if bundled else INT(0)
+                if bundled:
+                    with cgutils.for_range_slice(b, INT(0), whole, INT(BUNDLE)) as (row, _):
+                        bundle = [value(b.add(row, INT(i))) for i in range(BUNDLE)]
+                        while len(bundle) > 1:
+                            bundle = [x + y for x, y in zip(bundle[::2], bundle[1::2], strict=True)]
+                        join(bundle[0])
+                with cgutils.for_range_slice(b, whole, rows, INT(1)) as (row, _):
                     join(value(row))
                 for slot, i in zip(slots, places, strict=True):
                     w.store(b.load(slot), b.gep(loop.places[0][0], [i]), mask)

@@ -238,10 +238,10 @@ class _Loop:
         self.numbers = [self.v.splat(number)
                         for number in cgutils.unpack_tuple(builder, arguments[3], len(numbers))]
 
-    def run(self, each: Callable, side_by_side: int = SIDE_BY_SIDE) -> None:
-        """Emit each(addresses, mask): for groups of registers, for single ones, and for the rest (with a mask)."""
+    def run(self, each: Callable, *groups: int) -> None:
+        """Emit each(addresses, mask): for groups of so many registers, for single ones, for the rest (with a mask)."""
         b, start = self.builder, self.low
-        for count in (side_by_side, 1):
+        for count in (*(groups or (SIDE_BY_SIDE,)), 1):
             step = INT(count * self.v.lanes)
             end = b.sub(self.high, b.srem(b.sub(self.high, start), step))
             with cgutils.for_range_slice(b, start, end, step) as (i, _):
