@@ -489,7 +489,8 @@ def _tensors(found: dict, given: list) -> dict:
 
 def _apart(array: np.ndarray) -> np.ndarray:
     """A copy in memory of its own; of elements that are repeated, as in the gradient of a sum, one is copied."""
-    once = array[(*(slice(0, 1) if step == 0 else slice(None) for step in array.strides), Ellipsis)]
+    repeats = [step == 0 for step in array.strides]
+    once = array[tuple(slice(0, 1) if r else slice(None) for r in repeats)]
     copy = wrap(once).clone().array
     return copy if once.shape == array.shape else np.broadcast_to(copy, array.shape)
 

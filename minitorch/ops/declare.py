@@ -20,6 +20,7 @@ Rules of pointwise ops take no care of broadcasting: what they give is summed do
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -182,12 +183,25 @@ def trace_of(values: tuple) -> Trace | None:
     return None
 
 
+def _of_numbers(line: str) -> bool:
+    """Whether a line chooses between two numbers, of which NumPy makes float64 whatever the operands are."""
+    _, word, rest = line.partition("where(")
+    return bool(word) and not any(choice[0] in "xt" for choice in rest.split(", ")[1:])
+
+
+# The words of programs for NumPy: those of kernels/pointwise.py that small arrays meet.
+WORDS: dict[str, Callable | float] = {"abs": np.absolute, "inf": math.inf, "nan": math.nan}
+
+
 class Formula:
     """A formula of arrays and numbers: computed by NumPy where they are small, else by its kernel.
 
     Called with the values of its positional parameters, then those of its keyword-only ones. vector: what is read in
     place of the formula to write its program. least: elements from which a kernel computes it. static: numbers that the
     program is written for, where others are handed to it.
+
+    NumPy runs a formula of words, such as `x * sigmoid(x)`, as a program, too: asking each word anew what it is called
+    with costs more than the arithmetic of a small array (mish and its gradient, 32 elements: 64 us, 39 so; 2026-11).
     """
 
     def __init__(
@@ -202,6 +216,8 @@ class Formula:
         self.least, self.static = least, static
         self.settings = [p.name for p in _parameters(formula) if p.kind is p.KEYWORD_ONLY]
         self.programs: dict[tuple, Program | None] = {}
+        self.scripts: dict[tuple, Callable | None] = {}
+        self.wordy = not isinstance(formula, np.ufunc)
 
     def __call__(self, *values: Any) -> Any:
         least = self.least
@@ -211,6 +227,14 @@ class Formula:
                 if out is not None:
                     return out
                 break
+        if self.wordy:
+            pattern = self._pattern(values)
+            try:
+                script = self.scripts[pattern]
+            except KeyError:
+                script = self.scripts[pattern] = self._script(pattern)
+            if script is not None:
+                return script(*values)
         return self.read(self.formula, values) if self.settings else self.formula(*values)
 
     def read(self, formula: Callable, values: tuple) -> Any:
@@ -220,14 +244,18 @@ class Formula:
         count = len(values) - len(self.settings)
         return formula(*values[:count], **dict(zip(self.settings, values[count:], strict=True)))
 
-    def _pass(self, values: tuple) -> np.ndarray | None:
-        """The result of one pass over memory; None where NumPy is to compute it."""
-        values = tuple([np.asarray(v) if isinstance(v, np.generic) else v for v in values])
-        pattern = tuple([
-            v.dtype.char if type(v) is np.ndarray
+    def _pattern(self, values: tuple) -> tuple:
+        """Dtypes of arrays (a character each), `float` for numbers, and other values as they are."""
+        return tuple([
+            v.dtype.char if isinstance(v, np.ndarray | np.generic)
             else float if type(v) in (float, int) and v not in self.static else v
             for v in values
         ])  # fmt: skip
+
+    def _pass(self, values: tuple) -> np.ndarray | None:
+        """The result of one pass over memory; None where NumPy is to compute it."""
+        values = tuple([np.asarray(v) if isinstance(v, np.generic) else v for v in values])
+        pattern = self._pattern(values)
         try:
             program = self.programs[pattern]
         except KeyError:
@@ -238,39 +266,58 @@ class Formula:
         return kernels.evaluate(program, [v for v in values if type(v) is np.ndarray], numbers)
 
     def program(self, pattern: tuple) -> Program | None:
-        """What the formula does to arrays of these dtypes (a character each), numbers (`float`) and fixed values.
+        """What the formula does to values of this pattern.
 
         None if kernels have no program for it: integers, two kinds of floats, an operand as it is, a constant.
         """
-        chars = [p for p in pattern if isinstance(p, str)]
-        if set(chars) - {"?"} not in ({"f"}, {"d"}):
+        out, _ = self._traced(self.vector, pattern)
+        if out is None or not out.trace.lines:
             return None
-        trace, arrays, numbers = Trace(), 0, 0
-        values: list[Any] = []
-        for p in pattern:
-            if p is float:
-                values.append(Symbol(trace, f"n{numbers}", False))
-                numbers += 1
-            elif isinstance(p, str):
-                values.append(Symbol(trace, f"x{arrays}", p == "?"))
-                arrays += 1
-            else:
-                values.append(p)
-        try:
-            out = self.read(self.vector, tuple(values))
-        except Untold:
-            return None
-        if not isinstance(out, Symbol) or not trace.lines:
-            return None
-        if trace.weight == 1:
+        if out.trace.weight == 1:
             self.least = max(self.least, SINGLE)
-        text = "\n".join([*trace.lines, f"out = {out.name}"])
-        return Program(self.name, text, out.mask, trace.weight)
+        text = "\n".join([*out.trace.lines, f"out = {out.name}"])
+        return Program(self.name, text, out.mask, out.trace.weight)
+
+    def _script(self, pattern: tuple) -> Callable | None:
+        """The formula's program as a function for NumPy; None where it calls no words, or none that NumPy has."""
+        try:
+            out, parameters = self._traced(self.formula, pattern)
+        except (AttributeError, TypeError):  # the formula asks arrays for more than symbols have
+            return None
+        if out is None or any(_of_numbers(line) for line in out.trace.lines):
+            return None
+        text = "\n    ".join([f"def script({', '.join(parameters)}):", *out.trace.lines, f"return {out.name}"])
+        code = compile(text, f"<{self.name} for NumPy>", "exec")
+        if "(" not in "".join(out.trace.lines):
+            self.wordy = False
+            return None
+        names: dict[str, Any] = {}
+        exec(code, WORDS, names)
+        script = names["script"]
+        return script if set(script.__code__.co_names) <= WORDS.keys() else None
+
+    def _traced(self, formula: Callable, pattern: tuple) -> tuple[Symbol | None, list[str]]:
+        """What a formula makes of symbols in place of arrays and numbers, None if no symbol, and the names of those."""
+        trace, names, values = Trace(), [], []  # type: tuple[Trace, list[str], list[Any]]
+        if {p for p in pattern if isinstance(p, str)} - {"?"} not in ({"f"}, {"d"}):
+            return None, names
+        for p in pattern:
+            symbol = p is float or isinstance(p, str)
+            kind = "n" if p is float else "x" if symbol else "_"
+            names.append(f"{kind}{sum(name[0] == kind for name in names)}")
+            values.append(Symbol(trace, names[-1], p == "?") if symbol else p)
+        try:
+            out = self.read(formula, tuple(values))
+        except Untold:
+            return None, names
+        return (out if isinstance(out, Symbol) else None), names
 
 
 def formula(name: str, value: Callable, *, atom: bool = False) -> Callable:
     """A function for formulas, no op itself: on tensors it is composed of ops; with `atom`, kernels know it by name."""
     whole = Formula(name, value, _atom(name) if atom else None)
+    if atom:
+        WORDS[name] = whole
 
     def call(*args: Any) -> Any:
         if trace_of(args) is not None:
@@ -299,7 +346,8 @@ class Rule:
     def __init__(self, op: Pointwise, argument: str, rule: Callable) -> None:
         names = tuple(inspect.signature(rule).parameters)
         self.rule = rule
-        self.formula = Formula(f"{op.name}_grad_{argument}", rule, static=op.value.static)
+        least = min(SEVERAL, op.value.least)
+        self.formula = Formula(f"{op.name}_grad_{argument}", rule, least=least, static=op.value.static)
         self.same = names == ("g",) and _is_identity(rule)
         self.broadcasts = len(op.arguments) > 1
         shape = (f"{argument}_shape",) if self.broadcasts else ()
@@ -417,6 +465,8 @@ def pointwise(
         vector = _atom(name)
     op = Pointwise(name, value, meet, Formula(name, value, vector, least, static), doc)
     op.vjp(**{argument: rule if rule is ZERO else Rule(op, argument, rule) for argument, rule in rules.items()})
+    if atom:
+        WORDS[name] = value if isinstance(value, np.ufunc) else op.value
     op.asks_input = any(op.arguments[0] in names for names in op._names)
     if on:
         public(name if names is None else names, on)(op)

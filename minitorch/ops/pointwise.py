@@ -13,7 +13,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd import ZERO, Variable
 from ..autograd.tape import wrap
-from .declare import Symbol, Untold, binary, comparison, formula, pointwise, trace_of, unary
+from .declare import WORDS, Symbol, Untold, binary, comparison, formula, pointwise, trace_of, unary
 from .names import public
 from .promotion import common, operand, paired, to_dtype
 
@@ -39,6 +39,7 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 where = pointwise("where", _where, meet=_meet_where, atom=True, on="t o",
                   x=lambda g, condition: where(condition, g, 0.0), y=lambda g, condition: where(condition, 0.0, g),
                   doc="x where the condition holds, y elsewhere; no gradient passes through what was not chosen.")
+WORDS["where"] = _where  # it is what NumPy calls, and no formula of words
 
 
 def zeros_of(x: Any) -> Any:
