@@ -1,5 +1,7 @@
 """The kernels in plain numpy: any rank, any float dtype, slow and obviously right.
 
+A function below `@declare` declares a kernel: its public name, signature and contract. See `minitorch.kernels`.
+
 Every convolution below is one sentence, "window o sees tap t at i = o*s + t*d of the padded input", said with one
 strided slice per tap. `conv` reads the slice, its two adjoints write to it and multiply with it.
 """
@@ -8,27 +10,44 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from minitorch.geometry import ConvGeometry, PoolGeometry
 
-__all__ = [
-    "conv", "conv_normal", "conv_transpose", "conv_weight_grad", "matmul", "linear",
-    "max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread",
-    "batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
-    "shift_columns",
-    "dropout", "softmax", "log_softmax", "softmax_grad", "log_softmax_grad", "cross_entropy", "cross_entropy_grad",
-    "sum_along", "prod_along", "max_along", "min_along", "sum_squares", "sum_sizes", "sum_products", "sum_deviations",
-    "sum_exp", "argmax_along", "argmin_along", "running_sum", "running_prod", "count_extremes", "extreme_grad",
-    "deviation_grad", "scaled", "quotient", "exp_grad",
-    "transfer", "gather_rows", "scatter_rows", "weighted_rows", "group_norm", "group_norm_grad",
-]
+Function = TypeVar("Function", bound=Callable[..., None])
+
+
+class Declaration(NamedTuple):
+    """A kernel as `declare` noted it."""
+
+    function: Callable[..., None]
+    operands: int
+    results: int
+    strided: bool
+
+
+declarations: dict[str, Declaration] = {}
+
+
+def declare(operands: int, results: int = 1, strided: bool = False) -> Callable[[Function], Function]:
+    """The function below is a kernel: `minitorch.kernels` has a door of its name, signature and docstring.
+
+    Its arguments are so many operands, then results, then settings. Fast kernels get contiguous, aligned, writable
+    arrays, and so have two signatures at most; `strided` are operands that one takes as they lie.
+    """
+
+    def note(function: Function) -> Function:
+        declarations[function.__name__] = Declaration(function, operands, results, strided)
+        return function
+
+    return note
 
 
 # ------------------------------------------------------------------------------------------------ convolution
+@declare(2)
 def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """out[n, o, k] = sum over taps t and channels c of x[n, o*s + t*d - p, c] * w[k, c, t]."""
     padded = np.pad(x, [(0, 0), *geometry.padding, (0, 0)])
@@ -38,15 +57,20 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) 
             out[..., k] += np.einsum("n...c,kc->n...k", padded[seen][..., c], w[k][tap])
 
 
+@declare(6)
 def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
                 out: np.ndarray, geometry: ConvGeometry, relu: bool) -> None:
-    """out = (conv(x, w) - mean) * scale + shift, + r unless that is empty, then 0 where that is negative if `relu`."""
+    """`batch_norm_apply` of `conv`: out = (conv(x, w) - mean) * scale + shift, + r (as out), 0 where negative.
+
+    r may be empty; the last is done if `relu`. The bits are those of the two one after the other.
+    """
     conv(x, w, out, geometry)
     batch_norm_apply(out, r, mean, scale, shift, out, relu)
 
 
+@declare(2)
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
-    """Adjoint of `conv` in x: every product of `conv` is sent back to the pixel it came from."""
+    """Adjoint of `conv` in x, out (N, *input_size, C): every product of `conv` returns to the pixel it came from."""
     padded = np.zeros((y.shape[0], *geometry.padded_size, out.shape[-1]), out.dtype)
     for tap, seen in _taps(geometry):
         for c, k in _groups(geometry, out.shape[-1], w.shape[0]):
@@ -55,8 +79,12 @@ def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: Conv
     out[...] = padded[tuple([slice(None), *inside])]
 
 
+@declare(2)
 def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
-    """Adjoint of `conv` in w: out[k, c, t] = sum over images n and windows o of y[n, o, k] * x[n, o*s + t*d - p, c]."""
+    """Adjoint of `conv` in w, out (K, C/groups, *kernel_size).
+
+    out[k, c, t] = sum over images n and windows o of y[n, o, k] * x[n, o*s + t*d - p, c].
+    """
     padded = np.pad(x, [(0, 0), *geometry.padding, (0, 0)])
     m = math.prod(y.shape[:-1])
     y = y.reshape(m, y.shape[-1])
@@ -81,11 +109,13 @@ def _groups(geometry: ConvGeometry, channels: int, outputs: int) -> Iterator[tup
         yield slice(g * c, (g + 1) * c), slice(g * k, (g + 1) * k)
 
 
+@declare(2, strided=True)
 def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N)."""
+    """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N) of any strides."""
     np.matmul(x, y, out=out)
 
 
+@declare(3)
 def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x: bool, turn_w: bool,
            relu: bool) -> None:
     """out = x @ w of two matrices, each transposed first if told; + b to every row, unless that is empty, then ReLU."""
@@ -95,8 +125,12 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x:
 
 
 # ------------------------------------------------------------------------------------------------ pooling
+@declare(1, 2)
 def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolGeometry) -> None:
-    """Largest pixel of every window and its flat position in the plane; the first of equals, but NaN wins, the last."""
+    """Largest pixel of every window, and `choice` (int32), its flat position in the plane.
+
+    The first of equals; NaN wins, the last NaN.
+    """
     for at, window in _windows(geometry):
         pixels = x[window]
         shape = pixels.shape
@@ -110,12 +144,14 @@ def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolG
         choice[at] = np.ravel_multi_index(position, geometry.input_size) if position else 0
 
 
+@declare(2)
 def pool_gather(x: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     """out[n, o, c] = x[n, choice[n, o, c], c], space flattened."""
     n, c = x.shape[0], x.shape[-1]
     out[...] = np.take_along_axis(_flat(x), _flat(choice), 1).reshape(out.shape) if n and c else 0
 
 
+@declare(2)
 def pool_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     """Adjoint of `pool_gather`: out[n, choice[n, o, c], c] += y[n, o, c], all else 0."""
     out[...] = 0
@@ -125,19 +161,22 @@ def pool_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
         flat[n, choice[:, o], c] += y[:, o]
 
 
+@declare(2)
 def window_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
     """`pool_scatter` where every choice[n, o, c] is a pixel of window o."""
     pool_scatter(y, choice, out)
 
 
+@declare(2)
 def window_sum(x: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
-    """out[n, o, c] = scale[o] * sum of x over window o."""
+    """out[n, o, c] = scale[o] * sum of x over window o; scale (windows,)."""
     scale = scale.reshape(geometry.output_size)
     space = tuple(range(1, x.ndim - 1))
     for at, window in _windows(geometry):
         out[at] = scale[at[1:]] * x[window].sum(space)
 
 
+@declare(2)
 def window_spread(y: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
     """Adjoint of `window_sum`: every pixel of window o receives scale[o] * y[n, o, c]."""
     scale = scale.reshape(geometry.output_size)
@@ -161,6 +200,7 @@ def _flat(images: np.ndarray) -> np.ndarray:
 
 
 # ------------------------------------------------------------------------------------------------ batch norm
+@declare(1, 5)
 def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray, invstd: np.ndarray,
                           running_mean: np.ndarray, running_var: np.ndarray, eps: float, momentum: float) -> None:
     """Mean, biased variance and 1 / sqrt(variance + eps) of every column of x (M, C).
@@ -176,6 +216,7 @@ def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray,
             running[...] = (1 - momentum) * running + momentum * own
 
 
+@declare(5)
 def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
                      out: np.ndarray, relu: bool) -> None:
     """out = (x - mean) * scale + shift, + r unless that is empty, then 0 where that is negative if `relu`."""
@@ -185,6 +226,7 @@ def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.n
     out[...] = np.where(y < 0, 0, y) if relu else y
 
 
+@declare(7, 2)
 def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
                     scale: np.ndarray, shift: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray) -> None:
     """The sums of g and of g h over M, h = (x - mean) * invstd, through the gate of `batch_norm_input_grad`."""
@@ -193,6 +235,7 @@ def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarra
     sum_gh[...] = (g * (x - mean)).sum(0, dtype=_wide(x)) * invstd
 
 
+@declare(9)
 def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
                           scale: np.ndarray, shift: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray,
                           out: np.ndarray) -> None:
@@ -218,11 +261,13 @@ def _wide(x: np.ndarray) -> np.dtype:
     return np.promote_types(x.dtype, np.float64)
 
 
+@declare(1)
 def column_sums(x: np.ndarray, out: np.ndarray) -> None:
     """out = the sum of every column of x (M, C)."""
     out[...] = x.sum(0, dtype=_wide(x))
 
 
+@declare(2)
 def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> None:
     """out = x (M, C) + b (C,), then 0 where that is negative if `relu`; out may be x."""
     y = x + b
@@ -236,41 +281,52 @@ def _mix(h: np.ndarray) -> np.ndarray:
     return h ^ (h >> np.uint32(16))
 
 
+@declare(1, 2)
 def dropout(x: np.ndarray, out: np.ndarray, mask: np.ndarray, seed: int, threshold: int, scale: float) -> None:
-    """out = x * scale where `mask`, else 0; False where mix(mix(i + a) + b) is below `threshold`."""
+    """out = x * scale where `mask` (bool), else 0, for vectors; False where a number of 32 bits is below `threshold`.
+
+    The number drawn at place i is _mix(_mix(i + a) + b), a the lower and b the upper half of `seed` (64 bits).
+    """
     a, b = np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32 & 0xFFFFFFFF)
     mask[...] = _mix(_mix(np.arange(x.size, dtype=np.uint32) + a) + b) >= threshold
     out[...] = np.where(mask, x * x.dtype.type(scale), 0)
 
 
 # ------------------------------------------------------------------------------------------------ softmax
+@declare(1)
 def softmax(x: np.ndarray, out: np.ndarray) -> None:
     """out = exp(x) over its sum along the middle of x (outer, C, inner)."""
     e = np.exp(x - x.max(1, keepdims=True, initial=-np.inf))
     out[...] = e / e.sum(1, keepdims=True)
 
 
+@declare(1)
 def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
     """out = x - log(sum(exp(x))) along the middle of x (outer, C, inner)."""
     shifted = x - x.max(1, keepdims=True, initial=-np.inf)
     out[...] = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
 
 
+@declare(2)
 def softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = y * (g - sum(g * y)) along the middle, for y = softmax(x) (outer, C, inner)."""
     out[...] = y * (g - (g * y).sum(1, keepdims=True))
 
 
+@declare(2)
 def log_softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = g - exp(y) * sum(g) along the middle, for y = log_softmax(x) (outer, C, inner)."""
     out[...] = g - np.exp(y) * g.sum(1, keepdims=True)
 
 
+@declare(3, 4)
 def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses: np.ndarray, top: np.ndarray,
                   total: np.ndarray, sums: np.ndarray, ignore_index: int, smoothing: float) -> None:
-    """The loss of every row of x (M, C), 0 where the label is `ignore_index`; top = max x, total = sum exp(x - top).
+    """The loss of every row of x (M, C) for int64 labels, 0 where the label is `ignore_index` or no class.
 
-    With probabilities q = (1 - smoothing) onehot(label) + smoothing / C: -sum over c of q[c] weight[c] log_softmax[c].
+    With q = (1 - smoothing) onehot(label) + smoothing / C: losses = -sum over c of q[c] weight[c] log_softmax(x)[c].
+    Kept for the gradient: top = max x, total = sum exp(x - top). sums: the sum of all losses, that of weight[label],
+    and how many labels are neither a class nor `ignore_index`.
     """
     top[...] = x.max(1, initial=-np.inf)
     total[...] = np.exp(x - top[:, None]).sum(1)
@@ -286,9 +342,13 @@ def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses:
     sums[0] = losses.sum(dtype=_wide(x))
 
 
+@declare(6)
 def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, top: np.ndarray, total: np.ndarray,
                        scale: np.ndarray, out: np.ndarray, ignore_index: int, smoothing: float) -> None:
-    """out[i] = scale[i] * (sum(q weight) softmax(x[i]) - q weight) for the q of `cross_entropy`, 0 in ignored rows."""
+    """out[i] = scale[i] * (sum(q weight) softmax(x[i]) - q weight) for the q of `cross_entropy`, 0 in ignored rows.
+
+    scale: (M,), or (1,) for all rows.
+    """
     out[...] = 0
     for i in np.flatnonzero(labels != ignore_index):
         q = np.full(x.shape[1], smoothing / x.shape[1], x.dtype)
@@ -298,68 +358,82 @@ def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, to
 
 
 # ------------------------------------------------------------------------------------------------ reductions
-# Over the middle of arrays (outer, reduced, inner), to out (outer, inner).
+# Over the middle of arrays (outer, reduced, inner), to out (outer, inner) unless said otherwise. Sums and products of
+# float32 may be asked for in float64: then they are not rounded.
+@declare(1)
 def sum_along(x: np.ndarray, out: np.ndarray) -> None:
     """out = the sum of x."""
     out[...] = x.sum(1, dtype=_wide(x))
 
 
+@declare(1)
 def prod_along(x: np.ndarray, out: np.ndarray) -> None:
     """out = the product of x."""
     out[...] = x.prod(1, dtype=_wide(x))
 
 
+@declare(1)
 def max_along(x: np.ndarray, out: np.ndarray) -> None:
     """out = the largest of x; NaN wins."""
     out[...] = x.max(1, initial=-np.inf)
 
 
+@declare(1)
 def min_along(x: np.ndarray, out: np.ndarray) -> None:
     """out = the smallest of x; NaN wins."""
     out[...] = x.min(1, initial=np.inf)
 
 
+@declare(1)
 def sum_squares(x: np.ndarray, out: np.ndarray) -> None:
     """out = the sum of x * x."""
     out[...] = (x * x).sum(1, dtype=_wide(x))
 
 
+@declare(1)
 def sum_sizes(x: np.ndarray, out: np.ndarray) -> None:
     """out = the sum of |x|."""
     out[...] = np.abs(x).sum(1, dtype=_wide(x))
 
 
+@declare(2)
 def sum_products(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = the sum of x * y."""
     out[...] = (x * y).sum(1, dtype=_wide(x))
 
 
+@declare(2)
 def sum_deviations(x: np.ndarray, m: np.ndarray, out: np.ndarray) -> None:
     """out = the sum of (x - m)^2, m (outer, inner)."""
     out[...] = np.square(x - m[:, None]).sum(1, dtype=_wide(x))
 
 
+@declare(2)
 def sum_exp(x: np.ndarray, top: np.ndarray, out: np.ndarray) -> None:
     """out = the sum of exp(x - top), top (outer, inner), where x <= top."""
     out[...] = np.exp(x - top[:, None]).sum(1, dtype=_wide(x))
 
 
+@declare(1)
 def argmax_along(x: np.ndarray, out: np.ndarray) -> None:
     """out, int64 = the place of the largest of x: the first of equals, or the first NaN."""
     out[...] = x.argmax(1)
 
 
+@declare(1)
 def argmin_along(x: np.ndarray, out: np.ndarray) -> None:
     """out, int64 = the place of the smallest of x: the first of equals, or the first NaN."""
     out[...] = x.argmin(1)
 
 
+@declare(1)
 def running_sum(x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
     """out (outer, reduced, inner) = the sums of x up to each element of `reduced`, or from it on if `reverse`."""
     step = -1 if reverse else 1
     out[...] = np.cumsum(x[:, ::step], 1, dtype=_wide(x))[:, ::step]
 
 
+@declare(1)
 def running_prod(x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
     """out (outer, reduced, inner) = the products of x up to each element of `reduced`, or from it on if `reverse`."""
     step = -1 if reverse else 1
@@ -370,47 +444,56 @@ def _is_extreme(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return (x == y[:, None]) | (np.isnan(x) & np.isnan(y)[:, None])
 
 
+@declare(2)
 def count_extremes(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out = how many of x are y (outer, inner), or NaN as y is."""
     out[...] = _is_extreme(x, y).sum(1)
 
 
+@declare(3)
 def extreme_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
     """out (outer, reduced, inner) = g (outer, inner) where x is y (outer, inner), or NaN as y is, else 0."""
     out[...] = np.where(_is_extreme(x, y), g[:, None], 0)
 
 
+@declare(3)
 def deviation_grad(x: np.ndarray, m: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
     """out (outer, reduced, inner) = (x - m) * g; m, g (outer, inner)."""
     out[...] = (x - m[:, None]) * g[:, None]
 
 
+@declare(2)
 def scaled(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
     """out (outer, reduced, inner) = x * g, g (outer, inner)."""
     out[...] = x * g[:, None]
 
 
+@declare(2)
 def quotient(x: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
     """out (outer, reduced, inner) = g / x, g (outer, inner)."""
     out[...] = g[:, None] / x
 
 
+@declare(3)
 def exp_grad(x: np.ndarray, y: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
     """out (outer, reduced, inner) = exp(x - y) * g; y, g (outer, inner)."""
     out[...] = np.exp(x - y[:, None]) * g[:, None]
 
 
 # ------------------------------------------------------------------------------------------------ copies and rows
+@declare(2, 0, strided=True)
 def transfer(x: np.ndarray, out: np.ndarray) -> None:
-    """out = x, for two arrays of one shape and any strides."""
+    """out = x, for two arrays of one shape and dtype and any strides, which share no memory."""
     out[...] = x
 
 
+@declare(2)
 def gather_rows(x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-    """out[b, i] = x[b, rows[i]] for x (B, M, D)."""
+    """out[b, i] = x[b, rows[i]] for x (B, M, D) and rows (N,), int64 from 0 to M - 1."""
     out[...] = x[:, rows]
 
 
+@declare(2)
 def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
     """Adjoint of `gather_rows`: out[b, rows[i]] += y[b, i], in the order of i, all else 0."""
     out[...] = 0
@@ -418,9 +501,13 @@ def scatter_rows(y: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
         np.add.at(image, rows, part)
 
 
+@declare(4)
 def weighted_rows(x: np.ndarray, first: np.ndarray, positions: np.ndarray, weights: np.ndarray,
                   out: np.ndarray) -> None:
-    """out[b, o] = sum of weights[e] x[b, positions[e]] for first[o] <= e < first[o + 1], in this order."""
+    """out[b, o] = sum of weights[e] x[b, positions[e]] for first[o] <= e < first[o + 1], in this order.
+
+    x (B, M, D), out (B, O, D); first (O + 1,) and positions int64.
+    """
     out[...] = 0
     for o in range(len(first) - 1):
         for e in range(first[o], first[o + 1]):
@@ -439,6 +526,7 @@ def _ungrouped(x: np.ndarray, last: bool) -> np.ndarray:
     return x.transpose(0, 2, 1) if last else x
 
 
+@declare(3, 3)
 def group_norm(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
                eps: float, last: bool, centred: bool) -> None:
     """Every group of x (N, C, S), or (N, S, C) if `last`, to mean 0 if `centred` and mean square 1, then * w + b (C,).
@@ -457,6 +545,7 @@ def group_norm(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, mea
     out[...] = y.transpose(0, 2, 1) if last else y
 
 
+@declare(5, 3)
 def group_norm_grad(g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
                     out: np.ndarray, gw: np.ndarray, gb: np.ndarray, last: bool, centred: bool) -> None:
     """The gradients of `group_norm` for x, w and b from that of its result, g; mean and invstd are those it filled."""

@@ -6,9 +6,11 @@ Tests that need an environment of their own run a function of this file in a fre
 from __future__ import annotations
 
 import ctypes
+import inspect
 import itertools
 import mmap
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -338,7 +340,7 @@ def in_process(expression, **environment):
 
 
 # ------------------------------------------------------------------------------------------------ values
-@pytest.mark.parametrize("name", reference.__all__)
+@pytest.mark.parametrize("name", reference.declarations)
 def test_fast_kernels_agree_with_reference(name):
     """Over all samples of this name, of which there are some, and both dtypes."""
     assert compare(names=(name,)) == {name}
@@ -347,7 +349,20 @@ def test_fast_kernels_agree_with_reference(name):
 @needs_numba
 def test_both_implementations_export_the_same_names():
     """What the numba files export is what reference.py exports."""
-    assert set(kernels._fast()) == set(reference.__all__)
+    assert set(kernels._fast()) == set(reference.declarations)
+
+
+@pytest.mark.parametrize("name", reference.declarations)
+def test_a_door_bears_what_reference_declares(name):
+    """Name, docstring and signature; it is another function, and pickled by its public name."""
+    door, declared = getattr(kernels, name), getattr(reference, name)
+    assert door is not declared and name in kernels.__all__
+    assert (door.__name__, door.__doc__) == (name, declared.__doc__) and declared.__doc__
+    assert inspect.signature(door) == inspect.signature(declared)
+    assert pickle.loads(pickle.dumps(door)) is door
+    _, operands, results, _ = reference.declarations[name]
+    kinds = [parameter.annotation for parameter in inspect.signature(door).parameters.values()]
+    assert [i for i, kind in enumerate(kinds) if kind == "np.ndarray"] == list(range(operands + results))
 
 
 @needs_numba
@@ -798,7 +813,7 @@ def test_training_faults_in_no_new_pages():
 @pytest.mark.slow
 def test_indexed_kernels_stay_inside_bounds():
     """Pooling, batch norm and losses with numba's own bounds checks on: for this they are compiled once more."""
-    names = [name for name in reference.__all__ if not name.startswith(("conv", "matmul", "linear"))]
+    names = [name for name in reference.declarations if not name.startswith(("conv", "matmul", "linear"))]
     in_process(f"compare(names={names})", NUMBA_BOUNDSCHECK="1")
 
 
