@@ -6,7 +6,8 @@ got. `on_batch(images, stream)` does the same to images (N, H, W, C) at once: ui
 that both ways give the same bits. Data sets that live in memory use it when every transform of theirs has it.
 
 Random transforms draw from the Stream of the DataLoader that asks (see `minitorch.utils.data.stream`): the numbers of a
-sample depend on the epoch's seed and on its index alone. Outside of a DataLoader they draw from the default generator.
+sample depend on the epoch's seed, its index and how often the epoch drew it before.
+Outside of a DataLoader they draw from the default generator.
 Results carry no gradient, except those of `Normalize`.
 """
 

@@ -358,6 +358,27 @@ def test_random_samples_do_not_depend_on_batching():
     assert epoch(loaders[0]) != epochs[0]
 
 
+def test_samples_drawn_again_are_augmented_anew():
+    """Every draw of an index has random numbers of its own, the first those of a plain epoch, at any batch size."""
+
+    def draws(batch_size, **options):
+        epoch = list(DataLoader(Noisy(), batch_size, generator=seeded(1), **options))
+        return [tuple(map(float, sample)) for batch in epoch for sample in (zip(*batch) if batch_size else [batch])]  # noqa: B905
+
+    once, twice = draws(4, sampler=[3, 5]), draws(4, sampler=[3, 5, 3, np.int64(3), 5, 3])
+    assert twice[:2] == once and len(set(twice)) == 6
+    assert draws(1, sampler=[3, 5, 3, 3, 5, 3]) == draws(None, sampler=[3, 5, 3, 3, 5, 3]) == twice
+    for sampler in (
+        WeightedRandomSampler([1.0, 0.0], 40),
+        RandomSampler(range(4), replacement=True, num_samples=40),
+        RandomSampler(range(4), num_samples=40),
+    ):
+        assert len(set(draws(7, sampler=sampler))) == 40
+    loader = DataLoader(Noisy(), 2, sampler=[3, 3], generator=seeded(1))
+    first, second = (flat(batch[1] for batch in loader) for _ in range(2))
+    assert len({*first, *second}) == 4
+
+
 def test_stream_is_inactive_after_an_error():
     """A dataset that raises leaves no random stream behind."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -16,13 +17,14 @@ from .stream import Stream, draw_seed
 Collate = Callable[[Any], Any]
 
 
-def load(dataset: Any, indices: Any, collate_fn: Collate, seed: int, batched: bool = True) -> Any:
+def load(dataset: Any, indices: Any, collate_fn: Collate, seed: int, drawn: Counter[int], batched: bool = True) -> Any:
     """One batch of a map-style dataset: the same for the same arguments, in whatever process it is made.
 
     `indices` is a list of indices, or a single one where `batched` is False. `seed` is the epoch's: transforms draw
-    from a stream of (seed, index). The dataset's `__getbatch__` serves where `collate_fn` is `default_collate`.
+    from a stream of (seed, index, how often the epoch has drawn it, by `drawn`). The dataset's `__getbatch__` serves
+    where `collate_fn` is `default_collate`.
     """
-    with Stream(seed, indices if batched else [indices]).active():
+    with Stream(seed, indices if batched else [indices], drawn).active():
         if not batched:
             return collate_fn(dataset[indices])
         if collate_fn is default_collate:
@@ -41,7 +43,8 @@ class DataLoader:
     """Iterate over batches of `dataset`. Arguments, order and defaults are PyTorch's.
 
     An epoch draws its order and one seed from `generator` (the default generator where None). The seed decides every
-    augmentation together with the sample's index, so a batch does not depend on how the others were loaded.
+    augmentation together with the sample's index, so a batch does not depend on how the others were loaded. An index
+    that a sampler draws several times in an epoch is augmented anew each time.
     Samples are loaded in the calling process; `num_workers`, `pin_memory` and what goes with them are accepted.
 
     Raises:
@@ -131,7 +134,10 @@ class DataLoader:
             return self._iterate_stream(seed)
         batched = self.batch_sampler is not None
         keys = iter(self.batch_sampler if batched else self.sampler)  # type: ignore[arg-type]
-        return (load(self.dataset, list(key) if batched else key, self.collate_fn, seed, batched) for key in keys)
+        drawn: Counter[int] = Counter()
+        return (
+            load(self.dataset, list(key) if batched else key, self.collate_fn, seed, drawn, batched) for key in keys
+        )
 
     def _iterate_stream(self, seed: int) -> Iterator[Any]:
         samples = _seeded(iter(self.dataset), seed)

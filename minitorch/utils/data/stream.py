@@ -4,12 +4,14 @@ A DataLoader draws one 64-bit seed from its generator when an epoch begins. Samp
 `mix(mix(seed) + index * GAMMA)`, and its k-th number is `mix(key + k * GAMMA)`, where `mix` is the 64-bit finaliser of
 splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014). Nothing else enters: the
 batch size, the batch an index falls in and the process that loads it leave every number as it was, and a whole
-batch of keys is one numpy vector. An index that is drawn twice in one epoch is augmented alike both times.
+batch of keys is one numpy vector. An index that is drawn again in one epoch (by sampling with replacement) takes
+`mix(key + turn * GAMMA)` for its key, where `turn` counts how often it was drawn before.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -36,15 +38,23 @@ def mix(x: np.ndarray) -> np.ndarray:
 class Stream:
     """The random numbers of a batch of n samples: each draw gives every sample its own next number.
 
+    `drawn`, where given, counts how often each index was drawn in this epoch; the batch is added to it.
+
     Example:
         >>> both = Stream(seed=7, indices=[3, 4])
         >>> bool(both.integers(1000)[1] == Stream(seed=7, indices=[4]).integers(1000)[0])
         True
     """
 
-    def __init__(self, seed: int, indices: Sequence[Any] | np.ndarray) -> None:
-        start = mix(np.array([seed & (2**64 - 1)], np.uint64))
-        self._keys = mix(start + _as_words(indices) * GAMMA)
+    def __init__(self, seed: int, indices: Sequence[Any] | np.ndarray, drawn: Counter[int] | None = None) -> None:
+        start, words = mix(np.array([seed & (2**64 - 1)], np.uint64)), _as_words(indices)
+        self._keys = mix(start + words * GAMMA)
+        if drawn is not None:
+            turns = np.empty(len(words), np.uint64)
+            for position, word in enumerate(words.tolist()):
+                turns[position] = drawn[word]
+                drawn[word] += 1
+            self._keys = np.where(turns > 0, mix(self._keys + turns * GAMMA), self._keys)
         self._drawn = 0
 
     def __len__(self) -> int:
