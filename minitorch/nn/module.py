@@ -415,14 +415,35 @@ class Module:
                 if tensor is not None and name not in module._non_persistent_buffers_set:
                     yield _joined(owner, name), module, name, tensor
 
+    def get_extra_state(self) -> Any:
+        """What a subclass wants saved beside parameters and buffers: `state_dict` holds it as "<name>._extra_state".
+
+        Whoever defines this also defines `set_extra_state`. `save` takes numbers, text, tensors and nests of them.
+        """
+        raise RuntimeError(f"{type(self).__name__} defines set_extra_state, so it should define get_extra_state, too")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what `get_extra_state` returned; `load_state_dict` calls this after everything else is copied."""
+        raise RuntimeError(f"{type(self).__name__} defines get_extra_state, so it should define set_extra_state, too")
+
+    def _extras(self, method: str) -> Iterator[tuple[str, Module]]:
+        """(key, module) of the modules that define `method`, one of the two above."""
+        for owner, module in self.named_modules(remove_duplicate=False):
+            if getattr(type(module), method) is not getattr(Module, method):
+                yield _joined(owner, "_extra_state"), module
+
     def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """All parameters and persistent buffers by dotted name, detached, sharing memory; as they are if `keep_vars`.
+
+        What `get_extra_state` of a module returns, where it defines one, stands behind them as "<name>._extra_state".
 
         `prefix` is put before every name ("model." with its dot); `destination` is a dict to fill instead of a new one.
         """
         destination = OrderedDict() if destination is None else destination
         for key, _, _, tensor in self._state():
             destination[prefix + key] = tensor if keep_vars else tensor.detach()
+        for key, module in self._extras("get_extra_state"):
+            destination[prefix + key] = module.get_extra_state()
         return destination
 
     def load_state_dict(
@@ -437,8 +458,9 @@ class Module:
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         state = {key: (module, name, tensor) for key, module, name, tensor in self._state()}
-        missing = [key for key in state if key not in state_dict]
-        unexpected = [key for key in state_dict if key not in state]
+        extras = dict(self._extras("set_extra_state"))
+        missing = [key for key in (*state, *extras) if key not in state_dict]
+        unexpected = [key for key in state_dict if key not in state and key not in extras]
         errors = []
         if strict and missing:
             errors.append(f"Missing key(s) in state_dict: {_quoted(missing)}. ")
@@ -463,6 +485,9 @@ class Module:
                 if isinstance(tensor, Uninitialized):
                     tensor.materialize(value.shape)
                 tensor.write()[...] = value.array if isinstance(value, Tensor) else value
+        for key, module in extras.items():
+            if key in state_dict:
+                module.set_extra_state(state_dict[key])
         return IncompatibleKeys(missing, unexpected)
 
     # ---------------------------------------------------------------------------------------------------- how it prints

@@ -1,0 +1,189 @@
+"""How an archive becomes an object again. It believes nothing that it has not compared with the file."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import os
+import zipfile
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import IO, Any
+
+import numpy as np
+
+from minitorch import dtypes
+from minitorch.tensor import Size, Tensor, from_numpy
+
+from .writing import LONGEST, MINOR, STRUCTURE, VERSION
+
+_HEADER = 1 << 16  # the longest .npy header that is read
+
+
+class _Reading:
+    """An open archive. Each member is read once; whoever names it again shares its memory."""
+
+    def __init__(self, file: IO[bytes], archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        self.arrays: dict[str, np.ndarray] = {}
+        self.versions: dict[str, Any] = {}  # the count of changes of a member's memory, for tensors
+        self.tensors: list[Tensor] = []
+        members = archive.infolist()
+        names = Counter(member.filename for member in members)
+        if len(names) < len(members):
+            raise ValueError(f"it has {max(names.values())} members named {max(names, key=names.__getitem__)}")
+        for member in members:
+            if member.compress_type != zipfile.ZIP_STORED:  # save compresses nothing, so nothing can blow up
+                raise ValueError(f"{member.filename} is compressed")
+        size = file.seek(0, os.SEEK_END)
+        if sum(member.file_size for member in members) > size:
+            raise ValueError(f"its members announce more bytes than the {size:,} of the file")
+
+    def open(self, name: str, longest: int | None = None) -> tuple[IO[bytes], int]:
+        """A member and its length."""
+        member = self.archive.getinfo(name)
+        if longest is not None and member.file_size > longest:
+            raise ValueError(f"{name} has {member.file_size:,} bytes, more than the {longest:,} that are read")
+        return self.archive.open(member), member.file_size
+
+    def member(self, name: str) -> np.ndarray:
+        """A member's array. The header is believed only if its size is that of the data, which has a CRC."""
+        if name in self.arrays:
+            return self.arrays[name]
+        file, size = self.open(name)
+        with file:
+            head = io.BytesIO(file.read(_HEADER))
+            version = np.lib.format.read_magic(head)
+            shape, fortran, dtype = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version](head)
+            count = size - head.tell()
+            if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != count:
+                raise ValueError(f"{name} does not hold the array it announces")
+            array = np.empty(shape, dtype, order="F" if fortran else "C")
+            data = array.reshape(-1, order="A").view(np.uint8) if array.size and count else np.empty(0, np.uint8)
+            rest, done = head.read(), 0
+            while done < count:
+                piece = rest or file.read(1 << 20)
+                if not piece:
+                    raise ValueError(f"{name} is cut short")
+                data[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
+                rest, done = b"", done + len(piece)
+            file.read(1)  # the end, where the CRC is compared
+        self.arrays[name] = array
+        return array
+
+    def array(self, place: Any) -> np.ndarray:
+        """The array at a place: a member, or a part of one."""
+        if isinstance(place, str):
+            return self.member(place)
+        name, *view = place
+        memory = self.member(name)
+        if not view:
+            return memory
+        kind, shape, strides, offset = view
+        dtype = np.dtype(str(kind))
+        if dtype.hasobject or memory.dtype != np.uint8 or memory.ndim != 1 or min(shape, default=0) < 0:
+            raise ValueError(f"{name} does not hold the memory of an array")
+        reach = [(size - 1) * stride for size, stride in zip(shape, strides, strict=True)]
+        first, last = (offset + sum(bound(0, step) for step in reach) for bound in (min, max))
+        inside = first >= 0 and last + dtype.itemsize <= len(memory)
+        if not inside or math.prod(shape) * dtype.itemsize > len(memory):
+            raise ValueError(f"{name} does not hold the array that is said to lie in it")
+        return np.ndarray(shape, dtype, memory, offset, strides)
+
+
+def read(file: IO[bytes], name: Any) -> tuple[Any, list[Tensor]]:
+    """The object and all of its tensors."""
+    newer = ""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if STRUCTURE not in archive.namelist():
+                raise ValueError(_other_format(archive.namelist()))
+            reading = _Reading(file, archive)
+            with reading.open(STRUCTURE, LONGEST)[0] as member:
+                header = json.loads(member.read())
+            if not isinstance(header, dict) or header.get("format") != "minitorch":
+                raise ValueError("its structure.json is not minitorch's")
+            if header.get("version") != VERSION:
+                raise ValueError(f"its format has version {header.get('version')}, this minitorch reads {VERSION}")
+            minor = header.get("minor", 0)
+            if type(minor) is not int or minor > MINOR:
+                newer = f" (its format is {VERSION}.{minor}, this minitorch knows {VERSION}.{MINOR}: update it)"
+            return _decode(header["object"], reading), reading.tensors
+    except MemoryError:
+        raise
+    except Exception as error:
+        if isinstance(error, zipfile.BadZipFile) and not zipfile.is_zipfile(file):
+            file.seek(0)
+            pickled = file.read(1) == b"\x80"
+            reason = "it looks like a pickle, which is never loaded" if pickled else "it is cut short or no archive"
+        else:
+            reason = (str(error) or type(error).__name__) + newer
+        raise RuntimeError(f"load: {name} is damaged or was not written by minitorch.save: {reason}") from error
+
+
+def _other_format(members: list[str]) -> str:
+    if any(member.endswith("data.pkl") for member in members):
+        return "it is a PyTorch file, which holds a pickle; convert it to numpy arrays where PyTorch is installed"
+    return "the archive has no structure.json"
+
+
+def _decode(node: Any, reading: _Reading) -> Any:
+    if isinstance(node, list):
+        return [_decode(entry, reading) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    ((kind, content),) = node.items()
+    if kind not in _DECODERS:
+        raise ValueError(f"it has a node of the unknown kind {kind!r}")
+    return _DECODERS[kind](content, reading)
+
+
+def _pairs(content: Any, reading: _Reading) -> list[tuple]:
+    return [(_decode(key, reading), _decode(value, reading)) for key, value in content]
+
+
+def _tensor(content: list, reading: _Reading, kind: Callable[..., Tensor] | None = None) -> Tensor:
+    place, requires_grad = content
+    if type(requires_grad) is not bool:
+        raise ValueError(f"its requires_grad is {requires_grad!r}, no bool")
+    tensor = from_numpy(reading.array(place))
+    tensor = kind(tensor, requires_grad) if kind else tensor.requires_grad_(requires_grad)
+    name = place if isinstance(place, str) else place[0]
+    tensor._shared = reading.versions.setdefault(name, tensor.version)
+    reading.tensors.append(tensor)
+    return tensor
+
+
+def _parameter(content: list, reading: _Reading) -> Tensor:
+    from minitorch.nn import Parameter
+
+    return _tensor(content, reading, Parameter)
+
+
+def _size(content: list, reading: _Reading) -> Size:
+    if not all(type(entry) is int for entry in content):
+        raise ValueError("a size holds something else than ints")
+    return Size(content)
+
+
+_DECODERS: dict[str, Callable[[Any, _Reading], Any]] = {
+    "tensor": _tensor,
+    "parameter": _parameter,
+    "array": lambda content, reading: reading.array(content),
+    "scalar": lambda content, reading: reading.array(content)[()],
+    "dict": lambda content, reading: dict(_pairs(content, reading)),
+    "ordered dict": lambda content, reading: OrderedDict(_pairs(content, reading)),
+    "counter": lambda content, reading: Counter(dict(_pairs(content, reading))),
+    "tuple": lambda content, reading: tuple(_decode(content, reading)),
+    "set": lambda content, reading: set(_decode(content, reading)),
+    "size": _size,
+    "again": lambda content, reading: reading.tensors[content],
+    "dtype": lambda content, reading: dtypes.as_dtype(str(content)),
+    "bytes": lambda content, reading: base64.b64decode(content, validate=True),
+    "complex": lambda content, reading: complex(*content),
+}

@@ -1,0 +1,228 @@
+"""How an object becomes the archive that the package describes, and the archive a file."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ctypes
+import os
+import secrets
+import stat
+import zipfile
+from collections import Counter, OrderedDict
+from typing import IO, Any
+
+import numpy as np
+
+from minitorch import dtypes
+from minitorch.tensor import Size, Tensor
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+VERSION, MINOR = 1, 1
+STRUCTURE = "structure.json"
+LONGEST = 1 << 25  # the longest structure.json: parsing it takes several times its bytes
+_ALIGNMENT = 16  # of numpy's memory: shared memory is saved from such a multiple on
+_ORPHAN = ".minitorch-"  # temporary files begin so
+
+
+class Writing:
+    """The arrays of a file, the place of each in the structure (a list that `members` fills), and the tensors met."""
+
+    def __init__(self) -> None:
+        self.arrays: list[np.ndarray] = []
+        self.places: list[list[Any]] = []
+        self.tensors: dict[int, int] = {}  # number by id
+
+    def place(self, array: np.ndarray, where: str) -> list[Any]:
+        """Take an array that stands at `where` in the object; returns its place, still empty."""
+        if array.dtype.hasobject:
+            raise TypeError(
+                f"save: {where} is an array of Python objects; only arrays of numbers and strings can be saved"
+            )
+        self.arrays.append(array)
+        self.places.append([])
+        return self.places[-1]
+
+    def members(self) -> list[np.ndarray]:
+        """What the archive's members hold: arrays, or the memory (as bytes) that several arrays share.
+
+        Arrays share memory if their ranges of addresses overlap, directly or through others. What lies between them is
+        saved, too. An array that sees an element twice (expanded, or windows) takes more bytes than its range: such
+        ones are written out.
+        """
+        groups: list[list[int]] = []
+        ends, alone = -1, []
+        spans = [np.lib.array_utils.byte_bounds(array) for array in self.arrays]
+        for index in sorted(range(len(spans)), key=spans.__getitem__):
+            low, high = spans[index]
+            if not 0 < self.arrays[index].nbytes <= high - low:
+                alone.append([index])
+            elif low < ends:
+                groups[-1].append(index)
+                ends = max(ends, high)
+            else:
+                groups.append([index])
+                ends = high
+        members: list[np.ndarray] = []
+        for group in sorted(groups + alone, key=min):
+            name = f"{len(members)}.npy"
+            first = self.arrays[group[0]]
+            if all(_same_place(self.arrays[index], first) for index in group):
+                members.append(first)
+                for index in group:
+                    self.places[index].append(name)
+                continue
+            low, high = spans[group[0]][0], max(spans[index][1] for index in group)
+            lead = low % _ALIGNMENT
+            memory = np.zeros(lead + high - low, np.uint8)
+            memory[lead:] = np.ctypeslib.as_array((ctypes.c_ubyte * (high - low)).from_address(low))
+            members.append(memory)
+            for index in group:
+                array = self.arrays[index]
+                offset = array.__array_interface__["data"][0] - low + lead
+                self.places[index].extend([name, array.dtype.str, array.shape, array.strides, offset])
+        return members
+
+
+def _same_place(a: np.ndarray, b: np.ndarray) -> bool:
+    return all(
+        getter(a) == getter(b)
+        for getter in (lambda x: x.__array_interface__["data"][0], lambda x: (x.dtype, x.shape, x.strides))
+    )
+
+
+def encode(value: Any, place: str, arrays: Writing) -> Any:
+    """The node for `value`; its arrays are appended to `arrays`."""
+    kind = type(value)
+    if value is None or kind in (bool, int, float, str):
+        return value
+    if kind is list:
+        return [encode(entry, f"{place}[{i}]", arrays) for i, entry in enumerate(value)]
+    if kind in _SEQUENCES:
+        return {_SEQUENCES[kind]: [encode(entry, f"{place}[{i}]", arrays) for i, entry in enumerate(value)]}
+    if kind in _MAPPINGS:
+        pairs = [
+            [encode(key, f"{place}'s key {key!r}", arrays), encode(entry, f"{place}[{key!r}]", arrays)]
+            for key, entry in value.items()
+        ]
+        return {_MAPPINGS[kind]: pairs}
+    if kind is bytes:
+        return {"bytes": base64.b64encode(value).decode("ascii")}
+    if kind is complex:
+        return {"complex": [value.real, value.imag]}
+    if kind is dtypes.dtype:
+        return {"dtype": value.name}
+    if isinstance(value, Tensor):
+        from minitorch.nn import Parameter
+
+        if id(value) in arrays.tensors:
+            return {"again": arrays.tensors[id(value)]}
+        arrays.tensors[id(value)] = len(arrays.tensors)
+        tag = "parameter" if isinstance(value, Parameter) else "tensor"
+        return {tag: [arrays.place(value.array, place), value.requires_grad]}
+    if isinstance(value, np.generic):
+        return {"scalar": arrays.place(np.asarray(value), place)}
+    if kind is np.ndarray:
+        return {"array": arrays.place(value, place)}
+    raise TypeError(
+        f"save: {place} is a {kind.__module__}.{kind.__qualname__}, which the format does not hold; it holds tensors, "
+        "arrays, numbers, strings, bytes, None, dicts, lists, tuples and sets (of a module or optimizer, save its "
+        "state_dict())"
+    )
+
+
+_SEQUENCES: dict[type, str] = {tuple: "tuple", set: "set", Size: "size"}
+_MAPPINGS: dict[type, str] = {dict: "dict", OrderedDict: "ordered dict", Counter: "counter"}
+
+
+class Sink:
+    """A file that is written from front to back: compressed ones and pipes can do no more."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+
+    def write(self, content: Any) -> int:
+        """All of it, also to a file that takes a part at a time."""
+        content = rest = memoryview(content).cast("B")
+        while rest:
+            count = self.file.write(rest)
+            rest = rest[len(rest) if count is None else count :]
+        return len(content)
+
+    def flush(self) -> None:
+        """Flush the file, if it can."""
+        if hasattr(self.file, "flush"):
+            self.file.flush()
+
+
+def write(file: Any, structure: bytes, arrays: list[np.ndarray]) -> None:
+    """The archive. Members carry no time: the same object gives the same bytes."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for index, array in enumerate(arrays):
+            with archive.open(zipfile.ZipInfo(f"{index}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+        archive.writestr(zipfile.ZipInfo(STRUCTURE), structure)
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Any:
+    """A new file, open for writing, that takes the place of `path` when the block ends well, and else vanishes.
+
+    Contents reach the disk before the name does: after a crash at any moment `path` is the old file or the new one. A
+    process killed while it writes leaves a `.part` file behind, which the next save in this folder removes.
+    """
+    folder = os.path.dirname(path)
+    _sweep(folder)
+    temporary = os.path.join(folder, f"{_ORPHAN}{secrets.token_hex(8)}.part")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with open(descriptor, "wb") as file:
+            _lock(descriptor)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.exists(path):
+            os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    if os.name == "posix":  # elsewhere folders can't be opened
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the lock that a writer holds until it ends, however it ends; False if another one has it."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _sweep(folder: str) -> None:
+    """Remove the temporary files of writers that are no more. An empty one may be about to be locked, and stays."""
+    with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+        for entry in entries:
+            if entry.name.startswith(_ORPHAN) and entry.name.endswith(".part"):
+                with contextlib.suppress(OSError):
+                    descriptor = os.open(
+                        entry.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+                    )
+                    try:
+                        state = os.fstat(descriptor)
+                        if stat.S_ISREG(state.st_mode) and state.st_size and _lock(descriptor):
+                            os.unlink(entry.path)
+                    finally:
+                        os.close(descriptor)
