@@ -60,15 +60,8 @@ def _as_batch(image: Any, who: str) -> tuple[np.ndarray, Callable[[np.ndarray], 
             np.moveaxis(out[0], -1, 0).reshape(lead + out.shape[1:3])
         )
     if _is_pil(image):
-        from PIL import Image
-
         batch, back = _as_batch(np.asarray(image), who)
-
-        def to_image(out: np.ndarray) -> Any:
-            result = Image.fromarray(np.ascontiguousarray(back(out)))
-            return result if image.mode != "P" else _with_palette(result, image)
-
-        return batch, to_image
+        return batch, lambda out: _like_image(back(out), image)
     if isinstance(image, np.ndarray) and image.ndim == 3:
         return image[None], lambda out: out[0]
     if isinstance(image, np.ndarray) and image.ndim == 2:
@@ -76,8 +69,17 @@ def _as_batch(image: Any, who: str) -> tuple[np.ndarray, Callable[[np.ndarray], 
     raise TypeError(f"{who}: needs a PIL image, an array (H, W, C) or (H, W), or a Tensor, but got {_kind(image)}")
 
 
-def _with_palette(result: Any, source: Any) -> Any:
-    result.putpalette(source.getpalette())
+def _like_image(array: np.ndarray, source: Any) -> Any:
+    """A PIL image of the array, with the mode, palette and notes of `source`."""
+    from PIL import Image
+
+    if source.mode == "1":  # bytes of this mode hold eight pixels
+        result = Image.fromarray(np.ascontiguousarray(array))
+    else:
+        result = Image.frombytes(source.mode, array.shape[1::-1], array.tobytes())
+    if source.palette is not None:
+        result.putpalette(source.getpalette(source.palette.mode), source.palette.mode)
+    result.info = dict(source.info)
     return result
 
 
@@ -118,8 +120,15 @@ class Compose:
         return "Compose(" + "".join(f"\n    {transform}" for transform in self.transforms) + "\n)"
 
 
+# What there are no Tensors of, by what holds the same values.
+_WIDER = {"uint16": np.int32, "int16": np.int32, "uint32": np.int64, "float16": np.float32}
+
+
 class ToTensor:
-    """An image (H, W, C) or (H, W) as a Tensor (C, H, W): uint8 becomes float32 in [0, 1], other dtypes stay.
+    """An image (H, W, C) or (H, W) as a Tensor (C, H, W): uint8 becomes float32 in [0, 1], other values stay.
+
+    Black-and-white PIL images become float32, too. Numbers of 16 bits become int32 or float32, as they are: 16-bit grey
+    reaches 65,535. uint32 becomes int64.
 
     Raises:
         TypeError: the image is neither a PIL image nor an array.
@@ -129,6 +138,7 @@ class ToTensor:
     def __call__(self, image: Any) -> Any:
         if _is_pil(image):
             array = np.asarray(image)
+            array = array * np.uint8(255) if image.mode == "1" else array
         elif isinstance(image, np.ndarray):
             array = image
         else:
@@ -136,7 +146,11 @@ class ToTensor:
         if array.ndim not in (2, 3):
             raise ValueError(f"ToTensor: needs an array (H, W, C) or (H, W), but its shape is {array.shape}")
         array = array if array.ndim == 3 else array[:, :, None]
-        array = self.on_batch(array) if array.dtype == np.uint8 else array.copy()
+        array = (
+            self.on_batch(array)
+            if array.dtype == np.uint8
+            else array.astype(_WIDER.get(array.dtype.name, array.dtype.newbyteorder("=")))
+        )
         return to_tensor(np.moveaxis(array, -1, 0))
 
     def on_batch(self, images: np.ndarray, stream: Stream | None = None) -> np.ndarray:
@@ -310,7 +324,10 @@ class InterpolationMode(Enum):
 
 
 class Resize(_Spatial):
-    """Scale to `size`: (height, width), or one number for the shorter side, the other in proportion. Needs pillow."""
+    """Scale to `size`: (height, width), or one number for the shorter side, the other in proportion. Needs pillow.
+
+    PIL images are scaled by pillow as a whole: colours of a palette are not mixed, colours count by their opacity.
+    """
 
     def __init__(
         self, size: int | Sequence[int], interpolation: InterpolationMode = InterpolationMode.BILINEAR
@@ -318,15 +335,24 @@ class Resize(_Spatial):
         self.size = size if isinstance(size, int) else _pair(size, "Resize")
         self.interpolation = InterpolationMode(interpolation)
 
+    def __call__(self, image: Any) -> Any:
+        if not _is_pil(image):
+            return super().__call__(image)
+        height, width = self._target(image.height, image.width)
+        return image.resize((width, height), import_pillow("Resize").Resampling[self.interpolation.name])
+
+    def _target(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of what an image of this size becomes."""
+        if not isinstance(self.size, int):
+            return self.size
+        shorter = min(height, width)
+        return self.size * height // shorter, self.size * width // shorter
+
     def on_batch(self, images: np.ndarray, stream: Stream | None = None) -> np.ndarray:
         """Images (N, H, W, C) of uint8 or float32, scaled channel by channel."""
         pillow = import_pillow("Resize")
         have_height, have_width = images.shape[1:3]
-        if isinstance(self.size, int):
-            shorter = min(have_height, have_width)
-            height, width = self.size * have_height // shorter, self.size * have_width // shorter
-        else:
-            height, width = self.size
+        height, width = self._target(have_height, have_width)
         method = pillow.Resampling[self.interpolation.name]
         planes = np.ascontiguousarray(np.moveaxis(images, -1, 1)).reshape(-1, have_height, have_width)
         scaled = np.stack([np.asarray(pillow.fromarray(plane).resize((width, height), method)) for plane in planes])

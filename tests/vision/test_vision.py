@@ -106,7 +106,7 @@ def test_cifar10_layouts(tmp_path, layout):
     assert train.classes == NAMES and train.class_to_idx["frog"] == 6
 
 
-@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_cifar10_written_by_python3(tmp_path, protocol):
     """Batches pickled again by today's Python and numpy are read as well."""
     images = write_cifar10(tmp_path, "py", functools.partial(pickle.dumps, protocol=protocol))
@@ -203,7 +203,8 @@ def replaced(**changes) -> bytes:
         (replaced(labels=[1]), "expected 2 labels.*found 1"),
         (replaced(labels=[1, 10]), "from 0 to 9, found 10"),
         (replaced(labels=[1, b"x"]), "from 0 to 9"),
-        (replaced(labels=np.array([1, 2])), "found a ndarray"),
+        (replaced(labels=np.array([[1, 2]])), "found a ndarray"),
+        (replaced(labels=[1.0, 2.0]), "from 0 to 9, found 1.0"),
     ],
 )
 def test_damaged_pickles(tmp_path, content, words):

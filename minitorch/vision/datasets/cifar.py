@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import pickletools
 import tarfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -19,9 +20,12 @@ from .image_set import ArrayImages
 
 URL = "https://www.cs.toronto.edu/~kriz/"
 PIXELS = 3 * 32 * 32
+MOST = 1 << 28  # bytes of the files of a set: the largest set takes 186 MB
 # Everything an array of numbers needs in order to be unpickled, in the spelling of numpy 1 and of numpy 2.
 SAFE_NAMES = {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")} | {
-    (module, "_reconstruct") for module in ("numpy.core.multiarray", "numpy._core.multiarray")
+    (f"numpy.{core}.{module}", name)
+    for core in ("core", "_core")
+    for module, name in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
 }
 
 
@@ -54,6 +58,9 @@ def read_pickle(content: bytes, source: str) -> dict[str, Any]:
         RuntimeError: the bytes end early, are no pickled dict, or name anything but numpy's arrays.
     """
     try:
+        for opcode, argument, _ in pickletools.genops(content):
+            if opcode.name.endswith("PUT") and int(argument or 0) > len(content):  # so many places would be made
+                raise pickle.UnpicklingError(f"it numbers an object {argument}")
         loaded = ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise RuntimeError(
@@ -120,7 +127,7 @@ class _Cifar(ArrayImages):
 
     def _class_names(self, content: bytes, source: str) -> list[str]:
         if source.endswith(".txt"):
-            return content.decode("ascii", "replace").split()
+            return content.decode("utf-8-sig", "replace").split()
         names = read_pickle(content, source).get(self.names_key)
         if not isinstance(names, list):
             raise RuntimeError(f"{source}: expected class names under '{self.names_key}', found none")
@@ -141,16 +148,19 @@ class _Cifar(ArrayImages):
         else:
             batch = read_pickle(content, source)
             images, labels = batch.get("data", np.empty(0)), batch.get(self.label_key)
+            if isinstance(labels, np.ndarray) and labels.ndim == 1:
+                labels = list(labels)
             if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (PIXELS,):
                 found = f"{images.dtype} {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
                 raise RuntimeError(f"{source}: expected 'data' of uint8 (n, {PIXELS}), found {found}")
             if not isinstance(labels, list) or len(labels) != len(images):
                 found = f"{len(labels)}" if isinstance(labels, list) else f"a {type(labels).__name__}"
                 raise RuntimeError(f"{source}: expected {len(images)} labels under '{self.label_key}', found {found}")
-        wrong = [label for label in labels if not isinstance(label, int) or not 0 <= label < classes]
+        kinds = (int, np.integer)  # no bool of numpy's is one
+        wrong = [label for label in labels if not isinstance(label, kinds) or not 0 <= label < classes]
         if wrong:
             raise RuntimeError(f"{source}: expected labels from 0 to {classes - 1}, found {wrong[0]}")
-        return images, labels
+        return images, [int(label) for label in labels]
 
 
 def _read_folder(folder: Path, wanted: tuple[str, ...], md5: Mapping[str, str] | None) -> dict[str, bytes]:
@@ -160,6 +170,7 @@ def _read_folder(folder: Path, wanted: tuple[str, ...], md5: Mapping[str, str] |
         if not path.is_file():
             there = ", ".join(sorted(child.name for child in folder.iterdir())) or "nothing"
             raise RuntimeError(f"{path}: expected this file, found in its folder: {there}. Unpack the archive again")
+        _check_size(str(path), path.stat().st_size)
         if md5 is not None:
             if name not in md5:
                 raise RuntimeError(f"{path}: no md5 is published for it; verify the archive or leave out verify=True")
@@ -168,12 +179,20 @@ def _read_folder(folder: Path, wanted: tuple[str, ...], md5: Mapping[str, str] |
     return contents
 
 
+def _check_size(source: str, size: int) -> None:
+    if size > MOST:
+        raise RuntimeError(f"{source}: expected at most {MOST:,} bytes, found {size:,}; it is no file of this set")
+
+
 def _read_archive(path: Path, folder: str, wanted: tuple[str, ...]) -> dict[str, bytes]:
     """The wanted members of an archive, read into memory: nothing is written to disk."""
     found: dict[str, bytes] = {}
+    total = 0
     try:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
+                total += member.size
+                _check_size(f"{path}:{member.name}", total)
                 name = member.name.removeprefix(folder + "/")
                 if name in wanted and member.isfile():
                     file = archive.extractfile(member)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,41 @@ IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tif
 
 
 def default_loader(path: str) -> Any:
-    """The image in a file, as a PIL image in RGB."""
-    with import_pillow("ImageFolder").open(path) as image:
-        return image.convert("RGB")
+    """The image in a file, as a PIL image in RGB; 16-bit grey is scaled to 8 bits.
+
+    Raises:
+        OSError: the file is no whole image; the message names it.
+        ValueError: its numbers of 32 bits do not lie in [0, 255], so that conversion would lose them.
+    """
+    pillow = import_pillow("ImageFolder")
+    try:
+        with pillow.open(path) as image:
+            image.load()
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged file can raise nearly anything
+        raise OSError(f"ImageFolder: {path} is no whole image ({type(error).__name__}: {error})") from error
+    deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+    if deep:
+        image = pillow.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        low, high = image.getextrema()
+        fractions = image.mode == "F" and 0 < high <= 1  # would all become black
+        if fractions or not (low >= 0 and high <= 255):
+            raise ValueError(
+                f"ImageFolder: {path} holds numbers of 32 bits from {low} to {high}, which do not fit into RGB as they "
+                "are; give a `loader` that scales them"
+            )
+    return image.convert("RGB")
 
 
 def find_classes(root: Path) -> list[str]:
-    """The names of the folders in `root`, sorted.
+    """The names of the folders in `root`, sorted; hidden ones (".ipynb_checkpoints") are no classes.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+    names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
     if not names:
         raise FileNotFoundError(f"ImageFolder: expected one folder per class in {root}, found none")
     return names
@@ -38,7 +61,8 @@ class ImageFolder(ImageSet):
     """The images `root/<class>/**/<file>`: classes in sorted order, files in sorted order within each.
 
     `samples` (also `imgs`) lists (path, class number); `loader(path)` opens one, as a PIL image in RGB if not given.
-    `is_valid_file(path)` chooses files in place of the usual image extensions.
+    `is_valid_file(path)` chooses files in place of the usual image extensions. Hidden files and folders, whose names
+    begin with a dot, are left out. With `allow_empty` a class may have no images.
 
     Raises:
         FileNotFoundError: `root` has no folders, or one of them no images.
@@ -52,6 +76,7 @@ class ImageFolder(ImageSet):
         target_transform: Callable | None = None,
         loader: Callable[[str], Any] = default_loader,
         is_valid_file: Callable[[str], bool] | None = None,
+        allow_empty: bool = False,
     ) -> None:
         root = Path(root).expanduser()
         super().__init__(root, transform, target_transform)
@@ -63,7 +88,7 @@ class ImageFolder(ImageSet):
         self.samples: list[tuple[str, int]] = []
         for number, name in enumerate(self.classes):
             paths = [path for path in _files_below(root / name) if valid(path)]
-            if not paths:
+            if not paths and not allow_empty:
                 kinds = (
                     "files that `is_valid_file` accepts" if is_valid_file else f"images ({', '.join(IMG_EXTENSIONS)})"
                 )
@@ -85,15 +110,29 @@ class ImageFolder(ImageSet):
         A progress bar shows how far it is. Transforms are kept; batches are then made at once, as for CIFAR10.
 
         Raises:
-            ValueError: the images differ in size. (Scale them first, by a `loader` that does.)
+            ValueError: the images differ in size (scale them first, by a `loader` that does), are not of 8 bits, or
+                there are none.
         """
         from tqdm import tqdm
 
-        first = np.asarray(self.loader(self.samples[0][0]), np.uint8)
+        if not self.samples:
+            raise ValueError(f"ImageFolder: there are no images in {self.root} to load into memory")
+
+        def read(position: int) -> np.ndarray:
+            image = np.asarray(self.loader(self.samples[position][0]))
+            image = image * np.uint8(255) if image.dtype == bool else image
+            if image.dtype != np.uint8:
+                raise ValueError(
+                    f"ImageFolder: images in memory are of uint8, but {self.samples[position][0]} is {image.dtype}; "
+                    "give a `loader` that converts"
+                )
+            return image
+
+        first = read(0)
         data = np.empty((len(self), *first.shape), np.uint8)
 
         def decode(position: int) -> None:
-            image = np.asarray(self.loader(self.samples[position][0]))
+            image = read(position)
             if image.shape != first.shape:
                 raise ValueError(
                     f"ImageFolder: images in memory need one size: {self.samples[0][0]} is {first.shape}, "
@@ -108,6 +147,18 @@ class ImageFolder(ImageSet):
 
 
 def _files_below(folder: Path) -> list[str]:
-    """All files under a folder: folders sorted, then files sorted."""
-    found = sorted(os.walk(folder, followlinks=True))
-    return [os.path.join(place, name) for place, _, names in found for name in sorted(names)]
+    """All files under a folder that are not hidden: folders sorted, then files sorted."""
+    found = sorted(_walk(str(folder), ()))
+    return [os.path.join(place, name) for place, names in found for name in sorted(names)]
+
+
+def _walk(folder: str, above: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    """(folder, its files) of it and all below; a link back to a folder that it lies in is not followed."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    yield folder, [entry.name for entry in entries if not entry.is_dir()]
+    for entry in entries:
+        if entry.is_dir():
+            yield from _walk(entry.path, (*above, here))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import zlib
 from collections.abc import Callable
@@ -24,25 +25,31 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
     Raises:
         RuntimeError: the file is cut off, too long, damaged or of another kind.
     """
-    content = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise RuntimeError(
-                f"{path}: expected a whole gzip file, found {len(content):,} bytes that cannot be unpacked ({error}). "
-                "Delete it and download it again"
-            ) from error
+    packed, size = path.suffix == ".gz", path.stat().st_size
     magic, header = bytes([0, 0, 8, axes]), 4 + 4 * axes
-    if content[:4] != magic or len(content) < header:
-        raise RuntimeError(f"{path}: expected an idx file that begins with {magic.hex()}, found {content[:4].hex()!r}")
-    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", axes, 4))
-    expected, found = int(np.prod(shape, dtype=object)), len(content) - header
-    if expected != found:
+    try:
+        with gzip.open(path) if packed else open(path, "rb") as file:
+            start = file.read(header)
+            if start[:4] != magic or len(start) < header:
+                raise RuntimeError(
+                    f"{path}: expected an idx file that begins with {magic.hex()}, found {start[:4].hex()!r}"
+                )
+            shape = tuple(int(length) for length in np.frombuffer(start, ">u4", axes, 4))
+            expected = math.prod(shape)
+            most = max(1 << 26, 100 * size) if packed else size  # pictures shrink 5 times, bombs 1,000 times
+            content = file.read(expected + 1) if expected <= most else b""
+    except (OSError, EOFError, zlib.error) as error:
         raise RuntimeError(
-            f"{path}: expected {expected:,} bytes for shape {shape}, found {found:,}. Get the file again"
+            f"{path}: expected a whole gzip file, found {size:,} bytes that cannot be unpacked ({error}). "
+            "Delete it and download it again"
+        ) from error
+    found = len(content) if packed else size - header
+    if expected != found:
+        more = " or more" if found > expected or (packed and not content) else ""
+        raise RuntimeError(
+            f"{path}: expected {expected:,} bytes for shape {shape}, found {found:,}{more}. Get the file again"
         )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
+    return np.frombuffer(content, np.uint8).reshape(shape).copy()
 
 
 class MNIST(ArrayImages):
