@@ -17,6 +17,7 @@ import hashlib
 import os
 import pickle
 import platform
+import stat
 import sys
 import threading
 import warnings
@@ -204,7 +205,8 @@ def cache_directory() -> Path | None:
     directory.
 
     The last part of the path is a hash of the kernels' sources, of the versions of Python, numpy, numba and llvmlite,
-    of the processor and the vector width. The directory is private, since what it holds is executed.
+    of the processor and the vector width. The directory is private, since what it holds is executed: one that somebody
+    else owns, may write to or may exchange is refused.
     """
     import llvmlite
     import llvmlite.binding
@@ -220,16 +222,32 @@ def cache_directory() -> Path | None:
                         WIDTH, llvmlite.binding.get_host_cpu_name(),
                         llvmlite.binding.get_host_cpu_features().flatten(),
                         settings.OPT, settings.BOUNDSCHECK, settings.DEBUG)).encode())
-    path = _cache_home() / f"kernels-{digest.hexdigest()[:20]}"
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.stat()
-        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
-            raise PermissionError(f"{path} belongs to somebody else or others may write to it")
-    except OSError as error:
+        path = _cache_home().absolute() / f"kernels-{digest.hexdigest()[:20]}"
+        for part in (*reversed(path.parents), path):  # one by one: mkdir(parents=True) leaves parents to the umask
+            part.mkdir(mode=0o700, exist_ok=True)
+        path = path.resolve()
+        _check_private(path, path.stat())
+        for part in path.parents:
+            _check_parent(part, part.stat())
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         _cache_warning(error)
         return None
     return path
+
+
+def _check_private(path: Path, status: os.stat_result) -> None:
+    """Raise PermissionError unless this user alone may write there."""
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+        raise PermissionError(f"{path} belongs to somebody else or others may write to it")
+
+
+def _check_parent(path: Path, status: os.stat_result) -> None:
+    """Raise PermissionError if others may exchange what lies in this folder. Owners of the root folder may anyway."""
+    if hasattr(os, "getuid"):
+        everybody = status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX
+        if everybody or status.st_uid not in (0, os.getuid(), os.stat("/").st_uid):
+            raise PermissionError(f"{path}, in which the cache lies, belongs to somebody else or all may write to it")
 
 
 def _cache_home() -> Path:
@@ -294,8 +312,22 @@ def _say(name: str) -> None:
         print(f"\r\033[K  {_compilations + 1}: {name} ", end="\r", file=sys.stderr, flush=True)
 
 
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+def _read_entry(path: Path) -> bytes:
+    """The bytes of a file of the cache. What is checked is what is open: no link, no pipe, nobody else's file."""
+    flags = os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with open(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{path} is no regular file")
+        _check_private(path, status)
+        return file.read()
+
+
 def _disk_cache(name: str) -> Any:
-    """A cache for one dispatcher: one file per signature, a SHA-256 followed by numba's pickle of the machine code."""
+    """A cache for one dispatcher: a file per signature, the SHA-256 of its name and of what follows, numba's pickle."""
     from numba.core.caching import _Cache
     from numba.core.compiler import CompileResult
     from numba.core.serialize import dumps
@@ -313,10 +345,10 @@ def _disk_cache(name: str) -> Any:
         def load_overload(self, signature: Any, target_context: Any) -> Any:
             try:
                 path = self.path(signature)
-                if path is not None and path.exists():
-                    content = path.read_bytes()
-                    if hashlib.sha256(content[32:]).digest() != content[:32]:
-                        raise OSError(f"{path} is damaged")
+                if path is not None and os.path.lexists(path):
+                    content = _read_entry(path)
+                    if hashlib.sha256(path.name.encode() + content[32:]).digest() != content[:32]:
+                        raise OSError(f"{path} is damaged, or another kernel's")
                     return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
             except Exception as error:  # noqa: BLE001 whatever is wrong with the file, compiling is the cure
                 _cache_warning(error)
@@ -331,7 +363,9 @@ def _disk_cache(name: str) -> Any:
                 if path is not None:
                     content = dumps(result._reduce())
                     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-                    part.write_bytes(hashlib.sha256(content).digest() + content)
+                    part.unlink(missing_ok=True)
+                    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
+                        file.write(hashlib.sha256(path.name.encode() + content).digest() + content)
                     os.replace(part, path)
             except Exception as error:  # noqa: BLE001 a full or read-only disk costs time, not the run
                 _cache_warning(error)
