@@ -177,11 +177,9 @@ def replacing(path: str) -> Any:
     """
     folder = os.path.dirname(path)
     _sweep(folder)
-    temporary = os.path.join(folder, f"{_ORPHAN}{secrets.token_hex(8)}.part")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    temporary, descriptor = _temporary(folder)
     try:
         with open(descriptor, "wb") as file:
-            _lock(descriptor)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -200,19 +198,29 @@ def replacing(path: str) -> Any:
             os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
-    """Take the lock that a writer holds until it ends, however it ends; False if another one has it."""
+def _temporary(folder: str) -> tuple[str, int]:
+    """A new file and its descriptor, locked. One that was swept away before it was locked is made anew."""
+    while True:
+        path = os.path.join(folder, f"{_ORPHAN}{secrets.token_hex(8)}.part")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        if not _lock(descriptor, wait=True) or os.fstat(descriptor).st_nlink:
+            return path, descriptor
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, wait: bool) -> bool:
+    """Take the lock that a writer holds until it ends, however it ends; False where another has it or there is none."""
     if fcntl is None:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         return False
     return True
 
 
 def _sweep(folder: str) -> None:
-    """Remove the temporary files of writers that are no more. An empty one may be about to be locked, and stays."""
+    """Remove the temporary files of writers that are no more."""
     with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
         for entry in entries:
             if entry.name.startswith(_ORPHAN) and entry.name.endswith(".part"):
@@ -221,8 +229,7 @@ def _sweep(folder: str) -> None:
                         entry.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
                     )
                     try:
-                        state = os.fstat(descriptor)
-                        if stat.S_ISREG(state.st_mode) and state.st_size and _lock(descriptor):
+                        if stat.S_ISREG(os.fstat(descriptor).st_mode) and _lock(descriptor, wait=False):
                             os.unlink(entry.path)
                     finally:
                         os.close(descriptor)

@@ -336,12 +336,30 @@ def test_orphans_are_swept(tmp_path):
 
     for name in (".minitorch-dead.part", ".minitorch-alive.part", ".minitorch-mine.txt", "other.part"):
         (tmp_path / name).write_bytes(b"half")
-    (tmp_path / ".minitorch-new.part").touch()
+    (tmp_path / ".minitorch-empty.part").touch()
     os.mkfifo(tmp_path / ".minitorch-pipe.part")
     with open(tmp_path / ".minitorch-alive.part") as alive:
         fcntl.flock(alive, fcntl.LOCK_EX)
         save(1, tmp_path / "f")
-    left = {".minitorch-alive.part", ".minitorch-mine.txt", ".minitorch-new.part", ".minitorch-pipe.part"}
+    left = {".minitorch-alive.part", ".minitorch-mine.txt", ".minitorch-pipe.part"}
     assert set(os.listdir(tmp_path)) == {"f", "other.part", *left}
     save(2, tmp_path / "f")
     assert ".minitorch-alive.part" not in os.listdir(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs file locks of Unix")
+def test_a_new_file_that_is_swept_is_made_anew(tmp_path, monkeypatch):
+    """A sweep between the making of a temporary file and its lock costs the writer nothing."""
+    from minitorch.serialization import writing
+
+    lock, swept = writing._lock, []
+
+    def late(descriptor, wait):
+        if wait and not swept:
+            swept.extend(os.listdir(tmp_path))
+            writing._sweep(str(tmp_path))
+        return lock(descriptor, wait)
+
+    monkeypatch.setattr(writing, "_lock", late)
+    save("whole", tmp_path / "f")
+    assert len(swept) == 1 and os.listdir(tmp_path) == ["f"] and load(tmp_path / "f") == "whole"
