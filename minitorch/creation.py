@@ -10,7 +10,7 @@ import numpy as np
 from . import dtypes
 from .autograd.tape import wrap
 from .ops.dims import sizes
-from .random import Generator, numpy_generator
+from .random import Generator, check_probability, numpy_generator
 
 
 def _finish(array: np.ndarray, requires_grad: bool) -> Any:
@@ -59,7 +59,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
         fill_value = fill_value.item()
     dtypes.check_device(device)
     wanted = dtypes.of_scalar(fill_value) if dtype is None else _dtype(dtype)
-    return _finish(np.full(_shape((size,)), fill_value, wanted), requires_grad)
+    return _finish(np.full(_shape((size,)), dtypes.number(fill_value, wanted), wanted), requires_grad)
 
 
 def _in_order(input: Any, make: Any, requires_grad: bool) -> Any:
@@ -113,6 +113,7 @@ def linspace(
     """`steps` evenly spaced numbers from start to end, both included."""
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
+    dtypes.check_fits(np.array([start, end]), _dtype(dtype, device))
     return _finish(np.linspace(start, end, steps).astype(_dtype(dtype, device)), requires_grad)
 
 
@@ -154,8 +155,9 @@ def randint(
     dtypes.check_device(device)
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    drawn = numpy_generator(generator).integers(low, high, _shape((size,)))
-    return _finish(drawn.astype(np.int64 if dtype is None else _dtype(dtype)), requires_grad)
+    wanted = np.dtype(np.int64) if dtype is None else _dtype(dtype)
+    dtypes.check_fits(np.array([low, high - 1]), wanted)
+    return _finish(numpy_generator(generator).integers(low, high, _shape((size,))).astype(wanted), requires_grad)
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Any:
@@ -168,15 +170,19 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None) -> Any:
     """Normal random numbers; mean and std are numbers (with `size`) or tensors."""
     mean, std = (v.array if hasattr(v, "array") else v for v in (mean, std))
-    if np.any(np.less(std, 0)):
+    if not np.all(np.greater_equal(std, 0)):
         raise RuntimeError(f"normal expects std >= 0.0, but found std {np.min(std):g}")
     shape = np.broadcast_shapes(np.shape(mean), np.shape(std)) if size is None else _shape((size,))
     return wrap(numpy_generator(generator).normal(mean, std, shape).astype(_dtype(None)))
 
 
-def bernoulli(input: Any, *, generator: Generator | None = None) -> Any:
-    """1 with the probability given by each element, else 0."""
-    drawn = numpy_generator(generator).random(input.array.shape) < input.array
+def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
+    """1 with the probability given by each element, or with probability p everywhere, else 0.
+
+    Raises RuntimeError for a probability that is not in [0, 1].
+    """
+    likely = check_probability(input if p is None else p)
+    drawn = numpy_generator(generator).random(input.array.shape) < likely
     return wrap(drawn.astype(input.array.dtype))
 
 
@@ -185,6 +191,8 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
     weights = np.atleast_2d(input.array).astype(np.float64)
     if (weights < 0).any() or not np.isfinite(weights).all():
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if not weights.sum(1).all():
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     draw = numpy_generator(generator)
     rows = [draw.choice(len(w), num_samples, replacement, w / w.sum()) for w in weights]
     return wrap(np.asarray(rows, np.int64).reshape(*input.array.shape[:-1], num_samples))

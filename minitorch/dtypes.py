@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ float64 = dtype("float64")
 ORDER = (bool_, uint8, int32, int64, float32, float64)
 RANK = {d.numpy: i for i, d in enumerate(ORDER)}
 _NAMED = {d.name: d for d in ORDER} | {"float": float32, "double": float64, "int": int32, "long": int64}
+_WIDER = {"float16": "float32", "int8": "int32", "int16": "int32", "uint16": "int32", "uint32": "int64"}
 _PYTHON = {bool: bool_, int: int64}
 _default = float32
 
@@ -50,8 +52,44 @@ def as_dtype(value: Any) -> dtype:
         return _PYTHON[value]
     name = value if isinstance(value, str) else np.dtype(value).name
     if name not in _NAMED:
-        raise TypeError(f"dtype {name} is not supported; choose one of {', '.join(d.name for d in ORDER)}")
+        raise TypeError(
+            f"dtype {name} is not supported; choose one of {', '.join(d.name for d in ORDER)}, as in "
+            "tensor(array, dtype=minitorch.float32) or array.astype(numpy.float32)"
+        )
     return _NAMED[name]
+
+
+def widened(d: np.dtype) -> np.dtype:
+    """The dtype that holds every value of NumPy's `d`: float32 for float16, int32 for int16; TypeError if none does."""
+    return as_dtype(_WIDER.get(d.name, d)).numpy
+
+
+def check_fits(values: np.ndarray, to: np.dtype) -> None:
+    """Raises RuntimeError if an integer dtype cannot hold one of the values, which may be fractions.
+
+    As in PyTorch, uint8 takes -255 to -1, too, modulo 256.
+    """
+    if to.kind not in "iu" or values.dtype.kind == "b" or not values.size or np.can_cast(values.dtype, to):
+        return
+    low, high = values.min(), values.max()
+    most = np.iinfo(to).max
+    least = -most if to.kind == "u" else np.iinfo(to).min
+    for value in (low, high):
+        if not -math.inf < value < math.inf or not least <= int(value) <= most:
+            raise RuntimeError(f"value cannot be converted to type {to.name} without overflow: {value}")
+
+
+def number(value: Any, to: np.dtype) -> np.ndarray:
+    """A Python number in a dtype, without dimensions. Raises RuntimeError where the dtype cannot hold it."""
+    given = np.asarray(value)
+    check_fits(given, to)
+    if to.kind == "u" and given.dtype.kind != "b":
+        given = given.astype(np.int64)
+    with np.errstate(all="ignore"):
+        out = given.astype(to)
+    if to.kind == "f" and np.isinf(out) and abs(value) < math.inf:
+        raise RuntimeError(f"value cannot be converted to type {to.name} without overflow: {value}")
+    return out
 
 
 def get_default_dtype() -> dtype:

@@ -82,3 +82,12 @@ def numpy_generator(generator: Generator | None) -> np.random.Generator:
     if not isinstance(generator, Generator):
         raise TypeError(f"expected a minitorch.Generator, got {type(generator).__name__}")
     return generator.numpy
+
+
+def check_probability(p: Any) -> np.ndarray:
+    """A number or a tensor as an array. Raises RuntimeError unless all of it lies in [0, 1]."""
+    values = np.asarray(p.array if hasattr(p, "array") else p)
+    wrong = values[~((values >= 0) & (values <= 1))]
+    if wrong.size:
+        raise RuntimeError(f"bernoulli expects p to be in [0, 1], but got p={wrong[0]}")
+    return values

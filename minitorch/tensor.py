@@ -13,11 +13,12 @@ import numpy as np
 from . import dtypes, printing, surface
 from .autograd import Variable, is_grad_enabled, tape
 from .autograd.inplace import assign
+from .autograd.quiet import quietly
 from .ops import index as indexing
 from .ops import join, linalg, promotion
 from .ops import shape as shaping
 from .ops.dims import normalize, sizes
-from .random import numpy_generator
+from .random import check_probability, numpy_generator
 
 
 class Size(tuple):
@@ -494,7 +495,7 @@ class Tensor(Variable, Methods):
                     f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
                 )
             value = value.item()
-        filled = np.broadcast_to(np.asarray(value, self.array.dtype), self.array.shape)
+        filled = np.broadcast_to(dtypes.number(value, self.outline.dtype), self.outline.shape)
         return assign(self, tape.wrap(filled))
 
     def zero_(self) -> Tensor:
@@ -503,21 +504,22 @@ class Tensor(Variable, Methods):
 
     def uniform_(self, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Draw every element uniformly from [a, b); returns self."""
-        if a > b:
+        if not a <= b or not math.isfinite(b - a):
             raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
         drawn = numpy_generator(generator).uniform(a, b, self.array.shape)
         return assign(self, tape.wrap(drawn.astype(self.array.dtype)))
 
     def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Draw every element from a normal distribution; returns self."""
-        if std < 0:
+        if not std >= 0:
             raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
         drawn = numpy_generator(generator).normal(mean, std, self.array.shape)
         return assign(self, tape.wrap(drawn.astype(self.array.dtype)))
 
     def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
-        """Set every element to 1 with probability p, else to 0; returns self."""
-        drawn = numpy_generator(generator).random(self.array.shape) < p
+        """Set every element to 1 with probability p, a number or a tensor, else to 0; returns self."""
+        likely = check_probability(p)
+        drawn = numpy_generator(generator).random(self.array.shape) < np.broadcast_to(likely, self.array.shape)
         return assign(self, tape.wrap(drawn.astype(self.array.dtype)))
 
     # ------------------------------------------------------------------------------------- new ones of the same kind
@@ -551,6 +553,7 @@ def _tensor(x: Any) -> Any:
     raise TypeError(f"expected a Tensor, got {type(x).__name__}")
 
 
+@quietly
 def as_array(data: Any, dtype: Any = None) -> np.ndarray:
     """A new array of a user's numbers, nested sequences, arrays, tensors; Python floats in the default dtype."""
     if isinstance(data, Tensor):
@@ -559,13 +562,18 @@ def as_array(data: Any, dtype: Any = None) -> np.ndarray:
         array = np.asarray(data)
     else:
         array = np.asarray(_plain(data))
-        if array.dtype.kind == "O" or array.dtype.kind in "US":
+        if array.dtype.kind == "O" and all(isinstance(v, int) for v in array.flat):  # beyond 64 bits
+            array = array if dtype is None else array.astype(np.float64)
+        elif array.dtype.kind in "OUS":
             raise TypeError(f"cannot make a tensor of {type(data).__name__}: {str(data)[:60]!r}")
-        if dtype is None and array.dtype == np.float64 and not _holds_float64(data):
+        if dtype is None and array.dtype == np.float64 and not _holds_array(data):
             array = array.astype(dtypes.get_default_dtype().numpy)
-    wanted = dtypes.as_dtype(array.dtype if dtype is None else dtype).numpy
-    if wanted == np.uint8 and isinstance(data, int | list | tuple) and array.size and array.max() > 255:
-        raise RuntimeError("value cannot be converted to type uint8 without overflow")
+        if dtype is None and array.dtype.kind in "Ou" and not _holds_array(data):
+            dtypes.check_fits(array, np.dtype(np.int64))  # Python ints have grown beyond it
+    wanted = dtypes.widened(array.dtype) if dtype is None else dtypes.as_dtype(dtype).numpy
+    dtypes.check_fits(array, wanted)
+    if wanted == np.uint8 and array.dtype.kind in "if":
+        array = array.astype(np.int64)  # negative numbers wrap, also those that were floats
     return np.array(array, wanted, order="K" if isinstance(data, Tensor) else "C")
 
 
@@ -585,8 +593,8 @@ def _plain(data: Any) -> Any:
     return data
 
 
-def _holds_float64(data: Any) -> bool:
-    """Whether a nested sequence has NumPy float64 inside, which keeps its dtype, rather than Python floats."""
+def _holds_array(data: Any) -> bool:
+    """Whether a nested sequence has NumPy's numbers inside, which keep their dtype, rather than Python's."""
     while isinstance(data, list | tuple) and data:
         data = data[0]
     return isinstance(data, np.ndarray | np.generic)
@@ -595,8 +603,10 @@ def _holds_float64(data: Any) -> bool:
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A new tensor with a copy of the data: a number, nested sequences, an array or a tensor.
 
-    Python floats become float32 (the default dtype), ints int64, bools bool; arrays keep their dtype. Raises TypeError
-    for what is no number, ValueError for ragged sequences, RuntimeError for integers that should require grad.
+    Python floats become float32 (the default dtype), ints int64, bools bool; arrays keep their dtype, or get the next
+    one that holds their values: float32 for float16, int32 for int8, int16 and uint16, int64 for uint32. Raises
+    TypeError for what is no number, ValueError for ragged sequences, RuntimeError for integers that should require
+    grad, and where an integer dtype cannot hold a value.
 
     >>> import minitorch
     >>> minitorch.tensor([[1, 2], [3, 4]])
@@ -612,8 +622,10 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     """`tensor`, without a copy where `data` is a tensor or array of the right dtype."""
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
-    if isinstance(data, np.ndarray) and (dtype is None or dtypes.as_dtype(dtype).numpy == data.dtype):
-        return from_numpy(data)
+    if isinstance(data, np.ndarray):
+        wanted = dtypes.widened(data.dtype) if dtype is None else dtypes.as_dtype(dtype).numpy
+        if wanted == data.dtype:
+            return from_numpy(data)
     return tensor(data, dtype=dtype)
 
 

@@ -357,10 +357,13 @@ def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
     for hook in list(hooks.values()):
         replaced = hook(tensor)
         if replaced is not None:
-            if replaced.array.shape != tensor.array.shape:
-                raise RuntimeError(
-                    f"a hook has changed the size of value: {tensor.array.shape} to {replaced.array.shape}"
-                )
+            if not isinstance(replaced, Variable):
+                raise TypeError(f"a hook must return a Tensor or None, but returned {type(replaced).__name__}")
+            was, now = tensor.outline, replaced.outline
+            if now.shape != was.shape:
+                raise RuntimeError(f"a hook has changed the size of value: {was.shape} to {now.shape}")
+            if now.dtype != was.dtype:
+                raise RuntimeError(f"a hook has changed the type of value (was {was.dtype} got {now.dtype})")
             tensor = replaced
     return tensor if recorded else tensor.array
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels
+from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.inplace import assign
 from ..autograd.tape import wrap
@@ -318,7 +318,7 @@ def assign_index(x: Any, key: Any, value: Any) -> None:
         return assign_index(index(x, steps[0]), steps[1], value)
     value = operand(value)
     if not isinstance(value, Variable):
-        value = wrap(np.asarray(value, x.array.dtype))
+        value = wrap(dtypes.number(value, x.array.dtype))
     value = to_dtype(value, x.array.dtype)
     try:
         target = getitem(x, key=key)
@@ -400,7 +400,7 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     """x with `value` where the bool mask holds."""
     if mask.array.dtype != np.bool_:
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.array.dtype}")
-    fill = value if isinstance(value, Variable) else wrap(np.asarray(value, x.array.dtype))
+    fill = value if isinstance(value, Variable) else wrap(dtypes.number(value, x.array.dtype))
     return where(mask, to_dtype(fill, x.array.dtype), x)
 
 

@@ -25,7 +25,16 @@ def _meet_where(condition: Any, x: Any, y: Any) -> tuple:
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got {condition.array.dtype}")
     if not isinstance(x, Variable) and not isinstance(y, Variable):
         x = wrap(np.asarray(operand(x), dtypes.meet(operand(x), operand(y))))
-    return (condition, *paired(x, y))
+    x, y = paired(x, y)
+    _check_numbers((x, y), (x if isinstance(x, Variable) else y).outline.dtype)
+    return condition, x, y
+
+
+def _check_numbers(operands: tuple, dtype: np.dtype) -> None:
+    """Raises RuntimeError if a number among operands that are stored as integers does not fit their dtype."""
+    for x in operands if dtype.kind in "iu" else ():
+        if type(x) is int:
+            dtypes.check_fits(np.asarray(x), dtype)
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
@@ -246,6 +255,7 @@ def _meet_clamp(x: Any, min: Any = None, max: Any = None) -> tuple:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     given = [x, *[operand(bound) for bound in (min, max) if bound is not None]]
     dtype = common(*given)
+    _check_numbers((min, max), dtype)
     return tuple([to_dtype(v, dtype) for v in (operand(x), min, max)])
 
 

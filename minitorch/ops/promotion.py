@@ -55,8 +55,8 @@ def operand(x: Any) -> Any:
     if isinstance(x, np.generic):
         return x.item()
     if isinstance(x, np.ndarray):
-        dtypes.as_dtype(x.dtype)
-        return exposed(x)
+        wider = dtypes.widened(x.dtype)
+        return exposed(x) if wider == x.dtype else wrap(x.astype(wider))
     if isinstance(x, float | int):
         return float(x) if isinstance(x, float) else int(x)
     raise TypeError(f"expected a tensor or a number, got {type(x).__name__}")

@@ -9,6 +9,8 @@ import numpy as np
 
 from .bridge import is_tensor, stack, to_tensor
 
+_KINDS: tuple = ((np.ndarray, np.generic), (bool, int, float, complex), (str, bytes), Mapping, Sequence)
+
 
 def _is_namedtuple(value: object) -> bool:
     return isinstance(value, tuple) and hasattr(value, "_fields")
@@ -36,6 +38,17 @@ def _stack_arrays(arrays: list[np.ndarray]) -> Any:
     return to_tensor(np.stack(arrays))
 
 
+def _check_alike(batch: list) -> None:
+    """Raises TypeError where Tensors, arrays, numbers, text and containers are mixed in one place of the samples."""
+    kinds = [next((k for k in _KINDS if isinstance(x, k)), type(x)) for x in batch if not is_tensor(x)]
+    if len(kinds) not in (0, len(batch)) or len(set(kinds)) > 1:
+        names = sorted({"Tensor" if is_tensor(x) else type(x).__name__ for x in batch})
+        raise TypeError(
+            f"default_collate: the samples of a batch need one type in each place, but have {' and '.join(names)}; "
+            "convert them in the dataset or pass a `collate_fn`"
+        )
+
+
 def default_collate(batch: list) -> Any:
     """Join samples: Tensors, arrays and numbers along a new first axis, containers item by item, text into a list.
 
@@ -51,6 +64,7 @@ def default_collate(batch: list) -> Any:
         ['a', 'b']
     """
     first = batch[0]
+    _check_alike(batch)
     if is_tensor(first):
         return stack(batch) if any(x.requires_grad for x in batch) else _stack_arrays([x.array for x in batch])
     if isinstance(first, (np.ndarray, np.generic)):
