@@ -151,7 +151,7 @@ def _adam(workers, scalars, table, sizes, counter, shrinks, decay, maximize):
                 change = -g[i] if maximize else g[i]
                 change = weight_decay * p[i] + change if decay else change
                 m[i] += (change - m[i]) * share1
-                v[i] = v[i] * beta2 + change * change * share2
+                v[i] = v[i] * beta2 + change * share2 * change
             if peaked:
                 peak = _at(scalars, table[row, 4] + low * size, count)
                 for i in range(count):

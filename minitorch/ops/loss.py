@@ -99,7 +99,7 @@ def _cross_entropy_grad(
 ) -> Any:
     m, classes = x.shape
     labels, weights = plain(labels), plain(weights)
-    inverse = 1 / divisor if divisor else 1.0
+    inverse = 1 / divisor if divisor else math.nan  # as the loss; rows that are ignored have slope 0 all the same
     if not isinstance(g, Variable):
         scale = (g * inverse).reshape(-1)
         out = kernels.empty_like(x)
@@ -108,10 +108,11 @@ def _cross_entropy_grad(
     counted = labels != ignore_index
     q = np.full((m, classes), smoothing / max(1, classes), x.array.dtype)
     q[np.arange(m), np.where(counted, labels, 0)] += 1 - smoothing
-    q = q * weights * counted[:, None]
+    q = q * weights
     slope = softmax_over(x, dim=1) * wrap(q.sum(1, keepdims=True)) - wrap(q)
     g = g * inverse  # type: ignore[operator]
-    return expand(reshape(g, shape=(-1, 1)) if g.array.ndim else g, shape=(m, classes)) * slope
+    wide = expand(reshape(g, shape=(-1, 1)) if g.array.ndim else g, shape=(m, classes)) * slope
+    return wide if counted.all() else where(wrap(np.broadcast_to(counted[:, None], (m, classes))), wide, 0.0)
 
 
 cross_entropy.vjp(

@@ -134,7 +134,7 @@ def batch_norm_train(
 ) -> Any:
     """Normalise by the batch; w, b and the running statistics, which are brought up to date, may be None."""
     mean, variance, invstd = np.empty((3, x.array.shape[1]), x.array.dtype)
-    running = running_mean, running_var
+    running = (running_mean, running_var) if x.array.size else (None, None)  # of no samples there is nothing to learn
     m, v = (absent(mean) if r is None else r.write().astype(mean.dtype, copy=False) for r in running)
     kernels.batch_norm_statistics(pixels(x.array), mean, variance, invstd, m, v, eps, momentum)
     for r, array in zip(running, (m, v), strict=True):

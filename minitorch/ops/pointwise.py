@@ -173,9 +173,16 @@ acos = unary("acos", np.arccos, x=lambda g, x: -g * rsqrt(1 - x * x), names="aco
              doc="The angle from 0 to pi whose cosine is x.")
 atan = unary("atan", np.arctan, x=lambda g, x: g / (x * x + 1), names="atan arctan",
              doc="The angle from -pi/2 to pi/2 whose tangent is x.")
+
+
+
+def _turned(g: Any, x: Any, y: Any, by: Any) -> Any:
+    return g * (by / where((x == 0) & (y == 0), 1.0, x * x + y * y))
+
+
 atan2 = binary("atan2", np.arctan2, floating=True, atom=True, names="atan2 arctan2",
-               x=lambda g, x, y: g * (y / (x * x + y * y)), y=lambda g, x, y: g * (-x / (x * x + y * y)),
-               doc="The angle of the point (y, x), from -pi to pi: that of x / y in the right quadrant.")
+               x=lambda g, x, y: _turned(g, x, y, y), y=lambda g, x, y: _turned(g, x, y, -x),
+               doc="The angle of the point (y, x), from -pi to pi: that of x / y in the right quadrant; slope 0 at 0.")
 sinh = unary("sinh", np.sinh, x=lambda g, x: g * cosh(x), doc="The hyperbolic sine of x.")
 cosh = unary("cosh", np.cosh, x=lambda g, x: g * sinh(x), doc="The hyperbolic cosine of x.")
 tanh = unary("tanh", np.tanh, x=lambda g, out: g * (1 - out * out), doc="The hyperbolic tangent of x.")

@@ -223,6 +223,21 @@ def _root(x: Any) -> Any:
     return where(zero, 0.0, sqrt(where(zero, 1.0, x)))
 
 
+def _deviation(x: Any, settings: dict) -> Any:
+    """The root of `var`. Where squares overflow or underflow, that of x over a power of two, times that power."""
+    variance = var_over(x, **settings)
+    values, limits, dim = variance.array, np.finfo(x.array.dtype), settings["dim"]
+    if ((values > limits.tiny / limits.eps) & (values < math.inf)).all():
+        return sqrt(variance)
+    most = np.abs(x.array).max(axis=dim, keepdims=True, initial=0)
+    exponent = np.where(np.isfinite(most), np.frexp(most)[1], 0)
+    excess = exponent - exponent.clip(-limits.maxexp // 3, limits.maxexp // 3)
+    if not excess.any():
+        return _root(variance)
+    down, up = (np.ldexp(x.array.dtype.type(1), by) for by in (-excess, excess))
+    return _root(var_over(x * wrap(down), **settings)) * wrap(up.reshape(values.shape))
+
+
 @public("var", on="T t o")
 def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
         correction: float | None = None) -> Any:  # fmt: skip
@@ -236,7 +251,7 @@ def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool
         correction: float | None = None) -> Any:  # fmt: skip
     """The standard deviation over `dim`: the square root of `var`; its slope is 0 where all are equal."""
     x, settings = _variance(input, "std", dim, unbiased, keepdim, correction)
-    return _root(var_over(x, **settings))
+    return _deviation(x, settings)
 
 
 @public("var_mean", on="t o")
@@ -252,7 +267,7 @@ def std_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim:
              correction: float | None = None) -> tuple:  # fmt: skip
     """`std` and `mean` over `dim`."""
     x, settings = _variance(input, "std_mean", dim, unbiased, keepdim, correction)
-    return _root(var_over(x, **settings)), mean(x, settings["dim"], keepdim)
+    return _deviation(x, settings), mean(x, settings["dim"], keepdim)
 
 
 # ------------------------------------------------------------------------------------------------------------- extremes

@@ -166,8 +166,8 @@ def _descend(
     change = g - m
     change *= share1
     m += change
-    square = g * g
-    square *= share2
+    square = g * share2  # in this order, which a gradient of 1e20 does not overflow
+    square *= g
     v *= beta2
     v += square
     if peak is not None:

@@ -107,12 +107,10 @@ def _picked(rows: Any, target: Any, weight: np.ndarray | None, ignore_index: int
         return total, None
     counted = labels != ignore_index
     divisor = float(np.count_nonzero(counted) if weight is None else weight[labels[counted]].sum())
-    return _mean(total, divisor), divisor
-
-
-def _mean(total: Any, divisor: float) -> Any:
-    """total / divisor; NaN, with gradient 0, if everything was ignored."""
-    return total * (1 / divisor) if divisor else total + math.nan
+    if divisor:
+        return total * (1 / divisor), divisor
+    # 0 / 0 of rows that count but have no weight is NaN, and so is its slope; ignored rows have slope 0 all the same.
+    return reducing.sum(losses * wrap(np.where(counted, math.nan, 0).astype(losses.array.dtype))) + math.nan, divisor
 
 
 def nll_loss(
@@ -198,7 +196,9 @@ def _soft_cross_entropy(
     if reduction == "none":
         return losses
     total = reducing.reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False)
-    return total if reduction == "sum" else _mean(total, float(losses.array.size))
+    if reduction == "mean":
+        total = total * (1 / losses.array.size) if losses.array.size else total + math.nan
+    return total
 
 
 def _pair(name: str, input: Any, target: Any) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -153,9 +154,9 @@ def instance_norm(
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
         return norm.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
     x = input.outline.shape
-    if input.array.size == x[0] * c:
+    if math.prod(x[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {x}")
-    if running_mean is not None or running_var is not None:
+    if input.array.size and (running_mean is not None or running_var is not None):
         with no_grad():
             variance, mean = reducing.var_mean(input, tuple(range(2, len(x))))
             for running, own in ((running_mean, mean), (running_var, variance)):
