@@ -23,6 +23,16 @@ def _differentiable(tensors: Sequence) -> list[tuple[int, Any]]:
     return [(i, t) for i, t in enumerate(tensors) if isinstance(t, Variable) and t.edge is not None]
 
 
+def _overlaps(x: np.ndarray) -> bool:
+    """Whether several elements stand in one place of memory, so that a step of one is a step of others."""
+    end = 0
+    for stride, n in sorted((abs(stride), n) for stride, n in zip(x.strides, x.shape, strict=True) if n > 1):
+        if stride <= end:
+            return x.size > 0
+        end += stride * (n - 1)
+    return False
+
+
 def _outputs(function: Callable, inputs: tuple) -> tuple:
     return tuple(y for y in _tuple(function(*inputs)) if isinstance(y, Variable) and y.array.dtype.kind == "f")
 
@@ -94,6 +104,12 @@ def gradcheck(
         if x.array.dtype != np.float64 and eps < 1e-4:
             raise ValueError(
                 f"gradcheck: input {i} is {x.array.dtype}; differences with eps={eps} need float64, or a larger eps"
+            )
+        if _overlaps(x.array):
+            raise RuntimeError(
+                f"The {i}th input has a dimension with stride 0, or others that overlap. gradcheck only supports "
+                "inputs that are non-overlapping to be able to compute the numerical gradients correctly. Call "
+                ".contiguous on the input before passing it to gradcheck."
             )
     try:
         outputs = _outputs(func, inputs)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from ..dtypes import as_dtype, category
 from .modes import is_grad_enabled
 from .primitive import primitive
 from .tape import Variable, follow, plain, wrap
@@ -98,10 +98,9 @@ def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
     if its.shape != mine.shape:
         raise RuntimeError(f"output with shape {list(mine.shape)} doesn't match the broadcast shape {list(its.shape)}")
     if mine.dtype != its.dtype:
-        if dtypes.category(its.dtype) > dtypes.category(mine.dtype):
+        if category(its.dtype) > category(mine.dtype):
             raise RuntimeError(
-                f"result type {dtypes.as_dtype(its.dtype)} can't be cast to the desired output type "
-                f"{dtypes.as_dtype(mine.dtype)}"
+                f"result type {as_dtype(its.dtype)} can't be cast to the desired output type {as_dtype(mine.dtype)}"
             )
         value = value.to(mine.dtype)
     return assign(x, value)
@@ -127,10 +126,8 @@ def into(out: Any, function: Any, args: tuple, settings: dict[str, Any]) -> Any:
         raise TypeError(f"out: expected {len(values)} tensors, but got {len(outs)}")
     for target, value in zip(outs, values, strict=True):
         mine, its = target.outline.dtype, value.outline.dtype
-        if dtypes.category(its) > dtypes.category(mine):
-            raise RuntimeError(
-                f"result type {dtypes.as_dtype(its)} can't be cast to the desired output type {dtypes.as_dtype(mine)}"
-            )
+        if category(its) > category(mine):
+            raise RuntimeError(f"result type {as_dtype(its)} can't be cast to the desired output type {as_dtype(mine)}")
     for target, value in zip(outs, values, strict=True):
         array = value.array.astype(target.outline.dtype, copy=False)
         if target.outline.shape == array.shape:

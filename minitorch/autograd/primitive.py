@@ -50,10 +50,30 @@ _tuple = tuple.__new__
 _ARGUMENT, _SHAPE, _OUT, _RESIDUAL, _SHAPES = range(5)
 
 
+class _Link:
+    """Stands where a node has its primitive: hands a gradient on, and says that it does not depend on something.
+
+    Derivatives with respect to that are zeros then, as they are for every function, not an error.
+    """
+
+    name, on_arrays = "linked", True
+
+    def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
+        """As `Primitive.backward`."""
+        source, flat = node.parents
+        zeros = np.zeros(flat.shape if type(flat) is Node else flat.array.shape, node.dtype)
+        pieces = [(source, g), (flat, wrap(zeros) if isinstance(g, Variable) else zeros)]
+        return [(p, piece) for p, piece in pieces if p is not None and (needed is None or p in needed)]
+
+
+_link: Any = _Link()
+
+
 class Primitive:
     """A differentiable function of arrays; called with tensors, it records itself on the tape."""
 
     fuse: Callable | None = None  # (primitive, args, settings) to a result that is pending or joined one: ops/fuse.py
+    flat = False  # whether its slope does not depend on the argument but by steps: a second derivative is zeros
     accepts_pending = False  # whether its rules take a gradient that is still to be computed
     postpone: Callable | None = None  # (node, g) to such a gradient for the first argument, or None
 
@@ -268,7 +288,11 @@ class Primitive:
                     values[name] = (kept_array if on_arrays else unpack)(node, name)
                 else:
                     values[name] = {} if name == "memo" else node.settings[name]
-            pieces.append((parent, rule(*[values[name] for name in names])))
+            piece = rule(*[values[name] for name in names])
+            if self.flat and isinstance(g, Variable):
+                source, piece = piece, wrap(piece.array)
+                piece._node = Node(_link, (source.edge, parent), {}, False, {}, piece.array)
+            pieces.append((parent, piece))
         return pieces
 
 

@@ -77,6 +77,23 @@ class Node:
 SELF: Any = object()  # the edge of a kept `out`: a reference to the node itself would be a cycle
 
 
+class Several:
+    """The gradients of some of a node's several outputs, by number, which join until all are there: see function.py."""
+
+    def __init__(self, node: Node, parts: dict[int, Any]) -> None:
+        self.parts, self.shape, self.dtype = parts, node.shape, node.dtype
+
+    def join(self, other: Several) -> Several:
+        """Both: an output hands on its gradient once, when it is complete."""
+        self.parts.update(other.parts)
+        return self
+
+    def compute(self) -> Several:
+        """This, with nothing pending in it."""
+        self.parts = {i: g if isinstance(g, Variable) else _computed(g) for i, g in self.parts.items()}
+        return self
+
+
 class Version:
     """What is known about a memory: how often it changed in place, and who must hear of the next change.
 
@@ -311,7 +328,8 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                     if not any(parent in needed for parent in node.parents):
                         continue
                 for parent, piece in node.primitive.backward(node, g, needed):
-                    if (create_graph or not node.primitive.on_arrays) and not isinstance(piece, Variable):
+                    tensors = create_graph or not node.primitive.on_arrays
+                    if tensors and not isinstance(piece, Variable | Several):
                         raise TypeError(
                             f"the derivative rule of {node.primitive.name} must return a tensor, but returned "
                             f"{type(piece).__name__}"
@@ -328,6 +346,8 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                         )
                     if not create_graph and piece.dtype != like.dtype:
                         piece = _computed(piece).astype(like.dtype)
+                    elif create_graph and type(piece) is not Several and piece.outline.dtype != like.dtype:
+                        piece = piece.to(like.dtype)
                     deliver(parent, piece)
                 if node.holds and not retain_graph:
                     node.kept = None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
-from ..autograd.primitive import identity
+from ..autograd import Function, is_grad_enabled
 from ..autograd.tape import wrap
 from ..tensor import RemovableHandle, Tensor
 from .parameter import Parameter, Uninitialized
@@ -63,6 +63,7 @@ class Module:
             _forward_hooks={},
             _forward_pre_hooks={},
             _backward_hooks={},
+            _backward_pre_hooks={},
         )
 
     # ---------------------------------------------------------------------------------------------------------- calling
@@ -71,47 +72,87 @@ class Module:
         """What the module computes: every subclass defines it. Call the module itself, which also runs the hooks."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
+    def _is_hooked(self) -> bool:
+        return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks)
+
     def _is_bare(self) -> bool:
         """Whether calling the module is nothing but its class's `forward`."""
-        hooks = self._forward_hooks or self._forward_pre_hooks or self._backward_hooks
-        return not hooks and "forward" not in self.__dict__
+        return not self._is_hooked() and "forward" not in self.__dict__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not (self._forward_hooks or self._forward_pre_hooks or self._backward_hooks):
+        if not (self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks):
             return self.forward(*args, **kwargs)
         return self._call_with_hooks(args, kwargs)
 
     def _call_with_hooks(self, args: tuple, kwargs: dict) -> Any:
         for hook in list(self._forward_pre_hooks.values()):
-            replaced = hook(self, args)
-            if replaced is not None:
-                args = replaced if isinstance(replaced, tuple) else (replaced,)
-        watch = _BackwardWatch(self) if self._backward_hooks else None
+            args, kwargs = hook(self, args, kwargs)
+        watch = _BackwardWatch(self) if self._backward_hooks or self._backward_pre_hooks else None
         if watch:
             args = watch.inputs(args)
-        out = self.forward(*args, **kwargs)
-        for hook in list(self._forward_hooks.values()):
-            replaced = hook(self, args, out)
-            if replaced is not None:
-                out = replaced
+        waiting = list(self._forward_hooks.values())
+        try:
+            out = self.forward(*args, **kwargs)
+            while waiting:
+                out = waiting.pop(0)(self, args, kwargs, out)
+        except Exception:
+            for hook in waiting:
+                if hook.always:
+                    hook(self, args, kwargs, None)
+            raise
         return watch.output(out) if watch else out
 
-    def register_forward_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Call hook(module, args) before every forward; what it returns, if anything, replaces the arguments."""
-        return _register(self._forward_pre_hooks, hook)
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call hook(module, args) before every forward; what it returns, if anything, replaces the arguments.
 
-    def register_forward_hook(self, hook: Callable) -> RemovableHandle:
-        """Call hook(module, args, output) after every forward; what it returns, if anything, replaces the output."""
-        return _register(self._forward_hooks, hook)
+        prepend: before the hooks that are there. with_kwargs: call hook(module, args, kwargs), which may return a pair
+        of new ones.
+        """
 
-    def register_full_backward_hook(self, hook: Callable) -> RemovableHandle:
+        def call(module: Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+            replaced = hook(module, args, kwargs) if with_kwargs else hook(module, args)
+            if replaced is None:
+                return args, kwargs
+            if not with_kwargs:
+                return (replaced if isinstance(replaced, tuple) else (replaced,)), kwargs
+            if not (isinstance(replaced, tuple) and len(replaced) == 2):
+                raise RuntimeError(
+                    f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), not {replaced}"
+                )
+            return replaced
+
+        return _register(self._forward_pre_hooks, call, prepend)
+
+    def register_forward_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> RemovableHandle:
+        """Call hook(module, args, output) after every forward; what it returns, if anything, replaces the output.
+
+        prepend: before the hooks that are there. with_kwargs: call hook(module, args, kwargs, output). always_call:
+        also where forward or a hook raises, with None for the output.
+        """
+
+        def call(module: Module, args: tuple, kwargs: dict, out: Any) -> Any:
+            replaced = hook(module, args, kwargs, out) if with_kwargs else hook(module, args, out)
+            return out if replaced is None else replaced
+
+        call.always = always_call  # type: ignore[attr-defined]
+        return _register(self._forward_hooks, call, prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call hook(module, grad_input, grad_output) when backward has passed the module; both are tuples.
 
         What it returns, if anything, replaces grad_input, which has an entry per positional argument, None where no
-        gradient goes. A call then raises NotImplementedError if more than one argument requires grad, or the output is
-        not a single tensor.
+        gradient goes. prepend: before the hooks that are there. A call then raises NotImplementedError where the output
+        is neither a tensor nor a tuple of tensors.
         """
-        return _register(self._backward_hooks, hook)
+        return _register(self._backward_hooks, hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call hook(module, grad_output), a tuple, before backward passes the module; what it returns replaces it."""
+        return _register(self._backward_pre_hooks, hook, prepend)
 
     # ------------------------------------------------------------------------------------------------------- attributes
 
@@ -509,67 +550,95 @@ class Module:
         return f"{name}(\n  " + "\n  ".join([*extra, *children]) + "\n)"
 
 
+class _Pass(Function):
+    """The tensors as they are; their gradients, None where none came, go through `change`, which is given them all."""
+
+    @staticmethod
+    def forward(ctx: Any, change: Callable, *tensors: Tensor) -> tuple:
+        ctx.change = change
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*(t for t in tensors if not t.requires_grad))
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple:
+        return None, *ctx.change(gradients)
+
+
 class _BackwardWatch:
-    """One call of a module with backward hooks: identities at both ends of it, whose gradients the hooks are shown."""
+    """One call of a module with backward hooks: its tensors pass both ends of it, where the hooks see gradients."""
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self.position: int | None = None
+        self.places: list[int] = []  # of the tensors among the arguments
         self.count = 0
-        self.grad_output: tuple = (None,)
+        self.grad_output: tuple = ()
 
     def inputs(self, args: tuple) -> tuple:
-        """The arguments, the one that requires grad behind an identity."""
-        wanting = [i for i, arg in enumerate(args) if isinstance(arg, Tensor) and arg.requires_grad]
-        if len(wanting) > 1:
-            raise NotImplementedError(
-                f"register_full_backward_hook: {type(self.module).__name__} was called with {len(wanting)} tensors "
-                "that require grad; only one is supported. Register hooks on the tensors instead."
-            )
-        self.count = len(args)
-        if not wanting:
-            return args
-        self.position = wanting[0]
-        watched = identity(args[self.position])
-        if watched.requires_grad:
-            watched.register_hook(self._run)
-        return (*args[: self.position], watched, *args[self.position + 1 :])
+        """The arguments, the tensors among them watched if one of them requires grad."""
+        self.count, found = len(args), list(args)
+        places = [i for i, arg in enumerate(args) if isinstance(arg, Tensor)]
+        if is_grad_enabled() and any(args[i].requires_grad for i in places):
+            self.places = places
+            for i, watched in zip(places, _Pass.apply(self._left, *(args[i] for i in places)), strict=True):
+                found[i] = watched
+        return tuple(found)
 
     def output(self, out: Any) -> Any:
-        """The output behind an identity."""
-        if not isinstance(out, Tensor):
+        """The output, a tensor or several, watched."""
+        several = isinstance(out, tuple)
+        outputs = out if several else (out,)
+        if not all(isinstance(y, Tensor) for y in outputs):
             raise NotImplementedError(
-                f"register_full_backward_hook: {type(self.module).__name__} returned {type(out).__name__}; only a "
-                "single tensor is supported. Register hooks on the tensors instead."
+                "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors, but "
+                f"{type(self.module).__name__} returned {type(out).__name__}. Register hooks on the tensors instead."
             )
-        watched = identity(out)
-        if watched.requires_grad:
-            watched.register_hook(self._arrived)
-        return watched
+        watched = _Pass.apply(self._arrived, *outputs)
+        return watched if several else watched[0]
 
-    def _arrived(self, g: Any) -> None:
-        self.grad_output = (g,)
-        if self.position is None and self._run(None) is not None:
-            raise RuntimeError("a backward hook returned a gradient for a module whose inputs need none")
+    def _arrived(self, gradients: tuple) -> tuple:
+        for hook in list(self.module._backward_pre_hooks.values()):
+            gradients = self._replaced(gradients, hook(self.module, gradients), "grad_output")
+        self.grad_output = gradients
+        if not self.places and any(g is not None for g in self._run((None,) * self.count)):
+            raise RuntimeError(
+                "Backward hook for Modules where no input requires gradient should always return None or None for all "
+                "gradients."
+            )
+        return gradients
 
-    def _run(self, g: Any) -> Any:
-        grad_input = tuple(g if i == self.position else None for i in range(self.count))
-        replaced = False
+    def _left(self, gradients: tuple) -> tuple:
+        grad_input: list = [None] * self.count
+        for i, g in zip(self.places, gradients, strict=True):
+            grad_input[i] = g
+        found = self._run(tuple(grad_input))
+        self.grad_output = ()
+        return tuple(found[i] for i in self.places)
+
+    def _run(self, grad_input: tuple) -> tuple:
         for hook in list(self.module._backward_hooks.values()):
-            result = hook(self.module, grad_input, self.grad_output)
-            if result is not None:
-                result = result if isinstance(result, tuple) else (result,)
-                if len(result) != self.count:
-                    raise RuntimeError(f"a backward hook returned {len(result)} gradients, but {self.count} are needed")
-                grad_input, replaced = result, True
-        if not replaced:
-            return None
-        return grad_input[self.position] if self.position is not None else grad_input
+            grad_input = self._replaced(grad_input, hook(self.module, grad_input, self.grad_output), "grad_input")
+        return grad_input
+
+    def _replaced(self, gradients: tuple, by: Any, what: str) -> tuple:
+        if by is None:
+            return gradients
+        by = by if isinstance(by, tuple) else (by,)
+        if len(by) != len(gradients):
+            raise RuntimeError(
+                f"Backward hook returned an invalid number of {what}, got {len(by)}, but expected {len(gradients)}"
+            )
+        return by
 
 
-def _register(hooks: dict, hook: Callable) -> RemovableHandle:
+def _register(hooks: dict, hook: Callable, prepend: bool = False) -> RemovableHandle:
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
+    if prepend:
+        others = {key: value for key, value in hooks.items() if key != handle.id}
+        for key in others:
+            del hooks[key]
+        hooks.update(others)
     return handle
 
 

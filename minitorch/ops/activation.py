@@ -100,3 +100,6 @@ softshrink = pointwise("softshrink", lambda x, *, lambd: _shrunk(x, lambd), on="
 
 def _shrunk(x: Any, lambd: Any) -> Any:
     return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, where(x == x, 0.0, x)))
+
+for _op in (relu, leaky_relu, threshold, hardtanh, hardsigmoid, hardshrink, softshrink):
+    _op.flat = True

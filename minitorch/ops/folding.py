@@ -133,6 +133,7 @@ def extend_transpose(y: np.ndarray, *, widths: tuple, mode: str) -> np.ndarray:
     return out
 
 
+extend.flat = True
 extend.vjp(x=lambda g, widths, mode: extend_transpose(g, widths=widths, mode=mode))
 extend_transpose.vjp(y=lambda g, widths, mode: extend(g, widths=widths, mode=mode))
 

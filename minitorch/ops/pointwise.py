@@ -272,6 +272,7 @@ clamp = pointwise("clamp", _clamp, meet=_meet_clamp, names="clamp clip",
                   max=lambda g, x, min, max: where((x > max) if min is None else (x > max) | (max < min), g, 0.0),
                   doc="x, but no less than min and no more than max, numbers or tensors, one of them may be None. "
                   "Slope 1 within and at both edges, 0 at NaN, which stays.")
+maximum.flat = minimum.flat = clamp.flat = True
 
 # ------------------------------------------------------------------------------------------------ comparisons, logic
 equal = comparison("equal", lambda x, y: x == y, names="eq", doc="x == y, element by element.")

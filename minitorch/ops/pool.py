@@ -56,6 +56,7 @@ def pool_scatter(y: np.ndarray, choice: np.ndarray, *, size: tuple, geometry: Po
     return channels_first(out)
 
 
+max_pool.flat = pool_gather.flat = True
 max_pool.vjp(x=lambda g, choice, geometry: pool_scatter(g, choice, size=geometry.input_size, geometry=geometry))
 pool_gather.vjp(x=lambda g, choice, x_shape: pool_scatter(g, choice, size=x_shape[2:]))
 pool_scatter.vjp(y=lambda g, choice: pool_gather(g, choice))
@@ -122,5 +123,6 @@ def average_transpose(y: np.ndarray, *, geometry: PoolGeometry, scale: tuple) ->
     return channels_first(out)
 
 
+average.flat = True
 average.vjp(x=lambda g, geometry, scale: average_transpose(g, geometry=geometry, scale=scale))
 average_transpose.vjp(y=lambda g, geometry, scale: average(g, geometry=geometry, scale=scale))

@@ -324,6 +324,7 @@ def _shared_slope(g: Any, out: Any, x: Any, dim: tuple) -> Any:
 
 
 for _extreme_over in (amax_over, amin_over):
+    _extreme_over.flat = True
     _extreme_over.vjp(x=first_order(_shared_grad, _shared_slope))
 
 

@@ -1167,19 +1167,77 @@ def test_backward_hook_without_input_gradient():
         layer(ones(3, 2))
 
 
-def test_backward_hook_limits():
-    """What backward hooks don't support is said, not ignored."""
+def test_backward_hook_of_several_tensors():
+    """Arguments and outputs each have their place; None stands where no gradient goes or came."""
+    seen = []
 
     class Two(nn.Module):
-        def forward(self, x, y):
-            return x, y
+        def forward(self, x, y, n):
+            return x * n, y, x + y
 
     module = Two()
-    module.register_full_backward_hook(lambda m, gx, gy: None)
-    with pytest.raises(NotImplementedError, match="2 tensors that require grad"):
-        module(ones(1, requires_grad=True), ones(1, requires_grad=True))
-    with pytest.raises(NotImplementedError, match="returned tuple"):
-        module(ones(1), ones(1))
+    module.register_full_backward_hook(lambda m, gx, gy: seen.append((gx, gy)))
+    x, y = ones(1, requires_grad=True), ones(1)
+    first, _, last = module(x, y, 3)
+    (first + last * 2).backward()
+    ((gx, none, nothing), (g, missing, h)) = seen[0]
+    assert (gx.item(), g.item(), h.item()) == (5, 1, 2) and none is nothing is missing is None
+    assert x.grad.item() == 5
+
+
+def test_backward_hook_limits():
+    """What backward hooks don't support is said, not ignored."""
+    module = nn.Identity()
+    module.forward = lambda x: {"x": x}
+    handle = module.register_full_backward_hook(lambda m, gx, gy: None)
+    with pytest.raises(NotImplementedError, match="returned dict"):
+        module(ones(1))
+    handle.remove()
+    del module.forward
+    x = ones(1, requires_grad=True)
+    handle = module.register_full_backward_hook(lambda m, gx, gy: (gx[0], gx[0]))
+    with handle, pytest.raises(RuntimeError, match="invalid number of grad_input, got 2, but expected 1"):
+        module(x).backward()
+    linear = nn.Linear(1, 1)
+    linear.register_full_backward_hook(lambda m, gx, gy: gy)
+    with pytest.raises(RuntimeError, match="no input requires gradient"):
+        linear(ones(1)).backward()
+
+
+def test_hooks_in_front():
+    """prepend puts a hook before the others, also one before backward, which may replace the gradients of outputs."""
+    order, layer = [], nn.Identity()
+    for prepend in (False, True):
+        layer.register_forward_pre_hook(lambda m, args, p=prepend: order.append(("before", p)), prepend=prepend)
+        layer.register_forward_hook(lambda m, args, out, p=prepend: order.append(("after", p)), prepend=prepend)
+        layer.register_full_backward_hook(lambda m, gx, gy, p=prepend: order.append(("left", p)), prepend=prepend)
+    layer.register_full_backward_pre_hook(lambda m, gy: (gy[0] * 3,))
+    layer.register_full_backward_pre_hook(lambda m, gy: gy[0] + 1, prepend=True)
+    x = ones(1, requires_grad=True)
+    layer(x).backward()
+    assert order == [(when, p) for when in ("before", "after", "left") for p in (True, False)]
+    assert x.grad.item() == 6
+
+
+def test_hooks_that_see_keywords():
+    """with_kwargs, before and after; and always_call, which a failed forward does not keep away."""
+    seen = []
+
+    class Scale(nn.Module):
+        def forward(self, x, *, by):
+            return x * by
+
+    layer = Scale()
+    layer.register_forward_pre_hook(lambda m, args, kwargs: (args, {"by": kwargs["by"] + 1}), with_kwargs=True)
+    layer.register_forward_hook(lambda m, args, kwargs, out: out + kwargs["by"], with_kwargs=True)
+    assert layer(ones(1), by=2).item() == 6
+    layer.register_forward_hook(lambda m, args, out: seen.append(out), always_call=True)
+    with pytest.raises(TypeError):
+        layer("a", by=2.5)
+    assert seen == [None]
+    layer.register_forward_pre_hook(lambda m, args, kwargs: 3, with_kwargs=True)
+    with pytest.raises(RuntimeError, match="new_args, new_kwargs"):
+        layer(ones(1), by=2)
 
 
 # ----------------------------------------------------------------------------------------------------------- containers
