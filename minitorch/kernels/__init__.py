@@ -179,13 +179,13 @@ def update(name: str, rows: Sequence[tuple[np.ndarray, ...]], scalars: np.ndarra
     """Run an optimizer's update, "sgd" or "adam", in place on all rows of arrays at once; see `kernels.optim`.
 
     Returns whether it did. It does not where the reference was chosen, or for arrays that are not plain: contiguous,
-    aligned, writable, of one dtype (that of `scalars`) and one shape a row, and apart from each other in memory.
+    writable, of one dtype (that of `scalars`) and one shape a row, and apart from each other in memory.
     """
     if not _fast() or scalars.dtype.char not in "fd" or not scalars.dtype.isnative:
         return False
     from minitorch.kernels import optim
 
-    found = optim.locate(rows, scalars.dtype)
+    found = optim.locate(rows)
     if found:
         getattr(optim, name)(*found, scalars, *settings)
     return found is not None

@@ -9,7 +9,7 @@ import numpy as np
 
 from .bridge import is_tensor, stack, to_tensor
 
-_KINDS: tuple = ((np.ndarray, np.generic), (bool, int, float, complex), (str, bytes), Mapping, Sequence)
+_KINDS: tuple = (np.ndarray, (bool, int, float, complex, np.generic), (str, bytes), Mapping, Sequence)
 
 
 def _is_namedtuple(value: object) -> bool:
