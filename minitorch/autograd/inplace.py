@@ -46,10 +46,16 @@ overwrite.vjp(
 def assign(x: Any, value: Any) -> Any:
     """Give tensor `x` the values and the history of `value`, a fresh tensor of its shape; returns x.
 
-    Raises RuntimeError, before anything changes, where x is a leaf that requires grad (or a view of one), or its memory
-    is read-only or holds several of its elements in one place.
+    Raises RuntimeError, before anything changes, where x is a leaf that requires grad (or a view of one), a view that
+    was taken without recording of what is on the tape, or its memory is read-only or holds several of its elements in
+    one place.
     """
     base = x if x.base is None else x.base
+    if is_grad_enabled() and base is not x and base.edge is not None and x.edge is None:
+        raise RuntimeError(
+            "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Take the view "
+            "where gradients are recorded, or change it under no_grad(), too."
+        )
     recording = is_grad_enabled() and (value.edge is not None or x.edge is not None)
     if recording and base._requires_grad and base._node is None:
         what = "leaf Variable" if x.base is None else "view of a leaf Variable"
@@ -78,6 +84,7 @@ def assign(x: Any, value: Any) -> Any:
     else:
         x.write()[...] = array
     if recording:
+        node.keep_retainer(base)
         base._node = node
     return x
 

@@ -70,6 +70,12 @@ class Node:
         """The parents as PyTorch lists them: one `(node or leaf, 0)` per argument."""
         return tuple((parent, 0) for parent in self.parents)
 
+    def keep_retainer(self, tensor: Variable) -> None:
+        """Before this node takes the place of the tensor's: if the tensor retains its gradient, it is this node's."""
+        old = tensor._node
+        if old is not None and old.retained is not None and old.retained() is tensor:
+            self.retained, old.retained = old.retained, None
+
     def __repr__(self) -> str:
         return f"<{self.primitive.name} node>"
 
@@ -206,6 +212,7 @@ class Variable:
             return
         with set_grad_enabled(True):
             tensor = follow(self.chain, base)
+        tensor._node.keep_retainer(self)
         self._node = tensor._node
 
     @property

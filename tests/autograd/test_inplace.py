@@ -566,3 +566,50 @@ def test_views_through_every_view_op() -> None:
         plain = view(x * 10)
         np.testing.assert_array_equal(v.array, plain.array, err_msg=f"view {i}")
         assert gradient(v, x) == gradient(plain, x), f"view {i}"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda y: y.mul_(2), [8.0, 16.0]),
+        (lambda y: y.__setitem__(0, 5.0), [10.0, 8.0]),
+        (lambda y: y[:1].mul_(3), [12.0, 8.0]),
+        (lambda y: y.add_(1).mul_(2), [12.0, 20.0]),
+    ],
+)
+def test_retained_gradient_is_of_the_final_value(change, expected):
+    """retain_grad, then in place, also through a view: .grad is the gradient of what the tensor is now."""
+    x = minitorch.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    change(y)
+    (y * y).sum().backward()
+    assert y.grad.tolist() == expected
+    assert y.retains_grad
+
+
+def test_retained_gradient_of_a_view():
+    """A view that retains its gradient does so after its base has changed."""
+    x = minitorch.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    v = y[:1]
+    v.retain_grad()
+    y.mul_(3)
+    (v * v).sum().backward()
+    assert v.grad.tolist() == [12.0]
+
+
+@pytest.mark.parametrize("mode", [minitorch.no_grad, minitorch.inference_mode])
+def test_view_taken_without_recording_is_not_changed_with_it(mode):
+    """The change would be missing in the gradient; nothing has changed when it is refused."""
+    x = minitorch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    b = x * 1
+    with mode():
+        v, w = b[0], b.view(-1)
+    for change in (lambda: v.mul_(2), lambda: w.__setitem__(0, 0.0)):
+        with pytest.raises(RuntimeError, match="view was created in no_grad mode"):
+            change()
+    assert b.tolist() == x.tolist()
+    with mode():
+        v.mul_(2)
+    assert b.tolist() == [[2.0, 4.0], [3.0, 4.0]]
