@@ -207,6 +207,10 @@ def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray,
 
     running = (1 - momentum) * running + momentum * own in place, the variance unbiased, unless these are empty.
     """
+    if not x.size:
+        for array in (mean, variance, invstd, running_mean, running_var):
+            array[...] = np.nan
+        return
     centre = x.mean(0, dtype=_wide(x))
     mean[...] = centre
     variance[...] = np.square(x - centre).mean(0)
@@ -232,7 +236,7 @@ def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarra
     """The sums of g and of g h over M, h = (x - mean) * invstd, through the gate of `batch_norm_input_grad`."""
     g = _gated(g, x, y, mean, scale, shift)
     sum_g[...] = g.sum(0, dtype=_wide(x))
-    sum_gh[...] = (g * (x - mean)).sum(0, dtype=_wide(x)) * invstd
+    sum_gh[...] = (g * (x - mean)).sum(0, dtype=_wide(x)) * invstd if x.size else 0
 
 
 @declare(9)

@@ -179,11 +179,19 @@ def infer(shape: tuple, size: int) -> tuple[int, ...]:
 def reshape_to(x: Any, *shape: Any) -> Any:
     """The elements of x in another shape, one entry of which may be -1; a view where memory allows it.
 
-    Images that a layer made stand channels-last in memory: flattened they are a copy, and what is written into that
-    does not reach the image. Raises RuntimeError if the numbers of elements differ.
+    Images that a layer made stand channels-last in memory. They are brought into row-major order first, so that the
+    view shares their memory, unless something else does already: then the result is a copy, and what is written into
+    that does not reach the image. Raises RuntimeError if the numbers of elements differ.
     """
     target = sizes(shape)
-    return reshape(x, shape=infer(target, x.array.size))
+    return _viewed(x, infer(target, x.array.size))
+
+
+def _viewed(x: Any, shape: tuple) -> Any:
+    """x in another shape; where that is no view, memory that only x has is brought into row-major order before."""
+    if x._shared is None and x.base is None and not x.array.flags.c_contiguous and _copies(x.array, shape):
+        x.array = np.ascontiguousarray(x.array) if x.array.nbytes < kernels.SMALL else kernels.contiguous(x.array)
+    return reshape(x, shape=shape)
 
 
 @public("view", on="T")
@@ -283,7 +291,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
         return reshape(x, shape=(1,))
     if start == end:
         return x
-    return reshape(x, shape=(*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+    return _viewed(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 @public("unflatten")

@@ -613,3 +613,17 @@ def test_view_taken_without_recording_is_not_changed_with_it(mode):
     with mode():
         v.mul_(2)
     assert b.tolist() == [[2.0, 4.0], [3.0, 4.0]]
+
+
+@pytest.mark.parametrize("reshaped", [lambda y: y.view(-1), lambda y: y.flatten(1), lambda y: y.reshape(2, -1)])
+def test_writes_through_a_view_of_an_image_reach_it(reshaped):
+    """A layer's image lies channels-last; its view shares memory all the same, small or large, recorded or not."""
+    for size in (3, 40):
+        x, w = minitorch.randn(2, 1, size, size), minitorch.ones(2, 1, 2, 2, requires_grad=True)
+        y = minitorch.nn.functional.conv2d(x, w)
+        before = y.clone().detach()
+        reshaped(y).mul_(2)
+        assert (y == before * 2).all()
+        (found,) = grad(y.sum(), w)
+        (single,) = grad(minitorch.nn.functional.conv2d(x, w).sum(), w)
+        np.testing.assert_allclose(found.numpy(), 2 * single.numpy(), rtol=1e-5)

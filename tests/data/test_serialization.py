@@ -370,8 +370,9 @@ class Labelled(minitorch.Tensor):
     """A user's subclass."""
 
 
-def test_only_parameters_load_as_parameters(tmp_path):
+def test_only_parameters_load_as_parameters(tmp_path, monkeypatch):
     """A result that is still pending and a subclass of Tensor are tensors."""
+    monkeypatch.setattr("minitorch.ops.fuse.enabled", True)
     conv, x = minitorch.nn.Conv2d(3, 16, 3), minitorch.randn(16, 3, 20, 20)
     with minitorch.no_grad():
         y = conv(x)

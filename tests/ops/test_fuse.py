@@ -23,6 +23,12 @@ from minitorch.ops import fuse
 SHAPES = [(4, 16, 20, 20), (3, 10, 33, 21), (2, 300, 9, 7), (700, 33), (4, 3, 9, 11, 16)]
 
 
+@pytest.fixture(autouse=True)
+def fusion_on(monkeypatch):
+    """Also where the suite runs with MINITORCH_FUSION=0."""
+    monkeypatch.setattr(fuse, "enabled", True)
+
+
 def image(shape, seed=0, dtype=np.float32):
     """Normal numbers, channels-last, in memory from the pool: what a layer would hand on."""
     last = (0, *range(2, len(shape)), 1)

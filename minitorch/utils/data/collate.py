@@ -40,7 +40,8 @@ def _stack_arrays(arrays: list[np.ndarray]) -> Any:
 
 def _check_alike(batch: list) -> None:
     """Raises TypeError where Tensors, arrays, numbers, text and containers are mixed in one place of the samples."""
-    kinds = [next((k for k in _KINDS if isinstance(x, k)), type(x)) for x in batch if not is_tensor(x)]
+    parts = [x[()] if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in batch if not is_tensor(x)]
+    kinds = [next((k for k in _KINDS if isinstance(x, k)), type(x)) for x in parts]
     if len(kinds) not in (0, len(batch)) or len(set(kinds)) > 1:
         names = sorted({"Tensor" if is_tensor(x) else type(x).__name__ for x in batch})
         raise TypeError(
