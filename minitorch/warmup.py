@@ -23,7 +23,6 @@ from minitorch import kernels, nn, optim
 from minitorch.autograd import registry
 from minitorch.kernels.engine import runtime
 from minitorch.nn import functional as F
-from minitorch.ops import fuse
 from minitorch.ops.declare import SINGLE, Pointwise
 
 __all__ = ["main", "unreached", "warm"]
@@ -55,10 +54,9 @@ def warm(dtype: str) -> None:
     """Run all kernels for one dtype, with a progress bar over kernels on stderr."""
     from tqdm import tqdm
 
-    before, char, fusion = minitorch.get_default_dtype(), DTYPES[dtype].numpy.char, fuse.enabled
+    before, char = minitorch.get_default_dtype(), DTYPES[dtype].numpy.char
     _all_kernels()
     minitorch.set_default_dtype(DTYPES[dtype])
-    fuse.enabled = True  # some kernels serve fused steps alone
     try:
         with tqdm(total=len(runtime.kernels), unit="kernel", leave=False) as bar:
 
@@ -75,7 +73,6 @@ def warm(dtype: str) -> None:
                 runtime.listeners.remove(ready)
     finally:
         minitorch.set_default_dtype(before)
-        fuse.enabled = fusion
 
 
 def unreached(dtype: str) -> list[str]:
