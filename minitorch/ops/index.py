@@ -123,7 +123,7 @@ class Parts:
         self.parts, self.shape, self.dtype = parts, shape, parts[0][1].dtype
 
     def join(self, other: Parts) -> Parts:
-        """Both; this one is not needed any more."""
+        """This, with the parts of the other."""
         self.parts.extend(other.parts)
         return self
 
@@ -132,7 +132,7 @@ class Parts:
         key, first = self.parts[0]
         if len(self.parts) == 1:
             return place.function(first, key=key, shape=self.shape)
-        out = kernels.empty(self.shape, self.dtype) if first.ndim < len(self.shape) else room(first, self.shape)
+        out = kernels.empty(self.shape, self.dtype) if first.ndim != len(self.shape) else room(first, self.shape)
         pieces = _in_a_row([_plain_slices(key, len(self.shape)) for key, _ in self.parts], self.shape)
         if not pieces:
             kernels.fill(out, np.broadcast_to(self.dtype.type(0), self.shape))

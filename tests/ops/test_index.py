@@ -25,6 +25,7 @@ CUTS: dict[str, Callable[[Any], list]] = {
     "steps": lambda x: [x[::2], x[1::2, ::3], x[None, 3]],
     "of a view": lambda x: [x.T[1], x[0], x.flatten()[3:20]],
     "by numbers beside a slice": lambda x: [x[minitorch.tensor([0, 0, 2])], x[1:3]],
+    "new axes": lambda x: [x[None], x[:, None, 1:]],
     "one element": lambda x: [x[2:3, 4:5]],
     "none": lambda x: [x[2:2], x[:, 6:]],
 }
@@ -47,6 +48,14 @@ def test_gradients_of_several_views(cut: str, shape: tuple, recorded: bool) -> N
         np.add.at(expected, place, g)
     (found,) = autograd.grad(views, x, [minitorch.from_numpy(g) for g in gs], create_graph=recorded)
     np.testing.assert_allclose(found.detach().numpy(), expected.reshape(shape), rtol=1e-14, atol=0)
+
+
+def test_gradients_in_another_order_of_memory() -> None:
+    """Axes that a slice added, and a gradient that lies transposed."""
+    x = minitorch.ones(3, 4, requires_grad=True)
+    g = minitorch.from_numpy(np.arange(12.0, dtype=np.float32).reshape(1, 4, 3).transpose(0, 2, 1))
+    (found,) = autograd.grad([x[None], x[None]], x, [g, g])
+    assert found.tolist() == (2 * g[0]).tolist()
 
 
 def test_gradients_given_are_left_alone() -> None:
