@@ -61,12 +61,17 @@ class _Link:
     def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
         """As `Primitive.backward`."""
         source, flat = node.parents
-        zeros = np.zeros(flat.shape if type(flat) is Node else flat.array.shape, node.dtype)
-        pieces = [(source, g), (flat, wrap(zeros) if isinstance(g, Variable) else zeros)]
+        pieces = [(source, g), (flat, _zeros(flat, node, g))]
         return [(p, piece) for p, piece in pieces if p is not None and (needed is None or p in needed)]
 
 
 _link: Any = _Link()
+
+
+def _zeros(edge: Node | Variable, node: Node, g: Any) -> Any:
+    """The gradient of a node's argument that its result does not depend on: a tensor if g is one, else an array."""
+    zeros = np.zeros(edge.shape if isinstance(edge, Node) else edge.array.shape, node.dtype)
+    return wrap(zeros) if isinstance(g, Variable) else zeros
 
 
 class Primitive:
@@ -264,8 +269,7 @@ class Primitive:
             position = 0 if self.variadic else i
             rule = self.rules[position]
             if rule is ZERO:
-                zeros = np.zeros(parent.shape if type(parent) is Node else parent.array.shape, node.dtype)
-                pieces.append((parent, wrap(zeros) if isinstance(g, Variable) else zeros))
+                pieces.append((parent, _zeros(parent, node, g)))
                 continue
             if (
                 self.postpone is not None

@@ -80,7 +80,7 @@ class Module:
         return not self._is_hooked() and "forward" not in self.__dict__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not (self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks):
+        if not self._is_hooked():
             return self.forward(*args, **kwargs)
         return self._call_with_hooks(args, kwargs)
 

@@ -48,7 +48,7 @@ def clip_grad_norm_(
     factor = min(max_norm / (float(total) + 1e-6), 1.0) if not math.isnan(total) else math.nan
     for g in gradients:
         exact = np.float64(factor) if 0 < factor < tiny else g.array.dtype.type(factor)
-        g.write()[...] = g.array * exact
+        np.multiply(g.array, exact, out=g.write(), casting="same_kind")
     return wrap(np.asarray(total).astype(dtype))
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import kernels
+from .layout import ordered_back
 
 FEW = 4096  # elements up to which NumPy is faster than a kernel's call
 
@@ -76,10 +77,7 @@ class Collapse(NamedTuple):
         """A kernel's result as an array of x's shape, or of `kept_shape`."""
         if not self.order:
             return y.reshape(shape)
-        inverse = [0] * len(self.order)
-        for i, axis in enumerate(self.order):
-            inverse[axis] = i
-        return y.reshape([shape[axis] for axis in self.order]).transpose(inverse)
+        return ordered_back(y, shape, self.order)
 
 
 def reduce(

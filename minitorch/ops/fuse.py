@@ -252,26 +252,27 @@ def _linear(op: Primitive, args: tuple, settings: dict) -> Any:
 
 
 def _batch_norm(op: Primitive, args: tuple, settings: dict) -> Any:
-    """batch_norm, whose statistics are known, of a large image."""
-    x, w, b = args
+    """batch_norm or normalize, whose statistics are known, of a large image."""
+    x = args[0]
     if not enabled or not isinstance(x, Variable) or not _steady(x):
         return None
-    epilogue = Epilogue(settings["mean"], settings["invstd"] * w.array, b.array.copy())
-    return op.place(args, _wait(Pending(Normalized(x.array), epilogue, [x.version])), settings)
+    return op.place(args, _wait(Pending(Normalized(x.array), _normalizing(args, settings), [x.version])), settings)
+
+
+def _normalizing(args: tuple, settings: dict) -> Epilogue:
+    """What a batch norm does to each element."""
+    _, w, b = args
+    return Epilogue(settings["mean"], settings["invstd"] * w.array, b.array.copy())
 
 
 # ------------------------------------------------------------------------------------------------------------ followers
 def _normalize(op: Primitive, args: tuple, settings: dict) -> Any:
     """normalize behind a convolution without a bias, or of a large image."""
-    x, w, b = args
-    if not enabled or not isinstance(x, Variable):
-        return None
-    epilogue, pending = Epilogue(settings["mean"], settings["invstd"] * w.array, b.array.copy()), x.pending
+    pending = getattr(args[0], "pending", None)
     if pending is not None and pending.epilogue.empty and pending.claim(op):
+        epilogue = _normalizing(args, settings)
         return op.place(args, _wait(Pending(pending.producer, epilogue, pending.versions)), settings)
-    if not _steady(x):
-        return None
-    return op.place(args, _wait(Pending(Normalized(x.array), epilogue, [x.version])), settings)
+    return _batch_norm(op, args, settings)
 
 
 def _add(op: Primitive, args: tuple, settings: dict) -> Any:

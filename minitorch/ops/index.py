@@ -12,7 +12,7 @@ from ..autograd import Variable, primitive
 from ..autograd.inplace import assign
 from ..autograd.tape import wrap
 from .dims import normalize
-from .layout import copied, room
+from .layout import copied, order_of, ordered_back, room
 from .names import public
 from .pointwise import where
 from .promotion import operand, to_dtype
@@ -44,8 +44,13 @@ def place(y: np.ndarray, *, key: tuple, shape: tuple) -> np.ndarray:
         return surrounded(y, shape, slices)
     out = kernels.empty(shape, y.dtype)
     out.fill(0)
-    kernels.fill(out[key if Ellipsis in key else (*key, Ellipsis)], y)
+    kernels.fill(_at(out, key), y)
     return out
+
+
+def _at(out: np.ndarray, key: tuple) -> np.ndarray:
+    """The view of `out` at a key without arrays, also of a single element."""
+    return out[key if Ellipsis in key else (*key, Ellipsis)]
 
 
 def _plain_slices(key: tuple, ndim: int) -> tuple | None:
@@ -81,34 +86,28 @@ def _rows(key: tuple, shape: tuple, dtype: np.dtype) -> tuple[int, np.ndarray] |
     return axis, np.where(positions < 0, positions + n, positions) if low < 0 else positions
 
 
-def _order(x: np.ndarray) -> list[int]:
-    """The axes of x as they follow each other in memory."""
-    return list(range(x.ndim)) if x.flags.c_contiguous else sorted(range(x.ndim), key=lambda i: -abs(x.strides[i]))
-
-
-def _rows_of(x: np.ndarray, axis: int) -> tuple[np.ndarray, list[int], tuple, tuple]:
-    """x as (before, rows, run) of memory, the order of its axes, and their sizes before and after `axis` in it."""
-    order = _order(x)
+def _rows_of(x: np.ndarray, axis: int) -> tuple[np.ndarray, list[int]]:
+    """x as (before, rows, run) of memory, and the order of its axes."""
+    order = order_of(x)
     turned, at = kernels.contiguous(x.transpose(order)), order.index(axis)
-    before, after = turned.shape[:at], turned.shape[at + 1 :]
-    return turned.reshape(math.prod(before), x.shape[axis], math.prod(after)), order, before, after
+    return turned.reshape(math.prod(turned.shape[:at]), x.shape[axis], math.prod(turned.shape[at + 1 :])), order
 
 
 def _rows_taken(x: np.ndarray, axis: int, positions: np.ndarray) -> np.ndarray:
-    source, order, before, after = _rows_of(x, axis)
+    source, order = _rows_of(x, axis)
     out = kernels.empty((source.shape[0], positions.size, source.shape[2]), x.dtype)
     kernels.gather_rows(source, positions.reshape(-1), out)
-    out = out.reshape(*before, positions.size, *after).transpose(np.argsort(order))
+    out = ordered_back(out, (*x.shape[:axis], positions.size, *x.shape[axis + 1 :]), order)
     return out.reshape(*x.shape[:axis], *positions.shape, *x.shape[axis + 1 :]) if positions.ndim != 1 else out
 
 
 def _rows_placed(y: np.ndarray, axis: int, positions: np.ndarray, shape: tuple) -> np.ndarray:
     if positions.ndim != 1:
         y = y.reshape(*shape[:axis], positions.size, *shape[axis + 1 :])
-    source, order, before, after = _rows_of(y, axis)
+    source, order = _rows_of(y, axis)
     out = kernels.empty((source.shape[0], shape[axis], source.shape[2]), y.dtype)
     kernels.scatter_rows(source, positions.reshape(-1), out)
-    return out.reshape(*before, shape[axis], *after).transpose(np.argsort(order))
+    return ordered_back(out, shape, order)
 
 
 class Parts:
@@ -137,7 +136,7 @@ class Parts:
         if not pieces:
             kernels.fill(out, np.broadcast_to(self.dtype.type(0), self.shape))
         for key, g in self.parts:
-            target = out[key if Ellipsis in key else (*key, Ellipsis)]
+            target = _at(out, key)
             if pieces:
                 kernels.fill(target, g)
             else:
@@ -155,12 +154,8 @@ def _in_a_row(keys: list[tuple | None], shape: tuple) -> bool:
     if len(cut) != 1:
         return False
     (axis,) = cut
-    ends = sorted(row[axis] for row in ranges)
-    return (
-        ends[0][0] == 0
-        and ends[-1][1] == shape[axis]
-        and all(a[1] == b[0] for a, b in zip(ends, ends[1:], strict=False))
-    )
+    starts, ends = zip(*sorted(row[axis] for row in ranges), strict=True)
+    return (*starts, shape[axis]) == (0, *ends)
 
 
 def _placed(g: Any, key: tuple, shape: tuple) -> Any:
@@ -360,10 +355,17 @@ def _checked(x: Any, dim: int, index: Any, name: str) -> tuple[int, np.ndarray]:
                 f"self {list(x.array.shape)} apart from dimension {d}"
             )
     n = x.array.shape[d]
-    if positions.size and (positions.min() < 0 or positions.max() >= n):
-        wrong = positions[(positions < 0) | (positions >= n)]
-        raise RuntimeError(f"index {wrong[0]} is out of bounds for dimension {d} with size {n}")
+    wrong = first_outside(positions, n)
+    if wrong is not None:
+        raise RuntimeError(f"index {wrong} is out of bounds for dimension {d} with size {n}")
     return d, positions
+
+
+def first_outside(positions: np.ndarray, n: int) -> int | None:
+    """The first position that is not one of 0 ... n - 1, None where all are."""
+    if not positions.size or (positions.min() >= 0 and positions.max() < n):
+        return None
+    return int(positions[(positions < 0) | (positions >= n)][0])
 
 
 @public("gather", on="T t o")
@@ -390,7 +392,7 @@ def index_select(x: Any, dim: int, index: Any) -> Any:
     if index.array.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
     n = x.array.shape[d]
-    if ((index.array < 0) | (index.array >= n)).any():
+    if first_outside(index.array, n) is not None:
         raise IndexError(f"index out of range in self: dimension {d} has size {n}")
     return getitem(x, key=(slice(None),) * d + (np.atleast_1d(index.array),))
 

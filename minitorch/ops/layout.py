@@ -34,14 +34,23 @@ def pixels(x: np.ndarray) -> np.ndarray:
     return kernels.contiguous(channels_last(x)).reshape(-1, x.shape[1])
 
 
+def order_of(x: np.ndarray, first: int = 0) -> list[int]:
+    """The axes of x, from `first` on, as they follow each other in memory, outermost first."""
+    axes = range(first, x.ndim)
+    return list(axes) if x.flags.c_contiguous else sorted(axes, key=lambda axis: -abs(x.strides[axis]))
+
+
+def ordered_back(y: np.ndarray, shape: Sequence[int], order: Sequence[int]) -> np.ndarray:
+    """The array of `shape` whose elements y has with the axes in this order."""
+    return y.reshape([shape[axis] for axis in order]).transpose([order.index(axis) for axis in range(len(order))])
+
+
 def room(x: np.ndarray, shape: Sequence[int] | None = None, dtype: Any = None) -> np.ndarray:
     """An array of junk whose axes, as many as x has, follow each other in memory as x's do."""
     shape, dtype = x.shape if shape is None else tuple(shape), x.dtype if dtype is None else dtype
     if x.flags.c_contiguous:
         return kernels.empty(shape, dtype)
-    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-    back = sorted(range(x.ndim), key=order.__getitem__)
-    return kernels.empty(tuple(shape[axis] for axis in order), dtype).transpose(back)
+    return ordered_back(kernels.empty(shape, dtype), shape, order_of(x))
 
 
 def copied(x: np.ndarray) -> np.ndarray:

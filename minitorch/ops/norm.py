@@ -62,6 +62,11 @@ def _sums(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> t
     return memo["g"], memo["gh"]
 
 
+def _column(v: Any, x: Any) -> Any:
+    """A number of each channel, (C,), beside images like x."""
+    return reshape(v, shape=(-1, *(1,) * (x.ndim - 2)))
+
+
 def _normalized(x: Any, eps: float) -> tuple[Any, Any, tuple]:
     """h, 1/s and the axes they are computed over, in tensor operations: for derivatives of the derivative."""
     axes = (0, *range(2, x.array.ndim))
@@ -74,7 +79,7 @@ def _input_grad(g: Any, x: Any, w: Any, eps: float, mean: np.ndarray, invstd: np
     if isinstance(g, Variable):
         h, scale, axes = _normalized(x, eps)
         centred = g - reduce.mean(g, axes, keepdim=True) - h * reduce.mean(g * h, axes, keepdim=True)
-        return reshape(w, shape=(-1, *(1,) * (x.array.ndim - 2))) * scale * centred
+        return _column(w, x) * scale * centred
     sum_g, sum_gh = _sums(g, x, mean, invstd, memo)
     out, flat = _like(x)
     h, y, _, shift = _rows(g)
@@ -108,11 +113,6 @@ def _as(v: np.ndarray, g: Any) -> Any:
 def normalize(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, mean: np.ndarray, invstd: np.ndarray) -> np.ndarray:
     """(x - mean) * invstd * w + b of every channel, by statistics (C,) that are given: linear in x, in w and in b."""
     return _apply(x, _as(mean, x), _as(invstd, x) * w, b)
-
-
-def _column(v: Any, g: Any) -> Any:
-    """A number of each channel, (C,), beside images like g."""
-    return v.reshape(-1, *(1,) * (g.ndim - 2))
 
 
 def _given_weight_grad(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> Any:
@@ -156,8 +156,7 @@ def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float
     mean, variance = (v if v.edge is not None else wrap(v.array.copy()) for v in (mean, variance))
     scale = rsqrt(variance + eps) * w
     shift = b - mean * scale
-    column = (-1, *(1,) * (x.array.ndim - 2))
-    return x * reshape(scale, shape=column) + reshape(shift, shape=column)
+    return x * _column(scale, x) + _column(shift, x)
 
 
 def _affine(w: Any, b: Any, x: Any) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ from .. import kernels
 from ..autograd import primitive
 from . import collapse, reduce
 from .join import narrow
-from .layout import channels_first, channels_last
+from .layout import channels_first, channels_last, order_of, ordered_back
 from .pointwise import rsqrt
 from .reduce import first_order
 from .shape import pad_constant, reshape
@@ -62,8 +62,8 @@ class _Rows:
     def __init__(self, x: np.ndarray, tail: int) -> None:
         self.shape, head = x.shape, x.ndim - tail
         self.flat = (math.prod(x.shape[:head]), math.prod(x.shape[head:]), 1)
-        order = sorted(range(head, x.ndim), key=lambda axis: -abs(x.strides[axis]))
-        if x.flags.c_contiguous or not x.transpose(*range(head), *order).flags.c_contiguous:
+        order = order_of(x, head)
+        if not x.transpose(*range(head), *order).flags.c_contiguous:
             order = list(range(head, x.ndim))
         self.order, self.tail = [*range(head), *order], [axis - head for axis in order]
 
@@ -73,7 +73,7 @@ class _Rows:
 
     def back(self, y: np.ndarray) -> np.ndarray:
         """A result of kernels."""
-        return _turned_back(y, self.shape, self.order)
+        return ordered_back(y, self.shape, self.order)
 
     def weight(self, w: np.ndarray) -> np.ndarray:
         """A number for each place in a group, as kernels read it."""
@@ -81,12 +81,7 @@ class _Rows:
 
     def weight_back(self, w: np.ndarray, shape: tuple) -> np.ndarray:
         """Its gradient."""
-        return _turned_back(w, shape, self.tail)
-
-
-def _turned_back(y: np.ndarray, shape: tuple, order: list[int]) -> np.ndarray:
-    """The array of `shape` whose elements y has, its axes in this order."""
-    return y.reshape([shape[axis] for axis in order]).transpose([order.index(axis) for axis in range(len(order))])
+        return ordered_back(w, shape, self.tail)
 
 
 def _normalized(

@@ -190,7 +190,7 @@ def reshape_to(x: Any, *shape: Any) -> Any:
 def _viewed(x: Any, shape: tuple) -> Any:
     """x in another shape; where that is no view, memory that only x has is brought into row-major order before."""
     if x._shared is None and x.base is None and not x.array.flags.c_contiguous and _copies(x.array, shape):
-        x.array = np.ascontiguousarray(x.array) if x.array.nbytes < kernels.SMALL else kernels.contiguous(x.array)
+        x.array = kernels.contiguous(x.array)
     return reshape(x, shape=shape)
 
 

@@ -83,16 +83,17 @@ class Writing:
             members.append(memory)
             for index in group:
                 array = self.arrays[index]
-                offset = array.__array_interface__["data"][0] - low + lead
+                offset = _address(array) - low + lead
                 self.places[index].extend([name, array.dtype.str, array.shape, array.strides, offset])
         return members
 
 
+def _address(x: np.ndarray) -> int:
+    return int(x.__array_interface__["data"][0])
+
+
 def _same_place(a: np.ndarray, b: np.ndarray) -> bool:
-    return all(
-        getter(a) == getter(b)
-        for getter in (lambda x: x.__array_interface__["data"][0], lambda x: (x.dtype, x.shape, x.strides))
-    )
+    return (_address(a), a.dtype, a.shape, a.strides) == (_address(b), b.dtype, b.shape, b.strides)
 
 
 def encode(value: Any, place: str, arrays: Writing) -> Any:

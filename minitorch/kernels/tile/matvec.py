@@ -5,7 +5,8 @@
     outer:    out[i, j] = u[i] v[j]
 
 Sums run in float64, as those of reduce.py; no bit depends on the number of threads. The register tile, which copies the
-matrix first, took 5 times as long for (2048, 1024) times a vector and its gradients (AVX-512, one thread, 2026-11).
+matrix first, took 3.2, 0.76 and 0.56 ms for these three of a matrix (2048, 1024), against 0.13, 0.14 and 0.11 (AVX-512,
+one thread, 2026-11).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from ... import dtypes
 from ...geometry import LIMIT, PoolGeometry
 from ...ops import pool
 from ...ops.activation import relu
+from ...ops.index import first_outside
 from ...ops.pointwise import absolute, power, sign
 from ...random import default_generator
 from .checks import (
@@ -405,9 +406,9 @@ def max_unpool_nd(
         raise RuntimeError(f"{name}: elements in `indices` should be int64, but are {dtypes.as_dtype(choice.dtype)}")
     if choice.shape != shape:
         raise RuntimeError(f"{name}: expected `indices` of the shape of `input`, {shape}, but got {choice.shape}")
-    wrong = choice[(choice < 0) | (choice >= math.prod(size))]
-    if wrong.size:
-        raise RuntimeError(f"{name}: found an invalid max index: {wrong[0]} (output volumes are of size {size})")
+    wrong = first_outside(choice, math.prod(size))
+    if wrong is not None:
+        raise RuntimeError(f"{name}: found an invalid max index: {wrong} (output volumes are of size {size})")
     if batched:
         return pool.unpool(x, choice, size)
     return without_batch(pool.unpool(with_batch(x), choice[None], size))
