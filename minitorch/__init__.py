@@ -7,6 +7,7 @@ from .autograd import (
     enable_grad,
     inference_mode,
     is_grad_enabled,
+    is_inference_mode_enabled,
     no_grad,
     print_tape,
     set_grad_enabled,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import dtypes, printing, surface
-from .autograd import Variable, is_grad_enabled, tape
+from .autograd import Variable, is_grad_enabled, is_inference_mode_enabled, tape
 from .autograd.inplace import assign
 from .autograd.quiet import quietly
 from .ops import index as indexing
@@ -125,8 +125,8 @@ class Tensor(Variable, Methods):
 
     def contiguous(self, memory_format: Any = None) -> Any:
         """self if memory is in row-major order, else a copy that is."""
-        if self.array.flags.c_contiguous:
-            return self
+        if self.array.flags.c_contiguous and (self.base is None or self.base.array.flags.c_contiguous):
+            return self  # else it is in order because memory stands otherwise than it does in PyTorch, which copies
         return shaping.tile(self, times=(1,) * self.array.ndim)
 
     def is_floating_point(self) -> bool:
@@ -177,6 +177,8 @@ class Tensor(Variable, Methods):
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
                 "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
+        if requires_grad and self._inference and not is_inference_mode_enabled():
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         self._requires_grad = bool(requires_grad)
         return self
 
@@ -209,13 +211,18 @@ class Tensor(Variable, Methods):
     def detach(self) -> Any:
         """The same memory, not on the tape."""
         out = tape.wrap(self.array)
-        out._shared = self.version
+        out.share(self)
         return out
 
     def detach_(self) -> Tensor:
         """Take this tensor off the tape; returns self."""
         if self.base is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        if self.node is not None:  # what was computed from it would lose the way to where it came from
+            self.version.count += 1
+            kept = self.node.kept or {}
+            kept.update({name: item._replace(expected=item.expected + 1) for name, item in kept.items()
+                         if type(item) is tape.Kept and item.edge is tape.SELF})  # fmt: skip
         self._node, self._requires_grad = None, False
         return self
 
@@ -223,15 +230,19 @@ class Tensor(Variable, Methods):
     def data(self) -> Any:
         """The same memory as a tensor off the tape; assign to replace the memory."""
         out = tape.wrap(self.array)
-        out._shared = tape.Version(self.version.readers)
+        out.share(self, tape.Version(self.version))
         return out
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        count = self.version.count
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.requires_grad and value.outline.dtype.kind != "f":
+            raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
+        version = tape.Version(value.version)
+        version.count = self.version.count
         self.array = value.array
-        self._shared = tape.Version(value.version.readers)
-        self._shared.count = count
+        self.share(value, version)
 
     @property
     def grad(self) -> Any:
@@ -255,6 +266,15 @@ class Tensor(Variable, Methods):
                     f"attempting to assign a gradient of dtype {value.dtype} to a tensor of {self.dtype}"
                 )
         self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        """As setting it to None."""
+        self._grad = None
+
+    def is_inference(self) -> bool:
+        """Whether the tensor was made in inference mode."""
+        return self._inference
 
     @property
     def _version(self) -> int:
@@ -310,7 +330,7 @@ class Tensor(Variable, Methods):
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         version = self.version  # whoever gets the memory may change it unseen
         version.settle()
-        version.exposed = True
+        version.expose()
         return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -475,7 +495,9 @@ class Tensor(Variable, Methods):
         """Reshaped like another tensor."""
         return shaping.reshape_to(self, other.array.shape)
 
-    view_as = reshape_as
+    def view_as(self, other: Tensor) -> Any:
+        """A view in the shape of another tensor."""
+        return self.view(other.array.shape)
 
     # -------------------------------------------------------------------------------------------------- in place
 

@@ -3,7 +3,14 @@
 from . import functional
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
-from .modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .primitive import ZERO, Primitive, primitive, registry
 from .tape import Node, Variable, backward, grad, print_tape
 
@@ -22,6 +29,7 @@ __all__ = [
     "gradgradcheck",
     "inference_mode",
     "is_grad_enabled",
+    "is_inference_mode_enabled",
     "no_grad",
     "primitive",
     "print_tape",

@@ -244,7 +244,7 @@ def _placed(o: Any, application: _Application, node: Node, index: int, dirty: bo
     out._node = application.place(node, index, out)
     if dirty:
         return assign(o, out)
-    out._shared = o.version
+    out.share(o)
     return out
 
 

@@ -57,6 +57,12 @@ def assign(x: Any, value: Any) -> Any:
             "where gradients are recorded, or change it under no_grad(), too."
         )
     recording = is_grad_enabled() and (value.edge is not None or x.edge is not None)
+    if recording and x._several:
+        raise RuntimeError(
+            "Output 0 of a function that returns multiple views is a view and is being modified inplace. Such "
+            "functions do not allow the output views to be modified inplace. You should replace the inplace operation "
+            "by an out-of-place one, or take the view by an index."
+        )
     if recording and base._requires_grad and base._node is None:
         what = "leaf Variable" if x.base is None else "view of a leaf Variable"
         raise RuntimeError(
@@ -95,9 +101,9 @@ def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
     Raises RuntimeError, before anything changes, where the result has another shape or a dtype of a higher category.
     """
     source = x
-    if is_grad_enabled() and x.node is not None:
-        others = any(isinstance(a, Variable) and a.edge is not None for a in args)
-        if others or getattr(op, "asks_input", False):  # a rule will need the values of before
+    if is_grad_enabled():
+        others = any([isinstance(a, Variable) and a.edge is not None for a in args])
+        if (others or x.node is not None) and getattr(op, "asks_input", others):  # a rule will need the values before
             source = wrap(np.array(x.array, order="K"))
             source._node = x.node
     value = op(source, *args, **settings)

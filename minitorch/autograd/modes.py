@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any
 
 _enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
+_inference: ContextVar[bool] = ContextVar("inference_mode", default=False)
 
 
 def is_grad_enabled() -> bool:
@@ -19,6 +20,11 @@ def is_grad_enabled() -> bool:
     False
     """
     return _enabled.get()
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether tensors that are made here are inference tensors."""
+    return _inference.get()
 
 
 class _GradMode:
@@ -35,8 +41,12 @@ class _GradMode:
     def __exit__(self, *exception: object) -> None:
         _enabled.set(self._previous.pop())
 
+    def _again(self) -> _GradMode:
+        """Another context manager of the same mode."""
+        return _GradMode(self.mode)
+
     def __call__(self, function: Callable) -> Callable:
-        mode = self.mode
+        again = self._again
 
         if inspect.isgeneratorfunction(function):
             # The mode holds while the generator's body runs and never leaks to the caller between two values.
@@ -46,7 +56,7 @@ class _GradMode:
                 send, value = body.send, None
                 while True:
                     try:
-                        with _GradMode(mode):
+                        with again():
                             item = send(value)
                     except StopIteration as stop:
                         return stop.value
@@ -54,7 +64,7 @@ class _GradMode:
                         value = yield item
                         send = body.send
                     except GeneratorExit:
-                        with _GradMode(mode):
+                        with again():
                             body.close()
                         raise
                     except BaseException as error:
@@ -64,7 +74,7 @@ class _GradMode:
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with _GradMode(mode):
+            with again():
                 return function(*args, **kwargs)
 
         return wrapper
@@ -83,10 +93,34 @@ class no_grad(_GradMode):
 
 
 class inference_mode(_GradMode):
-    """`no_grad` under PyTorch's name for code that only evaluates; `inference_mode(False)` records again."""
+    """`no_grad` for code that only evaluates; `inference_mode(False)` records again.
+
+    Tensors made inside stay inference tensors: outside they can't be changed in place, and no rule can need their
+    values. Both raise RuntimeError; a clone is a normal tensor.
+    """
+
+    def __new__(cls, mode: Any = True) -> Any:
+        self = super().__new__(cls)
+        if isinstance(mode, bool):
+            return self
+        self.__init__()  # type: ignore[misc]
+        return self(mode)
 
     def __init__(self, mode: bool = True) -> None:
         super().__init__(not mode)
+        self._were: list[bool] = []
+
+    def _again(self) -> _GradMode:
+        return inference_mode(not self.mode)
+
+    def __enter__(self) -> None:
+        self._were.append(_inference.get())
+        super().__enter__()
+        _inference.set(not self.mode)
+
+    def __exit__(self, *exception: object) -> None:
+        _inference.set(self._were.pop())
+        super().__exit__(*exception)
 
 
 class enable_grad(_GradMode):

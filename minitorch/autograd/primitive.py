@@ -39,7 +39,7 @@ import numpy as np
 
 from .modes import _enabled
 from .quiet import enter, leave
-from .tape import SELF, Kept, Node, Variable, wrap
+from .tape import SELF, Kept, Node, Variable, Version, wrap
 
 registry: dict[str, Primitive] = {}
 
@@ -205,6 +205,12 @@ class Primitive:
                 arg = args[i]
                 if isinstance(arg, Variable):
                     version = arg._shared or arg.version
+                    if arg._inference:
+                        raise RuntimeError(
+                            "Inference tensors cannot be saved for backward. Please do not use Tensors created in "
+                            "inference mode in computation tracked by autograd. To work around this, you can make a "
+                            "clone to get a normal tensor and use it in autograd."
+                        )
                     edge = arg._node or (arg if arg._requires_grad else None)
                     kept[name] = _tuple(Kept, (arg.array, edge, version, version.count))
                 else:
@@ -245,7 +251,8 @@ class Primitive:
             return  # NumPy had to copy, as a reshape may have to
         result.base = source if source.base is None else source.base
         result.chain = (*source.chain, (self, settings))
-        result._shared = source.version
+        result._several = source._several
+        result.share(source, views=((self, settings),))
         result._seen = result._shared.count
 
     def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
@@ -260,6 +267,9 @@ class Primitive:
                 "need to backward through the graph a second time or if you need to access saved tensors after calling "
                 "backward."
             )
+        for version, expected in node.watched:
+            if version.count != expected:
+                raise _modified(f"an index, mask, target or weight of {self.name}", node.shape, version, expected)
         on_arrays = self.on_arrays and not isinstance(g, Variable)
         kept, values = node.kept, {"g": g if on_arrays or isinstance(g, Variable) else wrap(g)}
         pieces: list[tuple] = []
@@ -296,6 +306,8 @@ class Primitive:
             if self.flat and isinstance(g, Variable):
                 source, piece = piece, wrap(piece.array)
                 piece._node = Node(_link, (source.edge, parent), {}, False, {}, piece.array)
+            if node.watched and isinstance(g, Variable) and piece._node not in (None, g._node):
+                piece._node.watched = node.watched
             pieces.append((parent, piece))
         return pieces
 
@@ -329,12 +341,16 @@ def kept_array(node: Node, name: str) -> Any:
         return item
     array, _, version, expected = item
     if version is not None and version.count != expected:
-        raise RuntimeError(
-            "one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"`{name}` of {node.primitive.name}, shape {array.shape}, is at version {version.count}; "
-            f"expected version {expected} instead. Modify a clone, or modify it before it is used."
-        )
+        raise _modified(f"`{name}` of {node.primitive.name}", array.shape, version, expected)
     return array
+
+
+def _modified(what: str, shape: tuple, version: Version, expected: int) -> RuntimeError:
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"{what}, shape {shape}, is at version {version.count}; expected version {expected} instead. "
+        "Modify a clone, or modify it before it is used."
+    )
 
 
 def unpack(node: Node, name: str) -> Any:

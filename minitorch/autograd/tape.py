@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import quiet
-from .modes import set_grad_enabled
+from .modes import _inference, is_inference_mode_enabled, set_grad_enabled
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -42,11 +42,12 @@ class Node:
     parents: for each positional argument the `Node` it came from, the leaf itself, or None where no gradient goes.
     kept: what the rules ask for, by name; None once backward has freed it, which it does if the node `holds` arrays.
     settings: the keyword arguments of the application.
+    watched: the versions that memory outside `kept` must still have, as pairs (version, count): see `watch`.
     """
 
     __slots__ = (
         "primitive", "parents", "kept", "holds", "settings", "sequence", "shape", "dtype", "hooks", "retained",
-        "__weakref__",
+        "watched", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, primitive: Primitive, parents: tuple, kept: dict, holds: bool, settings: dict, out: Any) -> None:
@@ -59,6 +60,7 @@ class Node:
         self.dtype = out.dtype
         self.hooks: dict[int, Callable] | None = None
         self.retained: weakref.ref | None = None
+        self.watched: tuple = ()
         self.sequence = next(_sequence)
 
     def name(self) -> str:
@@ -104,15 +106,24 @@ class Version:
     """What is known about a memory: how often it changed in place, and who must hear of the next change.
 
     readers: pending results (see ops/fuse.py) that will read this memory, as weak references to their tensors: they are
-    computed before it changes. exposed: whether code that counts no changes has the memory, as a NumPy array. Views
-    share the version of their base; `x.data` has a count of its own, but the same readers.
+    computed before it changes. sharers: all tensors that have the memory, as weak references, each with the views that
+    lead to it from one that has all of the memory; empty where memory is in row-major order, or somebody unknown
+    has it, too. exposed: whether code that counts no changes has the memory, as a NumPy array.
+
+    Views share the version of their base; `x.data` has a count of its own, but the same readers and sharers.
     """
 
-    __slots__ = ("count", "exposed", "readers")
+    __slots__ = ("count", "exposed", "readers", "sharers")
 
-    def __init__(self, readers: list | None = None) -> None:
+    def __init__(self, same: Version | None = None) -> None:
         self.count, self.exposed = 0, False
-        self.readers: list[weakref.ref] = [] if readers is None else readers
+        self.readers: list[weakref.ref] = same.readers if same else []
+        self.sharers: list[tuple[weakref.ref, tuple]] = same.sharers if same else []
+
+    def expose(self) -> None:
+        """Somebody gets the memory as a NumPy array."""
+        self.exposed = True
+        self.sharers.clear()
 
     def settle(self) -> None:
         """Compute what is pending and reads the memory; it is forgotten only when it is computed."""
@@ -144,6 +155,8 @@ class Variable:
     _node: Node | None = None
     _shared: Version | None = None  # shared by everything that shares memory; made when first needed
     _seen: int = 0  # a view's node is right for this version of the base
+    _several: bool = False  # whether this is one of several views that one call made
+    _inference: bool = False  # whether it was made in inference mode
     _hooks: dict[int, Callable] | None = None
     _after_hooks: dict[int, Callable] | None = None
 
@@ -162,7 +175,21 @@ class Variable:
         """The version of the memory."""
         if self._shared is None:
             self._shared = Version()
+            if self.pending or not self.array.flags.c_contiguous:
+                self._shared.sharers.append((weakref.ref(self), ()))
         return self._shared
+
+    def share(self, source: Variable, version: Version | None = None, views: tuple = ()) -> None:
+        """Have the memory of `source`, or what `views` show of it; with its version, if no other is given."""
+        self._shared = version or source.version
+        if source._inference:
+            self._inference = True
+        known = source.version.sharers
+        for other, path in known:
+            if other() is source:
+                known[:] = [sharer for sharer in known if sharer[0]() is not None]
+                known.append((weakref.ref(self), (*path, *views)))
+                break
 
     @property
     def outline(self) -> Any:
@@ -172,6 +199,11 @@ class Variable:
     def check_writeable(self) -> None:
         """Raises RuntimeError where memory is read-only or holds several elements in one place."""
         array = self.array
+        if self._inference and not is_inference_mode_enabled():
+            raise RuntimeError(
+                "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get "
+                "a normal tensor before doing inplace update."
+            )
         strides = array.strides
         if 0 in strides and array.size and any(s == 0 and n > 1 for s, n in zip(strides, array.shape, strict=True)):
             raise RuntimeError(
@@ -224,6 +256,17 @@ class Variable:
         return self if self._requires_grad else None
 
 
+def watch(out: Any, *sources: Any) -> Any:
+    """`out`, whose node depends on tensors that it does not keep: indices, masks, labels, which were read already.
+
+    Backward through it raises RuntimeError where one of them was changed in place since. What is no tensor is skipped.
+    """
+    node = out._node
+    if node is not None:
+        node.watched = tuple((s.version, s.version.count) for s in sources if isinstance(s, Variable))
+    return out
+
+
 def follow(chain: tuple, tensor: Any) -> Any:
     """Take a view of a view of ... `tensor`: apply each (view primitive, settings) of the chain."""
     for view, settings in chain:
@@ -246,6 +289,8 @@ def wrap(array: Any) -> Any:
     """A tensor around `array`, not on the tape."""
     out: Any = _make(_result_class)
     out.array = array if type(array) is np.ndarray else np.asarray(array)
+    if _inference.get():
+        out._inference = True
     return out
 
 

@@ -29,7 +29,7 @@ class Parameter(Tensor):
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter: `data` must be a Tensor, but got {type(data).__name__}")
         self.array = data.array
-        self._shared = data.version
+        self.share(data)
         self.requires_grad_(requires_grad)
 
     def __repr__(self) -> str:

@@ -42,7 +42,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import kernels
-from ..autograd import Node, Primitive, Variable, is_grad_enabled, quiet, tape
+from ..autograd import Node, Primitive, Variable, is_grad_enabled, is_inference_mode_enabled, quiet, tape
 from ..autograd.primitive import kept_array
 from ..autograd.tape import Version, wrap
 from ..geometry import ConvGeometry
@@ -198,6 +198,7 @@ def _wait(pending: Pending) -> Any:
     """A tensor, not on the tape, whose array is computed when first needed, or before what it reads changes."""
     out: Any = object.__new__(tape._result_class)
     out.pending = pending
+    out._inference = is_inference_mode_enabled()
     reference: Any = weakref.ref(out)
     for version in pending.versions:
         version.read_by(reference)

@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.inplace import assign
-from ..autograd.tape import wrap
+from ..autograd.tape import watch, wrap
 from .dims import normalize
 from .layout import copied, order_of, ordered_back, room
 from .names import public
@@ -243,6 +243,8 @@ def plain_key(x: Any, key: Any) -> tuple:
     for item in key if isinstance(key, tuple) else (key,):
         if isinstance(item, Variable):
             item = item.array
+        elif isinstance(item, np.ndarray):
+            item = item.copy()  # a user's, which may change before backward without our knowing
         elif isinstance(item, list | range):
             item = np.asarray([i.array if isinstance(i, Variable) else i for i in item])
             if item.size == 0:
@@ -283,14 +285,21 @@ def _basic_first(key: tuple) -> tuple[tuple, tuple] | None:
 
 def index(x: Any, key: Any) -> Any:
     """x[key], as `Tensor.__getitem__`. Raises IndexError for what is out of range."""
-    key = plain_key(x, key)
+    given, key = key, plain_key(x, key)
     steps = _basic_first(key)
     if steps:
-        return index(index(x, steps[0]), steps[1])
+        x, key = index(x, steps[0]), steps[1]
     try:
-        return getitem(x, key=key)
+        out = getitem(x, key=key)
     except IndexError as error:
         raise _index_error(x, key, error) from None
+    return out if out.base is not None else watch(out, *_tensors(given))
+
+
+def _tensors(key: Any) -> list:
+    """The tensors whose memory a user's index reads; a single number is copied."""
+    items = key if isinstance(key, tuple) else (key,)
+    return [k for k in items if isinstance(k, Variable) and (k.array.ndim or k.array.dtype.kind == "b")]
 
 
 def _index_error(x: Any, key: tuple, error: IndexError) -> IndexError:
@@ -307,10 +316,10 @@ def _index_error(x: Any, key: tuple, error: IndexError) -> IndexError:
 
 def assign_index(x: Any, key: Any, value: Any) -> None:
     """x[key] = value, as `Tensor.__setitem__`: broadcasts the value; changes nothing if it fails."""
-    key = plain_key(x, key)
+    given, key = key, plain_key(x, key)
     steps = _basic_first(key)
     if steps:
-        return assign_index(index(x, steps[0]), steps[1], value)
+        x, key = index(x, steps[0]), steps[1]
     value = operand(value)
     if not isinstance(value, Variable):
         value = wrap(dtypes.number(value, x.array.dtype))
@@ -336,7 +345,7 @@ def assign_index(x: Any, key: Any, value: Any) -> None:
         assign(target, fresh)
     else:
         x.check_writeable()
-        assign(x, setitem(x, value, key=key))
+        assign(x, watch(setitem(x, value, key=key), *_tensors(given)))
 
 
 def _checked(x: Any, dim: int, index: Any, name: str) -> tuple[int, np.ndarray]:
@@ -372,7 +381,7 @@ def first_outside(positions: np.ndarray, n: int) -> int | None:
 def gather(x: Any, dim: int, index: Any) -> Any:
     """out[i][j] = x[index[i][j]][j] for dim=0, and so on; index int64. Raises RuntimeError where it is out of range."""
     d, positions = _checked(x, dim, index, "gather")
-    return take_along(x, positions, dim=d)
+    return watch(take_along(x, positions, dim=d), index)
 
 
 @public("scatter_add", on="T t o")
@@ -382,7 +391,7 @@ def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
     if any(n > m for n, m in zip(positions.shape, src.array.shape, strict=True)):
         raise RuntimeError(f"scatter_add: index {positions.shape} is larger than src {src.array.shape}")
     used = getitem(src, key=tuple(slice(n) for n in positions.shape))
-    return x + add_along(used, positions, dim=d, shape=x.array.shape)
+    return x + watch(add_along(used, positions, dim=d, shape=x.array.shape), index)
 
 
 @public("index_select", on="T t o")
@@ -394,7 +403,7 @@ def index_select(x: Any, dim: int, index: Any) -> Any:
     n = x.array.shape[d]
     if first_outside(index.array, n) is not None:
         raise IndexError(f"index out of range in self: dimension {d} has size {n}")
-    return getitem(x, key=(slice(None),) * d + (np.atleast_1d(index.array),))
+    return watch(getitem(x, key=(slice(None),) * d + (np.atleast_1d(index.array),)), index)
 
 
 @public("masked_fill", on="T i")
@@ -409,7 +418,7 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
 @public("masked_select", on="T t o")
 def masked_select(x: Any, mask: Any) -> Any:
     """The elements of x where the bool mask holds, as a vector."""
-    return getitem(x, key=(np.broadcast_to(mask.array, x.array.shape),))
+    return watch(getitem(x, key=(np.broadcast_to(mask.array, x.array.shape),)), mask)
 
 
 @public("nonzero", on="T t o")

@@ -101,7 +101,14 @@ def split(x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> 
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
                 f"but got split_sizes={pieces}"
             )
-    return tuple(narrow(x, d, builtins.sum(pieces[:i]), length) for i, length in enumerate(pieces))
+    return _several([narrow(x, d, builtins.sum(pieces[:i]), length) for i, length in enumerate(pieces)])
+
+
+def _several(views: list) -> tuple:
+    """Views made by one call, which can't be changed in place where that would be recorded."""
+    for view in views:
+        view._several = True
+    return tuple(views)
 
 
 @public("chunk")
@@ -117,4 +124,4 @@ def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
 def unbind(x: Any, dim: int = 0) -> tuple:
     """The slices of x along `dim`, without that axis."""
     (d,) = normalize((dim,), x.array.ndim)
-    return tuple(squeeze(narrow(x, d, i, 1), d) for i in range(x.array.shape[d]))
+    return _several([squeeze(narrow(x, d, i, 1), d) for i in range(x.array.shape[d])])

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import primitive
-from ..autograd.tape import wrap
+from ..autograd.tape import watch, wrap
 from ..geometry import PoolGeometry
 from .layout import channels_first, channels_last
 from .pointwise import where
@@ -65,7 +65,8 @@ pool_scatter.vjp(y=lambda g, choice: pool_gather(g, choice))
 def max_pool_with_indices(x: Any, geometry: PoolGeometry) -> tuple[Any, Any]:
     """`max_pool` and the chosen pixels, int64, as PyTorch's return_indices gives them."""
     _, choice = _choose(x.array, geometry)
-    return pool_gather(x, choice), wrap(choice.astype(np.int64))
+    places = wrap(choice.astype(np.int64))
+    return watch(pool_gather(x, choice), places), places
 
 
 def unpool(y: Any, choice: np.ndarray, size: tuple) -> Any:
@@ -104,7 +105,8 @@ def pool_drawn(x: Any, starts: list[np.ndarray], kernel_size: tuple) -> tuple[An
     last_nan = nan.shape[-1] - 1 - nan[..., ::-1].argmax(-1)
     best = np.where(nan.any(-1), last_nan, np.where(nan, -np.inf, seen).argmax(-1))
     choice = np.take_along_axis(at, best[..., None], -1)[..., 0]
-    return pool_gather(x, choice.astype(np.int32)), wrap(choice)
+    places = wrap(choice)
+    return watch(pool_gather(x, choice.astype(np.int32)), places), places
 
 
 @primitive

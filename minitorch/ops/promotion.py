@@ -44,7 +44,7 @@ def cast_all(xs: list) -> list:
 def exposed(array: np.ndarray) -> Any:
     """A tensor around a user's array, which may change without our knowing."""
     out = wrap(array)
-    out.version.exposed = True
+    out.version.expose()
     return out
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import Variable, primitive
-from ..autograd.tape import wrap
+from ..autograd.tape import watch, wrap
 from . import collapse
 from .collapse import worthwhile
 from .dims import normalize, reduced
@@ -338,7 +338,7 @@ def _extreme(x: Any, dim: Any, keepdim: bool, over: Any, position: Any, name: st
     if x.array.ndim == 0:
         return Extreme(x + 0, wrap(np.zeros((), np.int64)))
     indices = position(x, d, keepdim=True)
-    values = take_along(x, indices.array, dim=d)
+    values = watch(take_along(x, indices.array, dim=d), indices)
     return Extreme(values, indices) if keepdim else Extreme(squeeze(values, d), squeeze(indices, d))
 
 
@@ -549,8 +549,8 @@ def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> Extreme:
     best = ufunc.accumulate(array, axis=d)
     numbers = np.arange(array.shape[d]).reshape([-1 if i == d else 1 for i in range(array.ndim)])
     nan = np.isnan(array) if array.dtype.kind == "f" else False
-    places = np.maximum.accumulate(np.where((array == best) | nan, numbers, 0), axis=d)
-    return Extreme(take_along(x, places, dim=d), wrap(places))
+    places = wrap(np.maximum.accumulate(np.where((array == best) | nan, numbers, 0), axis=d))
+    return Extreme(watch(take_along(x, places.array, dim=d), places), places)
 
 
 @public("cummax", on="T t o")

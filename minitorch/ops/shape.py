@@ -180,31 +180,62 @@ def reshape_to(x: Any, *shape: Any) -> Any:
     """The elements of x in another shape, one entry of which may be -1; a view where memory allows it.
 
     Images that a layer made stand channels-last in memory. They are brought into row-major order first, so that the
-    view shares their memory, unless something else does already: then the result is a copy, and what is written into
-    that does not reach the image. Raises RuntimeError if the numbers of elements differ.
+    view shares their memory, and with them all tensors that share it. Only where somebody has it as a NumPy array the
+    result is a copy, and what is written into that does not reach the image. Raises RuntimeError if the numbers of
+    elements differ.
     """
     target = sizes(shape)
     return _viewed(x, infer(target, x.array.size))
 
 
 def _viewed(x: Any, shape: tuple) -> Any:
-    """x in another shape; where that is no view, memory that only x has is brought into row-major order before."""
-    if x._shared is None and x.base is None and not x.array.flags.c_contiguous and _copies(x.array, shape):
-        x.array = kernels.contiguous(x.array)
+    """x in another shape; where that is no view, its memory is brought into row-major order before."""
+    if not x.array.flags.c_contiguous and _copies(x.array, shape):
+        _straighten(x)
     return reshape(x, shape=shape)
+
+
+def _straighten(x: Any) -> None:
+    """Bring the memory of x into row-major order, for all tensors that share it, unless somebody unknown does."""
+    tensors = [(tensor, path) for other, path in x.version.sharers if (tensor := other()) is not None]
+    whole = next((tensor.array for tensor, path in tensors if not path), None)
+    if whole is None or whole.flags.c_contiguous:
+        return
+    straight = kernels.contiguous(whole)
+    arrays = [_shown(straight, path) for _, path in tensors]
+    if all(np.may_share_memory(array, straight) for array in arrays):
+        for (tensor, _), array in zip(tensors, arrays, strict=True):
+            tensor.array = array
+
+
+def _shown(x: np.ndarray, path: tuple) -> np.ndarray:
+    for view, settings in path:
+        x = view.function(x, **settings)
+    return x
+
+
+def unshared(out: Any, x: Any) -> Any:
+    """`out`, or a copy where its memory is that of x: for functions whose results are never views."""
+    return out.clone() if np.may_share_memory(out.array, x.array) else out
 
 
 @public("view", on="T")
 def view(x: Any, *shape: Any, dtype: Any = None) -> Any:
-    """`reshape`, copying where no view is possible; or, called with a dtype, the same memory read as that dtype.
+    """The same memory in another shape, one entry of which may be -1; or, called with a dtype, read as that dtype.
 
-    The latter is never on the tape. Where the sizes of elements differ, the last dimension is scaled; raises
-    RuntimeError where elements of the new dtype cannot be laid over the memory.
+    Raises RuntimeError where the memory does not allow it: `reshape` copies there. The second form is never on the
+    tape; where the sizes of elements differ, the last dimension is scaled.
     """
     if dtype is None and len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, np.dtype, type)):
         (dtype,), shape = shape, ()
     if dtype is None:
-        return reshape_to(x, *shape)
+        target = infer(sizes(shape), x.array.size)
+        if x.base is not None and x.base.array.flags.c_contiguous and _copies(x.array, target):
+            raise RuntimeError(
+                "view size is not compatible with input tensor's size and stride (at least one dimension spans across "
+                "two contiguous subspaces). Use .reshape(...) instead."
+            )
+        return _viewed(x, target)
     if shape:
         raise TypeError(f"view: takes a shape or a dtype, but got both: {shape} and {dtype}")
     out = x.detach()

@@ -938,12 +938,6 @@ def test_shapes() -> None:
     assert y.tril().tolist() == [[0, 0, 0], [3, 4, 0]] and y.triu(1).tolist() == [[0, 1, 2], [0, 0, 5]]
 
 
-def test_view_of_any_layout() -> None:
-    """view works where PyTorch's may refuse: images are channels-last in memory, and users need not know."""
-    x = m.arange(24).reshape(2, 3, 4)
-    np.testing.assert_array_equal(x.permute(0, 2, 1).view(2, 12).array, x.array.transpose(0, 2, 1).reshape(2, 12))
-
-
 @pytest.mark.parametrize(
     ("x", "to", "values"),
     [  # 1.0 is 0x3f800000, as a double 0x3ff00000_00000000, whose upper half is 1.875

@@ -75,6 +75,11 @@ def lie(case: str) -> tuple[str, ...]:
     return (f"test_pointwise.py::test_operands_are_read_as_they_lie[{case}]",)
 
 
+def memory(name: str) -> tuple[str, ...]:
+    """A test of who has which memory."""
+    return (f"test_memory.py::test_{name}",)
+
+
 FUSE, FUSION = "ops/fuse.py", ("test_fuse.py",)
 FINISHED = ("test_kernels.py::test_a_finished_convolution_has_the_bits_of_two_kernels",)
 SLOPES = (
@@ -289,6 +294,63 @@ FAULTS = [
     Fault("broadcasting: axes merged where one operand passes through", "kernels/broadcast.py", "if dims and all(", "if dims and any(", lie("C-images and channels"), NUMBA),
     Fault("broadcasting: results in rows whatever the operands are", "kernels/broadcast.py", "            if x.flags.c_contiguous:\n", "            if True:\n", lie("channels last-images and channels"), NUMBA),
     Fault("broadcasting: memory with gaps taken for dense", "kernels/broadcast.py", "            if stride != step:", "            if stride < step:", lie("every second row-rows and a row"), NUMBA),
+    # ---- memory: what was read, what is shared, what may be written
+    Fault("shared: nothing that was read is watched", "autograd/tape.py",
+          "node.watched = tuple((s.version, s.version.count) for s in sources if isinstance(s, Variable))",
+          "node.watched = ()", memory("what_was_read_must_not_change")),
+    Fault("shared: second derivatives forget what was read", "autograd/primitive.py",
+          "piece._node.watched = node.watched", "pass", memory("second_derivatives_watch_the_index_too")),
+    Fault("shared: positions that were returned are not watched", "ops/reduce.py",
+          "watch(take_along(x, indices.array, dim=d), indices)", "take_along(x, indices.array, dim=d)",
+          memory("positions_that_were_returned_must_not_change")),
+    Fault("shared: class weights are not watched", "nn/functional/loss.py",
+          "    watch(out, target, weights)", "    watch(out, target)", memory("what_was_read_must_not_change")),
+    Fault("shared: a user's index is not copied", "ops/index.py", "item = item.copy()", "item = item[...]",
+          memory("numbers_and_arrays_as_indices_are_copied")),
+    Fault("shared: columns of an image are a view of it", "ops/shape.py",
+          "return out.clone() if np.may_share_memory(out.array, x.array) else out", "return out",
+          memory("results_are_new_memory")),
+    Fault("shared: padding by nothing returns its argument", "nn/functional/padding.py",
+          "mode=mode) if any(map(any, sides)) else input.clone()", "mode=mode) if any(map(any, sides)) else input",
+          memory("results_are_new_memory")),
+    Fault("shared: an image moves without those that share it", "ops/shape.py",
+          "for (tensor, _), array in zip(tensors, arrays, strict=True):",
+          "for (tensor, _), array in zip(tensors[:1], arrays, strict=False):",
+          memory("a_reshaped_image_shares_memory_with_all_that_did")),
+    Fault("shared: a moved view shows the whole", "autograd/tape.py",
+          "known.append((weakref.ref(self), (*path, *views)))", "known.append((weakref.ref(self), path))",
+          memory("a_reshaped_image_shares_memory_with_all_that_did")),
+    Fault("shared: what NumPy has is moved", "autograd/tape.py", "        self.sharers.clear()", "        pass",
+          memory("a_reshaped_image_is_a_copy_where_numpy_has_it")),
+    Fault("shared: view copies", "ops/shape.py",
+          "if x.base is not None and x.base.array.flags.c_contiguous and _copies(x.array, target):", "if False:",
+          memory("view_is_refused_where_pytorch_refuses")),
+    Fault("shared: contiguous is a view", "tensor.py",
+          "if self.array.flags.c_contiguous and (self.base is None or self.base.array.flags.c_contiguous):",
+          "if self.array.flags.c_contiguous:", memory("contiguous_copies_where_memory_stands_otherwise_than_it_seems")),
+    Fault("shared: one of several views is changed", "autograd/inplace.py", "if recording and x._several:", "if False:",
+          memory("one_of_several_views_is_not_changed_on_the_tape")),
+    Fault("shared: views of views are not several", "autograd/primitive.py",
+          "result._several = source._several", "pass", memory("one_of_several_views_is_not_changed_on_the_tape")),
+    Fault("shared: detaching in place cuts nothing", "tensor.py", "            self.version.count += 1",
+          "            pass", memory("detach_in_place_cuts_what_was_saved")),
+    Fault("shared: detaching in place cuts the tensor's own rule", "tensor.py",
+          "item._replace(expected=item.expected + 1)", "item", memory("detach_in_place_cuts_what_was_saved")),
+    Fault("shared: inference tensors are written to", "autograd/tape.py",
+          "if self._inference and not is_inference_mode_enabled():", "if False:", memory("inference_tensors")),
+    Fault("shared: inference tensors are kept for backward", "autograd/primitive.py", "if arg._inference:", "if False:",
+          memory("inference_tensors")),
+    Fault("shared: views of inference tensors are none", "autograd/tape.py", "        if source._inference:",
+          "        if False:", memory("inference_tensors")),
+    Fault("shared: inference mode as a decorator is no_grad", "autograd/modes.py",
+          "return inference_mode(not self.mode)", "return _GradMode(self.mode)", memory("inference_tensors")),
+    Fault("shared: integers as the data of what requires grad", "tensor.py",
+          'if self.requires_grad and value.outline.dtype.kind != "f":', "if False:",
+          memory("data_keeps_the_kind_of_what_requires_grad")),
+    Fault("shared: the value before an in-place product is lost", "autograd/inplace.py",
+          'if (others or x.node is not None) and getattr(op, "asks_input", others):',
+          'if x.node is not None and getattr(op, "asks_input", others):',
+          memory("constants_times_parameters_in_place")),
 ]  # fmt: skip
 
 

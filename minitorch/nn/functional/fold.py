@@ -87,7 +87,7 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
     for axis in (0, 1):
         x = windows(x, dim=d + axis, size=g.kernel_size[axis], step=g.stride[axis], dilation=g.dilation[axis])
     x = shaping.permute(x, dims=(*range(d), d + 2, d + 3, d, d + 1))
-    return shaping.reshape(x, shape=(*front, rows, columns))
+    return shaping.unshared(shaping.reshape(x, shape=(*front, rows, columns)), input)
 
 
 def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:

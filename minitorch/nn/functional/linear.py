@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
-from ...autograd.tape import wrap
+from ...autograd.tape import watch, wrap
 from ...geometry import LIMIT
 from ...ops import pointwise
 from ...ops.index import getitem
@@ -64,7 +64,7 @@ def embedding(
             f"embedding: index out of range in self: `weight` has rows 0 to {len(table) - 1}, but `input` "
             f"names rows {rows.min()} to {rows.max()}"
         )
-    out = getitem(weight, key=(rows,))
+    out = watch(getitem(weight, key=(rows,)), input)
     if padding_idx is None:
         return out
     if not -len(table) <= padding_idx < len(table):

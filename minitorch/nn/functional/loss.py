@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.tape import wrap
+from ...autograd.tape import watch, wrap
 from ...ops import activation, loss, pointwise
 from ...ops import reduce as reducing
 from ...ops import shape as shaping
@@ -49,7 +49,7 @@ def _reduced(losses: Any, reduction: str) -> Any:
     return reducing.sum(losses) if reduction == "sum" else losses
 
 
-def _class_weight(name: str, weight: Any, classes: int, x: tuple) -> np.ndarray | None:
+def _class_weight(name: str, weight: Any, classes: int, x: tuple) -> Any:
     if weight is None:
         return None
     if check_tensor(name, weight, "weight").array.shape != (classes,):
@@ -57,7 +57,7 @@ def _class_weight(name: str, weight: Any, classes: int, x: tuple) -> np.ndarray 
             f"{name}: `weight` must have one entry for each of the {classes} classes, but has shape "
             f"{weight.array.shape}; input {x}"
         )
-    return weight.array
+    return weight.detach()
 
 
 def _check_labels(name: str, x: tuple, target: Any) -> int:
@@ -94,10 +94,11 @@ def _rows(x: Any) -> Any:
     return shaping.reshape(moved, shape=(math.prod(moved.array.shape[:-1]), x.array.shape[1]))
 
 
-def _picked(rows: Any, target: Any, weight: np.ndarray | None, ignore_index: int, reduction: str) -> tuple[Any, Any]:
+def _picked(rows: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> tuple[Any, Any]:
     """-weight * log-probability of the label of each row, reduced; and what the mean divides by."""
     labels = target.array.astype(np.int64, copy=False).ravel()
-    losses = loss.nll(rows, labels, weight, ignore_index)
+    table = None if weight is None else weight.array
+    losses = watch(loss.nll(rows, labels, table, ignore_index), target, weight)
     if reduction == "none":
         return losses if losses.array.shape == target.array.shape else shaping.reshape(
             losses, shape=target.array.shape
@@ -106,7 +107,7 @@ def _picked(rows: Any, target: Any, weight: np.ndarray | None, ignore_index: int
     if reduction == "sum":
         return total, None
     counted = labels != ignore_index
-    divisor = float(np.count_nonzero(counted) if weight is None else weight[labels[counted]].sum())
+    divisor = float(np.count_nonzero(counted) if table is None else table[labels[counted]].sum())
     if divisor:
         return total * (1 / divisor), divisor
     # 0 / 0 of rows that count but have no weight is NaN, and so is its slope; ignored rows have slope 0 all the same.
@@ -174,6 +175,7 @@ def cross_entropy(
     out = loss.cross_entropy(
         _rows(input), labels, weights, ignore_index=ignore_index, reduction=reduction, smoothing=label_smoothing
     )
+    watch(out, target, weights)
     return out if reduction != "none" or len(x) == 2 else shaping.reshape(out, shape=target.array.shape)
 
 
@@ -191,7 +193,7 @@ def _soft_cross_entropy(
         target = target * (1 - smoothing) + smoothing / classes
     terms = reducing.log_softmax_over(input, dim=axis) * target
     if weights is not None:
-        terms = terms * wrap(weights.reshape(-1, *(1,) * (len(x) - axis - 1)))
+        terms = terms * shaping.reshape(weights, shape=(-1, *(1,) * (len(x) - axis - 1)))
     losses = -reducing.reduce_sum(terms, dim=(axis,), keepdim=False)
     if reduction == "none":
         return losses
@@ -335,6 +337,7 @@ def binary_cross_entropy_with_logits(
         losses = loss.logistic_error(input, target)
     else:
         losses = (1.0 - target) * input - activation.logsigmoid(input) * (target * (pos_weight - 1.0) + 1.0)
+        watch(losses, target, pos_weight)
     return _reduced(losses if weight is None else losses * weight, reduction)
 
 

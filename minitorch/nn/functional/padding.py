@@ -66,7 +66,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
             f"axis and perhaps a batch axis before them, but got {ends}; input {size}"
         )
     check_border("pad", size, sides, mode)
-    return extend(input, widths=sides, mode=mode) if any(map(any, sides)) else input
+    return extend(input, widths=sides, mode=mode) if any(map(any, sides)) else input.clone()
 
 
 def check_border(name: str, size: tuple, sides: Sides, mode: str) -> None:
@@ -106,4 +106,4 @@ def fold_border(name: str, x: Any, sides: Sides, mode: str) -> Any:
     first = len(shape) - len(sides)
     inside = tuple(n - before - after for n, (before, after) in zip(shape[first:], sides, strict=True))
     check_border(name, (*shape[:first], *inside), sides, mode)
-    return extend_transpose(x, widths=tuple(sides), mode=mode) if any(map(any, sides)) else x
+    return extend_transpose(x, widths=tuple(sides), mode=mode) if any(map(any, sides)) else x.clone()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...autograd.tape import watch
 from ...geometry import LIMIT, PoolGeometry
 from ...ops import pool
 from ...ops.activation import relu
@@ -410,8 +411,8 @@ def max_unpool_nd(
     if wrong is not None:
         raise RuntimeError(f"{name}: found an invalid max index: {wrong} (output volumes are of size {size})")
     if batched:
-        return pool.unpool(x, choice, size)
-    return without_batch(pool.unpool(with_batch(x), choice[None], size))
+        return watch(pool.unpool(x, choice, size), indices)
+    return without_batch(watch(pool.unpool(with_batch(x), choice[None], size), indices))
 
 
 def max_unpool1d(

@@ -11,7 +11,7 @@ from ... import dtypes
 from ...geometry import LIMIT, WINDOWS
 from ...ops import resample as resampling
 from ...ops.layout import channels_last
-from ...ops.shape import permute, reshape
+from ...ops.shape import permute, reshape, unshared
 from .checks import check_tensor
 from .pool import adaptive_avg_pool_nd
 
@@ -187,9 +187,9 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     split = reshape(input, shape=(*lead, c // r**2, r, r, h, w))
     if _channels_last(input):
         moved = permute(split, dims=(0, 4, 2, 5, 3, 1))
-        return permute(reshape(moved, shape=(*lead, h * r, w * r, c // r**2)), dims=(0, 3, 1, 2))
+        return unshared(permute(reshape(moved, shape=(*lead, h * r, w * r, c // r**2)), dims=(0, 3, 1, 2)), input)
     moved = permute(split, dims=(*range(n + 1), n + 3, n + 1, n + 4, n + 2))
-    return reshape(moved, shape=(*lead, c // r**2, h * r, w * r))
+    return unshared(reshape(moved, shape=(*lead, c // r**2, h * r, w * r)), input)
 
 
 def _channels_last(x: Any) -> bool:
@@ -212,9 +212,9 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     split = reshape(input, shape=(*lead, c, h // r, r, w // r, r))
     if _channels_last(input):
         moved = permute(split, dims=(0, 2, 4, 1, 3, 5))
-        return permute(reshape(moved, shape=(*lead, h // r, w // r, c * r**2)), dims=(0, 3, 1, 2))
+        return unshared(permute(reshape(moved, shape=(*lead, h // r, w // r, c * r**2)), dims=(0, 3, 1, 2)), input)
     moved = permute(split, dims=(*range(n + 1), n + 2, n + 4, n + 1, n + 3))
-    return reshape(moved, shape=(*lead, c * r**2, h // r, w // r))
+    return unshared(reshape(moved, shape=(*lead, c * r**2, h // r, w // r)), input)
 
 
 def channel_shuffle(input: Any, groups: int) -> Any:
@@ -233,4 +233,4 @@ def channel_shuffle(input: Any, groups: int) -> Any:
         )
     split = reshape(input, shape=(batch, groups, c // groups, *size))
     moved = permute(split, dims=(0, 2, 1, *range(3, split.array.ndim)))
-    return reshape(moved, shape=(batch, c, *size))
+    return unshared(reshape(moved, shape=(batch, c, *size)), input)
