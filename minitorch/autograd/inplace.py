@@ -100,10 +100,10 @@ def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
 
     Raises RuntimeError, before anything changes, where the result has another shape or a dtype of a higher category.
     """
-    source = x
-    if is_grad_enabled():
+    source, asks = x, getattr(op, "asks_input", None)  # None: not known, so if any argument has a gradient
+    if asks is not False and is_grad_enabled():
         others = any([isinstance(a, Variable) and a.edge is not None for a in args])
-        if (others or x.node is not None) and getattr(op, "asks_input", others):  # a rule will need the values before
+        if others or (asks and x.node is not None):  # a rule will need the values of before
             source = wrap(np.array(x.array, order="K"))
             source._node = x.node
     value = op(source, *args, **settings)

@@ -251,8 +251,9 @@ class Primitive:
             return  # NumPy had to copy, as a reshape may have to
         result.base = source if source.base is None else source.base
         result.chain = (*source.chain, (self, settings))
-        result._several = source._several
-        result.share(source, views=((self, settings),))
+        if source._several:
+            result._several = True
+        result.share(source, None, ((self, settings),))
         result._seen = result._shared.count
 
     def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:

@@ -60,7 +60,7 @@ class Node:
         self.dtype = out.dtype
         self.hooks: dict[int, Callable] | None = None
         self.retained: weakref.ref | None = None
-        self.watched: tuple = ()
+        self.watched: Sequence[tuple[Version, int]] = ()
         self.sequence = next(_sequence)
 
     def name(self) -> str:
@@ -181,14 +181,14 @@ class Variable:
 
     def share(self, source: Variable, version: Version | None = None, views: tuple = ()) -> None:
         """Have the memory of `source`, or what `views` show of it; with its version, if no other is given."""
-        self._shared = version or source.version
+        own = source._shared or source.version
+        self._shared = version or own
         if source._inference:
             self._inference = True
-        known = source.version.sharers
-        for other, path in known:
+        for other, path in own.sharers:
             if other() is source:
-                known[:] = [sharer for sharer in known if sharer[0]() is not None]
-                known.append((weakref.ref(self), (*path, *views)))
+                own.sharers[:] = [sharer for sharer in own.sharers if sharer[0]() is not None]
+                own.sharers.append((weakref.ref(self), (*path, *views)))
                 break
 
     @property
@@ -261,9 +261,8 @@ def watch(out: Any, *sources: Any) -> Any:
 
     Backward through it raises RuntimeError where one of them was changed in place since. What is no tensor is skipped.
     """
-    node = out._node
-    if node is not None:
-        node.watched = tuple((s.version, s.version.count) for s in sources if isinstance(s, Variable))
+    if out._node is not None:
+        out._node.watched = [(s.version, s.version.count) for s in sources if isinstance(s, Variable)]
     return out
 
 

@@ -293,7 +293,7 @@ def index(x: Any, key: Any) -> Any:
         out = getitem(x, key=key)
     except IndexError as error:
         raise _index_error(x, key, error) from None
-    return out if out.base is not None else watch(out, *_tensors(given))
+    return out if out._node is None or out.base is not None else watch(out, *_tensors(given))
 
 
 def _tensors(key: Any) -> list:

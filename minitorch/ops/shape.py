@@ -197,6 +197,9 @@ def _viewed(x: Any, shape: tuple) -> Any:
 
 def _straighten(x: Any) -> None:
     """Bring the memory of x into row-major order, for all tensors that share it, unless somebody unknown does."""
+    if x._shared is None:  # nobody else has it
+        x.array = kernels.contiguous(x.array)
+        return
     tensors = [(tensor, path) for other, path in x.version.sharers if (tensor := other()) is not None]
     whole = next((tensor.array for tensor, path in tensors if not path), None)
     if whole is None or whole.flags.c_contiguous:

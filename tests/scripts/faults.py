@@ -296,8 +296,7 @@ FAULTS = [
     Fault("broadcasting: memory with gaps taken for dense", "kernels/broadcast.py", "            if stride != step:", "            if stride < step:", lie("every second row-rows and a row"), NUMBA),
     # ---- memory: what was read, what is shared, what may be written
     Fault("shared: nothing that was read is watched", "autograd/tape.py",
-          "node.watched = tuple((s.version, s.version.count) for s in sources if isinstance(s, Variable))",
-          "node.watched = ()", memory("what_was_read_must_not_change")),
+          "out._node.watched = [(s.version, s.version.count) for s in sources if isinstance(s, Variable)]", "pass", memory("what_was_read_must_not_change")),
     Fault("shared: second derivatives forget what was read", "autograd/primitive.py",
           "piece._node.watched = node.watched", "pass", memory("second_derivatives_watch_the_index_too")),
     Fault("shared: positions that were returned are not watched", "ops/reduce.py",
@@ -318,7 +317,7 @@ FAULTS = [
           "for (tensor, _), array in zip(tensors[:1], arrays, strict=False):",
           memory("a_reshaped_image_shares_memory_with_all_that_did")),
     Fault("shared: a moved view shows the whole", "autograd/tape.py",
-          "known.append((weakref.ref(self), (*path, *views)))", "known.append((weakref.ref(self), path))",
+          "own.sharers.append((weakref.ref(self), (*path, *views)))", "own.sharers.append((weakref.ref(self), path))",
           memory("a_reshaped_image_shares_memory_with_all_that_did")),
     Fault("shared: what NumPy has is moved", "autograd/tape.py", "        self.sharers.clear()", "        pass",
           memory("a_reshaped_image_is_a_copy_where_numpy_has_it")),
@@ -331,7 +330,7 @@ FAULTS = [
     Fault("shared: one of several views is changed", "autograd/inplace.py", "if recording and x._several:", "if False:",
           memory("one_of_several_views_is_not_changed_on_the_tape")),
     Fault("shared: views of views are not several", "autograd/primitive.py",
-          "result._several = source._several", "pass", memory("one_of_several_views_is_not_changed_on_the_tape")),
+          "            result._several = True", "            pass", memory("one_of_several_views_is_not_changed_on_the_tape")),
     Fault("shared: detaching in place cuts nothing", "tensor.py", "            self.version.count += 1",
           "            pass", memory("detach_in_place_cuts_what_was_saved")),
     Fault("shared: detaching in place cuts the tensor's own rule", "tensor.py",
@@ -348,8 +347,7 @@ FAULTS = [
           'if self.requires_grad and value.outline.dtype.kind != "f":', "if False:",
           memory("data_keeps_the_kind_of_what_requires_grad")),
     Fault("shared: the value before an in-place product is lost", "autograd/inplace.py",
-          'if (others or x.node is not None) and getattr(op, "asks_input", others):',
-          'if x.node is not None and getattr(op, "asks_input", others):',
+          "if others or (asks and x.node is not None):", "if asks and x.node is not None:",
           memory("constants_times_parameters_in_place")),
 ]  # fmt: skip
 
