@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ class _Slot:
     def __init__(self, name: str, index: int) -> None:
         self.name, self.index = name, index
 
-    def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
+    def backward(self, node: Node, g: Any, needed: Container | None) -> list[tuple]:
         """As `Primitive.backward`."""
         return [(node.parents[0], Several(node.parents[0], {self.index: g}))]
 
@@ -106,7 +107,7 @@ class _Application:
         """The node of an output: the application's own, or one that hands on to it."""
         return node if self.single else Node(_Slot(self.name, index), (node,), {}, False, {}, output.array)  # type: ignore[arg-type]
 
-    def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
+    def backward(self, node: Node, g: Any, needed: Container | None) -> list[tuple]:
         """As `Primitive.backward`."""
         came = g.parts if isinstance(g, Several) else {0: g}
         gradients: list = []

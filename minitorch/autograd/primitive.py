@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class _Link:
 
     name, on_arrays = "linked", True
 
-    def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
+    def backward(self, node: Node, g: Any, needed: Container | None) -> list[tuple]:
         """As `Primitive.backward`."""
         source, flat = node.parents
         pieces = [(source, g), (flat, _zeros(flat, node, g))]
@@ -256,7 +256,7 @@ class Primitive:
         result.share(source, None, ((self, settings),))
         result._seen = result._shared.count
 
-    def backward(self, node: Node, g: Any, needed: set | None) -> list[tuple]:
+    def backward(self, node: Node, g: Any, needed: Container | None) -> list[tuple]:
         """The pairs (parent, gradient for it), for the parents that are needed: tensors if g is one, else arrays.
 
         In place of an array there may be a result that is pending, or what a rule of users returned.

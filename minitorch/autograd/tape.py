@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import operator
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import quiet
-from .modes import _inference, is_inference_mode_enabled, set_grad_enabled
+from .modes import _enabled, _inference, is_inference_mode_enabled, set_grad_enabled
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -303,21 +304,26 @@ def plain(x: Any) -> Any:
 
 def _below(edges: Iterable[Any]) -> list[Node]:
     """The nodes among `edges` and below them, oldest first: parents before children."""
-    nodes, stack = set(), [edge for edge in edges if isinstance(edge, Node)]
+    nodes, stack = set(), [edge for edge in edges if type(edge) is Node]
     while stack:
         node = stack.pop()
         if node not in nodes:
             nodes.add(node)
-            stack.extend(parent for parent in node.parents if isinstance(parent, Node))
-    return sorted(nodes, key=lambda node: node.sequence)
+            stack += [parent for parent in node.parents if type(parent) is Node]
+    return sorted(nodes, key=_age)
 
 
-def _needed(roots: Iterable[Node | Variable], wanted: set) -> set:
-    """The nodes below `roots` through which gradients reach something wanted."""
-    needed = set(wanted)
+_age = operator.attrgetter("sequence")
+
+
+def _needed(roots: Iterable[Node | Variable], wanted: set) -> dict[Any, bool]:
+    """What is wanted, and the nodes below `roots` through which gradients reach it: whether they go on from there."""
+    needed = dict.fromkeys(wanted, False)
     for node in _below(roots):
-        if any(parent in needed for parent in node.parents):
-            needed.add(node)
+        for parent in node.parents:
+            if parent in needed:
+                needed[node] = True
+                break
     return needed
 
 
@@ -336,15 +342,15 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
     owned: set = set()  # edges whose gradient was summed here, into memory that nobody else holds
     heap: list[tuple[int, Node]] = []
     results: dict[Any, Any] = {}
-    needed = None if wanted is None else _needed((edge for edge, _ in roots), wanted)
+    needed = None if wanted is None else _needed([edge for edge, _ in roots], wanted)
 
     def deliver(edge: Any, g: Any) -> None:
-        if type(g) is not np.ndarray and hasattr(g, "join") and type(gradients.get(edge)) is type(g):
-            gradients[edge] = gradients[edge].join(g)
-        elif edge not in gradients:
+        if edge not in gradients:
             gradients[edge] = g
             if type(edge) is Node:
                 heapq.heappush(heap, (-edge.sequence, edge))
+        elif type(g) is not np.ndarray and hasattr(g, "join") and type(gradients[edge]) is type(g):
+            gradients[edge] = gradients[edge].join(g)
         elif create_graph:
             gradients[edge] = gradients[edge] + g
         elif edge in owned:
@@ -353,64 +359,68 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             gradients[edge] = (wrap(_computed(gradients[edge])) + wrap(_computed(g))).array
             owned.add(edge)
 
-    token = quiet.enter()
+    token, mode = quiet.enter(), _enabled.set(create_graph)
     try:
-        with set_grad_enabled(create_graph):
-            for edge, g in roots:
-                deliver(edge, g if create_graph else g.array)
-            while heap:
-                node = heapq.heappop(heap)[1]
-                g = gradients.pop(node)
-                if type(g) is not np.ndarray and hasattr(g, "join"):
-                    g = g.compute()
-                users = node.hooks or not node.primitive.on_arrays  # code that may write to what it is handed
-                if users and not create_graph:
+        for edge, g in roots:
+            deliver(edge, g if create_graph else g.array)
+        while heap:
+            node = heapq.heappop(heap)[1]
+            g, primitive = gradients.pop(node), node.primitive
+            if type(g) is not np.ndarray and hasattr(g, "join"):
+                g = g.compute()
+            users = node.hooks or not primitive.on_arrays  # code that may write to what it is handed
+            if not create_graph:
+                if users:
                     gradients.update({edge: _computed(waiting) for edge, waiting in gradients.items()})
-                if not create_graph and (users or node.retained is not None or (wanted and node in wanted)):
+                if users or node.retained is not None or (wanted and node in wanted):
                     g = _computed(g)
-                if node.hooks:
-                    g = run_hooks(node.hooks, g)
-                if node.retained is not None:
-                    retainer = node.retained()
-                    if retainer is not None:
-                        accumulate(retainer, g, create_graph)
-                if needed is not None:
-                    if node in wanted:  # type: ignore[operator]
-                        results[node] = g
-                    if not any(parent in needed for parent in node.parents):
-                        continue
-                for parent, piece in node.primitive.backward(node, g, needed):
-                    tensors = create_graph or not node.primitive.on_arrays
-                    if tensors and not isinstance(piece, Variable | Several):
-                        raise TypeError(
-                            f"the derivative rule of {node.primitive.name} must return a tensor, but returned "
-                            f"{type(piece).__name__}"
-                        )
-                    is_node = type(parent) is Node
-                    like = parent if is_node else parent.array
-                    waits = hasattr(piece, "join") or (is_node and getattr(parent.primitive, "accepts_pending", False))
-                    if not create_graph and not waits:
-                        piece = _computed(piece)
-                    if piece.shape != like.shape:
-                        raise RuntimeError(
-                            f"the derivative rule of {node.primitive.name} gave shape {tuple(piece.shape)} "
-                            f"for an argument of shape {like.shape}"
-                        )
-                    if not create_graph and piece.dtype != like.dtype:
-                        piece = _computed(piece).astype(like.dtype)
-                    elif create_graph and type(piece) is not Several and piece.outline.dtype != like.dtype:
-                        piece = piece.to(like.dtype)
-                    deliver(parent, piece)
-                if node.holds and not retain_graph:
-                    node.kept = None
+            if node.hooks:
+                g = run_hooks(node.hooks, g)
+            if node.retained is not None:
+                retainer = node.retained()
+                if retainer is not None:
+                    accumulate(retainer, g, create_graph)
+            if needed is not None:
+                if node in wanted:  # type: ignore[operator]
+                    results[node] = g
+                if not needed.get(node):
+                    continue
+            tensors = create_graph or not primitive.on_arrays
+            for parent, piece in primitive.backward(node, g, needed):
+                like = parent if type(parent) is Node else parent.array
+                if tensors or type(piece) is not np.ndarray:
+                    piece = _checked(piece, node, parent, tensors, create_graph)
+                if piece.shape != like.shape:
+                    raise RuntimeError(
+                        f"the derivative rule of {primitive.name} gave shape {tuple(piece.shape)} "
+                        f"for an argument of shape {like.shape}"
+                    )
+                if not create_graph and piece.dtype != like.dtype:
+                    piece = _computed(piece).astype(like.dtype)
+                elif create_graph and type(piece) is not Several and piece.outline.dtype != like.dtype:
+                    piece = piece.to(like.dtype)
+                deliver(parent, piece)
+            if node.holds and not retain_graph:
+                node.kept = None
 
         for leaf, g in gradients.items():  # only leaves are left; none was changed before everything was known
             if wanted is None or leaf in wanted:
                 g = g if create_graph else _computed(g)
                 results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
     finally:
+        _enabled.reset(mode)
         quiet.leave(token)
     return results
+
+
+def _checked(piece: Any, node: Node, parent: Any, tensors: bool, create_graph: bool) -> Any:
+    """What a rule returned, as a tensor where it had to be one; else computed, unless it may wait. Raises TypeError."""
+    if tensors and not isinstance(piece, Variable | Several):
+        raise TypeError(
+            f"the derivative rule of {node.primitive.name} must return a tensor, but returned {type(piece).__name__}"
+        )
+    waits = hasattr(piece, "join") or (type(parent) is Node and getattr(parent.primitive, "accepts_pending", False))
+    return piece if create_graph or waits else _computed(piece)
 
 
 def _computed(g: Any) -> Any:
@@ -489,7 +499,7 @@ def _roots(outputs: list, gradients: Any) -> list[tuple]:
     gradients = [None] * len(outputs) if gradients is None else _listed(gradients)
     if len(gradients) != len(outputs):
         raise RuntimeError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
-    return [_seed(i, output, g) for i, (output, g) in enumerate(zip(outputs, gradients, strict=True))]
+    return [_seed(i, output, gradients[i]) for i, output in enumerate(outputs)]
 
 
 def _listed(tensors: Any) -> list:
@@ -524,23 +534,24 @@ def grad(
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
-    outputs, inputs = _listed(outputs), _listed(inputs)
+    inputs = _listed(inputs)
     edges = [x.edge for x in inputs]
-    if any(edge is None for edge in edges):
+    wanted = set(edges)
+    if None in wanted:
         raise RuntimeError("One of the differentiated Tensors does not require grad")
-    roots = _roots(outputs, grad_outputs)
-    found = propagate(roots, set(edges), create_graph, create_graph if retain_graph is None else retain_graph)
+    roots = _roots(_listed(outputs), grad_outputs)
+    found = propagate(roots, wanted, create_graph, create_graph if retain_graph is None else retain_graph)
     if not create_graph:
-        found = _tensors(found, [] if grad_outputs is None else [g for g in _listed(grad_outputs) if g is not None])
+        found = _tensors(found, [] if grad_outputs is None else _listed(grad_outputs))
     if materialize_grads:
         for edge, x in zip(edges, inputs, strict=True):
             found.setdefault(edge, wrap(np.zeros_like(x.array)))
-    elif not allow_unused and any(edge not in found for edge in edges):
+    elif len(found) < len(wanted) and not allow_unused:
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. "
             "Set allow_unused=True if this is the desired behavior."
         )
-    return tuple(found.get(edge) for edge in edges)
+    return tuple([found.get(edge) for edge in edges])
 
 
 def _tensors(found: dict, given: list) -> dict:
@@ -549,17 +560,19 @@ def _tensors(found: dict, given: list) -> dict:
     Only where it is the very same array they are the same tensor.
     """
 
-    def owner(array: np.ndarray) -> np.ndarray:
-        while isinstance(array.base, np.ndarray):
-            array = array.base
-        return array
-
-    seen = {id(owner(g.array)): g for g in given}
+    seen = {_owner(g.array): g for g in given if g is not None}
     out = {}
     for edge, array in found.items():
-        tensor = seen.setdefault(id(owner(array)), wrap(array))
+        tensor = seen.setdefault(_owner(array), wrap(array))
         out[edge] = tensor if tensor.array is array else wrap(_apart(array))
     return out
+
+
+def _owner(array: np.ndarray) -> int:
+    """The same number for all arrays in the same memory."""
+    while type(array.base) is np.ndarray:
+        array = array.base
+    return id(array)
 
 
 def _apart(array: np.ndarray) -> np.ndarray:

@@ -20,7 +20,6 @@ Rules of pointwise ops take no care of broadcasting: what they give is summed do
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -65,7 +64,7 @@ class Symbol:
         operands = (self, *others)
         if any(isinstance(x, Symbol) and x.mask != of_masks for x in operands):
             raise TypeError("arithmetic is for floats, & | ^ ~ for conditions; use where(condition, x, y)")
-        return self.trace.line(text.format(*map(_literal, operands)), mask, weight)
+        return self.trace.line(text.format(*map(self.trace.literal, operands)), mask, weight)
 
     def __add__(self, y: Any) -> Symbol:
         return self._line("{} + {}", y)
@@ -150,12 +149,15 @@ class Untold(Exception):
 
 
 class Trace:
-    """The lines of a program while a formula is read; what was computed before is not computed again."""
+    """The lines of a program while a formula is read; what was computed before is not computed again.
 
-    def __init__(self) -> None:
+    constants: where there is such a dict, its names stand in the lines for numbers.
+    """
+
+    def __init__(self, constants: dict[str, str] | None = None) -> None:
         self.lines: list[str] = []
         self.known: dict[str, Symbol] = {}
-        self.weight = 0
+        self.weight, self.constants = 0, constants
 
     def line(self, text: str, mask: bool, weight: int) -> Symbol:
         """The symbol of a new line, or of an earlier one with the same text."""
@@ -168,11 +170,14 @@ class Trace:
 
     def call(self, name: str, *operands: Any) -> Symbol:
         """A line that calls a word of programs, see kernels/pointwise.py."""
-        return self.line(f"{name}({', '.join(map(_literal, operands))})", False, CHEAP.get(name, ATOM))
+        return self.line(f"{name}({', '.join(map(self.literal, operands))})", False, CHEAP.get(name, ATOM))
 
-
-def _literal(x: Any) -> str:
-    return x.name if isinstance(x, Symbol) else repr(float(x))
+    def literal(self, x: Any) -> str:
+        """An operand in a line."""
+        if isinstance(x, Symbol):
+            return x.name
+        text = repr(float(x))
+        return text if self.constants is None else self.constants.setdefault(text, f"k{len(self.constants)}")
 
 
 def trace_of(values: tuple) -> Trace | None:
@@ -183,14 +188,8 @@ def trace_of(values: tuple) -> Trace | None:
     return None
 
 
-def _of_numbers(line: str) -> bool:
-    """Whether a line chooses between two numbers, of which NumPy makes float64 whatever the operands are."""
-    _, word, rest = line.partition("where(")
-    return bool(word) and not any(choice[0] in "xt" for choice in rest.split(", ")[1:])
-
-
 # The words of programs for NumPy: those of kernels/pointwise.py that small arrays meet.
-WORDS: dict[str, Callable | float] = {"abs": np.absolute, "inf": math.inf, "nan": math.nan}
+WORDS: dict[str, Callable] = {"abs": np.absolute}
 
 
 class Formula:
@@ -270,7 +269,7 @@ class Formula:
 
         None if kernels have no program for it: integers, two kinds of floats, an operand as it is, a constant.
         """
-        out, _ = self._traced(self.vector, pattern)
+        out, _ = self._traced(self.vector, pattern, Trace())
         if out is None or not out.trace.lines:
             return None
         if out.trace.weight == 1:
@@ -279,25 +278,31 @@ class Formula:
         return Program(self.name, text, out.mask, out.trace.weight)
 
     def _script(self, pattern: tuple) -> Callable | None:
-        """The formula's program as a function for NumPy; None where it calls no words, or none that NumPy has."""
+        """The formula's program as a function for NumPy; None where it calls no words, or none that NumPy has.
+
+        Its numbers are arrays without axes, of the operands' dtype: NumPy need not find out what they are, each time.
+        """
+        constants: dict[str, str] = {}
         try:
-            out, parameters = self._traced(self.formula, pattern)
+            out, parameters = self._traced(self.formula, pattern, Trace(constants))
         except (AttributeError, TypeError):  # the formula asks arrays for more than symbols have
             return None
-        if out is None or any(_of_numbers(line) for line in out.trace.lines):
+        if out is None:
             return None
         if "(" not in "".join(out.trace.lines):
             self.wordy = False
             return None
         text = "\n    ".join([f"def script({', '.join(parameters)}):", *out.trace.lines, f"return {out.name}"])
-        names: dict[str, Any] = {}
-        exec(compile(text, f"<{self.name} for NumPy>", "exec"), WORDS, names)
+        dtype = next(p for p in pattern if isinstance(p, str) and p != "?")
+        names: dict[str, Any] = {name: np.array(float(number), dtype) for number, name in constants.items()}
+        names |= WORDS if float in pattern else {**WORDS, "where": np.where}
+        exec(compile(text, f"<{self.name} for NumPy>", "exec"), names)
         script = names["script"]
-        return script if set(script.__code__.co_names) <= WORDS.keys() else None
+        return script if names.keys() >= set(script.__code__.co_names) else None
 
-    def _traced(self, formula: Callable, pattern: tuple) -> tuple[Symbol | None, list[str]]:
+    def _traced(self, formula: Callable, pattern: tuple, trace: Trace) -> tuple[Symbol | None, list[str]]:
         """What a formula makes of symbols in place of arrays and numbers, None if no symbol, and the names of those."""
-        trace, names, values = Trace(), [], []  # type: tuple[Trace, list[str], list[Any]]
+        names, values = [], []  # type: tuple[list[str], list[Any]]
         if {p for p in pattern if isinstance(p, str)} - {"?"} not in ({"f"}, {"d"}):
             return None, names
         for p in pattern:
