@@ -555,17 +555,35 @@ def grad(
 
 
 def _tensors(found: dict, given: list) -> dict:
-    """The arrays found as tensors. Two that share memory, with each other or with a gradient given, get memory apart.
+    """The arrays found as tensors. No two share memory, unless they are the very same array and so the same tensor.
 
-    Only where it is the very same array they are the same tensor.
+    What is a part of a gradient given, as the gradients of concatenated tensors are, shares its memory, as in PyTorch.
     """
-
     seen = {_owner(g.array): g for g in given if g is not None}
-    out = {}
+    users, used, out = set(seen), {}, {}  # type: tuple[set[int], dict[int, list[np.ndarray]], dict[Any, Any]]
     for edge, array in found.items():
-        tensor = seen.setdefault(_owner(array), wrap(array))
-        out[edge] = tensor if tensor.array is array else wrap(_apart(array))
+        owner = _owner(array)
+        tensor = seen.setdefault(owner, wrap(array))
+        others = [other for other in used.setdefault(owner, []) if other is not array]
+        if tensor.array is array and not others:
+            out[edge] = tensor
+        elif owner in users and 0 not in array.strides and not any(_overlap(array, other) for other in others):
+            out[edge] = wrap(array)
+            out[edge]._shared = tensor.version
+            tensor.version.sharers.clear()  # nothing says how to come from the one to the other
+        else:
+            out[edge] = wrap(_apart(array))
+            continue
+        used[owner].append(array)
     return out
+
+
+def _overlap(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether two arrays share memory, also if that is too hard to say."""
+    try:
+        return np.shares_memory(x, y, max_work=1000)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
 
 
 def _owner(array: np.ndarray) -> int:

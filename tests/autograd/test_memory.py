@@ -330,3 +330,21 @@ def test_constants_times_parameters_in_place() -> None:
     a[1:].div_(b).sum().backward()
     assert b.grad.tolist() == pytest.approx([-5 / 9])
     assert a.tolist() == pytest.approx([2.0, 5 / 3])
+
+
+def test_gradients_that_are_parts_of_the_given_one_share_its_memory() -> None:
+    """As in PyTorch, and changes count for both; but no two results overlap."""
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0, 5.0)
+    g = m.arange(5.0)
+    gx, gy = grad(m.cat([x, y]), (x, y), g)
+    before = g._version
+    gx.zero_()
+    assert g.tolist() == [0.0, 0.0, 2.0, 3.0, 4.0]
+    assert g._version == before + 1
+    assert gy.tolist() == [2.0, 3.0, 4.0]
+    for forward in (lambda: x + y[:2], lambda: (x.reshape(1, 2) + y[None, :2]).reshape(2)):
+        gx, gy = grad(forward(), (x, y), g[:2])
+        assert not np.shares_memory(gx.array, gy.array)
+    z = leaf(6.0, 7.0).reshape(1, 2).detach().requires_grad_()
+    gx, gz = grad(x + z.reshape(2), (x, z), g[:2])
+    assert not np.shares_memory(gx.array, gz.array)
