@@ -552,11 +552,15 @@ def group_norm(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, mea
 @declare(5, 3)
 def group_norm_grad(g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
                     out: np.ndarray, gw: np.ndarray, gb: np.ndarray, last: bool, centred: bool) -> None:
-    """The gradients of `group_norm` for x, w and b from that of its result, g; mean and invstd are those it filled."""
+    """The gradients of `group_norm` for x, w and b from that of its result, g; mean and invstd are those it filled.
+
+    For S = 1 `out`, or gw and gb, may be empty: then nobody asks for them.
+    """
     g, x = _grouped(g, mean, last), _grouped(x, mean, last)
     h = (x - mean[:, :, None, None]) * invstd[:, :, None, None]
-    gw[...], gb[...] = (g * h).sum((0, 3), dtype=_wide(x)).ravel(), g.sum((0, 3), dtype=_wide(x)).ravel()
-    if x.size:
+    if gw.size:
+        gw[...], gb[...] = (g * h).sum((0, 3), dtype=_wide(x)).ravel(), g.sum((0, 3), dtype=_wide(x)).ravel()
+    if out.size:
         u = g * w.reshape(*x.shape[1:3], 1)
         a = u.mean((2, 3), keepdims=True) if centred else 0
         slope = invstd[:, :, None, None] * (u - a - h * (u * h).mean((2, 3), keepdims=True))

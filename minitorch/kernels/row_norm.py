@@ -53,7 +53,10 @@ def group_norm(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, mea
 
 def group_norm_grad(g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarray, invstd: np.ndarray,
                     out: np.ndarray, gw: np.ndarray, gb: np.ndarray, last: bool, centred: bool) -> None:
-    """The gradients of `group_norm` for x, w and b from that of its result, g; mean and invstd are those it filled."""
+    """The gradients of `group_norm` for x, w and b from that of its result, g; mean and invstd are those it filled.
+
+    For S = 1 `out`, or gw and gb, may be empty: then nobody asks for them.
+    """
     if not x.size:
         gw[...] = gb[...] = 0
         return
@@ -72,7 +75,10 @@ def group_norm_grad(g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarra
             _rows_grad(heavy, *flat, gw, gb, centred, batch, groups, channels, x.shape[2], slots, sums)
         give_back(sums)
         return
-    _short_rows_grad(heavy, *flat, centred, batch, groups, channels, slots)
+    if out.size:
+        _short_rows_grad(heavy, *flat, centred, batch, groups, channels, slots)
+    if not gw.size:
+        return
     per = channels // groups
     width = min(per, 512)
     chunks = -(-per // width)

@@ -125,7 +125,7 @@ cross_entropy.vjp(
 # One element of each row, times a factor: linear in x, and what comes back goes to the same places, each named once.
 @primitive
 def pick(x: np.ndarray, labels: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """out[i] = factor[i] * x[i, labels[i]] for x (M, C)."""
+    """out[i] = factor[i] * x[i, labels[i]] for x (M, C); one factor, without axes, is that of all."""
     return x[np.arange(len(x)), labels] * factor
 
 
@@ -133,7 +133,7 @@ def pick(x: np.ndarray, labels: np.ndarray, factor: np.ndarray) -> np.ndarray:
 def put(y: np.ndarray, labels: np.ndarray, factor: np.ndarray, *, classes: int) -> np.ndarray:
     """out[i, labels[i]] = factor[i] * y[i], all else of out (M, classes) 0: the adjoint of pick."""
     out = kernels.empty((len(y), classes), y.dtype)
-    out.fill(0)
+    kernels.fill(out, np.broadcast_to(y.dtype.type(0), out.shape))
     out[np.arange(len(y)), labels] = y * factor
     return out
 
@@ -147,10 +147,14 @@ def nll(log_probabilities: Any, target: np.ndarray, weight: np.ndarray | None, i
 
     Raises IndexError for a label outside 0 ... C - 1.
     """
-    _check_labels(target, log_probabilities.array.shape[1], ignore_index)
+    classes, dtype = log_probabilities.array.shape[1], log_probabilities.array.dtype
+    if target.size and not 0 <= ignore_index < classes and target.min() >= 0 and target.max() < classes:
+        factor = np.array(-1, dtype) if weight is None else -weight[target].astype(dtype, copy=False)
+        return pick(log_probabilities, target, factor)
+    _check_labels(target, classes, ignore_index)
     counted = target != ignore_index
     safe = np.where(counted, target, 0)
-    factor = -counted.astype(log_probabilities.array.dtype)
+    factor = -counted.astype(dtype)
     if weight is not None:
         factor *= weight[safe]
     return pick(log_probabilities, safe, factor)

@@ -20,7 +20,7 @@ from .. import kernels
 from ..autograd import primitive
 from . import collapse, reduce
 from .join import narrow
-from .layout import channels_first, channels_last, order_of, ordered_back
+from .layout import absent, channels_first, channels_last, order_of, ordered_back
 from .pointwise import rsqrt
 from .reduce import first_order
 from .shape import pad_constant, reshape
@@ -94,14 +94,18 @@ def _normalized(
     return how.back(out), mean, invstd
 
 
-def _gradients(how: Any, g: Any, x: Any, w: Any, mean: Any, invstd: Any, centred: bool, memo: dict) -> dict:
-    """The gradients for x, w and b, once for the three rules."""
-    if not memo:
-        out, flat = kernels.empty(how.flat, x.dtype), how.weight(w)
-        gw, gb = np.empty_like(flat), np.empty_like(flat)
+def _gradient(part: str, how: Any, g: Any, x: Any, w: Any, mean: Any, invstd: Any, centred: bool, memo: dict) -> Any:
+    """The gradient for x, w or b. Of images one pass finds all three, of rows one that for x, one the other two."""
+    if part not in memo:
+        flat, all_ = how.weight(w), isinstance(how, _Order)
+        out = kernels.empty(how.flat, x.dtype) if all_ or part == "x" else absent(x)
+        gw, gb = (np.empty_like(flat), np.empty_like(flat)) if all_ or part != "x" else (absent(x), absent(x))
         kernels.group_norm_grad(how.of(g), how.of(x), flat, mean, invstd, out, gw, gb, how.last, centred)
-        memo.update(x=how.back(out), w=how.weight_back(gw, w.shape), b=how.weight_back(gb, w.shape))
-    return memo
+        if all_ or part == "x":
+            memo["x"] = how.back(out)
+        if all_ or part != "x":
+            memo.update(w=how.weight_back(gw, w.shape), b=how.weight_back(gb, w.shape))
+    return memo[part]
 
 
 def _standard(x: Any, axes: tuple, eps: float, centred: bool) -> tuple[Any, Any]:
@@ -130,7 +134,7 @@ def _fast_group(part: str) -> Callable:
     def fast(
         g: np.ndarray, x: np.ndarray, w: np.ndarray, groups: int, eps: float, mean: Any, invstd: Any, memo: dict
     ) -> Any:
-        return _gradients(_Order(x), g, x, w, mean, invstd, True, memo)[part]
+        return _gradient(part, _Order(x), g, x, w, mean, invstd, True, memo)
 
     return fast
 
@@ -160,7 +164,7 @@ group_norm.vjp(
     x=first_order(_fast_group("x"), _group_slope),
     w=first_order(_fast_group("w"), _group_weight_slope),
     b=first_order(
-        lambda g, memo: memo["b"] if memo else collapse.total(g, _pixels(g)),
+        lambda g, memo: memo["b"] if "b" in memo else collapse.total(g, _pixels(g)),
         lambda g, memo: reduce.sum(g, _pixels(g.array)),
     ),
 )
@@ -181,7 +185,7 @@ def rms_norm(x: np.ndarray, w: np.ndarray, *, eps: float) -> tuple:
 
 def _fast_rows(part: str, centred: bool) -> Callable:
     def fast(g: np.ndarray, x: np.ndarray, w: np.ndarray, eps: float, mean: Any, invstd: Any, memo: dict) -> Any:
-        return _gradients(_Rows(x, w.ndim), g, x, w, mean, invstd, centred, memo)[part]
+        return _gradient(part, _Rows(x, w.ndim), g, x, w, mean, invstd, centred, memo)
 
     return fast
 
@@ -219,7 +223,7 @@ def _over_rows(x: Any, shape: tuple) -> Any:
 layer_norm.vjp(
     **_row_rules(True),
     b=first_order(
-        lambda g, memo, b_shape: memo["b"] if memo else collapse.total(g, _head(g.shape, len(b_shape))),
+        lambda g, memo, b_shape: memo["b"] if "b" in memo else collapse.total(g, _head(g.shape, len(b_shape))),
         lambda g, memo, b_shape: _over_rows(g, b_shape),
     ),
 )
