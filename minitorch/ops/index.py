@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -188,6 +189,12 @@ def _taken(g: Any, key: tuple, shape: tuple) -> Any:
 setitem.vjp(x=lambda g, key: _clear(g, key), value=lambda g, key, value_shape: _taken(g, key, value_shape))
 
 
+@functools.lru_cache(maxsize=256)
+def _grid(shape: tuple) -> tuple[np.ndarray, ...]:
+    """The positions along each axis, which broadcast to `shape` together."""
+    return tuple(np.arange(n).reshape((n,) + (1,) * (len(shape) - i - 1)) for i, n in enumerate(shape))
+
+
 @primitive(name="gather")
 def take_along(x: np.ndarray, index: np.ndarray, *, dim: int) -> np.ndarray:
     """out[i][j] = x[index[i][j]][j] along `dim`; index may be smaller than x in the other axes."""
@@ -195,7 +202,7 @@ def take_along(x: np.ndarray, index: np.ndarray, *, dim: int) -> np.ndarray:
         out = kernels.empty(index.shape, x.dtype)
         kernels.pool_gather(_three(x, dim), _three(index, dim), _three(out, dim))
         return out
-    key = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    key = list(_grid(index.shape))
     key[dim] = index
     return x[tuple(key)]
 
@@ -224,7 +231,7 @@ def add_along(y: np.ndarray, index: np.ndarray, *, dim: int, shape: tuple) -> np
         kernels.fill(ordered, out)
         return ordered
     out = np.zeros(shape, y.dtype)
-    key = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    key = list(_grid(index.shape))
     key[dim] = index
     np.add.at(out, tuple(key), y)
     return out
@@ -390,7 +397,7 @@ def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
     d, positions = _checked(x, dim, index, "scatter_add")
     if any(n > m for n, m in zip(positions.shape, src.array.shape, strict=True)):
         raise RuntimeError(f"scatter_add: index {positions.shape} is larger than src {src.array.shape}")
-    used = getitem(src, key=tuple(slice(n) for n in positions.shape))
+    used = src if positions.shape == src.array.shape else getitem(src, key=tuple(slice(n) for n in positions.shape))
     return x + watch(add_along(used, positions, dim=d, shape=x.array.shape), index)
 
 

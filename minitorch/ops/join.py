@@ -15,7 +15,7 @@ from .index import getitem
 from .layout import room
 from .names import public
 from .promotion import cast_all
-from .shape import squeeze, unsqueeze
+from .shape import squeeze
 
 
 @public("narrow")
@@ -29,8 +29,10 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Any:
 
 
 @primitive
-def concatenate(*xs: np.ndarray, dim: int) -> np.ndarray:
-    """The arrays one after the other along axis `dim`."""
+def concatenate(*xs: np.ndarray, dim: int, new: bool = False) -> np.ndarray:
+    """The arrays one after the other along axis `dim`; with `new`, each has one more axis there first, of size 1."""
+    if new:
+        xs = tuple([x.reshape(*x.shape[:dim], 1, *x.shape[dim:]) for x in xs])
     if builtins.sum(x.nbytes for x in xs) < kernels.SMALL:
         return np.concatenate(xs, axis=dim)
     first = max(xs, key=lambda x: x.nbytes)
@@ -43,8 +45,13 @@ def concatenate(*xs: np.ndarray, dim: int) -> np.ndarray:
     return out
 
 
-concatenate.vjp(xs=lambda g, index, xs_shapes, dim: narrow(
-    g, dim, builtins.sum(s[dim] for s in xs_shapes[:index]), xs_shapes[index][dim]))  # fmt: skip
+def _piece(g: Any, index: int, xs_shapes: list, dim: int, new: bool) -> Any:
+    if new:
+        return getitem(g, key=(slice(None),) * dim + (index, Ellipsis))
+    return narrow(g, dim, builtins.sum(s[dim] for s in xs_shapes[:index]), xs_shapes[index][dim])
+
+
+concatenate.vjp(xs=_piece)
 
 
 @public("cat concat concatenate", on="t o")
@@ -81,7 +88,8 @@ def stack(tensors: Sequence, dim: int = 0) -> Any:
                 f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
                 f"{list(other.array.shape)} at entry {i}"
             )
-    return cat([unsqueeze(tensor, dim) for tensor in tensors], dim)
+    (d,) = normalize((dim,), len(first) + 1)
+    return concatenate(*cast_all(tensors), dim=d, new=True)
 
 
 @public("split")

@@ -100,6 +100,8 @@ def matmul(x: Any, y: Any) -> Any:
         return squeeze(matmul(x, unsqueeze(y, 1)), -1)
     if b.ndim == 2:  # one product of all rows, however they are stacked
         return _stacked_rows(x, lambda rows: linear(rows, y, turn_x=False, turn_w=False))
+    if a.ndim == b.ndim == 3 and a.shape[0] == b.shape[0]:
+        return batched_matmul(x, y)
     try:
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:

@@ -223,8 +223,13 @@ row(
         S(n(2, 1), n(2, 2), dim=1),
         S(n(2), dim=0),
         S(n(0, 2), n(1, 2), dim=0),
+        S(n(2, 3), n(2, 3), n(2, 3), dim=1, new=True),
+        S(n(), n(), dim=0, new=True),
+        S(n(0, 2), n(0, 2), dim=2, new=True),
     ],
-    lambda *xs, dim: np.moveaxis(np.array([v for x in xs for v in np.moveaxis(x, dim, 0)]), 0, dim),
+    lambda *xs, dim, new=False: np.moveaxis(
+        np.array([v for x in xs for v in ([x] if new else np.moveaxis(x, dim, 0))]), 0, dim
+    ),
     linear=True,
     errors=[
         (lambda: m.cat([m.ones(2, 3), m.ones(2, 4)]), RuntimeError, "number 1 in the list"),

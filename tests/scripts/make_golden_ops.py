@@ -181,7 +181,7 @@ DTYPES = {np.dtype("float32"): torch.float32, np.dtype("float64"): torch.float64
 TORCH = {
     "expand": lambda x, shape: x.expand(shape),
     "sum_to": lambda x, shape: x.sum_to_size(shape),
-    "concatenate": lambda *xs, dim: torch.cat(xs, dim),
+    "concatenate": lambda *xs, dim, new=False: torch.stack(xs, dim) if new else torch.cat(xs, dim),
     "pad_constant": pad,
     "tile": lambda x, times: x.repeat(times),
     "cast": lambda x, dtype: x.to(DTYPES[dtype]),
