@@ -5,6 +5,7 @@ times adds up in it. The adjoint's gradient is the reading again, and every orde
 
     windows            out[..., o, ..., t] = x[..., o*step + t*dilation, ...]
     windows_transpose  out[..., i, ...] = sum of y[..., o, ..., t] over all o, t with o*step + t*dilation = i
+    columns            the windows of the last two axes, the values of each in a column of a matrix
     extend             out[j] = x[source(j)], the identity in the middle, `source` given by the padding mode
     extend_transpose   out[i] = sum of y[j] over all j with source(j) = i
 
@@ -21,10 +22,11 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import primitive
+from ..geometry import ConvGeometry
 from .dims import normalize
 from .layout import room
 from .names import public
-from .shape import reshape, surrounded
+from .shape import pad_constant, reshape, surrounded
 
 
 @primitive(view=True)
@@ -67,6 +69,47 @@ windows.vjp(
 windows_transpose.vjp(
     y=lambda g, y_shape, dim, step, dilation: windows(g, dim=dim, size=y_shape[-1], step=step, dilation=dilation)
 )
+
+
+def _windows_of(x: np.ndarray, geometry: ConvGeometry) -> np.ndarray:
+    """A view of images (*, H, W), padded by now, as (*, kh, kw, oh, ow)."""
+    d = x.ndim - 2
+    for axis in (0, 1):
+        x = windows.function(x, dim=d + axis, size=geometry.kernel_size[axis], step=geometry.stride[axis],
+                             dilation=geometry.dilation[axis])  # fmt: skip
+    return x.transpose(*range(d), d + 2, d + 3, d, d + 1)
+
+
+def _widths(x: np.ndarray, geometry: ConvGeometry, sign: int) -> tuple:
+    return ((0, 0),) * (x.ndim - 2) + tuple((sign * before, sign * after) for before, after in geometry.padding)
+
+
+@primitive
+def columns(x: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
+    """Every window of x (*, C, H, W) as a column: (*, C kh kw, oh ow)."""
+    if geometry.padded:
+        x = pad_constant.function(x, widths=_widths(x, geometry, 1))
+    seen = _windows_of(x, geometry)
+    out = kernels.empty(seen.shape, x.dtype)
+    kernels.fill(out, seen)
+    return out.reshape(*x.shape[:-3], math.prod(seen.shape[-5:-2]), math.prod(seen.shape[-2:]))
+
+
+@primitive
+def columns_transpose(y: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
+    """Images (*, C, H, W) in which every column is added where `columns` read it: the adjoint of that."""
+    g = geometry
+    y = y.reshape(*y.shape[:-2], y.shape[-2] // math.prod(g.kernel_size), *g.kernel_size, *g.output_size)
+    d = y.ndim - 4
+    y = y.transpose(*range(d), d + 2, d + 3, d, d + 1)
+    for axis in (1, 0):
+        y = windows_transpose.function(y, dim=d + axis, length=g.padded_size[axis], step=g.stride[axis],
+                                       dilation=g.dilation[axis])  # fmt: skip
+    return pad_constant.function(y, widths=_widths(y, g, -1)) if g.padded else y
+
+
+columns.vjp(x=lambda g, geometry: columns_transpose(g, geometry=geometry))
+columns_transpose.vjp(y=lambda g, geometry: columns(g, geometry=geometry))
 
 
 def _segments(n: int, before: int, after: int, mode: str) -> list[tuple[slice, slice]]:

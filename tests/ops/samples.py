@@ -1480,6 +1480,50 @@ row(
     unwindowed,
     linear=True,
 )
+PATCHES = [
+    ConvGeometry.of((4, 5), (2, 3)),
+    ConvGeometry.of((5, 4), (3, 2), (2, 1), (1, 2), (1, 2)),
+    ConvGeometry.of((2, 3), 1),
+]
+
+
+def patches(x: np.ndarray, geometry: ConvGeometry) -> np.ndarray:
+    """Every window read by itself."""
+    g = geometry
+    x = np.pad(x, [(0, 0)] * (x.ndim - 2) + list(g.padding))
+    taps = [
+        x[..., i * g.stride[0] :, j * g.stride[1] :][..., : g.extent[0] : g.dilation[0], : g.extent[1] : g.dilation[1]]
+        for i, j in np.ndindex(*g.output_size)
+    ]
+    return np.stack([tap.reshape(*x.shape[:-3], math.prod(tap.shape[-3:])) for tap in taps], -1)
+
+
+def unpatched(y: np.ndarray, geometry: ConvGeometry) -> np.ndarray:
+    """The transpose of the matrix of `patches`."""
+    shape = (*y.shape[:-2], y.shape[-2] // math.prod(geometry.kernel_size), *geometry.input_size)
+    units = np.eye(math.prod(shape)).reshape(math.prod(shape), *shape)
+    return np.array([(patches(unit, geometry) * y).sum() for unit in units]).reshape(shape)
+
+
+row(
+    "columns",
+    lambda n: [
+        *(S(n(2, 2, *g.input_size), geometry=g) for g in PATCHES),
+        S(n(3, 2, 3), geometry=PATCHES[2]),
+        S(n(0, 2, 4, 5), geometry=PATCHES[0]),
+    ],
+    patches,
+    linear=True,
+)
+row(
+    "columns_transpose",
+    lambda n: [
+        *(S(n(2, 2 * math.prod(g.kernel_size), math.prod(g.output_size)), geometry=g) for g in PATCHES),
+        S(n(0, 12, 9), geometry=PATCHES[0]),
+    ],
+    unpatched,
+    linear=True,
+)
 BORDERS = [
     {"widths": ((before, after),), "mode": mode}
     for mode in ("reflect", "symmetric", "replicate", "circular")

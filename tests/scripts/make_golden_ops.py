@@ -64,6 +64,13 @@ def windows(x: Any, dim: int, size: int, step: int, dilation: int) -> Any:
     return x.unfold(dim, (size - 1) * dilation + 1, step)[..., ::dilation]
 
 
+def columns(x: Any, geometry: Any) -> Any:
+    """F.unfold with padding of its own on either side."""
+    g = geometry
+    x = pad(x, ((0, 0),) * (x.ndim - 2) + g.padding)
+    return F.unfold(x, g.kernel_size, g.dilation, 0, g.stride)
+
+
 def windows_transpose(y: Any, dim: int, length: int, step: int, dilation: int) -> Any:
     """The gradient of windows."""
     shape = (*y.shape[:dim], length, *y.shape[dim + 1 : -1])
@@ -241,6 +248,12 @@ TORCH = {
     "affine": F.linear,
     "add_bias": lambda x, b: x + b.reshape(-1, *[1] * (x.ndim - 2)),
     "windows": windows,
+    "columns": columns,
+    "columns_transpose": lambda y, geometry: adjoint(
+        lambda x: columns(x, geometry),
+        (*y.shape[:-2], y.shape[-2] // math.prod(geometry.kernel_size), *geometry.input_size),
+        y,
+    ),
     "windows_transpose": windows_transpose,
     "extend": extend,
     "extend_transpose": extend_transpose,

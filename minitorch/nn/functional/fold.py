@@ -7,8 +7,7 @@ from math import prod
 from typing import Any
 
 from ...geometry import LIMIT, ConvGeometry
-from ...ops import shape as shaping
-from ...ops.folding import windows, windows_transpose
+from ...ops import folding
 from .checks import as_ints, as_setting, check_tensor, renamed
 
 __all__ = ["fold", "unfold"]
@@ -81,13 +80,7 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
             f"unfold: input {shape} gives {rows} x {columns} values per image, more than {LIMIT} elements together"
         )
     _check_dtype("unfold", input)
-    x, d = input, len(front) + 1  # d is the first spatial axis
-    if g.padded:
-        x = shaping.pad_constant(x, widths=((0, 0),) * d + g.padding)
-    for axis in (0, 1):
-        x = windows(x, dim=d + axis, size=g.kernel_size[axis], step=g.stride[axis], dilation=g.dilation[axis])
-    x = shaping.permute(x, dims=(*range(d), d + 2, d + 3, d, d + 1))
-    return shaping.unshared(shaping.reshape(x, shape=(*front, rows, columns)), input)
+    return folding.columns(input, geometry=g)
 
 
 def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
@@ -126,16 +119,7 @@ def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padd
     front, channels = shape[:-2], shape[-2] // prod(g.kernel_size)
     if prod(front) * channels * prod(g.padded_size) > LIMIT:
         raise RuntimeError(f"fold: {channels} channels of {g.padded_size} pixels are more than {LIMIT} elements")
-    d = len(front) + 1
-    y = shaping.reshape(input, shape=(*front, channels, *g.kernel_size, *g.output_size))
-    y = shaping.permute(y, dims=(*range(d), d + 2, d + 3, d, d + 1))
-    for axis in (1, 0):
-        y = windows_transpose(
-            y, dim=d + axis, length=g.padded_size[axis], step=g.stride[axis], dilation=g.dilation[axis]
-        )
-    if g.padded:
-        y = shaping.pad_constant(y, widths=((0, 0),) * d + tuple((-before, -after) for before, after in g.padding))
-    return y
+    return folding.columns_transpose(input, geometry=g)
 
 
 def _settings(name: str, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> list[Any]:
