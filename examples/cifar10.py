@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 import minitorch
 from minitorch import nn, optim
+from minitorch.files import replacing
 from minitorch.utils.data import DataLoader
 from minitorch.vision import datasets, transforms
 
@@ -110,7 +111,8 @@ def draw(history, path):
         axes.set(xlabel="epoch", ylabel=what)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    with replacing(path) as file:  # whoever looks while it is written, or after a crash, finds a whole picture
+        figure.savefig(file, format="png", dpi=120)
     plt.close(figure)
 
 

@@ -13,11 +13,13 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
 from .autograd import enable_grad, grad, no_grad
+from .files import replacing
 from .geometry import ConvGeometry
 from .nn import conv as layers
 from .nn import functional as F
@@ -237,8 +239,19 @@ class Explanation:
         figure = Figure(layout="constrained")
         (_draw_line if case.rank == 1 else _draw_plane)(figure, case)
         if path is not None:
-            figure.savefig(path, dpi=90)
+            _write(figure, path)
         return figure
+
+
+def _write(figure: Any, path: Any) -> None:
+    """The picture as a file that is whole or not there; into an open one as it is."""
+    if hasattr(path, "write"):
+        figure.savefig(path, dpi=90)
+        return
+    path = Path(path)
+    path = path if path.suffix else path.with_name(path.name + ".png")
+    with replacing(path) as file:
+        figure.savefig(file, format=path.suffix[1:], dpi=90)
 
 
 def explain(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import sqrt
 from typing import Any
 
@@ -55,16 +55,6 @@ class Adam(Optimizer):
     ) -> None:
         lr = as_number("lr", lr)
         beta1, beta2 = (as_number(f"betas[{index}]", beta) for index, beta in enumerate(betas))
-        if not lr >= 0:
-            raise ValueError(f"Invalid learning rate: {lr}")
-        if not eps >= 0:
-            raise ValueError(f"Invalid epsilon value: {eps}")
-        if not 0 <= beta1 < 1:
-            raise ValueError(f"Invalid beta parameter at index 0: {beta1}")
-        if not 0 <= beta2 < 1:
-            raise ValueError(f"Invalid beta parameter at index 1: {beta2}")
-        if not weight_decay >= 0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
         defaults = {
             "lr": lr,
             "betas": (beta1, beta2),
@@ -78,7 +68,22 @@ class Adam(Optimizer):
             "fused": fused,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
+        self._check_options(defaults)
         super().__init__(params, defaults)
+
+    def _check_options(self, group: Mapping[str, Any]) -> None:
+        if not group["lr"] >= 0:
+            raise ValueError(f"Invalid learning rate: {group['lr']}")
+        if not group["eps"] >= 0:
+            raise ValueError(f"Invalid epsilon value: {group['eps']}")
+        for index, beta in enumerate(group["betas"]):
+            if not 0 <= beta < 1:
+                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        if not group["weight_decay"] >= 0:
+            raise ValueError(f"Invalid weight_decay value: {group['weight_decay']}")
+
+    def _needs(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("step", *self.like_parameter[: 3 if group["amsgrad"] else 2])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As `Optimizer.load_state_dict`; step counts may be plain numbers."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -152,37 +153,63 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over options and state that `state_dict` returned, as copies in each parameter's dtype.
 
-        Nothing changes if it doesn't fit: ValueError where the number of groups, their sizes or a state's shape differ.
+        Nothing changes if it doesn't fit. Raises KeyError without "state" or "param_groups"; ValueError where the
+        number of groups, their sizes or a state's shape differ, an option or a part of a state is missing, or a value
+        is out of range; TypeError where one is of another kind. Flags may be missing: older checkpoints have fewer.
         """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"loaded state dict: expected a dict, but got {type(state_dict).__name__}")
         saved_groups = state_dict["param_groups"]
         if len(saved_groups) != len(self.param_groups):
             raise ValueError(
                 "loaded state dict has a different number of parameter groups: "
                 f"{len(saved_groups)}, the optimizer has {len(self.param_groups)}"
             )
-        by_index: dict[Any, Tensor] = {}
+        groups: list[dict[str, Any]] = []
+        by_index: dict[Any, tuple[Tensor, dict[str, Any]]] = {}
         for number, (group, saved) in enumerate(zip(self.param_groups, saved_groups, strict=True)):
             if len(saved["params"]) != len(group["params"]):
                 raise ValueError(
                     "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
                     f"group {number} has {len(saved['params'])} parameters there and {len(group['params'])} here"
                 )
-            by_index.update(zip(saved["params"], group["params"], strict=True))
-        state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
-        for key, entry in state_dict["state"].items():
-            p = by_index.get(key)
-            if p is None:
-                state[key] = copy.deepcopy(entry)
-            else:
-                self._check_state(key, p, entry)
-                state[p] = {name: _adopt(value, p, name) for name, value in entry.items()}
-        groups = []
-        for group, saved in zip(self.param_groups, saved_groups, strict=True):
             options = copy.deepcopy({option: value for option, value in saved.items() if option != "params"})
             groups.append({**group, **options})
+            for option, default in self.defaults.items():
+                _check_option(f"{option} of group {number}", default, options, option)
+            self._check_options(groups[-1])
+            by_index.update({key: (p, groups[-1]) for key, p in zip(saved["params"], group["params"], strict=True)})
+        if len(by_index) < len(set(chain.from_iterable(group["params"] for group in self.param_groups))):
+            raise ValueError("loaded state dict: two parameters have the same number")
+        state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        for key, entry in state_dict["state"].items():
+            if key not in by_index:
+                state[key] = copy.deepcopy(entry)
+                continue
+            p, group = by_index[key]
+            if not isinstance(entry, Mapping):
+                raise TypeError(
+                    f"loaded state dict: the state of parameter {key} should be a dict, but is {type(entry).__name__}"
+                )
+            self._check_state(key, p, entry, group)
+            state[p] = {name: _adopt(value, p, name) for name, value in entry.items()}
         self.state, self.param_groups = state, groups
 
-    def _check_state(self, key: Any, p: Tensor, entry: dict[str, Any]) -> None:
+    def _check_options(self, group: Mapping[str, Any]) -> None:
+        """Raise ValueError for an option of a group that is out of range; for subclasses."""
+
+    def _needs(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        """The entries that a state which is not empty must have; for subclasses."""
+        return ()
+
+    def _check_state(self, key: Any, p: Tensor, entry: Mapping[str, Any], group: Mapping[str, Any]) -> None:
+        for name in self._needs(group) if entry else ():
+            if entry.get(name) is None:
+                raise ValueError(f"loaded state dict: the state of parameter {key} has no {name}")
+        if (count := entry.get("step")) is not None:
+            _check_option(f"step of parameter {key}", 0, entry, "step")
+            if not 0 <= as_number("step", count) < math.inf:
+                raise ValueError(f"loaded state dict: step of parameter {key} is {as_number('step', count)}")
         for name in self.like_parameter:
             value = entry.get(name)
             if value is None:
@@ -195,6 +222,10 @@ class Optimizer:
                 raise ValueError(
                     f"loaded state dict: {name} of parameter {key} has shape {tuple(value.array.shape)}, "
                     f"the parameter has {tuple(p.array.shape)}"
+                )
+            if value.array.dtype.kind != p.array.dtype.kind:
+                raise TypeError(
+                    f"loaded state dict: {name} of parameter {key} has the dtype {value.dtype}, the parameter {p.dtype}"
                 )
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
@@ -210,6 +241,28 @@ def _register(hooks: dict[int, Callable], hook: Callable) -> RemovableHandle:
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     return handle
+
+
+def _check_option(what: str, default: Any, options: Mapping[str, Any], name: str) -> None:
+    """Raise unless the loaded option is of its default's kind: a number, some numbers, a flag that may be missing."""
+    if isinstance(default, bool):
+        if not isinstance(options.get(name, default), (bool, np.bool_)):
+            raise TypeError(f"loaded state dict: {what} should be a bool, but is {options[name]!r}")
+    elif isinstance(default, (int, float, tuple)):
+        if name not in options:
+            raise ValueError(f"loaded state dict: there is no {what}")
+        value, expected, right = options[name], "a number", False
+        if isinstance(default, tuple):
+            expected = f"{len(default)} numbers"
+            right = isinstance(value, (list, tuple)) and len(value) == len(default) and all(map(_is_number, value))
+        if not (right or (isinstance(default, (int, float)) and _is_number(value))):
+            raise TypeError(f"loaded state dict: {what} should be {expected}, but is {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.array.size == 1 and value.array.dtype.kind in "fiu"
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def _with_hooks(step: Callable) -> Callable:

@@ -1,9 +1,10 @@
 """Files of tensors: `save` and `load` for checkpoints, state dicts, nests of plain data. Nothing is ever unpickled.
 
 A file is an uncompressed zip archive of arrays, `0.npy`, `1.npy`, ... (so `numpy.load` opens it too), and of
-`structure.json`: {"format": "minitorch", "version": 1, "minor": 1, "object": node}. A new minor version adds kinds, and
-files without them are read by older ones. A node is null, a bool, an int, a float or a string for itself, a list for a
-list of nodes, and an object of one entry, {kind: content}, for everything else:
+`structure.json`: {"format": "minitorch", "version": 1, "minor": 2, "object": node}. A new minor version adds kinds, or
+places (1.2: of arrays that see an element twice), and files without them are read by older ones. A node is null, a
+bool, an int, a float or a string for itself, a list for a list of nodes, and an object of one entry, {kind: content},
+for everything else:
 
 | kind | content |
 |---|---|
@@ -26,10 +27,11 @@ import os
 from collections.abc import Mapping
 from typing import IO, Any
 
+from minitorch.files import replacing
 from minitorch.tensor import Tensor
 
 from .reading import read
-from .writing import LONGEST, MINOR, VERSION, Sink, Writing, encode, replacing, write
+from .writing import LONGEST, MANY, MINOR, VERSION, Sink, Writing, encode, write
 
 __all__ = ["load", "save"]
 
@@ -41,7 +43,7 @@ def save(obj: Any, f: str | os.PathLike | IO[bytes]) -> None:
     `state_dict()` returns, for one. A path is written whole or not at all: the bytes go to a temporary file in the same
     folder, which replaces the old file once it is on the disk. An open file needs `write` alone, so gzip's serve.
     Tensors and arrays that share memory share it after `load`. Raises TypeError for any other object, ValueError for a
-    structure that contains itself or is too long.
+    structure that contains itself, is too long or has too many arrays.
 
     >>> buffer = io.BytesIO()
     >>> save({"epoch": 3, "shape": (2, 2)}, buffer)
@@ -56,6 +58,8 @@ def save(obj: Any, f: str | os.PathLike | IO[bytes]) -> None:
         text = json.dumps(structure).encode()
     except RecursionError:
         raise ValueError("save: the object contains itself, or is nested too deeply") from None
+    if len(members) > MANY:
+        raise ValueError(f"save: the object has {len(members):,} arrays, but {MANY:,} are allowed; join small ones")
     if len(text) > LONGEST:
         raise ValueError(
             f"save: without its arrays the object takes {len(text):,} bytes, but {LONGEST:,} are allowed; "

@@ -17,9 +17,27 @@ import numpy as np
 from minitorch import dtypes
 from minitorch.tensor import Size, Tensor, from_numpy
 
-from .writing import LONGEST, MINOR, STRUCTURE, VERSION
+from .writing import LARGE, LONGEST, MINOR, STRUCTURE, VERSION
 
 _HEADER = 1 << 16  # the longest .npy header that is read
+_PART = 1 << 20  # bytes that are read of a member at a time
+_DIRECTORY = 1 << 23  # the longest directory of an archive
+
+
+class _Careful:
+    """A file as zipfile reads it, which believes what an archive says of the length of its directory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.seek, self.tell = file, file.seek, file.tell
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        content = self.file.read(size if 0 <= size <= _DIRECTORY else _DIRECTORY + 1)
+        if len(content) > _DIRECTORY:
+            raise ValueError(f"its directory has more than the {_DIRECTORY:,} bytes that are read")
+        return content
 
 
 class _Reading:
@@ -67,7 +85,7 @@ class _Reading:
             data = array.reshape(-1, order="A").view(np.uint8) if array.size and count else np.empty(0, np.uint8)
             rest, done = head.read(), 0
             while done < count:
-                piece = rest or file.read(1 << 20)
+                piece = rest or file.read(_PART)
                 if not piece:
                     raise ValueError(f"{name} is cut short")
                 data[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
@@ -91,7 +109,7 @@ class _Reading:
         reach = [(size - 1) * stride for size, stride in zip(shape, strides, strict=True)]
         first, last = (offset + sum(bound(0, step) for step in reach) for bound in (min, max))
         inside = first >= 0 and last + dtype.itemsize <= len(memory)
-        if not inside or math.prod(shape) * dtype.itemsize > len(memory):
+        if not inside or math.prod(shape) * dtype.itemsize > max(len(memory), LARGE):
             raise ValueError(f"{name} does not hold the array that is said to lie in it")
         return np.ndarray(shape, dtype, memory, offset, strides)
 
@@ -100,12 +118,12 @@ def read(file: IO[bytes], name: Any) -> tuple[Any, list[Tensor]]:
     """The object and all of its tensors."""
     newer = ""
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(_Careful(file)) as archive:
             if STRUCTURE not in archive.namelist():
                 raise ValueError(_other_format(archive.namelist()))
             reading = _Reading(file, archive)
             with reading.open(STRUCTURE, LONGEST)[0] as member:
-                header = json.loads(member.read())
+                header = json.loads(b"".join(iter(lambda: member.read(_PART), b"")))
             if not isinstance(header, dict) or header.get("format") != "minitorch":
                 raise ValueError("its structure.json is not minitorch's")
             if header.get("version") != VERSION:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import ctypes
-import os
-import secrets
-import stat
 import zipfile
 from collections import Counter, OrderedDict
 from typing import IO, Any
@@ -17,16 +13,12 @@ import numpy as np
 from minitorch import dtypes
 from minitorch.tensor import Size, Tensor
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-VERSION, MINOR = 1, 1
+VERSION, MINOR = 1, 2
 STRUCTURE = "structure.json"
 LONGEST = 1 << 25  # the longest structure.json: parsing it takes several times its bytes
+MANY = 120_000  # the most members: of more, the archive's directory might take more than the 8 MB that are read
+LARGE = 1 << 30  # bytes of an array, written out, that sees elements twice
 _ALIGNMENT = 16  # of numpy's memory: shared memory is saved from such a multiple on
-_ORPHAN = ".minitorch-"  # temporary files begin so
 
 
 class Writing:
@@ -51,15 +43,16 @@ class Writing:
         """What the archive's members hold: arrays, or the memory (as bytes) that several arrays share.
 
         Arrays share memory if their ranges of addresses overlap, directly or through others. What lies between them is
-        saved, too. An array that sees an element twice (expanded, or windows) takes more bytes than its range: such
-        ones are written out.
+        saved, too. An array that sees an element twice (expanded, or windows) is written out if it stands alone, and
+        if it would take more than LARGE bytes.
         """
         groups: list[list[int]] = []
         ends, alone = -1, []
         spans = [np.lib.array_utils.byte_bounds(array) for array in self.arrays]
         for index in sorted(range(len(spans)), key=spans.__getitem__):
             low, high = spans[index]
-            if not 0 < self.arrays[index].nbytes <= high - low:
+            size = self.arrays[index].nbytes
+            if not 0 < size <= max(high - low, LARGE):
                 alone.append([index])
             elif low < ends:
                 groups[-1].append(index)
@@ -167,70 +160,3 @@ def write(file: Any, structure: bytes, arrays: list[np.ndarray]) -> None:
             with archive.open(zipfile.ZipInfo(f"{index}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
         archive.writestr(zipfile.ZipInfo(STRUCTURE), structure)
-
-
-@contextlib.contextmanager
-def replacing(path: str) -> Any:
-    """A new file, open for writing, that takes the place of `path` when the block ends well, and else vanishes.
-
-    Contents reach the disk before the name does: after a crash at any moment `path` is the old file or the new one. A
-    process killed while it writes leaves a `.part` file behind, which the next save in this folder removes.
-    """
-    folder = os.path.dirname(path)
-    _sweep(folder)
-    temporary, descriptor = _temporary(folder)
-    try:
-        with open(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(path):
-            os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    if os.name == "posix":  # elsewhere folders can't be opened
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _temporary(folder: str) -> tuple[str, int]:
-    """A new file and its descriptor, locked. One that was swept away before it was locked is made anew."""
-    while True:
-        path = os.path.join(folder, f"{_ORPHAN}{secrets.token_hex(8)}.part")
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        if not _lock(descriptor, wait=True) or os.fstat(descriptor).st_nlink:
-            return path, descriptor
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, wait: bool) -> bool:
-    """Take the lock that a writer holds until it ends, however it ends; False where another has it or there is none."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        return False
-    return True
-
-
-def _sweep(folder: str) -> None:
-    """Remove the temporary files of writers that are no more."""
-    with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
-        for entry in entries:
-            if entry.name.startswith(_ORPHAN) and entry.name.endswith(".part"):
-                with contextlib.suppress(OSError):
-                    descriptor = os.open(
-                        entry.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-                    )
-                    try:
-                        if stat.S_ISREG(os.fstat(descriptor).st_mode) and _lock(descriptor, wait=False):
-                            os.unlink(entry.path)
-                    finally:
-                        os.close(descriptor)

@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import struct
 import subprocess
 import sys
 import tracemalloc
@@ -96,13 +97,22 @@ def test_arrays_and_other_dtypes_share_memory():
     assert floats.flags.aligned and tensor.numpy()[16:24].view(np.float64)[0] == 1 and again[13:21].any()
 
 
-def test_what_takes_more_than_its_memory_is_written_out():
-    """Expanded tensors and windows come back with their values, in memory of their own."""
+def test_arrays_that_see_an_element_twice(monkeypatch):
+    """Expanded tensors and windows share memory with their base and each other; alone, or huge, they are written out."""
     x = minitorch.arange(4.0)
     base, wide, windows = through([x, x.expand(3, 4), x.unfold(0, 3, 1)])
     assert wide.tolist() == [[0, 1, 2, 3]] * 3 and windows.tolist() == [[0, 1, 2], [1, 2, 3]]
-    wide.fill_(9)
-    assert base.tolist() == [0, 1, 2, 3]
+    base[1] = 9
+    assert wide.tolist() == [[0, 9, 2, 3]] * 3 and windows.tolist() == [[0, 9, 2], [9, 2, 3]]
+    with pytest.raises(RuntimeError, match="more than one element"):
+        wide.fill_(1)
+    alone = through(x.expand(3, 4))
+    alone[0, 1] = 9
+    assert alone.tolist() == [[0, 9, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]]
+    monkeypatch.setattr("minitorch.serialization.writing.LARGE", 32)
+    base, wide, two = through([x, x.expand(3, 4), x.expand(2, 4)])
+    base[1] = 9
+    assert wide.tolist() == [[0, 1, 2, 3]] * 3 and two.tolist() == [[0, 9, 2, 3]] * 2
 
 
 def test_tied_weights_stay_tied():
@@ -278,6 +288,19 @@ def test_declared_sizes_are_those_of_the_file(tmp_path):
         load(tmp_path / "f")
 
 
+def test_long_directories_are_not_read(tmp_path):
+    """A file of 1 GB that announces to be all directory is refused at once; the longest that is read takes 60 MB."""
+    path = tmp_path / "f.pt"
+    with open(path, "wb") as file:
+        file.seek((1 << 30) - 22)
+        file.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, (1 << 30) - 22, 0, 0))
+    tracemalloc.start()
+    with pytest.raises(RuntimeError, match=r"f\.pt.*its directory has more than the 8,388,608 bytes"):
+        load(path)
+    assert tracemalloc.get_traced_memory()[1] < 3e7
+    tracemalloc.stop()
+
+
 def test_one_member_named_often_is_read_once():
     """A thousand names of one array of 8 MB take 8 MB."""
     content = archive({"0.npy": npy(np.zeros(1 << 20))}, object=[{"array": "0.npy"}] * 1000)
@@ -297,13 +320,16 @@ def test_versions():
     buffer = io.BytesIO()
     save(1, buffer)
     with zipfile.ZipFile(buffer) as out:
-        assert json.loads(out.read("structure.json")) == {"format": "minitorch", "version": 1, "minor": 1, "object": 1}
+        assert json.loads(out.read("structure.json")) == {"format": "minitorch", "version": 1, "minor": 2, "object": 1}
 
 
-def test_too_long_a_structure_is_not_saved(tmp_path):
+def test_too_long_a_structure_is_not_saved(tmp_path, monkeypatch):
     """What `load` would refuse is refused by `save`, with the way out."""
     with pytest.raises(ValueError, match="into arrays or tensors"):
         save("x" * (1 << 25), tmp_path / "f")
+    monkeypatch.setattr("minitorch.serialization.MANY", 2)
+    with pytest.raises(ValueError, match="has 3 arrays, but 2 are allowed"):
+        save([np.ones(1), np.ones(1), np.ones(1)], tmp_path / "f")
     assert not os.listdir(tmp_path)
 
 
@@ -350,16 +376,16 @@ def test_orphans_are_swept(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs file locks of Unix")
 def test_a_new_file_that_is_swept_is_made_anew(tmp_path, monkeypatch):
     """A sweep between the making of a temporary file and its lock costs the writer nothing."""
-    from minitorch.serialization import writing
+    from minitorch import files
 
-    lock, swept = writing._lock, []
+    lock, swept = files._lock, []
 
     def late(descriptor, wait):
         if wait and not swept:
             swept.extend(os.listdir(tmp_path))
-            writing._sweep(str(tmp_path))
+            files._sweep(str(tmp_path))
         return lock(descriptor, wait)
 
-    monkeypatch.setattr(writing, "_lock", late)
+    monkeypatch.setattr(files, "_lock", late)
     save("whole", tmp_path / "f")
     assert len(swept) == 1 and os.listdir(tmp_path) == ["f"] and load(tmp_path / "f") == "whole"

@@ -48,6 +48,7 @@ PARTS = {
     "config",
     "creation",
     "dtypes",
+    "files",
     "geometry",
     "kernels",
     "ops",

@@ -88,6 +88,93 @@ def test_entries_are_checked_when_open(tmp_path):
             runtime._read_entry(tmp_path / name)
 
 
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder that serves as the cache of this process, whose warning was not given so far."""
+    path = tmp_path / "kernels-0"
+    path.mkdir(mode=0o700)
+    monkeypatch.setattr(runtime, "cache_directory", lambda: path)
+    monkeypatch.setattr(runtime, "_warned", False)
+    monkeypatch.setattr(runtime, "_say", lambda name: None)
+    return path
+
+
+class Compiled:
+    """What numba's compiler would return."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def _reduce(self):
+        return self.content
+
+
+def damaged(path, how):
+    """Do to an entry what disks and neighbours do."""
+    content = path.read_bytes()
+    path.unlink()
+    if how == "pipe":
+        os.mkfifo(path, 0o600)
+    elif how == "folder":
+        path.mkdir(0o700)
+    elif how == "another kernel's":
+        path.write_bytes(runtime._seal(path.with_name("other"), content[32:]) + content[32:])
+    elif how == "another release's":
+        path.write_bytes(runtime._seal(path.parent.with_name("kernels-1") / path.name, content[32:]) + content[32:])
+    elif how == "no pickle":
+        path.write_bytes(runtime._seal(path, b"junk") + b"junk")
+    elif how == "all may write":
+        path.write_bytes(content)
+        path.chmod(0o666)
+    else:
+        path.write_bytes({"empty": b"", "cut": content[:-1], "flipped": content[:-1] + b"!"}[how])
+
+
+DAMAGES = [
+    "empty",
+    "cut",
+    "flipped",
+    "pipe",
+    "folder",
+    "another kernel's",
+    "another release's",
+    "no pickle",
+    "all may write",
+]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damaged_entries_are_refused_and_replaced(folder, monkeypatch, how):
+    """Whatever is in an entry's place, the kernel is compiled, with one warning; then the entry is right again."""
+    monkeypatch.setattr("numba.core.compiler.CompileResult._rebuild", lambda context, *content: content)
+    cache = runtime._disk_cache("kernel")
+    cache.save_overload("signature", Compiled((1, 2)))
+    assert cache.load_overload("signature", None) == (1, 2)
+    (path,) = folder.iterdir()
+    damaged(path, how)
+    with pytest.warns(UserWarning, match="cannot use the kernel cache"):
+        assert cache.load_overload("signature", None) is None
+    cache.save_overload("signature", Compiled((3, 4)))
+    assert cache.load_overload("signature", None) == (None if how == "folder" else (3, 4))
+    assert [entry.name for entry in folder.iterdir()] == [path.name]
+
+
+def test_locks_that_cannot_be_had_are_done_without(folder):
+    """A pipe or a folder in place of the lock is not waited for; a new lock is private."""
+    before = os.umask(0)
+    try:
+        with runtime._file_lock("kernel"):
+            assert (folder / "lock").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+    for make in (os.mkfifo, os.mkdir):
+        os.unlink(folder / "lock")
+        make(folder / "lock")
+        with runtime._file_lock("kernel"):
+            assert runtime._state.locked
+        assert not runtime._state.locked
+
+
 SCRIPT = """
 import numpy as np
 from minitorch import kernels
@@ -98,7 +185,7 @@ print(kernels.compilations(), (out == 1).all())
 
 
 def test_exchanged_entries_are_compiled_again(tmp_path):
-    """An entry under another one's name is refused by its checksum, with one warning."""
+    """In whole processes: an entry under another one's name is refused by its seal, with one warning."""
     here = str(Path(minitorch.__file__).parents[1])
 
     def run():
@@ -115,7 +202,5 @@ def test_exchanged_entries_are_compiled_again(tmp_path):
     for path in folder.iterdir():
         if path.name != "lock":
             assert path.stat().st_mode & 0o777 == 0o600
-            content = path.read_bytes()
-            wrong = runtime.hashlib.sha256(b"another" + content[32:]).digest()
-            path.write_bytes(wrong + content[32:])
+            damaged(path, "another kernel's")
     assert run() == ([count, "True"], 1)

@@ -143,6 +143,33 @@ def test_announced_sizes_are_not_believed(pil, tmp_path):
         dataset[0]
 
 
+def test_large_files_are_refused(pil, tmp_path, monkeypatch):
+    """Flat pictures that unpack to more than 100 MB and files that are larger are named at once; others are read."""
+    dataset = folder(tmp_path, "a.png", pil.new("RGB", (6000, 6000)).save)
+    with pytest.raises(OSError, match=r"a\.png .* bytes would unpack to 108,000,000; if they should, give a `loader`"):
+        dataset[0]
+    (tmp_path / "c" / "a.png").write_bytes(b"P5\n8 8\n255\n" + bytes(64))
+    assert dataset[0][0].size == (8, 8)
+    os.truncate(tmp_path / "c" / "a.png", 1 << 30)
+    with pytest.raises(OSError, match=r"a\.png .*more than 100,000,000 bytes"):
+        dataset[0]
+    noise = pil.fromarray(np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8))
+    noise.save(tmp_path / "c" / "a.png")
+    monkeypatch.setattr("minitorch.vision.datasets.folder.MOST", 5000)
+    with pytest.raises(OSError, match="more than 5,000"):
+        dataset[0]
+    noise.save(tmp_path / "c" / "a.png", "JPEG")  # unpacks to more than MOST, from a hundredth of that and more
+    assert dataset[0][0].size == (60, 60)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_pipes_are_no_images(pil, tmp_path):
+    """A pipe named like an image is refused instead of waited for."""
+    dataset = folder(tmp_path, "a.png", os.mkfifo)
+    with pytest.raises(OSError, match=r"a\.png is no whole image .*no regular file"):
+        dataset[0]
+
+
 def test_in_memory_takes_8_bits_alone(pil, tmp_path, capsys):
     """Deeper images are refused by name instead of wrapped; black and white is 0 and 255."""
     deep = folder(tmp_path, "a.png", pil.fromarray(GREY16).save, loader=pil.open)
@@ -242,3 +269,75 @@ def test_bombs_are_refused(tmp_path):
     assert peak_of(lambda: MNIST(tmp_path, verify=False), "train-images.*expected 784 bytes") < 1e8
     numbered = pickle.PROTO + b"\x02K\x01" + pickle.LONG_BINPUT + struct.pack("<I", 1 << 31) + b"."
     assert peak_of(lambda: read_pickle(numbered, "batch"), "batch: .*numbers an object") < 1e8
+
+
+HOME = "cifar-10-batches-py/"
+
+
+def member(name, size, kind=b"0", content=b""):
+    """A tar header as it is told, and the content behind it, filled up to whole blocks."""
+    text = f"{size:011o}".encode() + b"\0" if size < 8**11 else b"\x80" + size.to_bytes(11, "big")
+    block = bytearray(name.encode().ljust(100, b"\0") + b"0000644\0" + b"0000000\0" * 2 + text + b"00000000000\0")
+    block += b" " * 8 + kind + bytes(100) + b"ustar\x0000"
+    block += bytes(512 - len(block))
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + content + bytes(-len(content) % 512)
+
+
+def settings(*lines):
+    """An extended header of these lines."""
+    content = b"".join(lines)
+    return member("h", len(content), b"x", content)
+
+
+BATCH = member(HOME + "data_batch_1", 10, b"0", bytes(10))
+# name: (content of the archive, message)
+ARCHIVES = {
+    **{f"{kind} of 1 GB": (member("h", 1 << 30, kind.encode()), "too long: here one of 1,073,74") for kind in "xgLKX"},
+    "slow settings": (settings(b"1" * 20_000), "too long"),
+    "many settings": (settings(b"12 a=bcdefg\n") * 200, "too long"),
+    "nested settings": (settings(b"12 a=bcdefg\n") * 100_000, "too long"),
+    "many members": (member("a", 0) * 100_000, "too long"),
+    "size by settings": (settings(b"30 size=99999999999999999999999\n") + BATCH, "data_batch_1: expected at most"),
+    "negative size": (settings(b"12 size=-12\n") + BATCH, "cannot be read"),
+    "size of a terabyte": (member(HOME + "data_batch_1", 1 << 40), "data_batch_1: expected at most"),
+    "a bomb of 200 MB": (member(HOME + "data_batch_1", 200_000_000), "data_batch_1: expected at most 33,554,432"),
+    "twice": (BATCH * 2, "two members named cifar-10-batches-py/data_batch_1"),
+    "a link": (member(HOME + "data_batch_1", 0, b"2"), "expected the member cifar-10-batches-py/data_batch_1"),
+    "a climber": (member("../" + HOME + "data_batch_1", 0), "expected the member cifar-10-batches-py/data_batch_1"),
+    "holes": (settings(b"22 GNU.sparse.major=1\n", b"22 GNU.sparse.minor=0\n") + BATCH, "cannot be read"),
+    "cut": (member(HOME + "data_batch_1", 3000), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_hostile_archives(tmp_path, name):
+    """Headers are not believed: refused by name within 100 MB, and in about a second at most."""
+    content, message = ARCHIVES[name]
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(gzip.compress(content, 1))
+    assert peak_of(lambda: CIFAR10(tmp_path, verify=False), f"cifar-10-python.tar.gz.*{message}") < 1e8
+
+
+def test_hostile_gzip(tmp_path):
+    """Endless names, empty members, files of gigabytes: neither archives nor idx files are read for long."""
+    paths = [tmp_path / "cifar-10-python.tar.gz", tmp_path / "train-images-idx3-ubyte.gz"]
+    readers = [lambda **k: CIFAR10(tmp_path, **k), lambda **k: MNIST(tmp_path, **k)]
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(b"")
+    for content in (b"\x1f\x8b\x08\x08" + bytes(6) + b"a" * 20_000_000, gzip.compress(b"") * 500_000):
+        for path, read in zip(paths, readers, strict=True):
+            path.write_bytes(content)
+            assert peak_of(lambda read=read: read(verify=False), path.name) < 1e8
+    for path, read in zip(paths, readers, strict=True):
+        os.truncate(path, 3 << 30)
+        for verify in (False, None):
+            assert peak_of(lambda read=read, verify=verify: read(verify=verify), f"{path.name}: expected at most") < 1e8
+
+
+def test_names_that_multiply(tmp_path):
+    """A list of lists of lists ... as class names is refused, not written out."""
+    names = ["a"]
+    for _ in range(50):
+        names = [names, names]
+    write_cifar(tmp_path)
+    (tmp_path / HOME / "batches.meta").write_bytes(pickle.dumps({"label_names": names}, 2))
+    assert peak_of(lambda: CIFAR10(tmp_path), "batches.meta: expected class names of text") < 1e8

@@ -23,12 +23,14 @@ import threading
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from minitorch.files import replacing
 
 try:
     import fcntl
@@ -273,6 +275,18 @@ def _cache_warning(error: BaseException) -> None:
                       "in memory. Set MINITORCH_CACHE_DIR to a private, writable directory", stacklevel=2)
 
 
+# How files of the cache are opened: no link is followed, a pipe is not waited for.
+_CAUTIOUS = sum(getattr(os, flag, 0) for flag in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK"))
+
+
+def _seal(path: Path, content: bytes) -> bytes:
+    """What an entry begins with: the SHA-256 of its folder's name, of its own and of the rest.
+
+    So it is of use in no other place, be it another kernel's or another release's.
+    """
+    return hashlib.sha256(f"{path.parent.name}/{path.name}/".encode() + content).digest()
+
+
 @contextmanager
 def _file_lock(name: str) -> Iterator[None]:
     """Of several processes that need the same kernel at once, one compiles it and the others then load the result.
@@ -286,19 +300,17 @@ def _file_lock(name: str) -> Iterator[None]:
     if fcntl is None or directory is None:
         yield
         return
-    file = None
-    try:
-        file = open(directory / "lock", "a")  # noqa: SIM115 closed below; closing releases the lock
-        fcntl.lockf(file, fcntl.LOCK_EX, 1, int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "little"))
-    except OSError as error:
-        _cache_warning(error)
+    lock = None
     _state.locked = True
     try:
+        with suppress(OSError):  # a read-only folder has no locks and needs none
+            lock = os.open(directory / "lock", os.O_WRONLY | os.O_CREAT | _CAUTIOUS, 0o600)
+            fcntl.lockf(lock, fcntl.LOCK_EX, 1, int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "little"))
         yield
     finally:
         _state.locked = False
-        if file is not None:
-            file.close()
+        if lock is not None:
+            os.close(lock)  # releases the lock
 
 
 def _say(name: str) -> None:
@@ -312,13 +324,9 @@ def _say(name: str) -> None:
         print(f"\r\033[K  {_compilations + 1}: {name} ", end="\r", file=sys.stderr, flush=True)
 
 
-_BINARY = getattr(os, "O_BINARY", 0)
-
-
 def _read_entry(path: Path) -> bytes:
     """The bytes of a file of the cache. What is checked is what is open: no link, no pipe, nobody else's file."""
-    flags = os.O_RDONLY | _BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    with open(os.open(path, flags), "rb") as file:
+    with open(os.open(path, os.O_RDONLY | _CAUTIOUS), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(f"{path} is no regular file")
@@ -327,7 +335,7 @@ def _read_entry(path: Path) -> bytes:
 
 
 def _disk_cache(name: str) -> Any:
-    """A cache for one dispatcher: a file per signature, the SHA-256 of its name and of what follows, numba's pickle."""
+    """A cache for one dispatcher: a file per signature, of a seal and numba's pickle."""
     from numba.core.caching import _Cache
     from numba.core.compiler import CompileResult
     from numba.core.serialize import dumps
@@ -347,7 +355,7 @@ def _disk_cache(name: str) -> Any:
                 path = self.path(signature)
                 if path is not None and os.path.lexists(path):
                     content = _read_entry(path)
-                    if hashlib.sha256(path.name.encode() + content[32:]).digest() != content[:32]:
+                    if _seal(path, content[32:]) != content[:32]:
                         raise OSError(f"{path} is damaged, or another kernel's")
                     return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
             except Exception as error:  # noqa: BLE001 whatever is wrong with the file, compiling is the cure
@@ -362,11 +370,9 @@ def _disk_cache(name: str) -> Any:
                 path = self.path(signature)
                 if path is not None:
                     content = dumps(result._reduce())
-                    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-                    part.unlink(missing_ok=True)
-                    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600), "wb") as file:
-                        file.write(hashlib.sha256(path.name.encode() + content).digest() + content)
-                    os.replace(part, path)
+                    path.unlink(missing_ok=True)  # with its mode, if it was refused for that
+                    with replacing(path, 0o600, lasting=False) as file:  # if half of it is lost, the seal is broken
+                        file.write(_seal(path, content) + content)
             except Exception as error:  # noqa: BLE001 a full or read-only disk costs time, not the run
                 _cache_warning(error)
 

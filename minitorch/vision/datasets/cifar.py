@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from .download import check_md5, download
+from .download import check_md5, check_size, download
 from .image_set import ArrayImages
+from .packed import Headers, Unpacked, most_inside
 
 URL = "https://www.cs.toronto.edu/~kriz/"
 PIXELS = 3 * 32 * 32
-MOST = 1 << 28  # bytes of the files of a set: the largest set takes 186 MB
 # Everything an array of numbers needs in order to be unpickled, in the spelling of numpy 1 and of numpy 2.
 SAFE_NAMES = {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")} | {
     (f"numpy.{core}.{module}", name)
@@ -69,7 +69,11 @@ def read_pickle(content: bytes, source: str) -> dict[str, Any]:
         ) from error
     if not isinstance(loaded, dict):
         raise RuntimeError(f"{source}: expected a pickled dict, found a {type(loaded).__name__}")
-    return {key.decode() if isinstance(key, bytes) else str(key): value for key, value in loaded.items()}
+    return {
+        key.decode("utf-8", "replace") if isinstance(key, bytes) else key: value
+        for key, value in loaded.items()
+        if isinstance(key, (bytes, str))
+    }
 
 
 class _Cifar(ArrayImages):
@@ -131,7 +135,9 @@ class _Cifar(ArrayImages):
         names = read_pickle(content, source).get(self.names_key)
         if not isinstance(names, list):
             raise RuntimeError(f"{source}: expected class names under '{self.names_key}', found none")
-        return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+        if not all(isinstance(name, (bytes, str)) for name in names):
+            raise RuntimeError(f"{source}: expected class names of text under '{self.names_key}', found other objects")
+        return [name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in names]
 
     def _parse(self, content: bytes, source: str, classes: int) -> tuple[np.ndarray, list[int]]:
         """Pixels uint8 (n, 3072) and n labels of one batch in either layout."""
@@ -170,7 +176,7 @@ def _read_folder(folder: Path, wanted: tuple[str, ...], md5: Mapping[str, str] |
         if not path.is_file():
             there = ", ".join(sorted(child.name for child in folder.iterdir())) or "nothing"
             raise RuntimeError(f"{path}: expected this file, found in its folder: {there}. Unpack the archive again")
-        _check_size(str(path), path.stat().st_size)
+        check_size(str(path), path.stat().st_size)
         if md5 is not None:
             if name not in md5:
                 raise RuntimeError(f"{path}: no md5 is published for it; verify the archive or leave out verify=True")
@@ -179,29 +185,29 @@ def _read_folder(folder: Path, wanted: tuple[str, ...], md5: Mapping[str, str] |
     return contents
 
 
-def _check_size(source: str, size: int) -> None:
-    if size > MOST:
-        raise RuntimeError(f"{source}: expected at most {MOST:,} bytes, found {size:,}; it is no file of this set")
-
-
 def _read_archive(path: Path, folder: str, wanted: tuple[str, ...]) -> dict[str, bytes]:
     """The wanted members of an archive, read into memory: nothing is written to disk."""
     found: dict[str, bytes] = {}
-    total = 0
+    total, size = 0, path.stat().st_size
+    check_size(str(path), size)
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with open(path, "rb") as file:
+            content = Unpacked(file)
+            archive = tarfile.TarFile(fileobj=Headers(content))  # type: ignore[arg-type]
             for member in archive:
                 total += member.size
-                _check_size(f"{path}:{member.name}", total)
+                check_size(f"{path}:{member.name}", total, most_inside(size))
                 name = member.name.removeprefix(folder + "/")
-                if name in wanted and member.isfile():
-                    file = archive.extractfile(member)
-                    found[name] = file.read() if file is not None else b""
+                if name in found:
+                    raise tarfile.ReadError(f"it has two members named {member.name}")
+                if name in wanted and member.isreg() and not member.issparse():
+                    content.skip(member.offset_data - content.position)
+                    found[name] = content.read(member.size)
                 if len(found) == len(wanted):
                     break
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:
         raise RuntimeError(
-            f"{path}: expected a whole tar.gz archive, found {path.stat().st_size:,} bytes that cannot be read to "
+            f"{path}: expected a whole tar.gz archive, found {size:,} bytes that cannot be read to "
             f"the end ({type(error).__name__}: {error}). Delete it and download it again"
         ) from error
     for name in wanted:

@@ -13,6 +13,7 @@ import numpy as np
 from ..pillow import import_pillow
 from .image_set import ArrayImages, ImageSet
 
+MOST = 100_000_000  # bytes of a file, and of an unpacked image; from packed files of 1 MB on, 100 times the file's
 IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
@@ -20,12 +21,20 @@ def default_loader(path: str) -> Any:
     """The image in a file, as a PIL image in RGB; 16-bit grey is scaled to 8 bits.
 
     Raises:
-        OSError: the file is no whole image; the message names it.
+        OSError: the file is no whole image, or too large, packed or unpacked; the message names it.
         ValueError: its numbers of 32 bits do not lie in [0, 255], so that conversion would lose them.
     """
     pillow = import_pillow("ImageFolder")
     try:
+        size = os.path.getsize(path)
+        if not os.path.isfile(path):
+            raise ValueError("no regular file")
+        if size > MOST:  # pillow reads headers of any length, at up to a minute for 1 GB
+            raise ValueError(f"more than {MOST:,} bytes; if it should be so large, give a `loader`")
         with pillow.open(path) as image:
+            unpacked = image.width * image.height * len(image.getbands())
+            if unpacked > max(MOST, 100 * size):
+                raise ValueError(f"its {size:,} bytes would unpack to {unpacked:,}; if they should, give a `loader`")
             image.load()
     except FileNotFoundError:
         raise

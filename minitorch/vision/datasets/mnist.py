@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
 import zlib
@@ -11,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .download import check_md5, download
+from .download import check_md5, check_size, download
 from .image_set import ArrayImages
+from .packed import Unpacked, most_inside
 
 IMAGES, LABELS = "{}-images-idx3-ubyte", "{}-labels-idx1-ubyte"
 
@@ -26,9 +26,12 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
         RuntimeError: the file is cut off, too long, damaged or of another kind.
     """
     packed, size = path.suffix == ".gz", path.stat().st_size
+    if packed:
+        check_size(str(path), size)
     magic, header = bytes([0, 0, 8, axes]), 4 + 4 * axes
     try:
-        with gzip.open(path) if packed else open(path, "rb") as file:
+        with open(path, "rb") as plain:
+            file = Unpacked(plain) if packed else plain
             start = file.read(header)
             if start[:4] != magic or len(start) < header:
                 raise RuntimeError(
@@ -36,7 +39,7 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
                 )
             shape = tuple(int(length) for length in np.frombuffer(start, ">u4", axes, 4))
             expected = math.prod(shape)
-            most = max(1 << 26, 100 * size) if packed else size  # pictures shrink 5 times, bombs 1,000 times
+            most = most_inside(size) if packed else size
             content = file.read(expected + 1) if expected <= most else b""
     except (OSError, EOFError, zlib.error) as error:
         raise RuntimeError(
