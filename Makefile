@@ -8,7 +8,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check surface fix parity faults bench bench-quick clean
+.PHONY: help setup train test check surface fix parity faults bench bench-quick leaks clean
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: .venv/torch.done  ## beside PyTorch: nets, layers, ops, memory, start-up;
 
 bench-quick: .venv/torch.done  ## the same in under two minutes, printed only
 	$(BIN)/python benchmarks/bench.py --quick $(ARGS)
+
+leaks: .venv/dev.done  ## thousands of steps of each net, of double backward and hooks: does memory stay flat? 3 minutes
+	$(BIN)/python benchmarks/leaks.py $(ARGS)
 
 clean:  ## remove .venv, caches and runs
 	rm -rf .venv build runs *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -74,10 +74,13 @@ class _Reading:
         with file:
             head = io.BytesIO(file.read(_HEADER))
             version = np.lib.format.read_magic(head)
-            shape, fortran, dtype = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version](head)
+            try:
+                shape, fortran, dtype = {
+                    (1, 0): np.lib.format.read_array_header_1_0,
+                    (2, 0): np.lib.format.read_array_header_2_0,
+                }[version](head)
+            except MemoryError:  # Python's parser ran out of its stack
+                raise ValueError(f"{name} has a header that is nested too deeply") from None
             count = size - head.tell()
             if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != count:
                 raise ValueError(f"{name} does not hold the array it announces")
@@ -158,10 +161,14 @@ def _decode(node: Any, reading: _Reading) -> Any:
     ((kind, content),) = node.items()
     if kind not in _DECODERS:
         raise ValueError(f"it has a node of the unknown kind {kind!r}")
+    if kind in _LISTS and not isinstance(content, list):
+        raise ValueError(f"it has a node of the kind {kind!r} whose content is no list")
     return _DECODERS[kind](content, reading)
 
 
 def _pairs(content: Any, reading: _Reading) -> list[tuple]:
+    if not all(isinstance(pair, list) for pair in content):
+        raise ValueError("it has a dict of something else than pairs")
     return [(_decode(key, reading), _decode(value, reading)) for key, value in content]
 
 
@@ -169,7 +176,8 @@ def _tensor(content: list, reading: _Reading, kind: Callable[..., Tensor] | None
     place, requires_grad = content
     if type(requires_grad) is not bool:
         raise ValueError(f"its requires_grad is {requires_grad!r}, no bool")
-    tensor = from_numpy(reading.array(place))
+    array = reading.array(place)
+    tensor = from_numpy(array if array.flags.aligned else array.copy())  # kernels want whole elements
     tensor = kind(tensor, requires_grad) if kind else tensor.requires_grad_(requires_grad)
     name = place if isinstance(place, str) else place[0]
     tensor._shared = reading.versions.setdefault(name, tensor.version)
@@ -189,6 +197,14 @@ def _size(content: list, reading: _Reading) -> Size:
     return Size(content)
 
 
+def _complex(content: list) -> complex:
+    real, imaginary = content
+    if type(real) is not float or type(imaginary) is not float:
+        raise ValueError("a complex number is not of two floats")
+    return complex(real, imaginary)
+
+
+_LISTS = {"tensor", "parameter", "dict", "ordered dict", "counter", "tuple", "set", "size", "complex"}
 _DECODERS: dict[str, Callable[[Any, _Reading], Any]] = {
     "tensor": _tensor,
     "parameter": _parameter,
@@ -203,5 +219,5 @@ _DECODERS: dict[str, Callable[[Any, _Reading], Any]] = {
     "again": lambda content, reading: reading.tensors[content],
     "dtype": lambda content, reading: dtypes.as_dtype(str(content)),
     "bytes": lambda content, reading: base64.b64decode(content, validate=True),
-    "complex": lambda content, reading: complex(*content),
+    "complex": lambda content, reading: _complex(content),
 }

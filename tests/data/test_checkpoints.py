@@ -249,8 +249,18 @@ HOSTILE = {
     "requires_grad": (archive(PLACE, object={"tensor": ["0.npy", [1]]}), "requires_grad is [1], no bool"),
     "size of text": (archive({}, object={"size": ["a"]}), "else than ints"),
     "size of bools": (archive({}, object={"size": [True]}), "else than ints"),
+    "text as a tuple": (archive({}, object={"tuple": "abc"}), "kind 'tuple' whose content is no list"),
+    "text as a pair": (archive({}, object={"dict": ["ab"]}), "something else than pairs"),
+    "text as a number": (archive({}, object={"complex": ["1", "2"]}), "not of two floats"),
+    "half a number": (archive({}, object={"complex": [1.0]}), "not enough values"),
     "again": (archive({}, object={"again": 3}), "index out of range"),
     "traversal": (archive({}, object={"array": "../../etc/passwd"}), "no item named"),
+    "deep header": (
+        archive(
+            {"0.npy": b"\x93NUMPY\x01\0" + (9001).to_bytes(2, "little") + b"-" * 9000 + b"1"}, object={"array": "0.npy"}
+        ),
+        "0.npy",
+    ),
     "view too long": (archive(PLACE, object=view(shape=[9])), "said to lie in it"),
     "view before": (archive(PLACE, object=view(strides=[-4])), "said to lie in it"),
     "view behind": (archive(PLACE, object=view(offset=28)), "said to lie in it"),
@@ -286,6 +296,18 @@ def test_declared_sizes_are_those_of_the_file(tmp_path):
     (tmp_path / "f").write_bytes(content)
     with pytest.raises(RuntimeError, match="announce more bytes"):
         load(tmp_path / "f")
+
+
+def test_tensors_of_odd_places_are_copied():
+    """Kernels step by whole elements: a tensor said to lie between them gets memory of its own, an array may stay."""
+    for strides, offset, values in (((4,), 1, [2.0, 4.0]), ((6,), 0, [1.0, 0.0])):
+        memory = np.zeros(32, np.uint8)
+        np.ndarray((2,), np.float32, memory, offset, strides)[...] = values
+        place = ["0.npy", "<f4", [2], strides, offset]
+        content = archive({"0.npy": npy(memory)}, object=[{"array": place}, {"tensor": [place, False]}])
+        array, tensor = load(io.BytesIO(content))
+        assert array.tolist() == values == tensor.tolist() and tensor.array.flags.aligned
+        assert tensor.add_(1).tolist() == [value + 1 for value in values]
 
 
 def test_long_directories_are_not_read(tmp_path):

@@ -16,7 +16,7 @@ import pytest
 import minitorch
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-MODULES = ("bench", "layers", "machine", "nets", "ops", "startup", "timing")
+MODULES = ("bench", "layers", "leaks", "machine", "nets", "ops", "startup", "timing")
 
 
 @pytest.fixture
@@ -183,3 +183,30 @@ def test_neighbours(bench: ModuleType) -> None:
             busy.kill()
     assert spent[1] > spent[0] + 0.1
     assert all_work > spent[1] - 0.1
+
+
+def test_leaks_are_noticed(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that keeps 100 KB grows, one that keeps and frees does not, nor does what is kept at the start alone."""
+    leaks = importlib.import_module("leaks")
+    kept: list[bytearray] = []
+    sent: list[list[int]] = []
+
+    def keeps() -> None:
+        kept.append(bytearray(b"x" * 100_000))
+
+    def once() -> None:
+        if len(kept) < 20:
+            keeps()
+
+    def frees() -> None:
+        kept.clear() if len(kept) == 10 else keeps()
+
+    growth = []
+    for step in (keeps, once, frees):
+        kept.clear()
+        monkeypatch.setitem(leaks.STEPS, "case", lambda name, step=step: step)
+        leaks.watch("case", 120, 60.0, SimpleNamespace(send=sent.append))
+        growth.append(leaks.growth(sent[-1]))
+    assert growth[0] > 2 * leaks.ALLOWED and max(growth[1:]) < leaks.ALLOWED
+    for step in (leaks.double_backward(), leaks.hooks()):
+        step()
