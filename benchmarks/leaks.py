@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from nets import CASES, _status, training
 from timing import MINITORCH, Side
 
@@ -86,13 +87,14 @@ STEPS = {
 
 def watch(name: str, steps: int, seconds: float, send: Any) -> None:
     """Run a case; send the resident bytes after each step."""
-    step, resident = STEPS[name](name), []
+    step, resident, done = STEPS[name](name), np.full(steps, -1), 0  # in memory that is there from the start
     step()
     begin = time.monotonic()
-    while len(resident) < steps and time.monotonic() < begin + seconds:
+    while done < steps and time.monotonic() < begin + seconds:
         step()
-        resident.append(_status("VmRSS"))
-    send.send(resident)
+        resident[done] = _status("VmRSS")
+        done += 1
+    send.send(resident[:done].tolist())
 
 
 def growth(resident: list[int]) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType
 from typing import Any
 
-from .optimizer import Optimizer
+from .optimizer import Optimizer, check_option
 
 __all__ = [
     "ConstantLR",
@@ -141,8 +141,21 @@ class LRScheduler:
         return {key: value for key, value in vars(self).items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a copy of what `state_dict` returned. The rates themselves are in the optimizer's state dict."""
-        vars(self).update(copy.deepcopy({key: value for key, value in state_dict.items() if key != "optimizer"}))
+        """Take over a copy of what `state_dict` returned. The rates themselves are in the optimizer's state dict.
+
+        Nothing changes if it doesn't fit: TypeError where a number is none, ValueError without a last epoch or with the
+        rates of another number of groups.
+        """
+        state = {key: value for key, value in state_dict.items() if key != "optimizer"}
+        if "last_epoch" not in state:
+            raise ValueError(f"{type(self).__name__}: the state dict has no last_epoch")
+        for name in state:
+            if isinstance(mine := vars(self).get(name), (int, float)):
+                check_option(name, mine, state, name)
+        groups, rates = len(self.optimizer.param_groups), state.get("base_lrs")
+        if "base_lrs" in state and not (isinstance(rates, list) and len(rates) == groups):
+            raise ValueError(f"{type(self).__name__}: the state dict has base_lrs {rates!r}, not {groups} rates")
+        vars(self).update(copy.deepcopy(state))
 
 
 class _Factor(LRScheduler):

@@ -176,7 +176,7 @@ class Optimizer:
             options = copy.deepcopy({option: value for option, value in saved.items() if option != "params"})
             groups.append({**group, **options})
             for option, default in self.defaults.items():
-                _check_option(f"{option} of group {number}", default, options, option)
+                check_option(f"{option} of group {number}", default, options, option)
             self._check_options(groups[-1])
             by_index.update({key: (p, groups[-1]) for key, p in zip(saved["params"], group["params"], strict=True)})
         if len(by_index) < len(set(chain.from_iterable(group["params"] for group in self.param_groups))):
@@ -207,7 +207,7 @@ class Optimizer:
             if entry.get(name) is None:
                 raise ValueError(f"loaded state dict: the state of parameter {key} has no {name}")
         if (count := entry.get("step")) is not None:
-            _check_option(f"step of parameter {key}", 0, entry, "step")
+            check_option(f"step of parameter {key}", 0, entry, "step")
             if not 0 <= as_number("step", count) < math.inf:
                 raise ValueError(f"loaded state dict: step of parameter {key} is {as_number('step', count)}")
         for name in self.like_parameter:
@@ -243,7 +243,7 @@ def _register(hooks: dict[int, Callable], hook: Callable) -> RemovableHandle:
     return handle
 
 
-def _check_option(what: str, default: Any, options: Mapping[str, Any], name: str) -> None:
+def check_option(what: str, default: Any, options: Mapping[str, Any], name: str) -> None:
     """Raise unless the loaded option is of its default's kind: a number, some numbers, a flag that may be missing."""
     if isinstance(default, bool):
         if not isinstance(options.get(name, default), (bool, np.bool_)):

@@ -114,7 +114,10 @@ class _Reading:
         inside = first >= 0 and last + dtype.itemsize <= len(memory)
         if not inside or math.prod(shape) * dtype.itemsize > max(len(memory), LARGE):
             raise ValueError(f"{name} does not hold the array that is said to lie in it")
-        return np.ndarray(shape, dtype, memory, offset, strides)
+        array = np.ndarray(shape, dtype, memory, offset, strides)
+        if array.nbytes > len(memory) and not array.flags.aligned:  # which `_tensor` would copy
+            raise ValueError(f"{name} does not hold whole elements of the array that is said to lie in it")
+        return array
 
 
 def read(file: IO[bytes], name: Any) -> tuple[Any, list[Tensor]]:

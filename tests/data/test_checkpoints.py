@@ -265,6 +265,7 @@ HOSTILE = {
     "view before": (archive(PLACE, object=view(strides=[-4])), "said to lie in it"),
     "view behind": (archive(PLACE, object=view(offset=28)), "said to lie in it"),
     "view of more": (archive(PLACE, object=view(shape=[10**15], strides=[0])), "said to lie in it"),
+    "view of much beside": (archive(PLACE, object=view(shape=[1 << 26], strides=[0], offset=1)), "whole elements"),
     "view of objects": (archive(PLACE, object=view("|O", [1], [8])), "does not hold the memory"),
     "view of axes": (archive(PLACE, object=view(shape=[1, 1])), "shorter than argument"),
     "newer kind": (archive({}, minor=9, object={"hologram": 1}), "kind 'hologram' (its format is 1.9, this minitorch"),

@@ -1,4 +1,4 @@
-"""State dicts of optimizers that are damaged, incomplete or nonsense: refused, and nothing changes."""
+"""State dicts of optimizers and schedulers that are damaged, incomplete or nonsense: refused, and nothing changes."""
 
 import copy
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minitorch
-from minitorch.optim import SGD, Adam, AdamW
+from minitorch.optim import SGD, Adam, AdamW, lr_scheduler
 
 
 def trained(cls, **options):
@@ -100,3 +100,24 @@ def test_what_old_checkpoints_lack_is_taken_from_the_optimizer():
     assert group["lr"] == 0.5 and group["decoupled_weight_decay"] and group["note"] == "kept"
     optimizer.step()
     assert [optimizer.state[g["params"][0]]["step"].item() for g in optimizer.param_groups] == [2, 1]
+
+
+BAD_SCHEDULES = {
+    "epoch missing": (lambda s: s.pop("last_epoch"), ValueError, "no last_epoch"),
+    "epoch text": (lambda s: s.update(last_epoch="3"), TypeError, "last_epoch should be a number, but is '3'"),
+    "size": (lambda s: s.update(step_size=None), TypeError, "step_size should be a number"),
+    "rates": (lambda s: s.update(base_lrs=[0.1]), ValueError, r"base_lrs \[0.1\], not 2 rates"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SCHEDULES)
+def test_schedules_are_refused(name):
+    """The same for a scheduler: its epoch and the rates it would set next stay."""
+    spoil, error, message = BAD_SCHEDULES[name]
+    schedule = lr_scheduler.StepLR(trained(SGD), 2)
+    before = repr(schedule.state_dict())
+    state = {**copy.deepcopy(schedule.state_dict()), "gamma": 7.0}
+    spoil(state)
+    with pytest.raises(error, match=message):
+        schedule.load_state_dict(state)
+    assert repr(schedule.state_dict()) == before

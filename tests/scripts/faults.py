@@ -51,6 +51,8 @@ LAYERS = ("test_nn.py::test_values",)
 RECORDED = ("test_fused_rules.py::test_recorded_gradients_are_the_same[batch_norm]",)
 GUARD = ("test_kernels.py::test_nothing_outside_an_array_is_touched[16-False]",)
 REFUSALS = ("test_geometry.py::test_refusals_are_sentences_and_immediate",)
+WHOLE = ("test_files_faults.py::test_files_are_whole_or_not_there",)
+CACHED = ("test_cache.py::test_damaged_entries_are_refused_and_replaced",)
 FAMILY = ("test_conv_family.py::test_values",)
 
 
@@ -281,6 +283,20 @@ FAULTS = [
     Fault("instance_norm: running variance biased", "nn/functional/norm.py", "reducing.var_mean(input, tuple(range(2, len(x))))", "reducing.var_mean(input, tuple(range(2, len(x))), correction=0)", ("test_row_norms.py::test_instance_norm_follows_the_images",)),
     Fault("rms_norm's recorded rule: centred", "ops/row_norm.py", "rms_norm.vjp(**_row_rules(False))", "rms_norm.vjp(**_row_rules(True))", primitive("rms_norm")),
     Fault("batch_norm: eps outside the root", "kernels/norm.py", "1 / np.sqrt(np.float64(variance[c]) + eps)", "1 / (np.sqrt(np.float64(variance[c])) + eps)", fast("batch_norm_statistics"), NUMBA),
+    # files
+    Fault("files: straight to their place", "files.py", "os.replace(temporary, path)", "os.replace(temporary, path + '~')", WHOLE),
+    Fault("files: what killed writers left stays", "files.py", "    _sweep(folder)\n", "", WHOLE),
+    Fault("files: what failed stays", "files.py", "                os.unlink(temporary)", "                pass", WHOLE),
+    Fault("files: errors name what nobody knows", "files.py", "raise OSError(error.errno, error.strerror, path) from error", "raise", WHOLE),
+    Fault("pictures: straight to their place", "explain.py", "with replacing(path) as file:", "with open(path, 'wb') as file:", WHOLE),
+    Fault("downloads: not checked", "vision/datasets/download.py", "check_md5(Path(part.name), md5)", "pass", ("test_vision.py::test_download_that_fails_leaves_nothing",)),
+    Fault("cache: an entry serves in every folder", "kernels/engine/runtime.py", "{path.parent.name}/{path.name}/", "{path.name}/", CACHED, NUMBA),
+    Fault("cache: links followed", "kernels/engine/runtime.py", '"O_NOFOLLOW", ', "", ("test_cache.py::test_entries_are_checked_when_open",), NUMBA),
+    Fault("archives: long headers read", "vision/datasets/packed.py", "if not 0 <= size <= HEADER or self.left < 0:", "if False:", ("test_files.py::test_hostile_archives",)),
+    Fault("images: small files unpack without a bound", "vision/datasets/folder.py", "if unpacked > max(MOST, 100 * size):", "if False:", ("test_files.py::test_large_files_are_refused",)),
+    Fault("load: expanded tensors written out", "serialization/writing.py", "max(high - low, LARGE)", "high - low", ("test_checkpoints.py::test_arrays_that_see_an_element_twice",)),
+    Fault("load: directories of any length", "serialization/reading.py", "size if 0 <= size <= _DIRECTORY else _DIRECTORY + 1", "size", ("test_checkpoints.py::test_long_directories_are_not_read",)),
+    Fault("optimizers: averages may be missing", "optim/adam.py", '("step", *self.like_parameter[: 3 if group["amsgrad"] else 2])', '("step",)', ("test_load_state.py::test_refused_before_anything_changes",)),
     # one declaration per op, and the kernels of formulas
     Fault("formulas: n - x written down as x - n", "ops/declare.py", '"{1} - {0}"', '"{0} - {1}"', formula("sigmoid_grad_x"), NUMBA),
     Fault("formulas: settings handed over in another order", "ops/declare.py", "[given[s] for s in names]", "[given[s] for s in names[::-1]]", primitive("hardtanh")),
