@@ -81,6 +81,7 @@ def test_entries_are_checked_when_open(tmp_path):
     entry.chmod(0o666)
     with pytest.raises(PermissionError, match="others may write"):
         runtime._read_entry(entry)
+    entry.chmod(0o600)
     (tmp_path / "link").symlink_to(entry)
     os.mkfifo(tmp_path / "pipe")
     for name in ("link", "pipe"):
