@@ -82,6 +82,11 @@ def test_entries_are_checked_when_open(tmp_path):
     with pytest.raises(PermissionError, match="others may write"):
         runtime._read_entry(entry)
     entry.chmod(0o600)
+    if os.getuid() == 0:
+        os.chown(entry, 12345, -1)
+        with pytest.raises(PermissionError, match="somebody else"):
+            runtime._read_entry(entry)
+        os.chown(entry, 0, -1)
     (tmp_path / "link").symlink_to(entry)
     os.mkfifo(tmp_path / "pipe")
     for name in ("link", "pipe"):

@@ -194,12 +194,17 @@ def test_empty_classes_hidden_files_and_loops(pil, tmp_path):
     image.save(tmp_path / "shared" / "s.png")
     (tmp_path / "c" / "loop").symlink_to(tmp_path / "c")
     (tmp_path / "c" / "more").symlink_to(tmp_path / "shared")
+    for place in (tmp_path, tmp_path / "c"):
+        (place / "itself").symlink_to("itself")
+    (tmp_path / "shared" / "t.png").symlink_to("t.png")
     with pytest.raises(FileNotFoundError, match="empty"):
         ImageFolder(tmp_path)
     dataset = ImageFolder(tmp_path, allow_empty=True)
     assert dataset.classes == ["c", "empty", "shared"]
     found = [(os.path.relpath(path, tmp_path), target) for path, target in dataset.samples]
-    assert found == [("c/a.png", 0), ("c/more/s.png", 0), ("shared/s.png", 2)]
+    assert found == [("c/a.png", 0), ("c/more/s.png", 0), ("c/more/t.png", 0), ("shared/s.png", 2), ("shared/t.png", 2)]
+    with pytest.raises(OSError, match=r"shared.t\.png"):
+        dataset[-1]
 
 
 # ---- data sets

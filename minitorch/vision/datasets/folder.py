@@ -60,7 +60,7 @@ def find_classes(root: Path) -> list[str]:
     Raises:
         FileNotFoundError: there is none.
     """
-    names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != ".")
+    names = sorted(entry.name for entry in os.scandir(root) if os.path.isdir(entry) and entry.name[0] != ".")
     if not names:
         raise FileNotFoundError(f"ImageFolder: expected one folder per class in {root}, found none")
     return names
@@ -166,8 +166,9 @@ def _walk(folder: str, above: tuple[str, ...]) -> Iterator[tuple[str, list[str]]
     here = os.path.realpath(folder)
     if here in above:
         return
-    entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
-    yield folder, [entry.name for entry in entries if not entry.is_dir()]
-    for entry in entries:
-        if entry.is_dir():
+    # os.path.isdir says no of a link to itself, where entry.is_dir() raises
+    entries = [(entry, os.path.isdir(entry)) for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    yield folder, [entry.name for entry, is_folder in entries if not is_folder]
+    for entry, is_folder in entries:
+        if is_folder:
             yield from _walk(entry.path, (*above, here))
