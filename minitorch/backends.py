@@ -15,7 +15,8 @@ class _Conv:
     """Convolution's: `algorithm` is "auto", "direct" or "winograd"; see `kernels/tile/algorithm.py` for the rule.
 
     Winograd's algorithm does a quarter of the multiplications of a 3x3 convolution, with errors of up to 5e-5 of the
-    largest value, where the direct sum has about 1e-6. Raises ValueError for another word.
+    largest value, where the direct sum has about 1e-6. Not finite numbers, outliers, kernels of small integers and of
+    one sign are summed directly in any case (`kernels/tile/winograd.py`). Raises ValueError for another word.
     """
 
     __slots__ = ()

@@ -11,7 +11,9 @@
   82, and 175 against 68; of 3x3 pixels, of which a tile wastes 7 in 16, 256 channels at 105 against 82, and at 99
   against 42 for the weight (one core Zen 3, 2026-11).
 
-All three faces of a layer follow the same rule, each with errors below 5e-5 of its largest value.
+All three faces of a layer follow the same rule, each with errors below 5e-5 of its largest value. With either word,
+weights and pixels for which that is not enough are summed directly: not finite ones, outliers, small integers and
+weights of one sign; the head of winograd.py has the rules.
 """
 
 from __future__ import annotations

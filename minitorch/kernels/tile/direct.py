@@ -34,15 +34,17 @@ RESIDENT, CHUNK = 200_000, 16 * ROWS  # bytes of a weight that stays in L2 while
 PARTIAL_BYTES = 12_000_000  # for the partial sums of a weight gradient
 AHEAD = 16  # pixels of y fetched before they are copied
 PIXELS = 1024  # at least, in each part of a 1x1 layer's weight gradient; see `_pointwise_weight_grad`
+TOGETHER = 1024  # of Winograd's tiles that are summed directly at a time
+TILE = ConvGeometry.of((winograd.IN, winograd.IN), 3)
+TURNED_TILE = ConvGeometry.of((winograd.OUT, winograd.OUT), 3, padding=2)
 STRETCH = 256  # pixels a tile of the weight gradient sums at a time; 128: 4% faster to 10% slower, 512: 0-17% slower
 
 
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
 def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, finish: tuple = ()) -> None:
     """out[n, o, k] = sum over taps t and channels c of x[n, o*s + t*d - p, c] * w[k, c, t]."""
-    if is_winograd(geometry, x.dtype, x.shape[-1], out.shape[-1]):
-        winograd.conv(x, w, out, geometry.padding, flip=False, finish=finish)
-    else:
+    if not (is_winograd(geometry, x.dtype, x.shape[-1], out.shape[-1])
+            and _by_tiles(x, w, out, geometry.padding, transpose=False, finish=finish)):
         _product(x, w, out, geometry, geometry.gather, transpose=False, finish=finish)
 
 
@@ -64,10 +66,40 @@ def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, s
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in x."""
     # For 3x3 at stride 1 the adjoint is a convolution with the turned kernel; padding p becomes 2 - p.
-    if is_winograd(geometry, y.dtype, out.shape[-1], y.shape[-1]):
-        winograd.conv(y, w, out, tuple((2 - before, 2 - after) for before, after in geometry.padding), flip=True)
-    else:
+    padding = tuple((2 - before, 2 - after) for before, after in geometry.padding)
+    if not (is_winograd(geometry, y.dtype, out.shape[-1], y.shape[-1])
+            and _by_tiles(y, w, out, padding, transpose=True)):
         _product(y, w, out, geometry, geometry.scatter, transpose=True)
+
+
+def _by_tiles(source: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...],
+              transpose: bool, finish: tuple = ()) -> bool:
+    """Run Winograd's algorithm, then the direct sum on the tiles that it must not do, as images of their own.
+
+    False if it must do none.
+    """
+    apart = winograd.conv(source, w, out, padding, transpose, finish)
+    if apart is None:
+        return False
+    geometry = TURNED_TILE if transpose else TILE
+    plan = geometry.scatter if transpose else geometry.gather
+    for first in range(0, len(apart), TOGETHER):
+        image, row, column = (a[:, None, None] for a in winograd.pixels_of(apart[first:first + TOGETHER], out.shape))
+        rows, columns = row + np.arange(winograd.OUT)[:, None], column + np.arange(winograd.OUT)
+        exist = (rows < out.shape[1]) & (columns < out.shape[2])
+        outputs = tuple(np.broadcast_to(a, exist.shape) for a in (image, rows, columns))
+        nearest = image, np.minimum(rows, out.shape[1] - 1), np.minimum(columns, out.shape[2] - 1)
+        rows = row - padding[0][0] + np.arange(winograd.IN)[:, None]
+        columns = column - padding[1][0] + np.arange(winograd.IN)
+        seen = source[image, rows.clip(0, source.shape[1] - 1), columns.clip(0, source.shape[2] - 1)]
+        seen[(rows < 0) | (rows >= source.shape[1]) | (columns < 0) | (columns >= source.shape[2])] = 0
+        result = np.empty((*exist.shape, out.shape[-1]), out.dtype)
+        ending = finish
+        if finish and finish[0].size:
+            ending = finish[0].reshape(out.shape)[nearest].reshape(-1), *finish[1:]
+        _product(seen, w, result, geometry, plan, transpose, ending)
+        out[tuple(a[exist] for a in outputs)] = result[exist]
+    return True
 
 
 def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, plan: GatherPlan,
@@ -196,16 +228,26 @@ def _surround(source, first, count, space, start, lines, line, pixels, channels)
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
 def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
-    """Adjoint of `conv` in w: out[k, c, t] = sum over n and o of y[n, o, k] * x[n, o*s + t*d - p, c].
+    """Adjoint of `conv` in w: out[k, c, t] = sum over n and o of y[n, o, k] * x[n, o*s + t*d - p, c]."""
+    if not out.size:
+        return
+    apart = (winograd.conv_weight_grad(x, y, out, geometry.padding)
+             if is_winograd(geometry, x.dtype, x.shape[-1], y.shape[-1]) else None)
+    if apart is None or len(apart) == len(x):
+        _weight_sums(x, y, out, geometry)
+    elif apart.size:
+        others, own = np.delete(np.arange(len(x)), apart), np.empty_like(out)
+        conv_weight_grad(x[others], y[others], out, geometry)
+        _weight_sums(x[apart], y[apart], own, geometry)
+        out += own
+
+
+def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
+    """`conv_weight_grad` as a direct sum.
 
     The batch is cut into parts with a partial sum each, added up in order at the end. Their number follows from the
     sizes: many parts when the weight is small, few and split by rows and columns of the weight when it is large.
     """
-    if not out.size:
-        return
-    if is_winograd(geometry, x.dtype, x.shape[-1], y.shape[-1]):
-        winograd.conv_weight_grad(x, y, out, geometry.padding)
-        return
     if depthwise.is_depthwise(out, geometry):
         depthwise.weight_grad(x, y, out, geometry)
         return

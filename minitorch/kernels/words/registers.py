@@ -129,6 +129,28 @@ class Vectors:
         """a * b + c, rounded once."""
         return self.call("fma", self.type, a, b, c)
 
+    def peak(self) -> ir.Value:
+        """A variable for the largest magnitude seen in each lane, as its bits: so NaN is above infinity."""
+        kind = ir.VectorType(LANE if self.bytes == 4 else INT, self.lanes)
+        return cgutils.alloca_once_value(self.builder, ir.Constant(kind, None))
+
+    def raise_peak(self, peak: ir.Value, x: ir.Value) -> None:
+        """Let the variable be |x| where that is larger."""
+        builder, old = self.builder, self.builder.load(peak)
+        sign = 1 << (8 * self.bytes - 1)
+        bits = builder.and_(builder.bitcast(x, old.type), ir.Constant(old.type, [sign - 1] * self.lanes))
+        builder.store(builder.select(builder.icmp_unsigned(">", bits, old), bits, old), peak)
+
+    def record_peak(self, peak: ir.Value, address: ir.Value) -> None:
+        """Let the number at an address be the largest of the lanes, if it is not larger."""
+        builder, bits = self.builder, self.builder.load(peak)
+        name = f"llvm.vector.reduce.umax.v{self.lanes}i{8 * self.bytes}"
+        function = ir.FunctionType(bits.type.element, [bits.type])
+        new = builder.call(cgutils.get_or_insert_function(builder.module, function, name), [bits])
+        address = builder.bitcast(address, new.type.as_pointer())
+        old = builder.load(address)
+        builder.store(builder.select(builder.icmp_unsigned(">", new, old), new, old), address)
+
     def normal(self, x: ir.Value, mean: ir.Value, scale: ir.Value, shift: ir.Value) -> ir.Value:
         """(x - mean) * scale + shift.
 
