@@ -1,14 +1,17 @@
 # minitorch. `make help` lists the targets; each sets up what it needs in .venv, from nothing but python3.
 # Settings: PYTHON=python3.12 · for `make train`: DATA=shapes|cifar10|<folder> EPOCHS=n ARGS="--batch-size 64 ..."
+# for `make fuzz`: MINUTES=n SEED=n
 
 PYTHON ?= python3
 DATA ?= shapes
 EPOCHS ?=
+MINUTES ?= 3
+SEED ?= 0
 ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check surface fix parity faults bench bench-quick leaks clean
+.PHONY: help setup train test check surface fix parity fuzz faults bench bench-quick leaks clean
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +40,9 @@ fix: .venv/dev.done  ## rewrite what the linter can mend
 parity: .venv/torch.done  ## the slow tests, then all beside the live PyTorch oracle (installs torch 2.13.0)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 	$(BIN)/python -m pytest -s $(wildcard tests/parity/parity_*.py) $(ARGS)
+
+fuzz: .venv/torch.done  ## random geometries, programs, calls, files and interrupts: make fuzz [MINUTES=n] [SEED=n]
+	$(BIN)/python -m tests.fuzz --minutes "$(MINUTES)" --seed "$(SEED)" $(ARGS)
 
 faults: .venv/dev.done  ## plant mistakes into a copy of the code: the tests must notice each
 	$(BIN)/python tests/scripts/faults.py $(ARGS)

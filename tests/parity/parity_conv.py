@@ -103,7 +103,7 @@ def layout(rng: np.random.Generator, array: np.ndarray) -> np.ndarray:
     if kind == 1 and array.ndim > 2:
         return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1)
     if kind == 2:
-        wide = np.zeros(tuple(2 * n for n in array.shape))
+        wide = np.zeros(tuple(2 * n for n in array.shape), array.dtype)
         wide[tuple(slice(None, None, 2) for _ in array.shape)] = array
         return wide[tuple(slice(None, None, 2) for _ in array.shape)]
     if kind == 3:
@@ -135,6 +135,25 @@ def worse(found: np.ndarray, expected: np.ndarray, case: Case, what: str, limit:
     return error
 
 
+def check(case: Case, rng: np.random.Generator) -> tuple[str, dict[str, float]]:
+    """Value and gradients in float64, now and then float32: what became of the case, and how far off each is."""
+    dtype, limit = (np.float32, 1e-5) if rng.random() < 0.1 else (np.float64, 1e-9)
+    leaves, oracle = ours(case, dtype, rng), theirs(case, dtype)
+    out, expected = answer(lambda: case.run(MF, leaves)), answer(lambda: case.run(TF, oracle))
+    if isinstance(expected, Exception) or isinstance(out, Exception):
+        assert type(out) is type(expected), f"{case}\n  PyTorch: {brief(expected)}\n  ours: {brief(out)}"
+        return "refused", {}
+    g = rng.standard_normal(tuple(expected.shape)).astype(dtype)
+    found = [out, *m.autograd.grad(out, leaves, m.from_numpy(layout(rng, g)))]
+    wanted = [expected, *torch.autograd.grad(expected, oracle, torch.from_numpy(g.copy()))]
+    errors = {}
+    for what, a, b in zip(("value", "gx", "gw", "gb"), found, wanted, strict=False):
+        # In float32 the gradient of the bias, a sum of g, keeps the rounding of its terms when they cancel.
+        term = float(np.abs(g).max(initial=1e-3)) if what == "gb" and dtype is np.float32 else 1e-3
+        errors[f"{what} {np.dtype(dtype)}"] = worse(a.array, b.detach().numpy(), case, what, limit, term)
+    return f"{case.name} {np.dtype(dtype)}", errors
+
+
 @pytest.mark.parametrize("transposed", [False, True], ids=["conv", "conv_transpose"])
 def test_values_and_gradients(transposed: bool) -> None:
     """1-d to 3-d, float64 and now and then float32: value and every gradient within 1e-9, 1e-5 in float32."""
@@ -143,23 +162,10 @@ def test_values_and_gradients(transposed: bool) -> None:
     worst: dict[str, float] = collections.defaultdict(float)
     counts: collections.Counter = collections.Counter()
     for _ in range(cases):
-        case = draw(rng, transposed=transposed)
-        dtype, limit = (np.float32, 1e-5) if rng.random() < 0.1 else (np.float64, 1e-9)
-        leaves, oracle = ours(case, dtype, rng), theirs(case, dtype)
-        out, expected = answer(lambda c=case, t=leaves: c.run(MF, t)), answer(lambda c=case, t=oracle: c.run(TF, t))
-        if isinstance(expected, Exception) or isinstance(out, Exception):
-            assert type(out) is type(expected), f"{case}\n  PyTorch: {brief(expected)}\n  ours: {brief(out)}"
-            counts["refused"] += 1
-            continue
-        counts[f"{case.name} {np.dtype(dtype)}"] += 1
-        g = rng.standard_normal(tuple(expected.shape)).astype(dtype)
-        found = [out, *m.autograd.grad(out, leaves, m.from_numpy(layout(rng, g)))]
-        wanted = [expected, *torch.autograd.grad(expected, oracle, torch.from_numpy(g.copy()))]
-        for what, a, b in zip(("value", "gx", "gw", "gb"), found, wanted, strict=False):
-            # In float32 the gradient of the bias, a sum of g, keeps the rounding of its terms when they cancel.
-            term = float(np.abs(g).max(initial=1e-3)) if what == "gb" and dtype is np.float32 else 1e-3
-            error = worse(a.array, b.detach().numpy(), case, what, limit, term)
-            worst[f"{what} {np.dtype(dtype)}"] = max(worst[f"{what} {np.dtype(dtype)}"], error)
+        fate, errors = check(draw(rng, transposed=transposed), rng)
+        counts[fate] += 1
+        for what, error in errors.items():
+            worst[what] = max(worst[what], error)
     print(f"\nseed {seed}: {cases} geometries {dict(counts)}")
     print("worst relative errors:", {k: f"{v:.1e}" for k, v in worst.items()})
 

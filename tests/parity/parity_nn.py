@@ -190,6 +190,22 @@ REFUSED = ["nothing but padding"]  # by us: PyTorch gives -inf there, and an ind
 FAMILIES = [conv, conv_transpose, pool, norm, class_loss, distance_loss, activation]
 
 
+def check(row, what):
+    """The row in both libraries: how it ended."""
+    ours = outcome(minitorch, lambda v: minitorch.from_numpy(np.array(v)), row)
+    if isinstance(ours, Exception) and any(words in str(ours) for words in REFUSED):
+        return "refused here"  # not shown to PyTorch: its backward writes outside its arrays, and may abort
+    theirs = outcome(torch, lambda v: torch.tensor(v), row)
+    if any(words in str(theirs) for words in ACCEPTED) and not isinstance(ours, Exception):
+        return "accepted here"
+    if isinstance(theirs, Exception):
+        assert type(ours) is type(theirs), f"{what}: PyTorch {theirs!r}, ours {ours!r}"
+        return type(theirs).__name__
+    assert not isinstance(ours, Exception), f"{what}: {ours!r}"
+    compare(ours, theirs, what)
+    return "compared"
+
+
 @pytest.mark.parametrize("family", FAMILIES, ids=[f.__name__ for f in FAMILIES])
 def test_parity(family):
     """Random rows of one family give PyTorch's numbers, or its class of error."""
@@ -197,19 +213,6 @@ def test_parity(family):
     counts = Counter()
     for _ in range(ROUNDS):
         row = family(rng)
-        ours = outcome(minitorch, lambda v: minitorch.from_numpy(np.array(v)), row)
-        if isinstance(ours, Exception) and any(words in str(ours) for words in REFUSED):
-            counts["refused here"] += 1  # not shown to PyTorch: its backward writes outside its arrays, and may abort
-            continue
-        theirs = outcome(torch, lambda v: torch.tensor(v), row)
-        if any(words in str(theirs) for words in ACCEPTED) and not isinstance(ours, Exception):
-            counts["accepted here"] += 1
-        elif isinstance(theirs, Exception):
-            counts[type(theirs).__name__] += 1
-            assert type(ours) is type(theirs), f"seed {SEED}: {row}: PyTorch {theirs!r}, ours {ours!r}"
-        else:
-            assert not isinstance(ours, Exception), f"seed {SEED}: {row}: {ours!r}"
-            counts["compared"] += 1
-            compare(ours, theirs, f"seed {SEED}: {row}")
+        counts[check(row, f"seed {SEED}: {row}")] += 1
     print(f"{family.__name__}: seed {SEED}, {ROUNDS} rows, {dict(counts)}")
     assert counts["compared"] > ROUNDS // 4

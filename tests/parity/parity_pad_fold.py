@@ -29,8 +29,8 @@ MODES = ("constant", "reflect", "replicate", "circular")
 class Tally:
     """What was compared, and how far apart it was at most."""
 
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, seed: int, rng: np.random.Generator | None = None) -> None:
+        self.rng = rng or np.random.default_rng(seed)
         self.seed = seed
         self.counts: collections.Counter = collections.Counter()
         self.worst = 0.0
@@ -121,30 +121,35 @@ def undefined(shape: tuple, ends: tuple, mode: str) -> bool:
     return any(max(before, after) > n + min(before, 0) + min(after, 0) for n, before, after in axes)
 
 
+def padded(tally: Tally) -> None:
+    """One padding."""
+    rng = tally.rng
+    mode = str(rng.choice(MODES))
+    rank = int(rng.integers(1, 6))
+    shape = tuple(map(int, rng.integers(0 if rng.random() < 0.15 else 1, 7, rank)))
+    axes = int(rng.integers(0, 4)) if rng.random() < 0.15 else max(rank - int(rng.integers(1, 3)), 0)
+    ends = tuple(map(int, rng.integers(-2 if rng.random() < 0.5 else 0, 6, 2 * min(axes, 3))))
+    if rng.random() < 0.02:
+        ends = ends[:-1]
+    if undefined(shape, ends, mode):
+        return
+    value = float(rng.standard_normal()) if rng.random() < 0.2 else None
+    total = [n + a + b for n, a, b in zip(shape[::-1], ends[::2], ends[1::2], strict=False)]
+    empty = mode == "reflect" and 0 in total  # PyTorch's gradient of an empty reflection is uninitialised memory
+    tally.counts[mode] += 1
+    tally.compare(
+        lambda library, x: library.nn.functional.pad(x, ends, mode, value),
+        tally.numbers(shape),
+        f"pad {shape} by {ends} {mode} value {value}",
+        gradient=not empty,
+    )
+
+
 def test_pad() -> None:
     """F.pad: all modes, ranks 1 to 5, sizes from 0, negative widths, also what PyTorch refuses."""
     tally = Tally(SEED)
-    rng = tally.rng
     while tally.counts["answered"] < CASES:
-        mode = str(rng.choice(MODES))
-        rank = int(rng.integers(1, 6))
-        shape = tuple(map(int, rng.integers(0 if rng.random() < 0.15 else 1, 7, rank)))
-        axes = int(rng.integers(0, 4)) if rng.random() < 0.15 else max(rank - int(rng.integers(1, 3)), 0)
-        ends = tuple(map(int, rng.integers(-2 if rng.random() < 0.5 else 0, 6, 2 * min(axes, 3))))
-        if rng.random() < 0.02:
-            ends = ends[:-1]
-        if undefined(shape, ends, mode):
-            continue
-        value = float(rng.standard_normal()) if rng.random() < 0.2 else None
-        total = [n + a + b for n, a, b in zip(shape[::-1], ends[::2], ends[1::2], strict=False)]
-        empty = mode == "reflect" and 0 in total  # PyTorch's gradient of an empty reflection is uninitialised memory
-        tally.counts[mode] += 1
-        tally.compare(
-            lambda library, x, a=(ends, mode, value): library.nn.functional.pad(x, *a),
-            tally.numbers(shape),
-            f"pad {shape} by {ends} {mode} value {value}",
-            gradient=not empty,
-        )
+        padded(tally)
     tally.report("pad")
 
 
@@ -159,35 +164,34 @@ def settings(rng: np.random.Generator) -> dict[str, Any]:
     return {"kernel_size": draw(1, 4), "dilation": draw(1, 4), "padding": draw(0, 4), "stride": draw(1, 5)}
 
 
+def folded(tally: Tally) -> None:
+    """One unfolding or folding."""
+    rng = tally.rng
+    kind = str(rng.choice(["unfold", "fold", "Tensor.unfold"]))
+    tally.counts[kind] += 1
+    if kind == "Tensor.unfold":
+        shape = tuple(map(int, rng.integers(0, 7, int(rng.integers(0, 4)))))
+        arguments = (int(rng.integers(-3, 4)), int(rng.integers(-1, 6)), int(rng.integers(0, 5)))
+        tally.compare(lambda library, x: x.unfold(*arguments), tally.numbers(shape), f"{shape}.unfold{arguments}")
+        return
+    chosen = settings(rng)
+    low = 0 if rng.random() < 0.1 else 1
+    size = tuple(map(int, rng.integers(low, 15, 2)))
+    front = tuple(map(int, rng.integers(low, 4, int(rng.integers(1, 3)))))
+    if kind == "unfold":
+        x = tally.numbers((*front, *size))
+    else:
+        probe = answer(lambda: torch.nn.functional.unfold(torch.zeros(1, 1, *size), **chosen))
+        rows, columns = (4, 4) if isinstance(probe, Exception) else probe.shape[1:]
+        rows, columns = (rows * front[-1], columns) if rng.random() < 0.95 else (rows + 1, columns)
+        x = tally.numbers((*front[:-1], rows, columns if rng.random() < 0.95 else columns + 1))
+        chosen = {"output_size": size, **chosen}
+    tally.compare(lambda library, x: getattr(library.nn.functional, kind)(x, **chosen), x, f"{kind} {x.shape} {chosen}")
+
+
 def test_unfold_and_fold() -> None:
     """F.unfold and F.fold, with and without a batch, also with columns that don't fit; and Tensor.unfold."""
     tally = Tally(SEED + 1)
-    rng = tally.rng
     while tally.counts["answered"] < CASES:
-        kind = str(rng.choice(["unfold", "fold", "Tensor.unfold"]))
-        tally.counts[kind] += 1
-        if kind == "Tensor.unfold":
-            shape = tuple(map(int, rng.integers(0, 7, int(rng.integers(0, 4)))))
-            arguments = (int(rng.integers(-3, 4)), int(rng.integers(-1, 6)), int(rng.integers(0, 5)))
-            tally.compare(
-                lambda library, x, a=arguments: x.unfold(*a), tally.numbers(shape), f"{shape}.unfold{arguments}"
-            )
-            continue
-        chosen = settings(rng)
-        low = 0 if rng.random() < 0.1 else 1
-        size = tuple(map(int, rng.integers(low, 15, 2)))
-        front = tuple(map(int, rng.integers(low, 4, int(rng.integers(1, 3)))))
-        if kind == "unfold":
-            x = tally.numbers((*front, *size))
-        else:
-            probe = answer(lambda c=chosen, s=size: torch.nn.functional.unfold(torch.zeros(1, 1, *s), **c))
-            rows, columns = (4, 4) if isinstance(probe, Exception) else probe.shape[1:]
-            rows, columns = (rows * front[-1], columns) if rng.random() < 0.95 else (rows + 1, columns)
-            x = tally.numbers((*front[:-1], rows, columns if rng.random() < 0.95 else columns + 1))
-            chosen = {"output_size": size, **chosen}
-        tally.compare(
-            lambda library, x, k=kind, c=chosen: getattr(library.nn.functional, k)(x, **c),
-            x,
-            f"{kind} {x.shape} {chosen}",
-        )
+        folded(tally)
     tally.report("unfold and fold")

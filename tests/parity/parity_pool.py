@@ -375,6 +375,15 @@ def compare(case: Case, rng: np.random.Generator) -> tuple[str, float]:
     return "agreed", max(error, worse(gradient.array, wanted, case, "gradient"))
 
 
+def drawn(family: Callable, rng: np.random.Generator) -> Case:
+    """A case of a family, now and then wrong, or in float32."""
+    case: Case = family(rng, bool(rng.random() < 0.15))
+    if rng.random() < 0.2:
+        case.x = case.x.astype(np.float32)
+        case.arrays = {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in case.arrays.items()}
+    return case
+
+
 def survey(families: dict[Callable, float], cases: int, seed: int) -> None:
     """Draw, compare, count, print; fail with what disagreed."""
     rng = np.random.default_rng(seed)
@@ -384,11 +393,7 @@ def survey(families: dict[Callable, float], cases: int, seed: int) -> None:
     shares = np.array([*families.values()])
     for _ in range(cases):
         family = [*families][rng.choice(len(shares), p=shares / shares.sum())]
-        wild = bool(rng.random() < 0.15)
-        case = family(rng, wild)
-        if rng.random() < 0.2:
-            case.x = case.x.astype(np.float32)
-            case.arrays = {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in case.arrays.items()}
+        case = drawn(family, rng)
         try:
             fate, error = compare(case, rng)
         except AssertionError as problem:
