@@ -4,10 +4,12 @@ array. Nothing takes more memory than the file allows.
 
 from __future__ import annotations
 
+import atexit
 import collections
 import gzip
 import io
 import pickle
+import shutil
 import tempfile
 import tracemalloc
 import zipfile
@@ -25,7 +27,8 @@ from tests.fuzz.cases import Failure
 
 Rng = np.random.Generator
 ROOM = 1 << 26  # bytes that reading may take beside four times the file
-FOLDER = tempfile.TemporaryDirectory()
+FOLDER = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 
 # -------------------------------------------------------------------------------------------------------------- objects
@@ -198,7 +201,7 @@ def images(rng: Rng, counts: collections.Counter) -> None:
     if kind == "pickle":
         found = read(lambda: cifar.read_pickle(content, "batch"), len(content), what, True)
     else:
-        path = Path(FOLDER.name) / f"images.{kind}"
+        path = Path(FOLDER) / f"images.{kind}"
         path.write_bytes(content)
         found = read(lambda: mnist.read_idx(path, 3), len(content), what, True)
         if kind == "idx.gz" and not isinstance(found, RuntimeError) and not np.array_equal(found, array):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -198,15 +200,16 @@ class Saving(Situation):
 
     def __init__(self) -> None:
         m.manual_seed(1)
-        self.folder = tempfile.TemporaryDirectory()
-        self.path = os.path.join(self.folder.name, "checkpoint")
+        self.folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.path = os.path.join(self.folder, "checkpoint")
         self.old, self.new = {"w": m.zeros(30, 40), "n": 1}, {"w": m.randn(30, 40), "n": 2}
         self.restore()
 
     def restore(self) -> None:
         m.save(self.old, self.path)
-        if os.listdir(self.folder.name) != ["checkpoint"]:
-            raise Failure(f"after the next save the folder holds {sorted(os.listdir(self.folder.name))}")
+        if os.listdir(self.folder) != ["checkpoint"]:
+            raise Failure(f"after the next save the folder holds {sorted(os.listdir(self.folder))}")
 
     def act(self) -> list:
         m.save(self.new, self.path)

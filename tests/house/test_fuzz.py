@@ -9,11 +9,12 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from minitorch.autograd import modes
-from tests.fuzz import cases
+from minitorch import nn
+from tests.fuzz import cases, interrupts
 from tests.fuzz.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -35,10 +36,18 @@ def check_caught(kind: str, word: str, capsys: pytest.CaptureFixture) -> None:
     assert command in capsys.readouterr().out
 
 
-def no_restore(self: object, *exception: object) -> None:
-    """Leave grad mode as it is when a block ends by an exception."""
-    if exception[0] is None:
-        modes._enabled.set(self._previous.pop())  # type: ignore[attr-defined]
+def careless(self: Any, x: Any, forward: Callable = nn.BatchNorm2d.forward) -> Any:
+    """A setting that changes for a while, and stays changed after an interrupt."""
+    self.eps *= 2
+    out = forward(self, x)
+    self.eps /= 2
+    return out
+
+
+def plant_careless(patch: pytest.MonkeyPatch) -> None:
+    """Batch norm without a `finally`."""
+    patch.setattr(interrupts, "_ready", {})
+    patch.setattr(nn.BatchNorm2d, "forward", careless)
 
 
 PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
@@ -46,13 +55,13 @@ PLANTED: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
         lambda patch: patch.setattr(zipfile.ZipExtFile, "_update_crc", lambda *_: None),
         "something else than was saved",
     ),
-    "interrupts": (lambda patch: patch.setattr(modes._GradMode, "__exit__", no_restore), "grad mode is"),
+    "interrupts": (plant_careless, "have other bits"),
 }
 
 
 @pytest.mark.parametrize("kind", PLANTED)
 def test_planted_mistakes_are_caught(kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    """Checksums that nobody compares; a grad mode that an interrupt leaves off."""
+    """Checksums that nobody compares; a setting that an interrupt leaves changed."""
     plant, word = PLANTED[kind]
     plant(monkeypatch)
     check_caught(kind, word, capsys)
