@@ -31,7 +31,7 @@ def _copies(x: np.ndarray, shape: tuple) -> bool:
     axes = [(n, stride) for n, stride in zip(x.shape, x.strides, strict=True) if n != 1]
     before = itertools.accumulate((n for n, _ in axes), operator.mul)
     gaps = {count for count, (_, a), (n, b) in zip(before, axes, axes[1:], strict=False) if a != n * b}
-    return not gaps <= set(itertools.accumulate(shape, operator.mul))
+    return x.size > 0 and not gaps <= set(itertools.accumulate(shape, operator.mul))
 
 
 reshape.vjp(x=lambda g, x_shape: reshape(g, shape=x_shape))

@@ -215,6 +215,7 @@ def test_view_is_refused_where_pytorch_refuses() -> None:
         x[:, :2].view_as(m.zeros(4))
     assert x.t().reshape(-1).tolist() == [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
     assert x.t().view(3, 2, 1).shape == (3, 2, 1)
+    assert x[:, :0].view(-1).shape == (0,)
 
 
 def test_contiguous_copies_where_memory_stands_otherwise_than_it_seems() -> None:

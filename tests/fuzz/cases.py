@@ -29,10 +29,10 @@ KINDS = {
         Kind(
             "geometries", 0.15, True, "convolutions, poolings, paddings, folds, resamplings, norms, losses, reductions"
         ),
-        Kind("programs", 0.45, True, "in-place changes, views, no_grad, detach, hooks, results that wait"),
-        Kind("calls", 0.10, True, "wrong arguments: the class of the error, and operands left alone"),
-        Kind("files", 0.10, False, "damaged checkpoints: refused, or exactly what was saved"),
-        Kind("interrupts", 0.20, False, "KeyboardInterrupt anywhere: the next step gives the same bits"),
+        Kind("programs", 0.52, True, "in-place changes, views, no_grad, detach, hooks, results that wait"),
+        Kind("calls", 0.08, True, "wrong arguments: the class of the error, and operands left alone"),
+        Kind("files", 0.08, False, "damaged checkpoints: refused, or exactly what was saved"),
+        Kind("interrupts", 0.17, False, "KeyboardInterrupt anywhere: the next step gives the same bits"),
     )
 }
 HAS_TORCH = importlib.util.find_spec("torch") is not None

@@ -55,7 +55,8 @@ class Worker:
 
     def __init__(self, seed: int, first: int, step: int, kinds: list[str]) -> None:
         self.context = multiprocessing.get_context("spawn")
-        self.shared: Any = self.context.Array("q", [first] * len(KINDS) + [0, int(time.monotonic() * 1000)], lock=False)
+        numbers = [first] * len(KINDS)
+        self.shared: Any = self.context.Array("q", [*numbers, list(KINDS).index(kinds[0]), 0], lock=False)
         self.seed, self.step, self.kinds = seed, step, kinds
 
     def start(self, seconds: float) -> None:

@@ -22,7 +22,7 @@ UNARY = """
     {x}.abs() | {x}.relu() | {x}.clamp(-0.7, 0.9) | 1 / ({x} * {x} + 2) | {x} ** 3 | ({x} * {x} + 0.1) ** -0.5 | -{x}
     {x}.erf() | {x}.expm1() | ({x} * {x}).log1p() | {x}.cos() | 2.5 - {x} | {x}.square() | {x}.floor() * {x} | 1.5 ** {x}
     {x}.clamp(min=0.1) | ({x} * {x} + 1).rsqrt() | {x}.clone() | {x}.float().double() | {x} % 1.3
-    {x}.masked_fill({x} > 0.8, 0.25) | L.where({x} > 0, {x}, {x} * 0.1) | F.gelu({x}) | F.softplus({x}) | F.elu({x})
+    {x}.masked_fill({x} > 0.8, 0.25) | L.where({x} > 0, {x}, {x} * 0.1) | F.gelu({x}) | F.softplus({x}) | F.elu({x} + 0.05)
     {x}.contiguous() + 0 | {x} * 1 | L.zeros_like({x}) + {x} | {x}.detach() * {x}
 """
 BINARY = """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import collections
+import os
 import shlex
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 
 from minitorch import nn
-from tests.fuzz import cases, interrupts
+from tests.fuzz import cases, driver, interrupts
 from tests.fuzz.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +77,35 @@ def test_a_run_prints_its_seed_and_counts() -> None:
     last = done.stdout.splitlines()[-1]
     assert "seed 3" in done.stdout and last.startswith("files: ") and " cases, 0 failed (" in last
     assert int(last.split()[1].replace(",", "")) > 0
+
+
+def falling(seed: int, step: int, kinds: list[str], seconds: float, shared: Any, pipe: Any, wait: float = 0) -> None:
+    """A worker whose first case crashes, or hangs, and whose second is the last."""
+    at = shared[driver.NEXT] = list(cases.KINDS).index(kinds[0])
+    if shared[at] < step:
+        time.sleep(wait)
+        os._exit(3)
+    pipe.send(("counts", {kinds[0]: collections.Counter(cases=1)}, {}))
+    pipe.close()
+
+
+def hanging(*arguments: Any) -> None:
+    """One that hangs."""
+    falling(*arguments, wait=60)
+
+
+@pytest.mark.parametrize("work, word", [(falling, "exit code 3"), (hanging, "did not end")])
+def test_crashes_and_hangs_are_failing_cases(
+    work: Callable, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Each of two workers loses its first case and goes on with the next."""
+    monkeypatch.setattr(driver, "work", work)
+    monkeypatch.setattr(driver, "LIMIT", 8.0)
+    assert driver.fuzz(5, 1, ["files"], 2) == 2
+    out = capsys.readouterr().out
+    for number in (0, 1):
+        assert f"{cases.command('files', 5, number)}\n    " in out
+    assert out.count(word) == 2 and "files: 2 cases, 2 failed" in out
 
 
 def test_shares_and_names() -> None:
