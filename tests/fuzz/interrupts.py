@@ -205,7 +205,8 @@ def case(rng: np.random.Generator, counts: collections.Counter) -> None:
         gc.collect()
         within = f", inside {ignored[0]}, where Python drops it" if ignored else ""
         what = error if isinstance(error, Failure) else repr(error)
-        raise Failure(f"{name}, interrupted {how}: {where}{within}\n{what}") from None
+        at_place = f": {where}" if where else ""
+        raise Failure(f"{name}, interrupted {how}{at_place}{within}\n{what}") from None
     finally:
         if name == "save":
             gc.collect(1)
