@@ -27,12 +27,12 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind(
-            "geometries", 0.15, True, "convolutions, poolings, paddings, folds, resamplings, norms, losses, reductions"
+            "geometries", 0.14, True, "convolutions, poolings, paddings, folds, resamplings, norms, losses, reductions"
         ),
-        Kind("programs", 0.52, True, "in-place changes, views, no_grad, detach, hooks, results that wait"),
+        Kind("programs", 0.40, True, "in-place changes, views, no_grad, detach, hooks, results that wait"),
         Kind("calls", 0.08, True, "wrong arguments: the class of the error, and operands left alone"),
         Kind("files", 0.08, False, "damaged checkpoints: refused, or exactly what was saved"),
-        Kind("interrupts", 0.17, False, "KeyboardInterrupt anywhere: the next step gives the same bits"),
+        Kind("interrupts", 0.30, False, "KeyboardInterrupt anywhere: the next step gives the same bits"),
     )
 }
 HAS_TORCH = importlib.util.find_spec("torch") is not None

@@ -101,7 +101,11 @@ class Side:
 
     def array(self, tensor: Any) -> np.ndarray:
         """Its elements; of ours without telling it that somebody has them, after which nothing waits on it."""
-        return tensor.array if isinstance(tensor, m.Tensor) else tensor.detach().numpy(force=True)
+        if isinstance(tensor, m.Tensor):
+            return tensor.array
+        if tensor._is_zerotensor():  # has no memory; PyTorch crashes now and then where it is asked for it
+            return np.zeros(tuple(tensor.shape), str(tensor.dtype).partition(".")[2])
+        return tensor.detach().numpy()
 
     def loss(self, last: int) -> Any:
         """A sum of all of the last tensors that have a gradient, weighed."""
