@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .autograd.tape import wrap
-from .ops.dims import sizes
-from .random import Generator, check_probability, numpy_generator
+from .autograd.tape import Variable, wrap
+from .ops.dims import check_size, flag, no_tensor, sizes, whole
+from .random import Generator, check_drawn, check_probability, numpy_generator
 
 
 def _finish(array: np.ndarray, requires_grad: bool) -> Any:
     out = wrap(array)
-    return out.requires_grad_() if requires_grad else out
+    return out.requires_grad_() if flag(requires_grad, "requires_grad") else out
 
 
 def _dtype(dtype: Any, device: Any = None) -> np.dtype:
@@ -23,34 +23,31 @@ def _dtype(dtype: Any, device: Any = None) -> np.dtype:
     return (dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)).numpy
 
 
-def _shape(size: tuple) -> tuple[int, ...]:
-    shape = sizes(size)
-    for n in shape:
-        if n < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
-    return shape
+def _made(make: Any, size: Any, dtype: np.dtype) -> np.ndarray:
+    """make(shape, dtype). Raises RuntimeError for negative sizes, and for more memory than there is."""
+    shape = check_size(sizes(tuple(size)), dtype.itemsize)
+    try:
+        return make(shape, dtype)
+    except MemoryError:
+        count = math.prod(shape) * dtype.itemsize
+        raise RuntimeError(
+            f"can't allocate memory: you tried to allocate {count} bytes for shape {list(shape)}"
+        ) from None
 
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Zeros of the given shape."""
-    return _finish(np.zeros(_shape(size), _dtype(dtype, device)), requires_grad)
+    return _finish(_made(np.zeros, size, _dtype(dtype, device)), requires_grad)
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Ones of the given shape."""
-    return _finish(np.ones(_shape(size), _dtype(dtype, device)), requires_grad)
+    return _finish(_made(np.ones, size, _dtype(dtype, device)), requires_grad)
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of the given shape whose values are whatever memory held."""
-    shape, wanted = _shape(size), _dtype(dtype, device)
-    try:
-        return _finish(np.empty(shape, wanted), requires_grad)
-    except MemoryError:
-        count = math.prod(shape) * wanted.itemsize
-        raise RuntimeError(
-            f"can't allocate memory: you tried to allocate {count} bytes for shape {list(shape)}"
-        ) from None
+    return _finish(_made(np.empty, size, _dtype(dtype, device)), requires_grad)
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
@@ -58,12 +55,16 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     if hasattr(fill_value, "item"):
         fill_value = fill_value.item()
     dtypes.check_device(device)
+    if not isinstance(size, list | tuple):
+        raise TypeError(f"full(): argument `size` must be a tuple of ints, but got {size!r}")
     wanted = dtypes.of_scalar(fill_value) if dtype is None else _dtype(dtype)
-    return _finish(np.full(_shape((size,)), dtypes.number(fill_value, wanted), wanted), requires_grad)
+    value = dtypes.number(fill_value, wanted)
+    return _finish(_made(lambda shape, to: np.full(shape, value, to), size, wanted), requires_grad)
 
 
 def _in_order(input: Any, make: Any, requires_grad: bool) -> Any:
     """make(shape) in the memory order of another tensor."""
+    flag(requires_grad, "requires_grad")
     x = input.array
     if x.flags.c_contiguous:
         out = make(x.shape)
@@ -76,6 +77,8 @@ def _in_order(input: Any, make: Any, requires_grad: bool) -> Any:
 
 def _like(make: Any) -> Any:
     def like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+        if not isinstance(input, Variable):
+            raise no_tensor(f"{make.__name__}_like", "input", input)
         wanted = input.dtype if dtype is None else dtype
         return _in_order(input, lambda shape: make(shape, dtype=wanted, device=device), requires_grad)
 
@@ -84,10 +87,26 @@ def _like(make: Any) -> Any:
     return like
 
 
-def full_like(input: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
+def full_like(
+    input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """`full` with the shape, dtype and memory order of another tensor."""
+    if not isinstance(input, Variable):
+        raise no_tensor("full_like", "input", input)
+    dtypes.check_device(device)
     wanted = input.dtype if dtype is None else dtype
     return _in_order(input, lambda shape: full(shape, fill_value, dtype=wanted), requires_grad)
+
+
+def _number(name: str, value: Any) -> Any:
+    """A Python number, also from a tensor of one element. Raises TypeError for anything else."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, bool):
+        return int(value)
+    if not isinstance(value, float | int):
+        raise TypeError(f"{name}(): expected a number, but got {value!r}")
+    return value
 
 
 def arange(
@@ -97,29 +116,54 @@ def arange(
     if end is None:
         start, end = 0, start
     dtypes.check_device(device)
+    start, end, step = (_number("arange", v) for v in (start, end, step))
+    exact = all(isinstance(v, int) for v in (start, end, step))
+    wanted = np.dtype(np.int64) if dtype is None and exact else _dtype(dtype)
     if step == 0:
         raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if wanted.kind != "f":
+        start, end, step = int(start), int(end), int(step)
+        if not step:
+            raise ValueError("step must be nonzero, also once it is an integer")
     if (end - start) * step < 0:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: from {start} to {end} by {step}")
-    whole = all(isinstance(v, int) for v in (start, end, step))
-    wanted = np.dtype(np.int64) if dtype is None and whole else _dtype(dtype)
-    count = math.ceil((end - start) / step)
-    return _finish((start + step * np.arange(count)).astype(wanted), requires_grad)
+    count = -((start - end) // step) if wanted.kind != "f" else math.ceil((end - start) / step)
+    if count >= 2**63:
+        raise RuntimeError(f"invalid size, possible overflow: {count} numbers")
+    numbers = _made(lambda shape, to: (start + step * np.arange(shape[0])).astype(to), (count,), wanted)
+    return _finish(numbers, requires_grad)
 
 
 def linspace(
     start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """`steps` evenly spaced numbers from start to end, both included."""
+    for v in (start, end):
+        if isinstance(v, Variable) and v.array.ndim:
+            raise RuntimeError(
+                f"linspace only supports 0-dimensional start and end tensors, but got {v.array.ndim} dimension(s)"
+            )
+    start, end, steps = _number("linspace", start), _number("linspace", end), whole(steps, "steps")
+    wanted = _dtype(dtype, device)
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
-    dtypes.check_fits(np.array([start, end]), _dtype(dtype, device))
-    return _finish(np.linspace(start, end, steps).astype(_dtype(dtype, device)), requires_grad)
+    dtypes.check_fits(np.array([start, end]), wanted)
+    if wanted.kind != "f":
+        start, end = int(start), int(end)
+    return _finish(
+        _made(lambda shape, to: np.linspace(start, end, shape[0]).astype(to), (steps,), wanted), requires_grad
+    )
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """The n x m matrix with ones on the diagonal."""
-    return _finish(np.eye(n, m, dtype=_dtype(dtype, device)), requires_grad)
+    shape = (whole(n, "n"), whole(n if m is None else m, "m"))
+    for name, size in zip("nm", shape, strict=True):
+        if size < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
+    return _finish(_made(lambda shape, to: np.eye(*shape, dtype=to), shape, _dtype(dtype, device)), requires_grad)
 
 
 # --------------------------------------------------------------------------------------------------------------- random
@@ -129,14 +173,16 @@ def rand(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Uniform random numbers from [0, 1)."""
-    return _finish(numpy_generator(generator).random(_shape(size), _dtype(dtype, device)), requires_grad)
+    wanted = check_drawn("rand", _dtype(dtype, device))
+    return _finish(_made(numpy_generator(generator).random, size, wanted), requires_grad)
 
 
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Normal random numbers with mean 0 and deviation 1."""
-    return _finish(numpy_generator(generator).standard_normal(_shape(size), _dtype(dtype, device)), requires_grad)
+    wanted = check_drawn("randn", _dtype(dtype, device))
+    return _finish(_made(numpy_generator(generator).standard_normal, size, wanted), requires_grad)
 
 
 def randint(
@@ -153,27 +199,48 @@ def randint(
     if size is None:
         low, high, size = 0, low, high
     dtypes.check_device(device)
+    if not isinstance(size, list | tuple):
+        raise TypeError(f"randint(): argument `size` must be a tuple of ints, but got {size!r}")
+    low, high = whole(low, "low"), whole(high, "high")
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     wanted = np.dtype(np.int64) if dtype is None else _dtype(dtype)
     dtypes.check_fits(np.array([low, high - 1]), wanted)
-    return _finish(numpy_generator(generator).integers(low, high, _shape((size,))).astype(wanted), requires_grad)
+    draw = numpy_generator(generator).integers
+    return _finish(_made(lambda shape, to: draw(low, high, shape).astype(to), size, wanted), requires_grad)
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Any:
     """A random order of 0 ... n - 1, int64."""
     dtypes.check_device(device)
-    order = numpy_generator(generator).permutation(n)
-    return wrap(order.astype(np.int64 if dtype is None else _dtype(dtype)))
+    draw = numpy_generator(generator).permutation
+    wanted = np.dtype(np.int64) if dtype is None else _dtype(dtype)
+    return wrap(_made(lambda shape, to: draw(shape[0]).astype(to), (n,), wanted))
 
 
-def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None) -> Any:
+def normal(
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """Normal random numbers; mean and std are numbers (with `size`) or tensors."""
-    mean, std = (v.array if hasattr(v, "array") else v for v in (mean, std))
+    numbers = [not isinstance(v, Variable) for v in (mean, std)]
+    if any(number and not isinstance(v, float | int) for number, v in zip(numbers, (mean, std), strict=True)):
+        raise TypeError(f"normal(): `mean` and `std` must be Tensors or numbers, but got {mean!r} and {std!r}")
+    if all(numbers) != (size is not None):
+        raise TypeError("normal(): pass tensors for `mean` or `std`, or two numbers and `size`")
+    for v in (mean, std):
+        if isinstance(v, Variable):
+            check_drawn("normal", v.array.dtype)
+    wanted = next((v.array.dtype for v in (mean, std) if isinstance(v, Variable)), _dtype(dtype, device))
+    mean, std = (v.array if isinstance(v, Variable) else v for v in (mean, std))
     if not np.all(np.greater_equal(std, 0)):
         raise RuntimeError(f"normal expects std >= 0.0, but found std {np.min(std):g}")
-    shape = np.broadcast_shapes(np.shape(mean), np.shape(std)) if size is None else _shape((size,))
-    return wrap(numpy_generator(generator).normal(mean, std, shape).astype(_dtype(None)))
+    try:
+        shape = np.broadcast_shapes(np.shape(mean), np.shape(std)) if size is None else size
+    except ValueError:
+        raise RuntimeError(f"normal: shapes {np.shape(mean)} and {np.shape(std)} do not broadcast") from None
+    draw = numpy_generator(generator).normal
+    return _finish(_made(lambda shape, to: draw(mean, std, shape).astype(to), (shape,), wanted), requires_grad)
 
 
 def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
@@ -181,6 +248,10 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
 
     Raises RuntimeError for a probability that is not in [0, 1].
     """
+    if not isinstance(input, Variable):
+        raise no_tensor("bernoulli", "input", input)
+    if p is None:
+        check_drawn("bernoulli", input.array.dtype)
     likely = check_probability(input if p is None else p)
     drawn = numpy_generator(generator).random(input.array.shape) < likely
     return wrap(drawn.astype(input.array.dtype))
@@ -188,14 +259,35 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
 
 def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Any:
     """Positions drawn with probabilities proportional to each row of `input`, int64."""
+    if not isinstance(input, Variable):
+        raise no_tensor("multinomial", "input", input)
+    num_samples, shape = whole(num_samples, "num_samples"), input.array.shape
+    flag(replacement, "replacement")
+    if input.array.dtype.kind != "f":
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype}")
+    if len(shape) not in (1, 2):
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    if num_samples <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and num_samples > shape[-1]:
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
+    check_size((*shape[:-1], num_samples), 8)
     weights = np.atleast_2d(input.array).astype(np.float64)
     if (weights < 0).any() or not np.isfinite(weights).all():
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if not weights.sum(1).all():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     draw = numpy_generator(generator)
-    rows = [draw.choice(len(w), num_samples, replacement, w / w.sum()) for w in weights]
+    rows = [_drawn(draw, w / w.sum(), num_samples, replacement) for w in weights]
     return wrap(np.asarray(rows, np.int64).reshape(*input.array.shape[:-1], num_samples))
+
+
+def _drawn(draw: np.random.Generator, p: np.ndarray, count: int, replacement: bool) -> np.ndarray:
+    """Positions drawn with probabilities p; where no positive one is left, PyTorch goes on with those of 0."""
+    positive = np.count_nonzero(p)
+    if replacement or count <= positive:
+        return draw.choice(len(p), count, replacement, p)
+    return np.concatenate([draw.choice(len(p), positive, False, p), np.flatnonzero(p == 0)[: count - positive]])
 
 
 zeros_like, ones_like, empty_like = _like(zeros), _like(ones), _like(empty)

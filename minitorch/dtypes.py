@@ -50,7 +50,10 @@ def as_dtype(value: Any) -> dtype:
         return _default
     if value in _PYTHON:
         return _PYTHON[value]
-    name = value if isinstance(value, str) else np.dtype(value).name
+    try:
+        name = value if isinstance(value, str) else np.dtype(value).name
+    except TypeError:
+        raise TypeError(f"`dtype` must be a minitorch.dtype, but got {value!r}") from None
     if name not in _NAMED:
         raise TypeError(
             f"dtype {name} is not supported; choose one of {', '.join(d.name for d in ORDER)}, as in "
@@ -81,6 +84,10 @@ def check_fits(values: np.ndarray, to: np.dtype) -> None:
 
 def number(value: Any, to: np.dtype) -> np.ndarray:
     """A Python number in a dtype, without dimensions. Raises RuntimeError where the dtype cannot hold it."""
+    if isinstance(value, complex) and value.imag:
+        raise RuntimeError(f"value cannot be converted to type {to.name} without overflow: {value}")
+    if not isinstance(value, float | int | np.number | np.bool_):
+        raise TypeError(f"expected a number, but got {type(value).__name__}")
     given = np.asarray(value)
     check_fits(given, to)
     if to.kind == "u" and given.dtype.kind != "b":

@@ -18,13 +18,21 @@ class Generator:
     """
 
     def __init__(self, device: Any = "cpu") -> None:
+        if str(device).partition(":")[0] != "cpu":
+            raise RuntimeError(f"minitorch runs on the CPU: `device` must be 'cpu', but got {device!r}")
         self.device = device
         self.manual_seed(67280421310721)  # PyTorch's default seed
 
     def manual_seed(self, seed: int) -> Generator:
-        """Start the stream that belongs to `seed`, any int; returns the generator."""
-        self._seed = int(seed)
-        self.numpy = np.random.Generator(np.random.PCG64(self._seed % 2**64))
+        """Start the stream that belongs to `seed`, an int of 64 bits; negative ones count from 2^64. Returns self.
+
+        Raises ValueError beyond that.
+        """
+        seed = int(seed)
+        if not -(2**63) <= seed < 2**64:
+            raise ValueError(f"manual_seed: overflow when unpacking {seed} as 64 bits")
+        self._seed = seed % 2**64
+        self.numpy = np.random.Generator(np.random.PCG64(self._seed))
         return self
 
     def seed(self) -> int:
@@ -84,8 +92,17 @@ def numpy_generator(generator: Generator | None) -> np.random.Generator:
     return generator.numpy
 
 
+def check_drawn(name: str, d: np.dtype) -> np.dtype:
+    """A dtype that random numbers come in. Raises NotImplementedError for integers and bools."""
+    if d.kind != "f":
+        raise NotImplementedError(f'"{name}" not implemented for {d.name}: random numbers are float32 or float64')
+    return d
+
+
 def check_probability(p: Any) -> np.ndarray:
     """A number or a tensor as an array. Raises RuntimeError unless all of it lies in [0, 1]."""
+    if not hasattr(p, "array") and not isinstance(p, float | int):
+        raise TypeError(f"bernoulli: `p` must be a number or a Tensor, but got {p!r}")
     values = np.asarray(p.array if hasattr(p, "array") else p)
     wrong = values[~((values >= 0) & (values <= 1))]
     if wrong.size:

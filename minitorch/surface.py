@@ -18,6 +18,7 @@ from .autograd.inplace import in_place, into
 from .autograd.primitive import registry
 from .ops import folding, index, join, linalg, loss, names, pointwise, reduce, shape  # noqa: F401 they declare names
 from .ops.declare import Pointwise
+from .ops.dims import no_tensor
 from .ops.names import PUBLIC
 
 OPERANDS = (Variable, float, int, np.ndarray, np.generic)
@@ -91,21 +92,36 @@ def methods() -> dict[str, Callable]:
 
 def functions() -> dict[str, Callable]:
     """Everything that declarations add to the package, by name."""
-    return {e.name: _with_out(e.function) if "o" in e.on else e.function for e in PUBLIC if "t" in e.on}
+    return {e.name: _function(e.function, "o" in e.on) for e in PUBLIC if "t" in e.on}
 
 
-def _with_out(function: Callable) -> Callable:
-    """The function with an argument `out`, a tensor that its result is written to; rows know it by themselves."""
+def _function(function: Callable, takes_out: bool) -> Callable:
+    """An op as a function of the package. Its first argument, also called `input`, has to be a tensor.
+
+    takes_out: it has an argument `out`, a tensor that its result is written to. Rows know all that by themselves.
+    """
     if isinstance(function, Pointwise):
         return function
 
     @functools.wraps(function)
-    def call(*args: Any, out: Any = None, **settings: Any) -> Any:
-        return function(*args, **settings) if out is None else into(out, function, args, settings)
+    def call(*args: Any, **settings: Any) -> Any:
+        out = settings.pop("out", None) if takes_out else None
+        try:
+            return function(*args, **settings) if out is None else into(out, function, args, settings)
+        except AttributeError:
+            if not args or isinstance(args[0], Variable):
+                raise
+            raise no_tensor(function.__name__, "input", args[0]) from None
+        except TypeError:
+            if args or "input" not in settings:
+                raise
+        return call(settings.pop("input"), **settings, **({} if out is None else {"out": out}))
 
-    signature = inspect.signature(function)
-    last = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
-    call.__signature__ = signature.replace(parameters=[*signature.parameters.values(), last])  # type: ignore[attr-defined]
+    if takes_out:
+        signature = inspect.signature(function)
+        last = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
+        parameters = [*signature.parameters.values(), last]
+        call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return call
 
 

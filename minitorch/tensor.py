@@ -17,8 +17,8 @@ from .autograd.quiet import quietly
 from .ops import index as indexing
 from .ops import join, linalg, promotion
 from .ops import shape as shaping
-from .ops.dims import normalize, sizes
-from .random import check_probability, numpy_generator
+from .ops.dims import check_size, flag, no_tensor, normalize, sizes
+from .random import check_drawn, check_probability, numpy_generator
 
 
 class Size(tuple):
@@ -117,7 +117,7 @@ class Tensor(Variable, Methods):
     def stride(self, dim: int | None = None) -> Any:
         """The step in memory along each axis, in elements."""
         strides = tuple(s // self.array.itemsize for s in self.array.strides)
-        return strides if dim is None else strides[dim]
+        return strides if dim is None else strides[normalize((dim,), len(strides))[0]]
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
         """Whether memory is in row-major order."""
@@ -165,6 +165,7 @@ class Tensor(Variable, Methods):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients, or no longer; returns self. Raises RuntimeError for integers and for non-leaves."""
+        flag(requires_grad, "requires_grad")
         if requires_grad and self.outline.dtype.kind != "f":
             raise RuntimeError(
                 f"only Tensors of floating point dtype can require gradients; this one is {self.dtype}: "
@@ -345,7 +346,7 @@ class Tensor(Variable, Methods):
         """NumPy's ufuncs on tensors are ours: `ndarray * tensor` stays on the tape."""
         op = _ufuncs().get(ufunc)
         if method == "__call__" and op is not None and not kwargs:
-            return op(*inputs)
+            return op(*[np.asarray(x)[()] if isinstance(x, float | int) else x for x in inputs])
         if any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
             raise TypeError(f"numpy.{ufunc.__name__} has no derivative here; use tensor.detach() if none is needed")
         arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
@@ -439,7 +440,7 @@ class Tensor(Variable, Methods):
 
     def type(self, dtype: Any = None) -> Any:
         """The dtype's name, or the tensor in another dtype."""
-        return repr(self.dtype) if dtype is None else self.to(dtype)
+        return repr(self.dtype) if dtype is None else self.to(dtypes.as_dtype(dtype))
 
     def type_as(self, other: Tensor) -> Any:
         """In the dtype of another tensor."""
@@ -493,10 +494,14 @@ class Tensor(Variable, Methods):
 
     def reshape_as(self, other: Tensor) -> Any:
         """Reshaped like another tensor."""
+        if not isinstance(other, Tensor):
+            raise no_tensor("reshape_as", "other", other)
         return shaping.reshape_to(self, other.array.shape)
 
     def view_as(self, other: Tensor) -> Any:
         """A view in the shape of another tensor."""
+        if not isinstance(other, Tensor):
+            raise no_tensor("view_as", "other", other)
         return self.view(other.array.shape)
 
     # -------------------------------------------------------------------------------------------------- in place
@@ -526,6 +531,9 @@ class Tensor(Variable, Methods):
 
     def uniform_(self, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Draw every element uniformly from [a, b); returns self."""
+        check_drawn("uniform_", self.outline.dtype)
+        if not isinstance(a, float | int) or not isinstance(b, float | int):
+            raise TypeError(f"uniform_: both ends must be numbers, but got {a!r} and {b!r}")
         if not a <= b or not math.isfinite(b - a):
             raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
         drawn = numpy_generator(generator).uniform(a, b, self.array.shape)
@@ -533,6 +541,9 @@ class Tensor(Variable, Methods):
 
     def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Tensor:
         """Draw every element from a normal distribution; returns self."""
+        check_drawn("normal_", self.outline.dtype)
+        if not isinstance(mean, float | int) or not isinstance(std, float | int):
+            raise TypeError(f"normal_: `mean` and `std` must be numbers, but got {mean!r} and {std!r}")
         if not std >= 0:
             raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
         drawn = numpy_generator(generator).normal(mean, std, self.array.shape)
@@ -550,10 +561,12 @@ class Tensor(Variable, Methods):
         """`minitorch.tensor` with this tensor's dtype."""
         return tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
 
-    def new_zeros(self, *size: Any, dtype: Any = None, requires_grad: Any = False) -> Any:
+    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Any:
         """Zeros with this tensor's dtype."""
+        dtypes.check_device(device)
         dtype = self.dtype if dtype is None else dtypes.as_dtype(dtype)
-        return tape.wrap(np.zeros(sizes(size), dtype.numpy)).requires_grad_(requires_grad)
+        shape = check_size(sizes(size), dtype.itemsize)
+        return tape.wrap(np.zeros(shape, dtype.numpy)).requires_grad_(requires_grad)
 
 
 surface.attach(Tensor)

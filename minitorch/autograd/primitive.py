@@ -179,6 +179,8 @@ class Primitive:
         token = enter()
         try:
             out = self.function(*arrays, **settings)
+        except MemoryError as error:
+            raise RuntimeError(f"can't allocate memory: {self.name}: {error}") from None
         finally:
             leave(token)
         residuals: Any = ()

@@ -30,6 +30,7 @@ from ..autograd import ZERO, Primitive, Variable
 from ..autograd.inplace import into
 from ..kernels.broadcast import Program
 from . import promotion
+from .dims import no_tensor
 from .names import public
 from .shape import fit
 
@@ -381,6 +382,7 @@ class Pointwise(Primitive):
     meet: brings the arguments of a call to one dtype, as tensors and numbers.
     """
 
+    numbers = False  # whether it may be called with Python's numbers alone
     asks_input = False  # whether a rule asks for the first operand, which an op in place must then keep
 
     def __init__(self, name: str, value: Callable, meet: Callable, formula: Formula, doc: str) -> None:
@@ -410,6 +412,8 @@ class Pointwise(Primitive):
             plain = self._plain(args, settings)
             if plain is not None:
                 return plain
+            if not self.numbers and args and all([isinstance(arg, float | int) for arg in args]):
+                raise no_tensor(self.name, "input", args[0])
         try:
             args = self.meet(*args)
         except TypeError as error:
@@ -490,5 +494,5 @@ def binary(name: str, value: Callable, *, floating: bool = False, **row: Any) ->
 
 def comparison(name: str, value: Callable, **row: Any) -> Any:
     """A row for an op of one or two operands whose result is a bool, without a derivative or an in-place form."""
-    meet = promotion.paired if len(_parameters(value)) == 2 else promotion.as_tensor
-    return pointwise(name, value, meet=meet, **{"on": "T t o", **row})
+    meet = promotion.tensor_first(name) if len(_parameters(value)) == 2 else promotion.as_tensor
+    return pointwise(name, value, **{"meet": meet, "on": "T t o", **row})

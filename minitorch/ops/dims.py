@@ -2,8 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
+
+from ..autograd import Variable
+
+
+def whole(value: Any, name: str = "dim") -> int:
+    """A Python int. Raises TypeError for what is no integer (a bool is none), ValueError beyond 64 bits."""
+    if type(value) is not int:
+        if isinstance(value, bool):
+            raise TypeError(f"`{name}` must be an int, but got {value!r}")
+        try:
+            value = operator.index(value)
+        except TypeError:
+            raise TypeError(f"`{name}` must be an int, but got {value!r}") from None
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"`{name}` overflows when unpacked as a 64-bit int: {value}")
+    return value
+
+
+def flag(value: Any, name: str) -> bool:
+    """A bool. Raises TypeError for anything else, as PyTorch does: also for 0 and 1."""
+    if value is True or value is False:
+        return value
+    raise TypeError(f"`{name}` must be a bool, but got {value!r}")
+
+
+def no_tensor(op: str, argument: str, value: Any) -> TypeError:
+    """The error for an argument that has to be a tensor."""
+    return TypeError(f"{op}(): argument `{argument}` must be a Tensor, but got {type(value).__name__}")
+
+
+def check_tensors(op: str, tensors: Any) -> list:
+    """A list of tensors. Raises TypeError for a tensor by itself, and where one of the elements is none."""
+    if isinstance(tensors, Variable) or not isinstance(tensors, list | tuple):
+        raise TypeError(f"{op}(): argument `tensors` must be a tuple of Tensors, but got {type(tensors).__name__}")
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Variable):
+            raise TypeError(f"{op}(): expected a Tensor as element {i} of `tensors`, but got {type(x).__name__}")
+    return list(tensors)
 
 
 def normalize(dims: tuple, ndim: int, unique: bool = True) -> tuple[int, ...]:
@@ -11,7 +50,10 @@ def normalize(dims: tuple, ndim: int, unique: bool = True) -> tuple[int, ...]:
     span = max(ndim, 1)  # a scalar accepts 0 and -1, as PyTorch's does
     out = []
     for dim in dims:
+        if type(dim) is not int:
+            dim = whole(dim)
         if not -span <= dim < span:
+            whole(dim)
             raise IndexError(
                 f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {dim})"
             )
@@ -23,10 +65,13 @@ def normalize(dims: tuple, ndim: int, unique: bool = True) -> tuple[int, ...]:
 
 
 def listed(args: tuple) -> tuple[int, ...]:
-    """`f(1, 2)` and `f((1, 2))` alike, as a tuple of ints. Raises TypeError for what is not an integer."""
+    """`f(1, 2)` and `f((1, 2))` alike, as a tuple of ints. Raises TypeError for what is no integer of 64 bits."""
     if len(args) == 1 and isinstance(args[0], list | tuple):
         args = tuple(args[0])
-    return tuple(operator.index(a) for a in args)
+    try:
+        return tuple([a if type(a) is int and -(2**63) <= a < 2**63 else whole(a, "dims") for a in args])
+    except ValueError as error:
+        raise TypeError(str(error)) from None
 
 
 def sizes(args: tuple) -> tuple[int, ...]:
@@ -34,14 +79,25 @@ def sizes(args: tuple) -> tuple[int, ...]:
     try:
         return listed(args)
     except TypeError:
-        raise TypeError(f"expected a shape of ints, got {args}") from None
+        raise TypeError(f"expected a shape of ints, of 64 bits at most, got {args}") from None
+
+
+def check_size(shape: tuple, itemsize: int) -> tuple:
+    """`shape` itself. Raises RuntimeError where no memory could hold it, or a size is negative."""
+    for n in shape:
+        if n < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
+    if math.prod(shape) * itemsize >= 2**63:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={list(shape)}")
+    return shape
 
 
 def reduced(dim: Any, ndim: int) -> tuple[int, ...]:
     """The axes a reduction runs over; all of them for None (and for an empty list, as PyTorch has it)."""
     if dim is None or (isinstance(dim, list | tuple) and not dim):
         return tuple(range(ndim))
+    dims = listed(tuple(dim)) if isinstance(dim, list | tuple) else (dim,)
     if ndim == 0:
-        normalize(listed((dim,)), 0)
+        normalize(dims, 0)
         return ()
-    return normalize(listed((dim,)), ndim)
+    return normalize(dims, ndim)

@@ -12,12 +12,12 @@ from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.inplace import assign
 from ..autograd.tape import watch, wrap
-from .dims import normalize
+from .dims import flag, no_tensor, normalize, whole
 from .layout import copied, order_of, ordered_back, room
 from .names import public
 from .pointwise import where
-from .promotion import operand, to_dtype
-from .shape import expand, fit, surrounded
+from .promotion import operand, to_dtype, unbroadcastable
+from .shape import expand, fit, reshape, surrounded
 
 
 @primitive(view=True)
@@ -254,6 +254,8 @@ def plain_key(x: Any, key: Any) -> tuple:
             item = item.copy()  # a user's, which may change before backward without our knowing
         elif isinstance(item, list | range):
             item = np.asarray([i.array if isinstance(i, Variable) else i for i in item])
+            if item.dtype.kind in "US":
+                raise TypeError("a tensor cannot be indexed with strings; use integers, slices, tensors")
             if item.size == 0:
                 item = item.astype(np.int64)
         elif isinstance(item, slice):
@@ -271,7 +273,7 @@ def plain_key(x: Any, key: Any) -> tuple:
                 item = item.astype(np.bool_)
         elif isinstance(item, str):
             raise TypeError(f"a tensor cannot be indexed with a str ({item!r}); use integers, slices, tensors")
-        elif isinstance(item, float):
+        elif not (item is None or item is Ellipsis or isinstance(item, slice | int)):
             raise IndexError(
                 "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
                 f"{type(item).__name__})"
@@ -357,20 +359,25 @@ def assign_index(x: Any, key: Any, value: Any) -> None:
 
 def _checked(x: Any, dim: int, index: Any, name: str) -> tuple[int, np.ndarray]:
     (d,) = normalize((dim,), x.array.ndim)
+    if not isinstance(index, Variable):
+        raise no_tensor(name, "index", index)
     positions = index.array
-    if positions.dtype != np.int64:
-        raise RuntimeError(f"{name}(): Expected dtype int64 for index")
-    if positions.ndim != x.array.ndim:
+    if not positions.size:  # of whatever dtype and shape, as in PyTorch: nothing is taken
+        return d, positions.astype(np.int64)
+    if positions.dtype not in (np.int64, np.int32):
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+    positions = positions.astype(np.int64, copy=False)
+    if max(positions.ndim, 1) != max(x.array.ndim, 1):
         raise RuntimeError(
             f"Index tensor must have the same number of dimensions as input tensor: {positions.ndim}, {x.array.ndim}"
         )
-    for i, (n, m) in enumerate(zip(positions.shape, x.array.shape, strict=True)):
+    for i, (n, m) in enumerate(zip(positions.shape, x.array.shape, strict=False)):
         if i != d and n > m:
             raise RuntimeError(
                 f"Size does not match at dimension {i} expected index {list(positions.shape)} to be no larger than "
                 f"self {list(x.array.shape)} apart from dimension {d}"
             )
-    n = x.array.shape[d]
+    n = x.array.shape[d] if x.array.ndim else 1
     wrong = first_outside(positions, n)
     if wrong is not None:
         raise RuntimeError(f"index {wrong} is out of bounds for dimension {d} with size {n}")
@@ -384,29 +391,61 @@ def first_outside(positions: np.ndarray, n: int) -> int | None:
     return int(positions[(positions < 0) | (positions >= n)][0])
 
 
+def _lined(x: Any) -> Any:
+    """x with an axis at least: a scalar as a line of one."""
+    return x if x.array.ndim else reshape(x, shape=(1,))
+
+
 @public("gather", on="T t o")
 def gather(x: Any, dim: int, index: Any) -> Any:
-    """out[i][j] = x[index[i][j]][j] for dim=0, and so on; index int64. Raises RuntimeError where it is out of range."""
+    """out[i][j] = x[index[i][j]][j] for dim=0, and so on; index int64 or int32.
+
+    Raises RuntimeError where it is out of range.
+    """
     d, positions = _checked(x, dim, index, "gather")
-    return watch(take_along(x, positions, dim=d), index)
+    if not positions.size:
+        return wrap(np.empty(positions.shape, x.array.dtype))
+    out = watch(take_along(_lined(x), np.atleast_1d(positions), dim=d), index)
+    return out if positions.ndim else reshape(out, shape=())
 
 
 @public("scatter_add", on="T t o")
 def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
-    """x with src[i][j] added at x[index[i][j]][j] for dim=0, and so on; index int64."""
+    """x with src[i][j] added at x[index[i][j]][j] for dim=0, and so on; index int64 or int32, src of x's dtype."""
     d, positions = _checked(x, dim, index, "scatter_add")
-    if any(n > m for n, m in zip(positions.shape, src.array.shape, strict=True)):
+    if not isinstance(src, Variable):
+        raise no_tensor("scatter_add", "src", src)
+    if src.array.dtype != x.array.dtype:
+        raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
+    if not positions.size:
+        return x + 0
+    positions, source = np.atleast_1d(positions), _lined(src)
+    if positions.ndim != source.array.ndim:
+        raise RuntimeError(
+            f"Index tensor must have the same number of dimensions as src tensor: {positions.ndim}, {source.array.ndim}"
+        )
+    if any(n > m for n, m in zip(positions.shape, source.array.shape, strict=True)):
         raise RuntimeError(f"scatter_add: index {positions.shape} is larger than src {src.array.shape}")
-    used = src if positions.shape == src.array.shape else getitem(src, key=tuple(slice(n) for n in positions.shape))
-    return x + watch(add_along(used, positions, dim=d, shape=x.array.shape), index)
+    same = positions.shape == source.array.shape
+    used = source if same else getitem(source, key=tuple(slice(n) for n in positions.shape))
+    added = watch(add_along(used, positions, dim=d, shape=x.array.shape or (1,)), index)
+    return x + (added if x.array.ndim else reshape(added, shape=()))
 
 
 @public("index_select", on="T t o")
 def index_select(x: Any, dim: int, index: Any) -> Any:
     """The slices of x at the positions `index` (int) along `dim`."""
     (d,) = normalize((dim,), x.array.ndim)
+    if not isinstance(index, Variable):
+        raise no_tensor("index_select", "index", index)
     if index.array.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
+    if index.array.dtype not in (np.int64, np.int32):
+        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    if not x.array.ndim:
+        if index.array.size != 1:
+            raise IndexError("index_select(): a scalar has one element, and the index must have one, too")
+        return reshape(index_select(_lined(x), 0, index), shape=())
     n = x.array.shape[d]
     if first_outside(index.array, n) is not None:
         raise IndexError(f"index out of range in self: dimension {d} has size {n}")
@@ -416,8 +455,14 @@ def index_select(x: Any, dim: int, index: Any) -> Any:
 @public("masked_fill", on="T i")
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     """x with `value` where the bool mask holds."""
+    if not isinstance(mask, Variable):
+        raise no_tensor("masked_fill", "mask", mask)
     if mask.array.dtype != np.bool_:
         raise RuntimeError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.array.dtype}")
+    if isinstance(value, Variable) and value.array.ndim:
+        raise RuntimeError(
+            f"masked_fill only supports a 0-dimensional value tensor, but got one with {value.array.ndim} dimensions"
+        )
     fill = value if isinstance(value, Variable) else wrap(dtypes.number(value, x.array.dtype))
     return where(mask, to_dtype(fill, x.array.dtype), x)
 
@@ -425,22 +470,41 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
 @public("masked_select", on="T t o")
 def masked_select(x: Any, mask: Any) -> Any:
     """The elements of x where the bool mask holds, as a vector."""
-    return watch(getitem(x, key=(np.broadcast_to(mask.array, x.array.shape),)), mask)
+    if not isinstance(mask, Variable):
+        raise no_tensor("masked_select", "mask", mask)
+    if mask.array.dtype not in (np.bool_, np.uint8):
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    try:
+        shape = np.broadcast_shapes(x.array.shape, mask.array.shape)
+    except ValueError:
+        raise unbroadcastable("masked_select", x, mask) from None
+    chosen = np.broadcast_to(mask.array.astype(np.bool_, copy=False), shape)
+    return watch(getitem(x if x.array.shape == shape else expand(x, shape=shape), key=(chosen,)), mask)
 
 
 @public("nonzero", on="T t o")
-def nonzero(x: Any) -> Any:
-    """The positions of the elements that are not zero, one per row; int64."""
+def nonzero(x: Any, *, as_tuple: bool = False) -> Any:
+    """The positions of the elements that are not zero, int64: one per row, or with `as_tuple` a tensor per axis."""
+    if flag(as_tuple, "as_tuple"):
+        return tuple(map(wrap, np.nonzero(np.atleast_1d(x.array))))
     return wrap(np.argwhere(x.array))
+
+
+def _triangle(name: str, x: Any, diagonal: int) -> np.ndarray:
+    """Ones up to a diagonal of x's matrices."""
+    if x.array.ndim < 2:
+        raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+    rows, columns = x.array.shape[-2:]
+    return np.tri(rows, columns, max(min(whole(diagonal, "diagonal"), columns), -rows - 1), x.array.dtype)
 
 
 @public("tril", on="T t o")
 def tril(x: Any, diagonal: int = 0) -> Any:
     """x with zeros above the diagonal."""
-    return x * wrap(np.tri(x.array.shape[-2], x.array.shape[-1], diagonal, x.array.dtype))
+    return x * wrap(_triangle("tril", x, diagonal))
 
 
 @public("triu", on="T t o")
 def triu(x: Any, diagonal: int = 0) -> Any:
     """x with zeros below the diagonal."""
-    return x * wrap(1 - np.tri(x.array.shape[-2], x.array.shape[-1], diagonal - 1, x.array.dtype))
+    return x * wrap(1 - _triangle("triu", x, whole(diagonal, "diagonal") - 1))

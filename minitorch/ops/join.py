@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autograd import primitive
-from .dims import normalize
+from ..autograd import Variable, primitive
+from .dims import check_tensors, normalize, whole
 from .index import getitem
 from .layout import room
 from .names import public
@@ -21,9 +21,18 @@ from .shape import squeeze
 @public("narrow")
 def narrow(x: Any, dim: int, start: int, length: int) -> Any:
     """Elements start ... start + length - 1 along `dim`, a view. Raises RuntimeError if they don't exist."""
+    if not x.ndim:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if isinstance(start, Variable) and (start.array.ndim or start.array.dtype.kind not in "iu"):
+        raise RuntimeError("narrow: `start` must be an integer or a 0-dim integer tensor")
     (d,) = normalize((dim,), x.ndim)
-    n = x.shape[d]
-    if not 0 <= start <= start + length <= n:
+    n, start, length = x.shape[d], whole(start, "start"), whole(length, "length")
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -n <= start <= n:
+        raise IndexError(f"start out of range (expected to be in range of [-{n}, {n}], but got {start})")
+    start += n if start < 0 else 0
+    if start + length > n:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
     return getitem(x, key=(slice(None),) * d + (slice(start, start + length),))
 
@@ -56,10 +65,10 @@ concatenate.vjp(xs=_piece)
 
 @public("cat concat concatenate", on="t o")
 def cat(tensors: Sequence, dim: int = 0) -> Any:
-    """The tensors one after the other along `dim`. Raises RuntimeError if other sizes differ or there are none."""
-    tensors = list(tensors)
+    """The tensors one after the other along `dim`. Raises RuntimeError if other sizes differ, ValueError for none."""
+    tensors = check_tensors("cat", tensors)
     if not tensors:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     if any(t.array.ndim == 0 for t in tensors):
         raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
     kept = [t for t in tensors if t.array.shape != (0,)] or tensors[:1]  # PyTorch passes over empty vectors
@@ -78,7 +87,7 @@ def cat(tensors: Sequence, dim: int = 0) -> Any:
 @public("stack", on="t o")
 def stack(tensors: Sequence, dim: int = 0) -> Any:
     """The tensors, all of one shape, along a new axis `dim`. Raises RuntimeError if shapes differ or there are none."""
-    tensors = list(tensors)
+    tensors = check_tensors("stack", tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
     first = tensors[0].array.shape
@@ -92,18 +101,24 @@ def stack(tensors: Sequence, dim: int = 0) -> Any:
     return concatenate(*cast_all(tensors), dim=d, new=True)
 
 
+def _check_axes(name: str, x: Any) -> None:
+    if not x.array.ndim:
+        raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
+
+
 @public("split")
-def split(x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple:
+def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple:
     """Views of x along `dim`: pieces of one size (the last may be smaller), or of the listed sizes."""
+    _check_axes("split", x)
     (d,) = normalize((dim,), x.array.ndim)
     n = x.array.shape[d]
-    if isinstance(split_size_or_sections, int):
-        step = split_size_or_sections
+    if not isinstance(split_size, list | tuple):
+        step = whole(split_size, "split_size")
         if step < 0 or (step == 0 and n):
             raise RuntimeError(f"split expects split_size be non-negative, but got split_size={step}")
         pieces = [min(step, n - start) for start in range(0, n, step)] if n else [0]
     else:
-        pieces = list(split_size_or_sections)
+        pieces = [whole(n, "split_size") for n in split_size]
         if builtins.sum(pieces) != n or any(p < 0 for p in pieces):
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
@@ -122,7 +137,8 @@ def _several(views: list) -> tuple:
 @public("chunk")
 def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
     """At most `chunks` views of nearly equal size along `dim`."""
-    if chunks <= 0:
+    _check_axes("chunk", x)
+    if whole(chunks, "chunks") <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     (d,) = normalize((dim,), x.array.ndim)
     return split(x, max(1, -(-x.array.shape[d] // chunks)), d)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, kernels
-from ..autograd import primitive
+from ..autograd import Variable, primitive
+from .dims import no_tensor
 from .layout import absent
 from .names import public
 from .promotion import unbroadcastable
@@ -74,11 +75,14 @@ affine.vjp(
 
 
 @public("matmul", on="T t o")
-def matmul(x: Any, y: Any) -> Any:
+def matmul(x: Any, other: Any) -> Any:
     """x @ y: vectors are a row or a column and lose that axis again; leading axes of larger ranks broadcast.
 
     Raises RuntimeError if the inner sizes or dtypes differ, or an operand is a scalar.
     """
+    if not isinstance(other, Variable):
+        raise no_tensor("matmul", "other", other)
+    y = other
     a, b = x.array, y.array
     if a.ndim == 0 or b.ndim == 0:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
@@ -138,34 +142,45 @@ def _stacked(x: Any, batch: tuple) -> Any:
 
 
 @public("mm", on="T t o")
-def mm(x: Any, y: Any) -> Any:
-    """x @ y of two matrices. Raises RuntimeError for other ranks."""
-    for v, name in ((x, "self"), (y, "mat2")):
+def mm(x: Any, mat2: Any) -> Any:
+    """x @ mat2 of two matrices. Raises RuntimeError for other ranks."""
+    for v, name in ((x, "self"), (mat2, "mat2")):
+        if not isinstance(v, Variable):
+            raise no_tensor("mm", name, v)
         if v.array.ndim != 2:
             raise RuntimeError(f"{name} must be a matrix, but has shape {v.array.shape}")
-    return matmul(x, y)
+    return matmul(x, mat2)
 
 
 @public("bmm", on="T t o")
-def bmm(x: Any, y: Any) -> Any:
-    """x @ y of two stacks of matrices. Raises RuntimeError for other ranks or different numbers of matrices."""
-    for v, name in ((x, "batch1"), (y, "batch2")):
+def bmm(x: Any, mat2: Any) -> Any:
+    """x @ mat2 of two stacks of matrices. Raises RuntimeError for other ranks or different numbers of matrices."""
+    for v, name in ((x, "batch1"), (mat2, "batch2")):
+        if not isinstance(v, Variable):
+            raise no_tensor("bmm", name, v)
         if v.array.ndim != 3:
             raise RuntimeError(f"{name} must be a 3D tensor, but has shape {v.array.shape}")
-    if x.array.shape[0] != y.array.shape[0]:
-        raise RuntimeError(f"bmm: batch1 has {x.array.shape[0]} matrices and batch2 {y.array.shape[0]}")
-    return matmul(x, y)
+    if x.array.shape[0] != mat2.array.shape[0]:
+        raise RuntimeError(f"bmm: batch1 has {x.array.shape[0]} matrices and batch2 {mat2.array.shape[0]}")
+    return matmul(x, mat2)
 
 
 @public("dot", on="T t o")
-def dot(x: Any, y: Any) -> Any:
+def dot(x: Any, tensor: Any) -> Any:
     """The sum of products of two vectors. Raises RuntimeError for other ranks."""
-    if x.array.ndim != 1 or y.array.ndim != 1:
-        raise RuntimeError(f"1D tensors expected, but got {x.array.ndim}D and {y.array.ndim}D tensors")
-    return matmul(x, y)
+    if not isinstance(tensor, Variable):
+        raise no_tensor("dot", "tensor", tensor)
+    if x.array.ndim != 1 or tensor.array.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {x.array.ndim}D and {tensor.array.ndim}D tensors")
+    return matmul(x, tensor)
 
 
 @public("outer", on="T t o")
-def outer(x: Any, y: Any) -> Any:
-    """out[i, j] = x[i] * y[j] of two vectors."""
-    return unsqueeze(x, 1) * y
+def outer(x: Any, vec2: Any) -> Any:
+    """out[i, j] = x[i] * vec2[j] of two vectors. Raises RuntimeError for other ranks."""
+    for v, name in ((x, "self"), (vec2, "vec2")):
+        if not isinstance(v, Variable):
+            raise no_tensor("outer", name, v)
+        if v.array.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {name}, but got {v.array.ndim}-D")
+    return unsqueeze(x, 1) * vec2

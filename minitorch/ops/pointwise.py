@@ -14,13 +14,16 @@ from .. import dtypes
 from ..autograd import ZERO, Variable
 from ..autograd.tape import wrap
 from .declare import WORDS, Symbol, Untold, binary, comparison, formula, pointwise, trace_of, unary
+from .dims import no_tensor
 from .names import public
-from .promotion import common, operand, paired, to_dtype
+from .promotion import common, operand, paired, tensor_first, tensors_only, to_dtype
 
 # ------------------------------------------------------------------------------------------------ choices
 
 
 def _meet_where(condition: Any, x: Any, y: Any) -> tuple:
+    if isinstance(condition, bool):
+        raise no_tensor("where", "condition", condition)
     if isinstance(condition, Variable) and condition.array.dtype != np.bool_:
         raise RuntimeError(f"where expected condition to be a boolean tensor, but got {condition.array.dtype}")
     if not isinstance(x, Variable) and not isinstance(y, Variable):
@@ -117,10 +120,12 @@ def _exponent_slope(g: Any, x: Any, y: Any, out: Any) -> Any:
 
 power = binary("power", _power, x=_base_slope, y=_exponent_slope, static=(-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4),
                names="pow", doc="x to the power y. Raises RuntimeError for an integer to a negative integer.")
-maximum = binary("maximum", np.maximum, atom=True, x=lambda g, x, y: where(x < y, 0.0, where(x == y, g * 0.5, g)),
+maximum = binary("maximum", np.maximum, meet=tensors_only("maximum"),
+                 atom=True, x=lambda g, x, y: where(x < y, 0.0, where(x == y, g * 0.5, g)),
                  y=lambda g, x, y: where(y < x, 0.0, where(x == y, g * 0.5, g)), on="T t o",
                  doc="The larger of x and y, NaN if either is; equals share the gradient.")
-minimum = binary("minimum", np.minimum, atom=True, x=lambda g, x, y: where(x > y, 0.0, where(x == y, g * 0.5, g)),
+minimum = binary("minimum", np.minimum, meet=tensors_only("minimum"),
+                 atom=True, x=lambda g, x, y: where(x > y, 0.0, where(x == y, g * 0.5, g)),
                  y=lambda g, x, y: where(y > x, 0.0, where(x == y, g * 0.5, g)), on="T t o",
                  doc="The smaller of x and y, NaN if either is; equals share the gradient.")
 
@@ -131,9 +136,10 @@ def _hypot(x: Any, y: Any) -> Any:
     return where((abs(x) == math.inf) | (abs(y) == math.inf), math.inf, long * sqrt(ratio * ratio + 1))
 
 
-hypot = binary("hypot", np.hypot, floating=True, x=lambda g, x, out: g * (x / out), y=lambda g, y, out: g * (y / out),
+hypot = binary("hypot", np.hypot, meet=tensors_only("hypot", floating=True),
+               x=lambda g, x, out: g * (x / out), y=lambda g, y, out: g * (y / out),
                vector=_hypot, doc="sqrt(x^2 + y^2).")
-copysign = binary("copysign", np.copysign, floating=True, atom=True, y=ZERO,
+copysign = binary("copysign", np.copysign, meet=tensor_first("copysign", floating=True), atom=True, y=ZERO,
                   x=lambda g, x, out: where(x == 0, 0.0, where(x == out, g, -g)), doc="x with the sign of y.")
 square = unary("square", lambda x: x**2 if getattr(x, "dtype", None) != np.bool_ else x.astype(np.int64),
                floating=False, x=lambda g, x: g * (x * 2), doc="x to the power 2.")
@@ -156,7 +162,7 @@ def _logaddexp(x: Any, y: Any) -> Any:
     return where(apart < math.inf, top + log1p(exp(-apart)), top)
 
 
-logaddexp = binary("logaddexp", np.logaddexp, floating=True, vector=_logaddexp,
+logaddexp = binary("logaddexp", np.logaddexp, meet=tensors_only("logaddexp", floating=True), vector=_logaddexp,
                    x=lambda g, x, y: g / (exp(y - x) + 1.0), y=lambda g, x, y: g / (exp(x - y) + 1.0),
                    doc="log(exp(x) + exp(y)), without overflow.")
 xlogy = binary("xlogy", lambda x, y: where((x == 0) & (y == y), 0.0, x * log(y)), floating=True,
@@ -180,7 +186,7 @@ def _turned(g: Any, x: Any, y: Any, by: Any) -> Any:
     return g * (by / where((x == 0) & (y == 0), 1.0, x * x + y * y))
 
 
-atan2 = binary("atan2", np.arctan2, floating=True, atom=True, names="atan2 arctan2",
+atan2 = binary("atan2", np.arctan2, meet=tensors_only("atan2", floating=True), atom=True, names="atan2 arctan2",
                x=lambda g, x, y: _turned(g, x, y, y), y=lambda g, x, y: _turned(g, x, y, -x),
                doc="The angle of the point (y, x), from -pi to pi: that of x / y in the right quadrant; slope 0 at 0.")
 sinh = unary("sinh", np.sinh, x=lambda g, x: g * cosh(x), doc="The hyperbolic sine of x.")
@@ -283,9 +289,12 @@ greater = comparison("greater", lambda x, y: x > y, names="gt greater", doc="x >
 greater_equal = comparison("greater_equal", lambda x, y: x >= y, names="ge greater_equal",
                            doc="x >= y, element by element.")
 logical_not = comparison("logical_not", lambda x: x == 0, doc="Whether each element is zero.")
-logical_and = comparison("logical_and", lambda x, y: (x != 0) & (y != 0), doc="Whether both are not zero.")
-logical_or = comparison("logical_or", lambda x, y: (x != 0) | (y != 0), doc="Whether one or both are not zero.")
-logical_xor = comparison("logical_xor", lambda x, y: (x != 0) ^ (y != 0), doc="Whether just one is not zero.")
+logical_and = comparison("logical_and", meet=tensors_only("logical_and"),
+                         value=lambda x, y: (x != 0) & (y != 0), doc="Whether both are not zero.")
+logical_or = comparison("logical_or", meet=tensors_only("logical_or"),
+                        value=lambda x, y: (x != 0) | (y != 0), doc="Whether one or both are not zero.")
+logical_xor = comparison("logical_xor", meet=tensors_only("logical_xor"),
+                         value=lambda x, y: (x != 0) ^ (y != 0), doc="Whether just one is not zero.")
 isnan = comparison("isnan", lambda x: x != x, doc="Whether each element is NaN.")
 isfinite = comparison("isfinite", lambda x: abs(x) < math.inf, doc="Whether each element is neither infinite nor NaN.")
 isinf = comparison("isinf", lambda x: abs(x) == math.inf, doc="Whether each element is infinite.")
@@ -341,8 +350,12 @@ floor_divide = binary("floor_divide", _whole(np.floor_divide), vector=_no_progra
 remainder = binary("remainder", _whole(np.remainder), vector=_no_program,
                    x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y),
                    doc="x - floor(x / y) * y, with the sign of y. Raises RuntimeError for integers over 0.")
-fmod = binary("fmod", _whole(np.fmod), vector=_no_program, x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y),
+fmod = binary("fmod", _whole(np.fmod), meet=tensor_first("fmod"),
+              vector=_no_program, x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y),
               doc="x - trunc(x / y) * y, with the sign of x. Raises RuntimeError for integers over 0.")
+
+for op in (add, subtract, multiply, divide, floor_divide):
+    op.numbers = True
 
 # ------------------------------------------------------------------------------------------------ PyTorch's options
 

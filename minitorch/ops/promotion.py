@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd import Variable, primitive
 from ..autograd.tape import wrap
+from .dims import no_tensor
 from .layout import copied
 
 
@@ -87,6 +89,43 @@ def paired_floats(x: Any, y: Any) -> tuple[Any, Any]:
         elif type(y) in (float, int):
             return x, y
     return _cast_pair(operand(x), operand(y), True)
+
+
+def _refuse_number(op: str, x: Any, argument: str) -> None:
+    if isinstance(x, float | int) and not isinstance(x, np.generic):
+        raise no_tensor(op, argument, x)
+
+
+def tensors_only(op: str, floating: bool = False) -> Callable:
+    """As `paired` or `paired_floats`, for an op that takes no Python numbers."""
+
+    def meet(x: Any, y: Any) -> tuple[Any, Any]:
+        if isinstance(x, Variable) and isinstance(y, Variable):
+            dtype = x.outline.dtype
+            if dtype is y.outline.dtype and (not floating or dtype.kind == "f"):
+                return x, y
+        _refuse_number(op, x, "input")
+        _refuse_number(op, y, "other")
+        return _cast_pair(operand(x), operand(y), floating)
+
+    return meet
+
+
+def tensor_first(op: str, floating: bool = False) -> Callable:
+    """As `paired` or `paired_floats`, for an op whose first operand is no Python number."""
+    whole = paired_floats if floating else paired
+
+    def meet(x: Any, y: Any) -> tuple[Any, Any]:
+        if isinstance(x, Variable) and x.outline.dtype.kind == "f":
+            if isinstance(y, Variable):
+                if x.outline.dtype is y.outline.dtype:
+                    return x, y
+            elif type(y) in (float, int):
+                return x, y
+        _refuse_number(op, x, "input")
+        return whole(x, y)
+
+    return meet
 
 
 def _cast_pair(x: Any, y: Any, floating: bool) -> tuple[Any, Any]:

@@ -22,7 +22,7 @@ from ..autograd import Variable, primitive
 from ..autograd.tape import watch, wrap
 from . import collapse
 from .collapse import worthwhile
-from .dims import normalize, reduced
+from .dims import flag, no_tensor, normalize, reduced
 from .index import take_along
 from .names import public
 from .pointwise import exp, isnan, sign, sqrt, where
@@ -61,6 +61,10 @@ def reduction(accepts: str = "any", name: str = "", dtype: bool = False, require
             if dim is missing and required or settings and not settings.keys() <= allowed:
                 signature.bind(input, **({} if dim is missing else {"dim": dim}), keepdim=keepdim, **settings)  # raises
             to = settings.pop("dtype", None) if dtype else None
+            if keepdim is not False and keepdim is not True:
+                flag(keepdim, "keepdim")
+            if not isinstance(input, Variable):
+                raise no_tensor(own, "input", input)
             x = input if accepts == "any" else accepted(input, accepts, own, to)
             return function(x, dim=reduced(dim, x.array.ndim), keepdim=keepdim, **settings)
 
@@ -208,9 +212,9 @@ def _variance(input: Any, name: str, dim: Any, unbiased: Any, keepdim: bool, cor
     if unbiased is not None:
         if correction is not None:
             raise TypeError(f"{name}(): pass either `unbiased` or `correction`, not both")
-        correction = int(unbiased)
+        correction = int(flag(unbiased, "unbiased"))
     x = accepted(input, "floats", name)
-    settings = {"dim": reduced(dim, x.array.ndim), "keepdim": keepdim,
+    settings = {"dim": reduced(dim, x.array.ndim), "keepdim": flag(keepdim, "keepdim"),
                 "correction": 1 if correction is None else correction}  # fmt: skip
     return x, settings
 
@@ -335,6 +339,7 @@ def _extreme(x: Any, dim: Any, keepdim: bool, over: Any, position: Any, name: st
                                "reduction dim with the 'dim' argument.")  # fmt: skip
         return over(x, dim=tuple(range(x.array.ndim)), keepdim=False)
     d = single(dim, x.array.ndim)
+    flag(keepdim, "keepdim")
     if x.array.ndim == 0:
         return Extreme(x + 0, wrap(np.zeros((), np.int64)))
     indices = position(x, d, keepdim=True)
@@ -362,6 +367,9 @@ def min(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 def _nonempty(x: Any, dim: tuple, name: str) -> tuple:
     """The axes of an extreme. Raises IndexError if one has nothing to choose from."""
+    if len(dim) == x.array.ndim > 1 and not x.array.size:
+        raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+                           "reduction dim with the 'dim' argument.")  # fmt: skip
     for d in dim:
         if x.array.shape[d] == 0:
             raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
@@ -394,6 +402,7 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> Min
 
 
 def _position(x: Any, dim: int | None, keepdim: bool, name: str) -> Any:
+    flag(keepdim, "keepdim")
     array, find, kernel = x.array, getattr(np, name), getattr(kernels, f"{name}_along")
     if dim is None:
         if not array.size:
@@ -479,6 +488,7 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: An
     """The product over one axis or all; its derivatives are finite also where factors are zero. Integers multiply in
     int64."""
     x = accepted(input, "numbers", "prod", dtype)
+    flag(keepdim, "keepdim")
     if dim is None:
         return prod_over(x, dim=tuple(range(x.array.ndim)), keepdim=False)
     d = single(dim, x.array.ndim)
@@ -594,12 +604,24 @@ def count_nonzero(input: Any, dim: Any = None) -> Any:
 @public("allclose")
 def allclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Whether |input - other| <= atol + rtol * |other| everywhere."""
-    return bool(np.allclose(input.array, other.array, rtol, atol, equal_nan))
+    if not isinstance(other, Variable):
+        raise no_tensor("allclose", "other", other)
+    if input.array.dtype != other.array.dtype:
+        names = [dtypes.as_dtype(v.array.dtype) for v in (input, other)]
+        raise RuntimeError(f"allclose: expected both tensors to have one dtype, but got {names[0]} and {names[1]}")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not isinstance(value, float | int):
+            raise TypeError(f"allclose: `{name}` must be a float, but got {value!r}")
+        if not value >= 0:
+            raise RuntimeError(f"allclose: `{name}` must not be negative, but got {value}")
+    return bool(np.allclose(input.array, other.array, rtol, atol, flag(equal_nan, "equal_nan")))
 
 
 @public("equal")
 def same(input: Any, other: Any) -> bool:
     """Whether two tensors have the same shape and the same elements."""
+    if not isinstance(other, Variable):
+        raise no_tensor("equal", "other", other)
     return input.array.shape == other.array.shape and bool((input.array == other.array).all())
 
 
@@ -642,6 +664,9 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
         kind = str(dtypes.as_dtype(x.array.dtype)).rpartition(".")[2]
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {kind}")
     axes = reduced(dim, x.array.ndim)
+    flag(keepdim, "keepdim")
+    if isinstance(p, Variable):
+        p = p.item()
     if p is None or p == "fro" or p == 2:
         return _root(sum_squares(x, dim=axes, keepdim=keepdim))
     if not isinstance(p, int | float):

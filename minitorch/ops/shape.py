@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, kernels
-from ..autograd import primitive
+from ..autograd import Variable, primitive
 from .collapse import total
-from .dims import listed, normalize, sizes
+from .dims import check_size, listed, no_tensor, normalize, sizes
 from .layout import copied, room
 from .names import public
 
@@ -175,8 +175,15 @@ def infer(shape: tuple, size: int) -> tuple[int, ...]:
     return tuple(size // known if n == -1 else n for n in shape)
 
 
+def _named(name: str, value: Any, spread: tuple) -> tuple:
+    """Sizes or axes that were passed one by one, or together by name."""
+    if value is not None and spread:
+        raise TypeError(f"pass sizes or axes by themselves or as `{name}`, not both")
+    return spread if value is None else (value,)
+
+
 @public("reshape")
-def reshape_to(x: Any, *shape: Any) -> Any:
+def reshape_to(x: Any, *sizes_: Any, shape: Any = None) -> Any:
     """The elements of x in another shape, one entry of which may be -1; a view where memory allows it.
 
     Images that a layer made stand channels-last in memory. They are brought into row-major order first, so that the
@@ -184,7 +191,7 @@ def reshape_to(x: Any, *shape: Any) -> Any:
     result is a copy, and what is written into that does not reach the image. Raises RuntimeError if the numbers of
     elements differ.
     """
-    target = sizes(shape)
+    target = sizes(_named("shape", shape, sizes_))
     return _viewed(x, infer(target, x.array.size))
 
 
@@ -270,9 +277,9 @@ def _reinterpreted(x: np.ndarray, to: np.dtype) -> np.ndarray:
 
 
 @public("permute")
-def permute_to(x: Any, *dims: Any) -> Any:
+def permute_to(x: Any, *axes: Any, dims: Any = None) -> Any:
     """Reordered axes: axis i of the result is axis dims[i] of x. Raises RuntimeError unless dims is a permutation."""
-    order = listed(dims)
+    order = listed(_named("dims", dims, axes))
     if len(order) != x.array.ndim:
         raise RuntimeError(
             f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
@@ -381,22 +388,28 @@ def expand_to(x: Any, *shape: Any) -> Any:
 @public("expand_as", on="T")
 def expand_as(x: Any, other: Any) -> Any:
     """x expanded to the shape of `other`."""
+    if not isinstance(other, Variable):
+        raise no_tensor("expand_as", "other", other)
     return expand_to(x, *other.array.shape)
 
 
 @public("broadcast_to")
 def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
     """x expanded to `shape`."""
-    return expand_to(x, *shape)
+    return expand_to(x, shape)
 
 
 @public("repeat", on="T")
 def repeat(x: Any, *repeats: Any) -> Any:
     """Copies of x laid out `repeats` times along each axis."""
     times = sizes(repeats)
+    if times and min(times) < 0:
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(times)}: {list(times)}")
     if len(times) < x.array.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
-    return tile(reshape(x, shape=(1,) * (len(times) - x.array.ndim) + x.array.shape), times=times)
+    shape = (1,) * (len(times) - x.array.ndim) + x.array.shape
+    check_size(tuple([n * by for n, by in zip(shape, times, strict=True)]), x.array.itemsize)
+    return tile(reshape(x, shape=shape), times=times)
 
 
 @public("roll")
@@ -410,7 +423,7 @@ def rolled(x: Any, shifts: Any, dims: Any = None) -> Any:
     if not by:
         raise RuntimeError("roll: `shifts` required")
     if axes and not x.array.ndim:
-        axes = normalize(axes, 0)[1:]
+        raise IndexError(f"roll: dimension specified as {axes[0]} but tensor has no dimensions")
     if not axes:
         if len(by) != 1:
             raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:0")
@@ -424,6 +437,6 @@ def rolled(x: Any, shifts: Any, dims: Any = None) -> Any:
 
 
 @public("flip")
-def flip_dims(x: Any, *dims: Any) -> Any:
+def flip_dims(x: Any, *axes: Any, dims: Any = None) -> Any:
     """x reversed along the given axes (a copy)."""
-    return flip(x, dims=normalize(listed(dims), x.array.ndim))
+    return flip(x, dims=normalize(listed(_named("dims", dims, axes)), x.array.ndim))

@@ -233,7 +233,7 @@ row(
     linear=True,
     errors=[
         (lambda: m.cat([m.ones(2, 3), m.ones(2, 4)]), RuntimeError, "number 1 in the list"),
-        (lambda: m.cat([]), RuntimeError, "non-empty list of Tensors"),
+        (lambda: m.cat([]), ValueError, "non-empty list of Tensors"),
         (lambda: m.cat([m.ones(2), m.tensor(1.0)]), RuntimeError, "zero-dimensional tensor"),
         (lambda: m.stack([m.ones(2), m.ones(3)]), RuntimeError, "[2] at entry 0 and [3] at entry 1"),
         (lambda: m.stack([]), RuntimeError, "stack expects a non-empty TensorList"),

@@ -173,7 +173,7 @@ SCALARS = [
     np.bool_(True),
     np.float64("nan"),
 ]
-BINARY = ["add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "floor_divide", "remainder"]
+BINARY = ["add", "subtract", "multiply", "divide", "power", "floor_divide", "remainder"]
 
 
 @given(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from ... import dtypes
 from ...autograd import Variable
 from ...ops import shape as shaping
+from ...ops.dims import whole
 
 
 def as_setting(name: str, argument: str, value: Any) -> Any:
@@ -20,10 +20,9 @@ def as_setting(name: str, argument: str, value: Any) -> Any:
     if isinstance(value, tuple | list):
         try:
             return tuple(
-                tuple(map(operator.index, entry)) if isinstance(entry, tuple | list) else operator.index(entry)
-                for entry in value
+                tuple(map(whole, entry)) if isinstance(entry, tuple | list) else whole(entry) for entry in value
             )
-        except TypeError:
+        except (TypeError, ValueError):
             raise TypeError(f"{name}: `{argument}` must be an int or a tuple of ints, but got {value!r}") from None
     return value
 
@@ -31,7 +30,7 @@ def as_setting(name: str, argument: str, value: Any) -> Any:
 def as_ints(name: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
     """A setting as one int per axis. Raises TypeError for what is no int, RuntimeError for a wrong number of them."""
     try:
-        entries = tuple(map(operator.index, value if isinstance(value, tuple) else (value,)))
+        entries = tuple(map(whole, value if isinstance(value, tuple) else (value,)))
     except TypeError:
         raise TypeError(f"{name}: `{argument}` must be an int or a tuple of ints, but got {value!r}") from None
     if len(entries) == 1:
@@ -41,8 +40,24 @@ def as_ints(name: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
     return entries
 
 
+def as_flag(name: str, argument: str, value: Any) -> bool:
+    """A bool. Raises TypeError for anything else, as PyTorch does: also for 0 and 1."""
+    if value is True or value is False:
+        return value
+    raise TypeError(f"{name}: `{argument}` must be a bool, but got {value!r}")
+
+
+def check_number(name: str, argument: str, value: Any) -> None:
+    """Raises TypeError for what is no number."""
+    if not isinstance(value, float | int):
+        raise TypeError(f"{name}: `{argument}` must be a number, but got {value!r}")
+
+
 def check_operands(name: str, input: Any, **others: Any) -> None:
-    """Tensors of one floating dtype; `bias` may be None. Raises TypeError and RuntimeError."""
+    """Tensors of one floating dtype; `bias` may be None.
+
+    Raises TypeError for what is no tensor, RuntimeError for dtypes that differ, NotImplementedError for integers.
+    """
     if isinstance(input, Variable):  # all is well, nearly always
         dtype = input.outline.dtype
         if dtype.kind == "f" and all([isinstance(x, Variable) and x.array.dtype is dtype for x in others.values()]):
@@ -52,9 +67,11 @@ def check_operands(name: str, input: Any, **others: Any) -> None:
             continue
         if not isinstance(x, Variable):
             raise TypeError(f"{name}: `{argument}` must be a Tensor, but got {type(x).__name__}")
-        if x.array.dtype != input.array.dtype or x.array.dtype.kind != "f":
+        if x.array.dtype != input.array.dtype:
             kinds = ", ".join(f"{a} {dtypes.as_dtype(v.array.dtype)}" for a, v in (("input", input), (argument, x)))
             raise RuntimeError(f"{name}: `input` and `{argument}` must have the same floating dtype, but got {kinds}")
+    if input.array.dtype.kind != "f":
+        raise NotImplementedError(f"{name}: not implemented for {input.dtype}; `input` must be float32 or float64")
 
 
 def given(**arguments: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from ...geometry import ConvGeometry, transposed_input_size
 from ...ops import conv as convolution
 from ...ops import shape as shaping
+from ...ops.dims import whole
 from .checks import (
     as_ints,
     as_setting,
@@ -28,7 +29,7 @@ def _check_conv(name: str, x: tuple, w: tuple, b: tuple | None, rank: int, group
     batched = has_batch(name, x, rank)
     if len(w) != rank + 2:
         raise RuntimeError(f"{name}: `weight` must have {rank + 2} dimensions, but has {len(w)}; {shapes}")
-    if groups < 1:
+    if whole(groups, "groups") < 1:
         raise RuntimeError(f"{name}: `groups` should be greater than zero, but got {groups}")
     if w[0] % groups or w[0] < groups:
         raise RuntimeError(
@@ -234,10 +235,10 @@ def conv_transpose_nd(
     if mode == "zeros":
         out = convolution.conv_transpose(y, w, geometry=geometry)
     else:
-        whole = ConvGeometry.of(
+        all_of_it = ConvGeometry.of(
             geometry.padded_size, geometry.kernel_size, geometry.stride, 0, geometry.dilation, groups
         )
-        out = fold_border(name, convolution.conv_transpose(y, w, geometry=whole), geometry.padding, mode)
+        out = fold_border(name, convolution.conv_transpose(y, w, geometry=all_of_it), geometry.padding, mode)
     if b is not None:
         out = convolution.add_bias(out, b)
     return out if batched else without_batch(out)

@@ -10,6 +10,7 @@ from ... import dtypes
 from ...autograd.tape import watch, wrap
 from ...geometry import LIMIT
 from ...ops import pointwise
+from ...ops.dims import whole
 from ...ops.index import getitem
 from ...ops.linalg import matmul, stacked_linear
 from ...ops.pointwise import where
@@ -79,7 +80,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
         raise RuntimeError(f"one_hot: needs an int64 tensor of class numbers, but got {dtypes.as_dtype(classes.dtype)}")
     if classes.size and classes.min() < 0:
         raise RuntimeError("one_hot: Class values must be non-negative.")
-    if num_classes == -1:
+    if whole(num_classes, "num_classes") == -1:
         if not classes.size:
             raise RuntimeError("one_hot: can't infer the number of classes of an empty tensor; pass `num_classes`")
         num_classes = int(classes.max()) + 1

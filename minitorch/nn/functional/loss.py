@@ -12,6 +12,7 @@ from ...autograd.tape import watch, wrap
 from ...ops import activation, loss, pointwise
 from ...ops import reduce as reducing
 from ...ops import shape as shaping
+from ...ops.dims import whole
 from ...ops.pointwise import where
 from .checks import (
     check_operands,
@@ -131,6 +132,7 @@ def nll_loss(
     reduction = named_reduction(size_average, reduce, reduction)
     check_operands("nll_loss", input)
     x = input.array.shape
+    whole(ignore_index, "ignore_index")
     axis = _check_labels("nll_loss", x, check_tensor("nll_loss", target, "target"))
     weights = _class_weight("nll_loss", weight, x[axis], x)
     return _picked(_rows(input), target, weights, ignore_index, reduction)[0]
@@ -165,6 +167,7 @@ def cross_entropy(
     x = input.array.shape
     if x and target.array.shape == x and target.array.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+    whole(ignore_index, "ignore_index")
     axis = _check_labels(name, x, target)
     weights = _class_weight(name, weight, x[axis], x)
     labels = (

@@ -13,7 +13,8 @@ from ...autograd.tape import wrap
 from ...ops import conv as convolution
 from ...ops import norm, row_norm
 from ...ops import reduce as reducing
-from .checks import check_operands, given
+from ...ops.dims import listed, whole
+from .checks import as_flag, check_number, check_operands, check_tensor, given
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
 
@@ -49,13 +50,15 @@ def batch_norm(
         if value is None:
             if argument[0] == "r" and not training:
                 raise RuntimeError(f"batch_norm: Expected `{argument}` to be defined when training=False")
-        elif value.array.shape != (channels,):
+        elif check_tensor("batch_norm", value, argument).array.shape != (channels,):
             raise RuntimeError(
                 f"batch_norm: `{argument}` should contain {channels} elements, one per channel, not "
                 f"{value.array.size}; input {x}"
             )
-    if not training:
+    check_number("batch_norm", "eps", eps)
+    if not as_flag("batch_norm", "training", training):
         return norm.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
+    check_number("batch_norm", "momentum", momentum)
     if input.array.size == channels > 0:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {x}")
     input = convolution.channels_last_memory(input)  # else each pass over it, forward and backward, would copy it
@@ -64,7 +67,7 @@ def batch_norm(
 
 def _tail(name: str, input: Any, normalized_shape: Any, **parameters: Any) -> tuple:
     """`normalized_shape` as a tuple. Raises RuntimeError unless input's last axes and the parameters have it."""
-    tail = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    tail = listed((normalized_shape,))
     x = input.outline.shape
     if not tail or x[-len(tail) :] != tail:
         raise RuntimeError(
@@ -86,6 +89,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     """Every sample to mean 0 and variance 1 over its last axes, of `normalized_shape`; then * weight + bias."""
     check_operands("layer_norm", input, **given(weight=weight, bias=bias))
     tail = _tail("layer_norm", input, normalized_shape, weight=weight, bias=bias)
+    check_number("layer_norm", "eps", eps)
     return row_norm.layer_norm(input, _or(weight, 1, tail, input), _or(bias, 0, tail, input), eps=eps)
 
 
@@ -97,6 +101,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     check_operands("rms_norm", input, **given(weight=weight))
     tail = _tail("rms_norm", input, normalized_shape, weight=weight)
     own = float(np.finfo(input.outline.dtype).eps) if eps is None else eps
+    check_number("rms_norm", "eps", own)
     return row_norm.rms_norm(input, _or(weight, 1, tail, input), eps=own)
 
 
@@ -106,7 +111,7 @@ def _channels(name: str, input: Any, **parameters: Any) -> int:
     if len(x) < 2:
         raise RuntimeError(f"{name}: `input` must be (N, C, *), but has shape {x}")
     for argument, value in parameters.items():
-        if value is not None and value.array.shape != (x[1],):
+        if value is not None and check_tensor(name, value, argument).array.shape != (x[1],):
             raise RuntimeError(
                 f"{name}: `{argument}` must have shape ({x[1]},), but has {value.array.shape}; input {x}"
             )
@@ -118,7 +123,8 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     check_operands("group_norm", input, **given(weight=weight, bias=bias))
     c = _channels("group_norm", input, weight=weight, bias=bias)
     x = input.outline.shape
-    if num_groups < 1 or c % num_groups:
+    check_number("group_norm", "eps", eps)
+    if whole(num_groups, "num_groups") < 1 or c % num_groups:
         raise RuntimeError(
             f"group_norm: expected the number of channels to be divisible by num_groups, but got input {x} and "
             f"num_groups={num_groups}"
@@ -149,6 +155,8 @@ def instance_norm(
     check_operands("instance_norm", input, **given(weight=weight, bias=bias))
     parameters = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     c = _channels("instance_norm", input, **parameters)
+    check_number("instance_norm", "eps", eps)
+    check_number("instance_norm", "momentum", momentum)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")

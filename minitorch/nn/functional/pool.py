@@ -15,10 +15,12 @@ from ...autograd.tape import watch
 from ...geometry import LIMIT, PoolGeometry
 from ...ops import pool
 from ...ops.activation import relu
+from ...ops.dims import whole
 from ...ops.index import first_outside
 from ...ops.pointwise import absolute, power, sign
 from ...random import default_generator
 from .checks import (
+    as_flag,
     as_ints,
     as_setting,
     check_operands,
@@ -88,9 +90,13 @@ def _max_pool_plan(
 ) -> tuple[PoolGeometry, bool]:
     batched = has_batch(name, x, rank)
     _check_filled(name, x, int(batched))
+    as_flag(name, "ceil_mode", ceil_mode)
     kernel = as_ints(name, "kernel_size", kernel, rank)
     stride = kernel if stride in (None, ()) else as_ints(name, "stride", stride, rank)
     padding, dilation = as_ints(name, "padding", padding, rank), as_ints(name, "dilation", dilation, rank)
+    for argument, value in (("kernel_size", kernel), ("stride", stride), ("padding", padding), ("dilation", dilation)):
+        if max(map(abs, value)) > LIMIT:
+            raise RuntimeError(f"{name}: `{argument}` cannot be converted to a 32-bit int without overflow: {value}")
     try:
         geometry = PoolGeometry.windows(x[-rank:], kernel, stride, padding, dilation, ceil_mode)
     except RuntimeError as error:
@@ -196,6 +202,9 @@ def _avg_pool_plan(
 ) -> tuple[PoolGeometry, tuple, bool]:
     geometry, batched = _max_pool_plan(name, rank, x, kernel, stride, padding, 1, ceil_mode)
     kernel = as_ints(name, "kernel_size", kernel, rank)
+    as_flag(name, "count_include_pad", include)
+    if divisor is not None:
+        divisor = whole(divisor, "divisor_override")
     if rank == 3 and any(i < k for i, k in zip(x[-3:], kernel, strict=True)):
         raise RuntimeError(f"{name}: input image {x[-3:]} smaller than kernel size {kernel}, without its padding")
     if divisor == 0:
@@ -270,9 +279,13 @@ def avg_pool3d(
 
 @lru_cache(maxsize=4096, typed=True)
 def _adaptive_plan(name: str, rank: int, x: tuple, output_size: Any) -> tuple[PoolGeometry, tuple, bool]:
+    if isinstance(output_size, tuple) and rank > 1 and len(x) <= len(output_size):
+        raise ValueError(f"{name}: Input dimension should be at least {len(output_size) + 1}, but `input` is {x}")
     batched = has_batch(name, x, rank)
     wanted = output_size if isinstance(output_size, tuple) else (output_size,) * rank
     if output_size is None or rank == 1 and None in wanted:
+        raise TypeError(f"{name}: `output_size` must be an int or a tuple of {rank}, but got {output_size!r}")
+    if any(type(n) is float or isinstance(n, str) for n in wanted):
         raise TypeError(f"{name}: `output_size` must be an int or a tuple of {rank}, but got {output_size!r}")
     if len(wanted) != rank:
         raise RuntimeError(
