@@ -56,6 +56,9 @@ RIGHT: list[tuple[str, Any]] = [
     ("m.normal(m.ones(2) * 3, m.zeros(2))", [3.0, 3.0]),
     ("m.multinomial(m.tensor([0.0, 1.0, 0.0]), 2)", [1, 0]),
     ("m.manual_seed(-5).initial_seed() == 2**64 - 5", True),
+    ("F.linear(m.tensor([1, 2]), m.tensor([[3, 4]]), m.tensor([5]))", [16]),
+    ("F.conv1d(m.tensor([[1, 2, 3]]), m.tensor([[[1, 10]]]))", [[21, 32]]),
+    ("F.conv_transpose1d(m.tensor([[1, 2]]), m.tensor([[[1, 10]]]))", [[1, 12, 20]]),
     ("np.maximum(x, 2)", [2.0, 2.0, 3.0]),
     ("np.less(2, x)", [False, False, True]),
 ]
@@ -64,7 +67,7 @@ RIGHT: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("call", "expected"), RIGHT, ids=[row[0] for row in RIGHT])
 def test_unusual_call(call: str, expected: Any) -> None:
     """Forms of arguments that PyTorch takes beside the usual ones."""
-    out = eval(call, {"m": m, "np": np, "x": m.tensor([1.0, 2.0, 3.0])})
+    out = eval(call, {"m": m, "F": m.nn.functional, "np": np, "x": m.tensor([1.0, 2.0, 3.0])})
     assert (out.tolist() if isinstance(out, m.Tensor) else out) == expected
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ... import dtypes
 from ...autograd import Variable
 from ...ops import shape as shaping
 from ...ops.dims import whole
+from ...ops.promotion import to_dtype
 
 
 def as_setting(name: str, argument: str, value: Any) -> Any:
@@ -72,6 +75,16 @@ def check_operands(name: str, input: Any, **others: Any) -> None:
             raise RuntimeError(f"{name}: `input` and `{argument}` must have the same floating dtype, but got {kinds}")
     if input.array.dtype.kind != "f":
         raise NotImplementedError(f"{name}: not implemented for {input.dtype}; `input` must be float32 or float64")
+
+
+def whole_numbers(*operands: Any) -> list[Any]:
+    """Integers as float64, whose products and sums are exact below 2^53, for ops on floats; None stays.
+
+    Raises NotImplementedError for bools.
+    """
+    if operands[0].array.dtype == np.bool_:
+        raise NotImplementedError("not implemented for bools; convert them first, with .float() or .long()")
+    return [None if x is None else to_dtype(x, np.dtype(np.float64)) for x in operands]
 
 
 def given(**arguments: Any) -> dict[str, Any]:

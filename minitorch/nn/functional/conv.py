@@ -9,12 +9,14 @@ from ...geometry import ConvGeometry, transposed_input_size
 from ...ops import conv as convolution
 from ...ops import shape as shaping
 from ...ops.dims import whole
+from ...ops.promotion import to_dtype
 from .checks import (
     as_ints,
     as_setting,
     check_operands,
     has_batch,
     renamed,
+    whole_numbers,
     with_batch,
     without_batch,
 )
@@ -103,7 +105,11 @@ def conv_nd(
     groups: int,
 ) -> Any:
     """Convolution of any rank, under the public name of the caller."""
-    check_operands(name, x, weight=w, bias=b)
+    try:
+        check_operands(name, x, weight=w, bias=b)
+    except NotImplementedError:
+        wide = (*whole_numbers(x, w, b), stride, padding, dilation, groups)
+        return to_dtype(conv_nd(name, rank, *wide), x.array.dtype)
     geometry, batched = _conv_plan(
         name,
         rank,
@@ -216,7 +222,11 @@ def conv_transpose_nd(
     than "zeros", is the adjoints in reverse: extend_transpose(conv_transpose(y, w)), where the transposed convolution
     makes the border too, and extend_transpose adds it to the pixels it is a copy of. For zeros, that cuts it off.
     """
-    check_operands(name, y, weight=w, bias=b)
+    try:
+        check_operands(name, y, weight=w, bias=b)
+    except NotImplementedError:
+        wide = (*whole_numbers(y, w, b), stride, padding, output_padding, groups, dilation, mode)
+        return to_dtype(conv_transpose_nd(name, rank, *wide), y.array.dtype)
     geometry, batched, widths = _transposed_plan(
         name,
         rank,

@@ -14,9 +14,11 @@ from ...ops.dims import whole
 from ...ops.index import getitem
 from ...ops.linalg import matmul, stacked_linear
 from ...ops.pointwise import where
+from ...ops.promotion import to_dtype
 from .checks import (
     check_operands,
     check_tensor,
+    whole_numbers,
 )
 
 __all__ = ["embedding", "linear", "one_hot"]
@@ -24,7 +26,10 @@ __all__ = ["embedding", "linear", "one_hot"]
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """input (..., in) @ weight (out, in) transposed + bias (out,). Raises RuntimeError where they don't fit."""
-    check_operands("linear", input, weight=weight, bias=bias)
+    try:
+        check_operands("linear", input, weight=weight, bias=bias)
+    except NotImplementedError:
+        return to_dtype(linear(*whole_numbers(input, weight, bias)), input.array.dtype)
     x, w = input.outline.shape, weight.array.shape
     if len(w) != 2 or not x or x[-1] != w[1]:
         if len(w) == 1 and x and x[-1] == w[0] and bias is None:
