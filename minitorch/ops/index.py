@@ -403,10 +403,12 @@ def gather(x: Any, dim: int, index: Any) -> Any:
     Raises RuntimeError where it is out of range.
     """
     d, positions = _checked(x, dim, index, "gather")
-    if not positions.size:
-        return wrap(np.empty(positions.shape, x.array.dtype))
+    if not positions.size:  # no element, of the shape of the index, on the tape
+        return reshape(getitem(reshape(x, shape=(x.array.size,)), key=(slice(0),)), shape=positions.shape)
+    if positions.ndim and x.array.ndim:
+        return watch(take_along(x, positions, dim=d), index)
     out = watch(take_along(_lined(x), np.atleast_1d(positions), dim=d), index)
-    return out if positions.ndim else reshape(out, shape=())
+    return reshape(out, shape=positions.shape)
 
 
 @public("scatter_add", on="T t o")
