@@ -134,6 +134,7 @@ ROWS: list[tuple[str, type[Exception], str]] = [
     ("F.linear(x.long(), m.ones(2, 3))", RuntimeError, "same floating dtype"),
     ("F.layer_norm(x, (3,), eps='a')", TypeError, "eps"),
     ("F.batch_norm(m.ones(2, 3), x, x, training=1)", TypeError, "training"),
+    ("F.batch_norm(m.ones(2, 3), x, x, training=True, eps=0.0)", ValueError, "eps"),
     ("F.batch_norm(m.ones(2, 3), [1], x)", TypeError, "must be a Tensor"),
     ("F.group_norm(m.ones(2, 3), 1.5)", TypeError, "num_groups"),
     ("F.conv1d(m.ones(1, 1, 4), m.ones(1, 1, 2), stride=True)", TypeError, "stride"),

@@ -59,6 +59,8 @@ def batch_norm(
     if not as_flag("batch_norm", "training", training):
         return norm.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
     check_number("batch_norm", "momentum", momentum)
+    if eps <= 0:
+        raise ValueError(f"batch_norm: `eps` must be positive during training, but got {eps}")
     if input.array.size == channels > 0:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {x}")
     input = convolution.channels_last_memory(input)  # else each pass over it, forward and backward, would copy it
