@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from . import autograd, backends, dtypes, kernels, nn, optim, surface, utils, vision
 from .autograd import (
+    OutOfMemoryError,
     enable_grad,
     inference_mode,
     is_grad_enabled,

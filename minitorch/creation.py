@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .autograd.primitive import OutOfMemoryError
 from .autograd.tape import Variable, wrap
 from .ops.dims import check_size, flag, no_tensor, sizes, whole
 from .random import Generator, check_drawn, check_probability, numpy_generator
@@ -24,13 +25,13 @@ def _dtype(dtype: Any, device: Any = None) -> np.dtype:
 
 
 def _made(make: Any, size: Any, dtype: np.dtype) -> np.ndarray:
-    """make(shape, dtype). Raises RuntimeError for negative sizes, and for more memory than there is."""
+    """make(shape, dtype). Raises RuntimeError for negative sizes, OutOfMemoryError for more memory than there is."""
     shape = check_size(sizes(tuple(size)), dtype.itemsize)
     try:
         return make(shape, dtype)
     except MemoryError:
         count = math.prod(shape) * dtype.itemsize
-        raise RuntimeError(
+        raise OutOfMemoryError(
             f"can't allocate memory: you tried to allocate {count} bytes for shape {list(shape)}"
         ) from None
 

@@ -11,7 +11,7 @@ from .modes import (
     no_grad,
     set_grad_enabled,
 )
-from .primitive import ZERO, Primitive, primitive, registry
+from .primitive import ZERO, OutOfMemoryError, Primitive, primitive, registry
 from .tape import Node, Variable, backward, grad, print_tape
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Function",
     "GradcheckError",
     "Node",
+    "OutOfMemoryError",
     "Primitive",
     "Variable",
     "backward",

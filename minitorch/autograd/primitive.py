@@ -50,6 +50,10 @@ _tuple = tuple.__new__
 _ARGUMENT, _SHAPE, _OUT, _RESIDUAL, _SHAPES = range(5)
 
 
+class OutOfMemoryError(RuntimeError, MemoryError):
+    """There is not enough memory for a result: PyTorch's class for that, and Python's."""
+
+
 class _Link:
     """Stands where a node has its primitive: hands a gradient on, and says that it does not depend on something.
 
@@ -180,7 +184,7 @@ class Primitive:
         try:
             out = self.function(*arrays, **settings)
         except MemoryError as error:
-            raise RuntimeError(f"can't allocate memory: {self.name}: {error}") from None
+            raise OutOfMemoryError(f"can't allocate memory: {self.name}: {error}") from None
         finally:
             leave(token)
         residuals: Any = ()

@@ -404,7 +404,7 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                 node.kept = None
 
         for leaf, g in gradients.items():  # only leaves are left; none was changed before everything was known
-            if wanted is None or leaf in wanted:
+            if leaf._requires_grad if wanted is None else leaf in wanted:
                 g = g if create_graph else _computed(g)
                 results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
     finally:
@@ -535,6 +535,8 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
     inputs = _listed(inputs)
+    if not inputs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     edges = [x.edge for x in inputs]
     wanted = set(edges)
     if None in wanted:

@@ -37,14 +37,14 @@ hardtanh = pointwise("hardtanh",
                      x=lambda g, x, min_val, max_val: where((x <= min_val) | (x >= max_val), 0.0, g), on="",
                      doc="x limited to [min_val, max_val]; slope 0 outside and at both ends.")
 elu = pointwise("elu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * alpha, x), on="",
-                x=lambda g, x, alpha: where(x <= 0, g * (exp(where(x <= 0, x, 0.0)) * alpha), g),
+                x=lambda g, x, alpha: where(x <= 0, g * (exp(where(x < 0, x, 0.0)) * alpha), g),
                 doc="x above 0, alpha * (exp(x) - 1) below.")
 celu = pointwise("celu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0) / alpha) * alpha, x), on="t",
-                 x=lambda g, x, alpha: where(x <= 0, g * exp(where(x <= 0, x, 0.0) / alpha), g),
+                 x=lambda g, x, alpha: where(x <= 0, g * exp(where(x < 0, x, 0.0) / alpha), g),
                  doc="x above 0, alpha * (exp(x / alpha) - 1) below.")
 SCALE, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 selu = unary("selu", lambda x: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * ALPHA, x) * SCALE, floating=False, on="t",
-             x=lambda g, x: g * where(x <= 0, exp(where(x <= 0, x, 0.0)) * ALPHA, 1.0) * SCALE,
+             x=lambda g, x: g * where(x <= 0, exp(where(x < 0, x, 0.0)) * ALPHA, 1.0) * SCALE,
              doc="1.0507 times (x above 0, 1.67326 (exp(x) - 1) below).")
 gelu = unary("gelu", lambda x: x * normal_cdf(x), least=1, floating=False, on="",
              x=lambda g, x: g * (normal_cdf(x) + x * normal_density(x)),

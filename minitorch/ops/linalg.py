@@ -14,7 +14,7 @@ from .layout import absent
 from .names import public
 from .promotion import unbroadcastable
 from .reduce import reduce_sum
-from .shape import expand, reshape, squeeze, transpose, unsqueeze
+from .shape import expand, reshape, squeeze, standalone, transpose, unsqueeze
 
 
 @primitive
@@ -99,9 +99,9 @@ def matmul(x: Any, other: Any) -> Any:
         columns = "x".join(map(str, b.shape))
         raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({rows} and {columns})")
     if a.ndim == 1:
-        return squeeze(matmul(unsqueeze(x, 0), y), -2 if b.ndim > 1 else 0)
+        return standalone(squeeze(matmul(unsqueeze(x, 0), y), -2 if b.ndim > 1 else 0))
     if b.ndim == 1:
-        return squeeze(matmul(x, unsqueeze(y, 1)), -1)
+        return standalone(squeeze(matmul(x, unsqueeze(y, 1)), -1))
     if b.ndim == 2:  # one product of all rows, however they are stacked
         return _stacked_rows(x, lambda rows: linear(rows, y, turn_x=False, turn_w=False))
     if a.ndim == b.ndim == 3 and a.shape[0] == b.shape[0]:
@@ -111,7 +111,7 @@ def matmul(x: Any, other: Any) -> Any:
     except ValueError:
         raise unbroadcastable("matmul", x, y) from None
     x, y = (_stacked(v, batch) for v in (x, y))
-    return reshape(batched_matmul(x, y), shape=(*batch, a.shape[-2], b.shape[-1]))
+    return standalone(reshape(batched_matmul(x, y), shape=(*batch, a.shape[-2], b.shape[-1])))
 
 
 def stacked_linear(x: Any, w: Any, b: Any = None) -> Any:
@@ -127,7 +127,7 @@ def _stacked_rows(x: Any, product: Callable) -> Any:
     if len(shape) == 2:
         return product(x)
     out = product(reshape(x, shape=(_count(shape[:-1]), shape[-1])))
-    return reshape(out, shape=(*shape[:-1], out.outline.shape[1]))
+    return standalone(reshape(out, shape=(*shape[:-1], out.outline.shape[1])))
 
 
 def _count(shape: tuple) -> int:

@@ -29,7 +29,7 @@ from .pointwise import exp, isnan, sign, sqrt, where
 from .pointwise import maximum as pairwise_maximum
 from .pointwise import minimum as pairwise_minimum
 from .promotion import to_dtype
-from .shape import expand, pad_constant, permute, reshape, squeeze
+from .shape import expand, pad_constant, permute, reshape, squeeze, standalone
 
 
 # ------------------------------------------------------------------------------------------------------ arguments, once
@@ -344,7 +344,9 @@ def _extreme(x: Any, dim: Any, keepdim: bool, over: Any, position: Any, name: st
         return Extreme(x + 0, wrap(np.zeros((), np.int64)))
     indices = position(x, d, keepdim=True)
     values = watch(take_along(x, indices.array, dim=d), indices)
-    return Extreme(values, indices) if keepdim else Extreme(squeeze(values, d), squeeze(indices, d))
+    if not keepdim:
+        values, indices = standalone(squeeze(values, d)), standalone(squeeze(indices, d))
+    return Extreme(values, indices)
 
 
 @public("max", on="T t o")

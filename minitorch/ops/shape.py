@@ -226,7 +226,13 @@ def _shown(x: np.ndarray, path: tuple) -> np.ndarray:
 
 def unshared(out: Any, x: Any) -> Any:
     """`out`, or a copy where its memory is that of x: for functions whose results are never views."""
-    return out.clone() if np.may_share_memory(out.array, x.array) else out
+    return out.clone() if np.may_share_memory(out.array, x.array) else standalone(out)
+
+
+def standalone(out: Any) -> Any:
+    """`out`, no longer a view: what it was taken from is an intermediate result, and nobody else has it."""
+    out.base, out.chain = None, ()
+    return out
 
 
 @public("view", on="T")
@@ -427,7 +433,8 @@ def rolled(x: Any, shifts: Any, dims: Any = None) -> Any:
     if not axes:
         if len(by) != 1:
             raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:0")
-        return reshape(roll(reshape(x, shape=(x.array.size,)), shifts=by, dims=(0,)), shape=x.array.shape)
+        line = roll(reshape(x, shape=(x.array.size,)), shifts=by, dims=(0,))
+        return standalone(reshape(line, shape=x.array.shape))
     if len(by) != len(axes):
         raise RuntimeError(f"roll: shifts and dimensions must align. shifts: {len(by)}, dims:{len(axes)}")
     total: dict[int, int] = {}

@@ -121,4 +121,4 @@ def with_batch(x: Any) -> Any:
 
 def without_batch(x: Any) -> Any:
     """x without its batch axis of size 1."""
-    return shaping.reshape(x, shape=x.array.shape[1:])
+    return shaping.standalone(shaping.reshape(x, shape=x.array.shape[1:]))

@@ -101,9 +101,7 @@ def _picked(rows: Any, target: Any, weight: Any, ignore_index: int, reduction: s
     table = None if weight is None else weight.array
     losses = watch(loss.nll(rows, labels, table, ignore_index), target, weight)
     if reduction == "none":
-        return losses if losses.array.shape == target.array.shape else shaping.reshape(
-            losses, shape=target.array.shape
-        ), None
+        return shaping.standalone(shaping.reshape(losses, shape=target.array.shape)), None
     total = reducing.sum(losses)
     if reduction == "sum":
         return total, None
@@ -179,7 +177,9 @@ def cross_entropy(
         _rows(input), labels, weights, ignore_index=ignore_index, reduction=reduction, smoothing=label_smoothing
     )
     watch(out, target, weights)
-    return out if reduction != "none" or len(x) == 2 else shaping.reshape(out, shape=target.array.shape)
+    if reduction != "none" or len(x) == 2:
+        return out
+    return shaping.standalone(shaping.reshape(out, shape=target.array.shape))
 
 
 def _soft_cross_entropy(
