@@ -80,18 +80,19 @@ def assign(x: Any, value: Any) -> Any:
     array = value.array
     if (
         pending is not None
+        and x.pending is pending
         and not recording
         and (array.shape, array.dtype) == (pending.shape, pending.dtype)
         and (array.flags.writeable)
     ):  # nobody has seen what would have been there before: it need not be computed
         x.version.count += 1
         x.array = array
-        x.__dict__.pop("pending", None)
+        del x.pending
     else:
         x.write()[...] = array
     if recording:
-        node.keep_retainer(base)
-        base._node = node
+        old, base._node = base._node, node  # at once: no interrupt comes between new values and their history
+        node.keep_retainer(base, old)
     return x
 
 

@@ -1,11 +1,19 @@
-"""Grad mode: whether operations are recorded on the tape. Local to a context (thread, task), restored on exceptions."""
+"""Grad mode: whether operations are recorded on the tape. Local to a context (thread, task), restored on exceptions.
+
+Also on those that a signal handler raises, which may arrive wherever a Python function begins or a C function returns:
+right after `__enter__` has set the mode, and at the first instruction of an `__exit__` written in Python. So
+`__enter__` undoes what it did, and `__exit__` is a C function: that of `io.IOBase`, which calls `self.close`, here a
+chain of C functions. Nothing else of `io` is of use.
+"""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import io
 from collections.abc import Callable
 from contextvars import ContextVar
+from operator import is_, not_
 from typing import Any
 
 _enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
@@ -27,23 +35,28 @@ def is_inference_mode_enabled() -> bool:
     return _inference.get()
 
 
-class _GradMode:
+class GradMode(io.IOBase):
     """A grad mode as a context manager that nests, and as a decorator of functions and generator functions."""
+
+    closed = True  # says that `close` need not be called when this dies
 
     def __init__(self, mode: bool) -> None:
         self.mode = bool(mode)
         self._previous: list[bool] = []
+        # Each call sets what it pops, and returns False, by which `__exit__` lets exceptions pass.
+        self.close = map(not_, map(_enabled.set, iter(self._previous.pop, None))).__next__  # type: ignore[assignment]
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Any:
         self._previous.append(_enabled.get())
-        _enabled.set(self.mode)
+        try:
+            _enabled.set(self.mode)
+        except BaseException:  # an interrupt, which arrived when it was set
+            self.close()
+            raise
 
-    def __exit__(self, *exception: object) -> None:
-        _enabled.set(self._previous.pop())
-
-    def _again(self) -> _GradMode:
+    def _again(self) -> GradMode:
         """Another context manager of the same mode."""
-        return _GradMode(self.mode)
+        return GradMode(self.mode)
 
     def __call__(self, function: Callable) -> Callable:
         again = self._again
@@ -80,7 +93,7 @@ class _GradMode:
         return wrapper
 
 
-class no_grad(_GradMode):
+class no_grad(GradMode):
     """Record nothing inside: `with no_grad(): ...`, or `@no_grad()` over a function."""
 
     def __new__(cls, function: Callable | None = None) -> Any:
@@ -92,7 +105,7 @@ class no_grad(_GradMode):
         super().__init__(False)
 
 
-class inference_mode(_GradMode):
+class inference_mode(GradMode):
     """`no_grad` for code that only evaluates; `inference_mode(False)` records again.
 
     Tensors made inside stay inference tensors: outside they can't be changed in place, and no rule can need their
@@ -109,38 +122,40 @@ class inference_mode(_GradMode):
     def __init__(self, mode: bool = True) -> None:
         super().__init__(not mode)
         self._were: list[bool] = []
+        undo = map(_inference.set, iter(self._were.pop, None)), map(_enabled.set, iter(self._previous.pop, None))
+        self.close = map(is_, *undo).__next__  # type: ignore[assignment]
 
-    def _again(self) -> _GradMode:
+    def _again(self) -> GradMode:
         return inference_mode(not self.mode)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Any:
         self._were.append(_inference.get())
-        super().__enter__()
-        _inference.set(not self.mode)
+        self._previous.append(_enabled.get())
+        try:
+            _inference.set(not self.mode)
+            _enabled.set(self.mode)
+        except BaseException:
+            self.close()
+            raise
 
-    def __exit__(self, *exception: object) -> None:
-        _inference.set(self._were.pop())
-        super().__exit__(*exception)
 
-
-class enable_grad(_GradMode):
+class enable_grad(GradMode):
     """Record inside, also within `no_grad`."""
 
     def __init__(self) -> None:
         super().__init__(True)
 
 
-class set_grad_enabled(_GradMode):
+class set_grad_enabled(GradMode):
     """Set the mode: at once when called as a function, and until the end of the block as a context manager."""
 
     def __init__(self, mode: bool) -> None:
         super().__init__(mode)
-        self._previous.append(_enabled.get())
-        _enabled.set(self.mode)
+        super().__enter__()
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Any:
         """The mode is set already."""
 
     def __call__(self, function: Callable) -> Callable:
-        _enabled.set(self._previous.pop())
+        self.close()
         return super().__call__(function)

@@ -38,7 +38,9 @@ from typing import Any
 import numpy as np
 
 from .modes import _enabled
-from .quiet import enter, leave
+from .quiet import QUIET
+from .quiet import get as get_errors
+from .quiet import set as set_errors
 from .tape import SELF, Kept, Node, Variable, Version, wrap
 
 registry: dict[str, Primitive] = {}
@@ -180,13 +182,14 @@ class Primitive:
             bit += bit
         if self.defaults and len(settings) < len(self.settings):
             settings = {**self.defaults, **settings}
-        token = enter()
+        before = get_errors()
         try:
+            set_errors(QUIET)
             out = self.function(*arrays, **settings)
         except MemoryError as error:
             raise OutOfMemoryError(f"can't allocate memory: {self.name}: {error}") from None
         finally:
-            leave(token)
+            set_errors(before)
         residuals: Any = ()
         if self.residuals:
             out, *residuals = out

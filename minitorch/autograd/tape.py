@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import quiet
-from .modes import _enabled, _inference, is_inference_mode_enabled, set_grad_enabled
+from .modes import GradMode, _enabled, _inference, is_inference_mode_enabled
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -73,9 +73,8 @@ class Node:
         """The parents as PyTorch lists them: one `(node or leaf, 0)` per argument."""
         return tuple((parent, 0) for parent in self.parents)
 
-    def keep_retainer(self, tensor: Variable) -> None:
-        """Before this node takes the place of the tensor's: if the tensor retains its gradient, it is this node's."""
-        old = tensor._node
+    def keep_retainer(self, tensor: Variable, old: Node | None) -> None:
+        """In place of the node `old`: if the tensor, whose node it was, retains its gradient, it is now this one's."""
         if old is not None and old.retained is not None and old.retained() is tensor:
             self.retained, old.retained = old.retained, None
 
@@ -107,9 +106,10 @@ class Version:
     """What is known about a memory: how often it changed in place, and who must hear of the next change.
 
     readers: pending results (see ops/fuse.py) that will read this memory, as weak references to their tensors: they are
-    computed before it changes. sharers: all tensors that have the memory, as weak references, each with the views that
-    lead to it from one that has all of the memory; empty where memory is in row-major order, or somebody unknown
-    has it, too. exposed: whether code that counts no changes has the memory, as a NumPy array.
+    computed before it changes. Each joins and leaves in one step, whatever other threads do. sharers: all tensors that
+    have the memory, as weak references, each with the views that lead to it from one that has all of the memory; empty
+    where memory is in row-major order, or somebody unknown has it, too. exposed: whether code that counts no changes
+    has the memory, as a NumPy array.
 
     Views share the version of their base; `x.data` has a count of its own, but the same readers and sharers.
     """
@@ -118,7 +118,7 @@ class Version:
 
     def __init__(self, same: Version | None = None) -> None:
         self.count, self.exposed = 0, False
-        self.readers: list[weakref.ref] = same.readers if same else []
+        self.readers: dict[int, weakref.ref] = same.readers if same else {}  # by their ids
         self.sharers: list[tuple[weakref.ref, tuple]] = same.sharers if same else []
 
     def expose(self) -> None:
@@ -129,16 +129,18 @@ class Version:
     def settle(self) -> None:
         """Compute what is pending and reads the memory; it is forgotten only when it is computed."""
         while self.readers:
-            reference = self.readers[-1]
-            reader = reference()
-            if reader is not None:
-                _ = reader.array
-            self.readers[:] = [other for other in self.readers if other is not reference]
+            for reference in list(self.readers.values()):
+                reader = reference()
+                if reader is not None:
+                    _ = reader.array
+                self.readers.pop(id(reference), None)
 
     def read_by(self, reader: weakref.ref) -> None:
         """Remember a pending result; those that were computed or died are forgotten."""
-        self.readers[:] = [other for other in self.readers if getattr(other(), "pending", None)]
-        self.readers.append(reader)
+        for other in list(self.readers.values()):
+            if getattr(other(), "pending", None) is None:
+                self.readers.pop(id(other), None)
+        self.readers[id(reader)] = reader
 
 
 class Variable:
@@ -164,20 +166,24 @@ class Variable:
     def __getattr__(self, name: str) -> Any:
         """The array of a pending result is computed when somebody looks; no other attribute is missing."""
         pending = self.__dict__.get("pending")
-        if name != "array" or pending is None:
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        computed = pending.compute()
-        array = self.__dict__.setdefault("array", computed)  # of two threads, both get that of the first to finish
-        self.__dict__.pop("pending", None)
-        return array
+        if name == "array" and pending is not None:
+            computed = pending.compute()
+            if self.pending is pending:  # of two threads, both get the array of the first to finish
+                self.array = computed  # no interrupt or other thread comes between two assignments
+                del self.pending
+        if name == "array" and "array" in self.__dict__:
+            return self.__dict__["array"]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     @property
     def version(self) -> Version:
         """The version of the memory."""
         if self._shared is None:
-            self._shared = Version()
+            version = Version()
             if self.pending or not self.array.flags.c_contiguous:
-                self._shared.sharers.append((weakref.ref(self), ()))
+                version.sharers.append((weakref.ref(self), ()))
+            if self._shared is None:  # no other thread was faster
+                self._shared = version
         return self._shared
 
     def share(self, source: Variable, version: Version | None = None, views: tuple = ()) -> None:
@@ -239,14 +245,13 @@ class Variable:
         seen = self.version.count
         if seen == self._seen:
             return
-        self._seen = seen
         base = self.base
-        if base._node is None:  # type: ignore[union-attr]
-            return
-        with set_grad_enabled(True):
-            tensor = follow(self.chain, base)
-        tensor._node.keep_retainer(self)
-        self._node = tensor._node
+        if base._node is not None:  # type: ignore[union-attr]
+            with GradMode(True):
+                tensor = follow(self.chain, base)
+            tensor._node.keep_retainer(self, self._node)
+            self._node = tensor._node
+        self._seen = seen
 
     @property
     def edge(self) -> Node | Variable | None:
@@ -359,8 +364,10 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             gradients[edge] = (wrap(_computed(gradients[edge])) + wrap(_computed(g))).array
             owned.add(edge)
 
-    token, mode = quiet.enter(), _enabled.set(create_graph)
+    errors, mode = quiet.get(), _enabled.get()
     try:
+        quiet.set(quiet.QUIET)
+        _enabled.set(create_graph)
         for edge, g in roots:
             deliver(edge, g if create_graph else g.array)
         while heap:
@@ -408,8 +415,8 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                 g = g if create_graph else _computed(g)
                 results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
     finally:
-        _enabled.reset(mode)
-        quiet.leave(token)
+        _enabled.set(mode)
+        quiet.set(errors)
     return results
 
 
@@ -628,13 +635,14 @@ def backward(
     for edge, g in found.items():
         leaf = edge if wanted is None else wanted[edge]
         if create_graph:
-            with set_grad_enabled(True):
+            with GradMode(True):
                 accumulate(leaf, g, True)
         else:
             accumulate(leaf, g, False)
         if leaf._after_hooks:
-            for hook in list(leaf._after_hooks.values()):
-                hook(leaf)
+            with GradMode(create_graph):
+                for hook in list(leaf._after_hooks.values()):
+                    hook(leaf)
 
 
 # ------------------------------------------------------------------------------------------------------ looking at it

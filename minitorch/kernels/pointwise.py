@@ -64,7 +64,7 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
         if way == COPIED:
             x = laid_out(x, plan.order)
         flat.append(x.ravel("K") if way <= WHOLE else x[(slice(1),) * x.ndim].reshape(-1))
-    dtype = np.dtype(np.bool_) if program.boolean else next(x.dtype for x in operands if x.dtype.char != "?")
+    dtype = np.dtype(np.bool_) if program.boolean else [x.dtype for x in operands if x.dtype.char != "?"][0]
     out = empty(plan.out_shape, dtype)
     run = _kernels.get((program, *[x.dtype.char for x in operands])) or _kernel(program, operands)
     size = out.size

@@ -24,6 +24,8 @@ Rules, each the answer to a wrong result:
 - What a pending result reads must not change before it is computed. `Variable.write` has it computed first, through the
   `Version` of the memory; memory that anyone has as a NumPy array (`Version.exposed`), or that did not come from the
   pool, is never waited on.
+- Another thread may compute the operand of a follower, and then change what both read. So a follower looks, once it
+  waits or has its result, whether its operand is pending still; otherwise it begins anew, with the operand's array.
 - Running a convolution twice costs more than fusion saves. So only the first op that asks may join; later ones get the
   computed array.
 - A pending result keeps alive what it is made of, which may be much larger. So at most WAITING of them wait: the next
@@ -180,11 +182,12 @@ class Pending:
 
     def compute(self, rectified: bool = False) -> np.ndarray:
         """The array, after a ReLU if asked."""
-        token = quiet.enter()
+        before = quiet.get()
         try:
+            quiet.set(quiet.QUIET)
             return self.producer.run(self.epilogue, rectified)
         finally:
-            quiet.leave(token)
+            quiet.set(before)
 
     def claim(self, op: Primitive) -> bool:
         """Whether `op` may join; of those that would run a product again only the first."""
@@ -271,8 +274,9 @@ def _normalize(op: Primitive, args: tuple, settings: dict) -> Any:
     """normalize behind a convolution without a bias, or of a large image."""
     pending = getattr(args[0], "pending", None)
     if pending is not None and pending.epilogue.empty and pending.claim(op):
-        epilogue = _normalizing(args, settings)
-        return op.place(args, _wait(Pending(pending.producer, epilogue, pending.versions)), settings)
+        out = _wait(Pending(pending.producer, _normalizing(args, settings), pending.versions))
+        if args[0].pending is pending:
+            return op.place(args, out, settings)
     return _batch_norm(op, args, settings)
 
 
@@ -284,7 +288,9 @@ def _add(op: Primitive, args: tuple, settings: dict) -> Any:
             continue
         if (r.outline.shape, r.outline.dtype) == (pending.shape, pending.dtype) and _steady(r) and pending.claim(op):
             epilogue = pending.epilogue._replace(residual=r.array)
-            return op.place(args, _wait(Pending(pending.producer, epilogue, [*pending.versions, r.version])), settings)
+            out = _wait(Pending(pending.producer, epilogue, [*pending.versions, r.version]))
+            if x.pending is pending:
+                return op.place(args, out, settings)
     return None
 
 
@@ -295,7 +301,8 @@ def _relu(op: Primitive, args: tuple, settings: dict) -> Any:
         return None
     normalized = isinstance(pending.producer, Normalized) and pending.epilogue.residual is None
     gate = {"gate": (pending.epilogue.scale, pending.epilogue.shift)} if normalized else {}
-    return op.place(args, wrap(pending.compute(rectified=True)), {**settings, **gate})
+    out = wrap(pending.compute(rectified=True))
+    return op.place(args, out, {**settings, **gate}) if args[0].pending is pending else None
 
 
 for _op, _hook in {

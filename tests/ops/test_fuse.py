@@ -99,10 +99,7 @@ def test_the_middle_arrays_are_never_made(monkeypatch):
 
     def made(work):
         gc.collect()
-        pool.settle()
-        pool.sizes.clear()  # a free block of up to twice the size would count for what it is
-        pool.blocks.clear()
-        pool.kept = 0
+        pool.clear()  # a free block of up to twice the size would count for what it is
         before, pool.peak = pool.lent, pool.lent
         result = work()
         return result, (pool.peak - before) / x.nbytes

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
-import threading
-from bisect import bisect_left
-from collections import deque
+import weakref
+from collections import defaultdict, deque
 from typing import Any
 
 import numpy as np
@@ -25,48 +23,109 @@ FEW = 1 << 25  # bytes that the pool may keep whatever was in use
 PRIVATE: dict[str, int] = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 
+class _Ticket(weakref.ref):
+    """Told when a loan ends; known by what it is, not by the array it refers to."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
 class _Pool:
-    """Free blocks in order of size, and how many bytes are out and in.
+    """Free blocks by their size, and the blocks that are out.
 
     Any block of up to twice the size asked for will do, so that blocks serve for several sizes in turn: with one list
     for each size the tutorial net gave up and mapped seven blocks in every step (batch 64, 2026-11).
 
-    Arrays die in any thread, and in the middle of anything when garbage is collected. So a block that comes home only
-    joins a queue, which takes one step; the next request, one thread at a time, puts it in its place.
+    Arrays die in any thread, and in the middle of anything when garbage is collected; an interrupt, too, may arrive
+    anywhere. So there is no lock, and no two lists that must agree. Each step that hands on a block is one call of a C
+    function, which neither an interrupt nor another thread can divide: a loan's death puts its ticket into `home`, who
+    takes the ticket out of `out` has the block, who pops a block off a free list has it. An interrupt between two steps
+    frees the block, or leaves it in `out` with a dead ticket until `sweep`. The sums of bytes are formed of the blocks;
+    `load` alone is counted, since every request compares it with the peak, and `sweep` sets it right.
     """
 
     def __init__(self) -> None:
-        self.sizes: list[int] = []  # of the free blocks, rising ...
-        self.blocks: list[mmap.mmap] = []  # ... and these
-        self.home: deque[mmap.mmap] = deque()
-        self.lock = threading.RLock()
-        self.out = self.kept = self.peak = 0
+        self.free: defaultdict[int, list[mmap.mmap]] = defaultdict(list)
+        self.out: dict[_Ticket, mmap.mmap] = {}
+        self.home: deque[_Ticket] = deque()
+        self.load = self.peak = 0  # bytes that are out, and were at most
 
     @property
     def lent(self) -> int:
         """Bytes that are out."""
-        with self.lock:
-            self.settle()
-            return self.out
+        self.sweep()
+        return sum(map(len, list(self.out.values())))
 
-    def take(self, size: int) -> mmap.mmap:
-        """A block of at least `size` bytes: a free one if one fits, else a new one."""
-        with self.lock:
-            if self.home:
-                self.settle()
-            i = bisect_left(self.sizes, size)
-            if i < len(self.sizes) and self.sizes[i] <= 2 * size:
-                block, size = self.blocks.pop(i), self.sizes.pop(i)
-                self.kept -= size
-            else:
-                self.evict(size)
+    @property
+    def kept(self) -> int:
+        """Bytes that wait to be lent."""
+        self.settle()
+        return sum(size * len(blocks) for size, blocks in list(self.free.items()))
+
+    def take(self, size: int) -> np.ndarray:
+        """The bytes of a block of at least `size`, a free one if one fits, else a new one; it returns when they die."""
+        if self.home:
+            self.settle()
+        step = 1 << (size.bit_length() - 4)  # sizes in steps of an eighth or less, so that few different ones exist
+        size = -(-size // step) * step
+        block = None
+        for fit in range(size, 2 * size + 1, step):
+            if blocks := self.free.get(fit):
+                try:
+                    block = blocks.pop()
+                    break
+                except IndexError:  # another thread has it
+                    pass
+        if block is None:
+            block = self.map(size)
+        loan = np.ndarray.__new__(_Loan, (len(block),), np.uint8, block)
+        self.out[_Ticket(loan, self.home.append)] = block
+        self.load += loan.size
+        if self.load > self.peak:
+            self.peak = self.load
+        return loan
+
+    def settle(self) -> None:
+        """Put what came home in its place."""
+        while self.home:
+            try:
+                block = self.out.pop(self.home.popleft(), None)
+            except IndexError:  # another thread has it
+                return
+            if block is not None:
+                self.load -= len(block)
+                self.free[len(block)].append(block)
+
+    def sweep(self) -> None:
+        """Settle, take home what an interrupt left on the way, and count anew."""
+        self.settle()
+        self.home.extend([ticket for ticket in list(self.out) if ticket() is None])
+        self.settle()
+        self.load = sum(map(len, list(self.out.values())))
+
+    def clear(self) -> None:
+        """Free what waits to be lent."""
+        self.settle()
+        self.free.clear()
+
+    def map(self, size: int) -> mmap.mmap:
+        """A new block, within bounds. Raises MemoryError where the system has none, also after all free ones went."""
+        self.sweep()
+        self.evict(size)
+        try:
+            block = mmap.mmap(-1, size, **PRIVATE)
+        except (OSError, OverflowError):
+            self.clear()
+            try:
                 block = mmap.mmap(-1, size, **PRIVATE)
-                if size >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
-                    block.madvise(mmap.MADV_HUGEPAGE)
-            self.out += size
-            if self.out > self.peak:
-                self.peak = self.out
-            return block
+            except (OSError, OverflowError) as error:
+                raise MemoryError(
+                    f"cannot allocate {size:,} bytes; {self.load:,} bytes are in use by large arrays ({error})"
+                ) from None
+        if size >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+            block.madvise(mmap.MADV_HUGEPAGE)
+        return block
 
     def evict(self, size: int) -> None:
         """Free the blocks next in size, smaller first, until all memory and `size` more are within bounds.
@@ -74,45 +133,23 @@ class _Pool:
         The bound is half above the peak, since a step needs its sizes at different times, but no less than FEW. With a
         quarter, airbench94 at batch 256 mapped 23 MB of its 299 anew in every step (2026-11).
         """
-        bound = max(self.peak + self.peak // 2, FEW)
-        while self.blocks and self.out + self.kept + size > bound:
-            i = max(bisect_left(self.sizes, size) - 1, 0)
-            self.kept -= self.sizes.pop(i)
-            self.blocks.pop(i)
-
-    def put(self, block: mmap.mmap) -> None:
-        """Take a block back."""
-        self.home.append(block)
-
-    def settle(self) -> None:
-        """Put what came home in its place."""
-        while self.home:
-            block = self.home.popleft()
-            size = len(block)
-            i = bisect_left(self.sizes, size)
-            self.sizes.insert(i, size)
-            self.blocks.insert(i, block)
-            self.out -= size
-            self.kept += size
+        over = self.load + self.kept + size - max(self.peak + self.peak // 2, FEW)
+        for fit in sorted(self.free, key=lambda fit: (fit >= size, abs(fit - size))):
+            while over > 0 and (blocks := self.free[fit]):
+                del blocks[:1]  # not by pop, which raises where another thread was faster
+                over -= fit
 
 
 _pool = _Pool()
-if hasattr(os, "register_at_fork"):  # another thread of the parent may have held the lock
-    os.register_at_fork(after_in_child=lambda: setattr(_pool, "lock", threading.RLock()))
 
 
 class _Loan(np.ndarray):
     """What a pooled array's views keep alive as their base: its death brings the block home.
 
     Of a class of its own, which NumPy does not look through for the base below. Made in 2 us; an object with an
-    __array_interface__, which serves as well, took 11 (2026-11).
+    __array_interface__, which serves as well, took 11 (2026-11). The ticket's callback is a C function: one in Python,
+    as `__del__` would be, may be interrupted, and Python drops an exception there.
     """
-
-    block: mmap.mmap | None = None
-
-    def __del__(self) -> None:
-        if self.block is not None:
-            _pool.put(self.block)
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -121,12 +158,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     if size < SMALL:
         return np.empty(shape, dtype)
-    step = 1 << (size.bit_length() - 4)  # sizes in steps of an eighth or less, so that few different ones exist
-    size = -(-size // step) * step
-    block = _pool.take(size)
-    loan = np.ndarray.__new__(_Loan, (len(block),), np.uint8, block)
-    loan.block = block
-    return np.ndarray(shape, dtype, loan)
+    return np.ndarray(shape, dtype, _pool.take(size))
 
 
 def pooled(x: np.ndarray) -> bool:
