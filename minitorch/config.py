@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from importlib.util import find_spec
 
 from minitorch import kernels
 from minitorch.kernels.engine.machine import machine, pools, setting
@@ -46,4 +47,4 @@ def _why() -> str:
     for variable in ("MINITORCH_KERNELS", "NUMBA_DISABLE_JIT"):
         if variable in os.environ:
             return f", because {variable}={os.environ[variable]}"
-    return ", because numba is not installed"
+    return f", because numba {'cannot be imported' if find_spec('numba') else 'is not installed'}"

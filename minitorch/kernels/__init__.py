@@ -12,13 +12,14 @@ and take the same geometry.
 There are two implementations with the same names. `reference` is numpy: any rank, any float dtype, slow. The numba
 files serve float32 and float64, and give the same bits for any number of threads. A door of each name stands here and
 chooses, per call by dtype and once per process by the environment: MINITORCH_KERNELS=reference, NUMBA_DISABLE_JIT=1 or
-a missing numba choose the reference. numba is imported when the first fast kernel runs.
+a missing or broken numba choose the reference. numba is imported when the first fast kernel runs.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ import numpy as np
 
 from minitorch.kernels import reference
 from minitorch.kernels.broadcast import Program
+from minitorch.kernels.engine.apart import apart, imported
 from minitorch.kernels.engine.memory import SMALL, empty, empty_like, pooled
 from minitorch.kernels.engine.runtime import cache_directory, compilations, get_num_threads, set_num_threads
 
@@ -40,20 +42,36 @@ __all__ = ["SMALL", *reference.declarations, "empty", "empty_like", "pooled", "i
 
 @cache
 def implementation() -> str:
-    """Which kernels serve float32 and float64 in this process: "numba" or "reference"."""
-    chosen = os.environ.get("MINITORCH_KERNELS", "numba")
-    if chosen not in ("numba", "reference"):
-        raise ValueError(f"MINITORCH_KERNELS must be 'numba' or 'reference', but is {chosen!r}")
-    disabled = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
-    return "reference" if chosen == "reference" or disabled or importlib.util.find_spec("numba") is None else "numba"
+    """Which kernels serve float32 and float64 in this process: "numba" or "reference". Imports numba."""
+    return "numba" if _fast() else "reference"
 
 
 @cache
 def _fast() -> dict[str, Any]:
-    """The numba kernels by name; none when the reference is chosen."""
-    if implementation() == "reference":
+    """The numba kernels by name; none when the reference is chosen, or numba is missing or broken."""
+    chosen = os.environ.get("MINITORCH_KERNELS", "numba")
+    if chosen not in ("numba", "reference"):
+        raise ValueError(f"MINITORCH_KERNELS must be 'numba' or 'reference', but is {chosen!r}")
+    disabled = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+    if chosen == "reference" or disabled or importlib.util.find_spec("numba") is None:
         return {}
-    from minitorch.kernels import index, layout, loss, noise, norm, pool, reduce, row_norm
+    get_num_threads()  # raises where the environment says no number
+    try:
+        return apart(lambda: imported(_load))
+    except (ImportError, OSError, AttributeError) as error:
+        warnings.warn(
+            f"minitorch: numba is installed, but cannot be imported ({type(error).__name__}: {error}); the slow "
+            "reference kernels serve. Repair it (pip install --force-reinstall numba llvmlite), or choose them without "
+            "this warning by MINITORCH_KERNELS=reference",
+            stacklevel=4,
+        )
+        return {}
+
+
+def _load() -> dict[str, Any]:
+    """Import all that imports numba."""
+    import minitorch.kernels.engine.team  # noqa: F401
+    from minitorch.kernels import index, layout, loss, noise, norm, optim, pointwise, pool, reduce, row_norm  # noqa: F401
     from minitorch.kernels.tile import direct, gemm
 
     modules = (direct, gemm, index, layout, loss, noise, norm, pool, reduce, row_norm)
@@ -109,7 +127,7 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
 
     None where NumPy is to compute it: the reference was chosen, or shapes are beyond the kernel.
     """
-    if implementation() == "reference":
+    if not _fast():
         return None
     from minitorch.kernels import pointwise
 
@@ -133,7 +151,7 @@ def reduction(name: str, formula: Callable, combine: str, kept: int = 0) -> Call
     def run(*arrays: np.ndarray) -> None:
         *operands, out = arrays
         dtype = operands[0].dtype
-        if implementation() == "numba" and dtype.char in "fd" and dtype.isnative:
+        if _fast() and dtype.char in "fd" and dtype.isnative:
             if not fast:
                 from minitorch.kernels.reduce import Reduction
 

@@ -10,11 +10,19 @@ from __future__ import annotations
 
 import math
 import mmap
+import sys
+import sysconfig
 import weakref
 from collections import defaultdict, deque
 from typing import Any
 
 import numpy as np
+
+if hasattr(sys, "_is_gil_enabled") and sysconfig.get_config_var("Py_GIL_DISABLED"):
+    raise ImportError(
+        "minitorch does not run on a free-threaded build of Python: its memory pool, its tape and its results that wait "
+        "rest on the GIL. Use the ordinary build (python3.14, not python3.14t)"
+    )
 
 SMALL = 1 << 16  # bytes below which numpy's own allocator is as good
 HUGE = 1 << 22  # bytes from which numpy, too, asks for huge pages

@@ -3,7 +3,9 @@
 Importing this file does not import numba. Rules that the code below rests on, each the answer to a crash:
 
 - OpenMP's threads do not survive a fork, so forked children run every kernel on one thread.
-- Two Python threads must not be in a parallel kernel at once: one process-wide lock round every parallel launch.
+- Two Python threads must not be in a parallel kernel at once: one process-wide lock round every parallel launch. A
+  signal handler may find its own thread holding it, between the end of a kernel and the release; it goes on.
+- An import of numba or a compilation that is interrupted is lost for the process: they run apart (apart.py).
 - Idle OpenMP threads spin and starve numpy's BLAS unless GOMP_SPINCOUNT is small.
 - numba's own cache goes stale and trips over corrupt files: ours is a checksummed file per signature, in a directory
   named by a hash of everything the machine code depends on. Whatever goes wrong there, the kernel is compiled in
@@ -24,13 +26,14 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minitorch.files import replacing
+from minitorch.kernels.engine.apart import apart
 
 try:
     import fcntl
@@ -50,8 +53,7 @@ class _State:
 
     def __init__(self, forked: bool) -> None:
         self.forked = forked
-        self.launch = threading.Lock()
-        self.compiling = threading.RLock()
+        self.launch = threading.RLock()
         self.locked = False  # whether the thread that compiles holds a lock of the cache, see `_file_lock`
 
 
@@ -72,6 +74,8 @@ def _most_threads() -> int:
     """Threads numba may start: NUMBA_NUM_THREADS, else the cores this process may use."""
     chosen = os.environ.get("NUMBA_NUM_THREADS")
     if chosen:
+        if not chosen.strip().isdecimal() or int(chosen) < 1:
+            raise ValueError(f"NUMBA_NUM_THREADS must be a whole number of threads, 1 or more, but is {chosen!r}")
         return int(chosen)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -79,6 +83,8 @@ def _most_threads() -> int:
 def set_num_threads(count: int) -> None:
     """Use `count` threads from now on, at most as many as numba may start. No bit of any result depends on it."""
     global _threads
+    if not isinstance(count, int | np.integer) or isinstance(count, bool):
+        raise RuntimeError(f"set_num_threads expects an int, but got {type(count).__name__}")
     if count < 1:
         raise RuntimeError(f"set_num_threads: expected a positive number of threads, but got {count}")
     _threads = min(int(count), _most_threads())
@@ -118,6 +124,14 @@ class Kernel:
         flags = {"nogil": True, "error_model": "numpy", "fastmath": False if self.exact else FASTMATH}
         dispatcher = jit("ENTRY", **flags)(one_worker(self.body))
         dispatcher._cache = _disk_cache(self.__name__)
+        compile = dispatcher.compile
+
+        def once(signature: tuple[Any, ...]) -> Any:
+            with _file_lock(self.__name__), _collector_at_rest():
+                return compile(signature)
+
+        # numba, too, calls this, for arguments of a new type.
+        dispatcher.compile = lambda signature: apart(partial(once, signature))
         return dispatcher
 
     def __call__(self, heavy: bool, *arguments: Any) -> None:
@@ -127,19 +141,23 @@ class Kernel:
         if not heavy or _state.forked or (workers := get_num_threads()) == 1:
             run(0, -1, 1, *arguments)
             return
+        team = _team()
         with _state.launch:
-            run(_team(), -1, workers, *arguments)
+            run(team, -1, workers, *arguments)
 
     def _prepare(self, arguments: tuple[Any, ...]) -> Callable[..., None]:
         """Load the kernel from disk, or compile it, for the first call of a process for a dtype."""
-        import numba
 
-        with _state.compiling, _file_lock(self.__name__), _collector_at_rest():
+        def work() -> Any:
+            import numba
+
             self.compiled.compile(tuple(map(numba.typeof, (0, 0, 1, *arguments))))
-        self.ready[arguments[0].dtype.char] = self.compiled
+            return self.compiled
+
+        run = self.ready[arguments[0].dtype.char] = apart(work)
         for listener in listeners:
             listener(self.__name__)
-        return self.compiled
+        return run
 
 
 @contextmanager
@@ -161,13 +179,17 @@ listeners: list[Callable[[str], None]] = []  # called with the name of every ker
 @cache
 def _team() -> int:
     """The threads of numba's threading layer, started by the first parallel launch."""
-    from numba import config
 
-    from minitorch.kernels.engine.team import team
+    def start() -> int:
+        from numba import config
 
-    settings: Any = config
-    settings.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
-    return team()
+        from minitorch.kernels.engine.team import team
+
+        settings: Any = config
+        settings.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+        return team()
+
+    return apart(start)
 
 
 def jit(kind: str, **flags: Any) -> Any:
@@ -210,6 +232,10 @@ def cache_directory() -> Path | None:
     of the processor and the vector width. The directory is private, since what it holds is executed: one that somebody
     else owns, may write to or may exchange is refused.
     """
+    return apart(_find_cache_directory)
+
+
+def _find_cache_directory() -> Path | None:
     import llvmlite
     import llvmlite.binding
     import numba
