@@ -67,8 +67,8 @@ def apart(work: Callable[[], Any]) -> Any:
     depth = getattr(_waits, "depth", 0)
     if depth > NESTED:
         raise RuntimeError(
-            f"{NESTED} signal handlers, each within the one before, wait for a kernel to be compiled: signals come faster "
-            "than their handler ends. Let it set a flag, or run its kernels once before it is installed"
+            f"{NESTED} signal handlers, each within the one before, wait for a kernel to be compiled: signals come "
+            "faster than their handler ends. Let it set a flag, or run its kernels once before it is installed"
         )
     job = _Job(work)
     try:

@@ -20,8 +20,8 @@ import numpy as np
 
 if hasattr(sys, "_is_gil_enabled") and sysconfig.get_config_var("Py_GIL_DISABLED"):
     raise ImportError(
-        "minitorch does not run on a free-threaded build of Python: its memory pool, its tape and its results that wait "
-        "rest on the GIL. Use the ordinary build (python3.14, not python3.14t)"
+        "minitorch does not run on a free-threaded build of Python: its memory pool, its tape and its results that "
+        "wait rest on the GIL. Use the ordinary build (python3.14, not python3.14t)"
     )
 
 SMALL = 1 << 16  # bytes below which numpy's own allocator is as good
