@@ -328,10 +328,10 @@ def compare(make=np.array, names=None):
     return seen
 
 
-def in_process(expression, **environment):
-    """Evaluate an expression of this file's names in a new interpreter and return what it printed and its stderr."""
+def in_process(expression, first="", **environment):
+    """Evaluate an expression of this file's names, after `first`, in a new interpreter; returns stdout and stderr."""
     here = Path(__file__).parent
-    code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parents[1])!r}]\nfrom test_kernels import *\n{expression}"
+    code = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parents[1])!r}]\n{first}\nfrom test_kernels import *\n{expression}"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=600
     )
@@ -856,11 +856,9 @@ def run_one_kernel():
 @needs_numba
 def test_another_numba_compiles_in_its_own_way(tmp_path):
     """kernels/engine/compiler.py knows the inside of one version; with others it stays out of the way."""
-    code = (
-        "from minitorch.kernels.engine import runtime; runtime.NUMBA = 'another'; "
-        "names = {'pool_gather', 'max_pool'}; print(compare(names=names) == names, 'minitorch.kernels.engine.compiler' in sys.modules)"
-    )
-    assert in_process(code, MINITORCH_CACHE_DIR=str(tmp_path))[0] == "True False"
+    first = "from minitorch.kernels.engine import runtime; runtime.NUMBA = 'another'"
+    code = "names = {'pool_gather', 'max_pool'}; print(compare(names=names) == names, 'minitorch.kernels.engine.compiler' in sys.modules)"
+    assert in_process(code, first, MINITORCH_CACHE_DIR=str(tmp_path))[0] == "True False"
 
 
 @needs_numba
