@@ -31,10 +31,9 @@ def replacing(path: str | os.PathLike, mode: int = 0o666, lasting: bool = True) 
     path = os.path.realpath(path)
     folder = os.path.dirname(path)
     _sweep(folder)
-    temporary = None
+    temporary = os.path.join(folder, f"{_ORPHAN}{secrets.token_hex(8)}.part")
     try:
-        temporary, descriptor = _temporary(folder, mode)
-        with open(temporary, "wb", opener=lambda *_: descriptor) as file:
+        with _locked(temporary, mode) as file:
             yield file
             file.flush()
             if lasting:
@@ -43,9 +42,8 @@ def replacing(path: str | os.PathLike, mode: int = 0o666, lasting: bool = True) 
             os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
         os.replace(temporary, path)
     except BaseException as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         if isinstance(error, OSError) and error.errno and _ORPHAN in str(error.filename or _ORPHAN):
             raise OSError(error.errno, error.strerror, path) from error  # Python picks the class by the number
         raise
@@ -57,14 +55,13 @@ def replacing(path: str | os.PathLike, mode: int = 0o666, lasting: bool = True) 
             os.close(descriptor)
 
 
-def _temporary(folder: str, mode: int) -> tuple[str, int]:
-    """A new file and its descriptor, locked. One that was swept away before it was locked is made anew."""
+def _locked(path: str, mode: int) -> IO[bytes]:
+    """A new file, open for writing and locked. One that was swept away before it was locked is made anew."""
     while True:
-        path = os.path.join(folder, f"{_ORPHAN}{secrets.token_hex(8)}.part")
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
-        if not _lock(descriptor, wait=True) or os.fstat(descriptor).st_nlink:
-            return path, descriptor
-        os.close(descriptor)
+        file = open(path, "xb", opener=lambda path, flags: os.open(path, flags, mode))  # noqa: SIM115
+        if not _lock(file.fileno(), wait=True) or os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()
 
 
 def _lock(descriptor: int, wait: bool) -> bool:

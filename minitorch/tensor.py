@@ -512,7 +512,7 @@ class Tensor(Variable, Methods):
         if not isinstance(source, Tensor):
             return self.fill_(source)
         value = shaping.expand_to(source, *self.array.shape)
-        return assign(self, promotion.converted(value, self.outline.dtype))
+        return assign(self, promotion.converted(value, self.outline.dtype), copied=True)
 
     def fill_(self, value: Any) -> Tensor:
         """Set every element to a number; returns self."""

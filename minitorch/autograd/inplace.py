@@ -43,21 +43,24 @@ overwrite.vjp(
 )
 
 
-def assign(x: Any, value: Any) -> Any:
+def assign(x: Any, value: Any, copied: bool = False) -> Any:
     """Give tensor `x` the values and the history of `value`, a fresh tensor of its shape; returns x.
+
+    copied: the value was not computed from x, whose gradient then is zeros.
 
     Raises RuntimeError, before anything changes, where x is a leaf that requires grad (or a view of one), a view that
     was taken without recording of what is on the tape, or its memory is read-only or holds several of its elements in
     one place.
     """
     base = x if x.base is None else x.base
-    if is_grad_enabled() and base is not x and base.edge is not None and x.edge is None:
+    recording = is_grad_enabled() and (value.edge is not None or x.edge is not None)
+    unrecorded = is_grad_enabled() and base is not x and base.edge is not None and x.edge is None
+    if unrecorded or (recording and x._made == "no_grad"):
         raise RuntimeError(
             "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Take the view "
             "where gradients are recorded, or change it under no_grad(), too."
         )
-    recording = is_grad_enabled() and (value.edge is not None or x.edge is not None)
-    if recording and x._several:
+    if recording and x._made == "several":
         raise RuntimeError(
             "Output 0 of a function that returns multiple views is a view and is being modified inplace. Such "
             "functions do not allow the output views to be modified inplace. You should replace the inplace operation "
@@ -72,7 +75,7 @@ def assign(x: Any, value: Any) -> Any:
     pending = x.pending
     if pending is None:
         x.check_writeable()
-    if recording and x.base is None and value.node is not None:
+    if recording and x.base is None and value.node is not None and not (copied and x.edge is not None):
         node = value.node
     elif recording:
         mask = (base.edge is not None) | (value.edge is not None) << 1

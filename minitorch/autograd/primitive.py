@@ -260,8 +260,8 @@ class Primitive:
             return  # NumPy had to copy, as a reshape may have to
         result.base = source if source.base is None else source.base
         result.chain = (*source.chain, (self, settings))
-        if source._several:
-            result._several = True
+        if source._made or not _enabled.get():
+            result._made = source._made or "no_grad"
         result.share(source, None, ((self, settings),))
         result._seen = result._shared.count
 

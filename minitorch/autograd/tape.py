@@ -158,7 +158,7 @@ class Variable:
     _node: Node | None = None
     _shared: Version | None = None  # shared by everything that shares memory; made when first needed
     _seen: int = 0  # a view's node is right for this version of the base
-    _several: bool = False  # whether this is one of several views that one call made
+    _made: str = ""  # of a view: "several" if the call made more than one, "no_grad" if it was not to be recorded
     _inference: bool = False  # whether it was made in inference mode
     _hooks: dict[int, Callable] | None = None
     _after_hooks: dict[int, Callable] | None = None

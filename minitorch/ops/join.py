@@ -130,7 +130,7 @@ def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple:
 def _several(views: list) -> tuple:
     """Views made by one call, which can't be changed in place where that would be recorded."""
     for view in views:
-        view._several = True
+        view._made = view._made or "several"
     return tuple(views)
 
 

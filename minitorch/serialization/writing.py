@@ -155,8 +155,12 @@ class Sink:
 
 def write(file: Any, structure: bytes, arrays: list[np.ndarray]) -> None:
     """The archive. Members carry no time: the same object gives the same bytes."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED)
+    try:
         for index, array in enumerate(arrays):
             with archive.open(zipfile.ZipInfo(f"{index}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
         archive.writestr(zipfile.ZipInfo(STRUCTURE), structure)
+        archive.close()
+    finally:
+        archive.fp = None  # where a member is still open, as after an interrupt, to close it would raise another error

@@ -349,3 +349,58 @@ def test_gradients_that_are_parts_of_the_given_one_share_its_memory() -> None:
     z = leaf(6.0, 7.0).reshape(1, 2).detach().requires_grad_()
     gx, gz = grad(x + z.reshape(2), (x, z), g[:2])
     assert not np.shares_memory(gx.array, gz.array)
+
+
+def test_results_are_no_views_of_what_nobody_has() -> None:
+    """They can be detached in place, and writes into them need no base."""
+    x, image3 = m.ones(3, 4, requires_grad=True), m.ones(2, 4, 4, requires_grad=True)
+    results = [
+        x @ m.ones(4), m.ones(3) @ x, x[None] @ m.ones(1, 4, 2), F.linear(x[None], m.ones(5, 4)), x.max(1)[0],
+        x.max(1)[1], F.max_pool2d(image3, 2), x.roll(1), F.cross_entropy(image3[None], m.zeros(1, 4, 4, dtype=m.int64),
+                                                                         reduction="none"),
+    ]  # fmt: skip
+    for y in results:
+        assert y.base is None
+        y.detach_()
+    y = x @ x.t()
+    v = y.view(-1)
+    y.copy_(m.ones(3, 3))
+    y.register_hook(lambda g: g * 2)
+    v.sum().backward()
+    assert x.grad.abs().sum().item() == 0.0
+
+
+def test_views_taken_without_recording_stay_so() -> None:
+    """Also if the base has changed on the tape since."""
+    t = leaf(1.0, 2.0) * 1
+    with m.no_grad():
+        v = t[...]
+    t += t
+    with pytest.raises(RuntimeError, match="created in no_grad mode"):
+        v.mul_(0.5)
+    with m.no_grad():
+        v.mul_(0.5)
+    assert t.tolist() == [1.0, 2.0]
+
+
+def test_what_a_copy_overwrote_has_gradient_zero() -> None:
+    """It was there, but has no part in the result."""
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    a = x * 1
+    a.copy_(y)
+    a.sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+    assert y.grad.tolist() == [1.0, 1.0]
+
+
+def test_leaves_that_no_longer_ask_get_no_gradient() -> None:
+    """What counts is whether they ask when backward runs."""
+    for quiet in (lambda x: x.requires_grad_(False), lambda x: x.detach_()):
+        x, y = leaf(1.0), leaf(2.0)
+        z = x * y
+        quiet(x)
+        z.backward()
+        assert x.grad is None
+        assert y.grad.item() == 1.0
+    with pytest.raises(RuntimeError, match="cannot be empty"):
+        grad((y * 2).sum(), [])

@@ -153,23 +153,13 @@ def books() -> tuple[int, str]:
     """Bytes that the pool has lent, and what is wrong with its books."""
     pool: Any = memory._pool
     lent = pool.lent
-    if hasattr(pool, "free"):
-        wrong = any(len(block) != size for size, blocks in pool.free.items() for block in blocks)
-    else:
-        wrong = pool.sizes != sorted(map(len, pool.blocks)) or pool.kept != sum(pool.sizes) or pool.lock._is_owned()
-    return lent, "sizes and blocks differ, or the lock is held" if wrong else ""
+    wrong = any(len(block) != size for size, blocks in pool.free.items() for block in blocks)
+    return lent, "a block is on the list of another size" if wrong else ""
 
 
 def empty_pool() -> None:
-    """Free what the pool keeps, and its lock: each case begins alike, and none fails for one before it."""
-    pool: Any = memory._pool
-    if hasattr(pool, "clear"):
-        pool.clear()
-        return
-    while pool.lock._is_owned():
-        pool.lock.release()
-    _ = pool.lent
-    pool.sizes, pool.blocks, pool.kept = [], [], 0
+    """Free what the pool keeps: each case begins alike."""
+    memory._pool.clear()
 
 
 def case(rng: np.random.Generator, counts: collections.Counter) -> None:

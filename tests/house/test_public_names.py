@@ -17,7 +17,7 @@ from minitorch import surface
 # Without the names that ops declare: docs/ops.md lists these, and test_surface.py compares it.
 NAMES = {
     "minitorch": """
-        Generator Size Tensor arange as_tensor autograd backends bernoulli bool default_generator double dtype
+        Generator OutOfMemoryError Size Tensor arange as_tensor autograd backends bernoulli bool default_generator double dtype
         empty empty_like enable_grad explain eye finfo float float32 float64 from_numpy full full_like
         get_default_dtype get_num_threads get_rng_state iinfo inference_mode initial_seed int int32 int64
         is_grad_enabled is_inference_mode_enabled is_tensor linspace load long manual_seed multinomial nn no_grad normal ones ones_like
@@ -25,7 +25,7 @@ NAMES = {
         set_grad_enabled set_num_threads set_rng_state show_config tensor uint8 utils version vision zeros
         zeros_like""",
     "minitorch.autograd": """
-        Function GradcheckError Node Primitive Variable ZERO backward enable_grad functional grad gradcheck
+        Function GradcheckError Node OutOfMemoryError Primitive Variable ZERO backward enable_grad functional grad gradcheck
         gradgradcheck inference_mode is_grad_enabled is_inference_mode_enabled no_grad primitive print_tape registry set_grad_enabled""",
     "minitorch.nn": """
         AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
@@ -64,6 +64,7 @@ EXTENSIONS = {
     "minitorch": {"explain", "print_tape", "show_config", "vision", "version"},
     "minitorch.autograd": {
         "GradcheckError",
+        "OutOfMemoryError",
         "Node",
         "Primitive",
         "Variable",
