@@ -45,18 +45,15 @@ values alone, and belong to the algorithm, whatever made the choice of it.
    - the largest weight at one tap is less than 1/256 of the largest: windows at the border might see no other.
    It does so, too, if the largest weight is not finite, or one that G w could take out of the range of floats.
 2. Tiles (`_conv`, `_inspect`). The direct sum does a tile if the largest magnitude of its 36 pixels, over all channels,
-   is more than RATIO = 64 times what one of its windows sees (in a tile cut off at the edge, one of its pixels), or not
-   finite, or beyond what the maps can take. So a window whose pixels are all 0 gives 0, an outlier stays where it is
-   seen, and finite sums stay finite. The tile's outputs then have the bits that the direct sum gives them.
-   To look at all 36 pixels of every tile would cost four times as much as what follows. So the maps watch, for each
-   vector of channels, 8 values they hold anyway: 4 products to which every pixel contributes with a factor of 1 or
-   more, and the 4 pixels in the middle, of which each window sees one. Only where the former are more than RATIO times
-   the least of the latter, or padding is wider than 2, a tile is inspected. That is 16 operations a vector and 60 a
-   tile, of 11,000 for 64 channels and outputs: 1.1 %; 0.5 % for 128, 7 % for 16 (counted, 16 lanes). Measured,
-   coarsely: forward 10 % for 16 channels of 32x32, 3 % for 64, 1 % for 128 of 16x16 and for 512 of 4x4; the gradient
-   for w about as much, but 3 % for 16 (one thread, others busy, 2026-11). In a VGG with batch norm no tile was
-   inspected in 12 steps; where gradients come through max pooling to 16 channels a quarter was, and 1 to 2 % summed
-   directly.
+   is more than RATIO = 64 times what is usual, and as much more than what one of its windows sees (in a tile cut off at
+   the edge, one of its pixels); or not finite, or beyond what the maps can take. Usual is the median over tiles. So an
+   outlier stays where it is seen, finite sums stay finite, and around a few pixels on zeros windows of zeros give 0.
+   The tile's outputs then have the bits that the direct sum gives them.
+   To look at all 36 pixels of every tile would cost 3 % at 64 channels. So the maps watch, for each vector of channels,
+   4 values they hold anyway: products to which every pixel contributes with a factor of 1 or more. Only where these are
+   more than RATIO times the median, or padding is wider than 2, a tile is inspected. Without the median, whatever lies
+   beside a window of zeros was summed directly: gradients that come through max pooling, and airbench94 took 1.4 times
+   as long (2026-11). What rounding leaves in such a window is 1e-6 of what is usual.
 3. The gradient for w. Its sum runs over all tiles, channels do not mix, and what a tile adds to one tap is as uncertain
    as its contribution to the others is large. Images with a tile whose product of largest values of V and dM is more
    than an eighth (of few tiles 16/n) of all others' sum, or beyond the range, are left out and summed directly
@@ -170,23 +167,20 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
     target's first channel and a `Epilogue`, or ().
 
     `watched`, of a map of the image: record[entry] becomes the largest magnitude, NaN above all, of the products whose
-    row and column are both among these, unless it is larger. If the tile is IN pixels wide, the next four, `entries`
-    apart, become those of the pixels in its middle, or next to it, if the image ends before.
+    row and column are both among these, unless it is larger.
     """
     height, width = matrix.shape
-    central = bool(watched) and width == IN
 
     @intrinsic
     def transform(typingctx, source, start, row, column, target, at, target_row, target_column, vectors,
-                  space, aside, first_row, last_row, first_column, last_column, valid, record, entry, entries,
-                  channel, finish):
+                  space, aside, first_row, last_row, first_column, last_column, valid, record, entry, channel, finish):
         size = types.intp
-        signature = types.void(source, *[size] * 3, target, *[size] * 4, space, *[size] * 6, record, *[size] * 3,
+        signature = types.void(source, *[size] * 3, target, *[size] * 4, space, *[size] * 6, record, *[size] * 2,
                                finish)
 
         def emit(context, builder, signature, arguments):
             (source, start, row, column, target, at, target_row, target_column, vectors, space, aside,
-             first_row, last_row, first_column, last_column, valid, record, entry, entries, channel,
+             first_row, last_row, first_column, last_column, valid, record, entry, channel,
              finish) = unpacked(context, builder, signature, arguments)
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
             finish = epilogue_of(context, v, signature.args[-1], finish)
@@ -213,27 +207,14 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
                 clipped = clip and side == image
                 return builder.select(builder.and_(rows[i], columns[j]), place, aside) if clipped else place
 
-            def middle(line, exists):
-                """Of a tile's line the third and the fourth; where an image ends, the last that exist, but two."""
-                if not clip:
-                    return line[2:4]
-                third, before = (builder.select(exists[2], *pair) for pair in ((line[2], line[1]), (line[1], line[0])))
-                return [third, builder.select(exists[3], line[3], before)]
-
-            peaks = [v.peak() for _ in range(5 if central else 1 if watched else 0)]
+            peak = v.peak() if watched else None
             with cgutils.for_range(builder, vectors) as loop:
                 moved = builder.mul(loop.index, INT(v.lanes))
-                half, lines = [], []  # columns of matrix @ X; of X the pixels in the middle of each column
+                half = []  # columns of matrix @ X
                 for j, top in enumerate(walk(v.at(source, start), column, width)):
                     x = [v.load(inside("source", place, i, j), mask if image == "source" else None)
                          for i, place in enumerate(walk(v.at(top, moved), row, width))]
                     half.append(_apply(v, matrix, x))
-                    if central and j < 4:
-                        lines.append(middle(x, rows))
-                if central:
-                    pixels = [pixel for line in zip(*lines, strict=True) for pixel in middle(line, columns)]
-                    for peak, pixel in zip(peaks[1:], pixels, strict=True):
-                        v.raise_peak(peak, pixel)
                 to = builder.add(at, moved)
                 if finish:
                     factors = finish.factors(builder.add(channel, moved))
@@ -241,15 +222,15 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
                 for i, left in enumerate(walk(v.at(target, to), target_row, height)):
                     values = _apply(v, matrix, [half[j][i] for j in range(width)])
                     for j in watched if i in watched else ():
-                        v.raise_peak(peaks[0], values[j])
+                        v.raise_peak(peak, values[j])
                     if finish:
                         others = walk(next(beside), finish.step(target_column), height)
                         values = [finish(value, factors, inside("target", other, i, j), mask)
                                   for j, (value, other) in enumerate(zip(values, others, strict=True))]
                     for j, (value, place) in enumerate(zip(values, walk(left, target_column, height), strict=True)):
                         v.store(value, inside("target", place, i, j), mask if image == "target" else None)
-            for number, peak in enumerate(peaks):
-                v.record_peak(peak, v.at(record, entry, *[entries] * number))
+            if watched:
+                v.record_peak(peak, v.at(record, entry))
             return context.get_dummy_value()
 
         return signature, emit
@@ -300,7 +281,8 @@ adjoint_map, adjoint_edge, adjoint_tail = _variants(AT.T, "source", (3, 4))
 
 # ------------------------------------------------------------------------------------------------ conv
 BLOCK = 36 // ROWS * ROWS  # tiles whose V and M stay in a core's L2; 12 and 48: 10 to 40 % slower at 128 channels
-RATIO = 64.0  # of the largest pixel of a tile to the largest one that a window sees, at most
+RATIO = 64.0  # of the largest pixel of a tile to the largest one that a window sees, or to what is usual, at most
+SAMPLE = 256  # tiles, at most, of which the median peak is what is usual
 TAP_RATIO = 256.0  # of the largest weight of an output to the largest one at a tap, at most
 DIGITS = 8  # binary digits of numbers that count as small integers
 APART = 16  # elements between the planes of V or M, so that they fall into different sets of the cache
@@ -321,7 +303,7 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     v_plane, m_plane = BLOCK * _whole(channels, lanes) + APART, BLOCK * 2 * lanes + APART
     slot, peak_slot = 36 * (v_plane + m_plane) + 2 * lanes, 9 * _whole(outputs, lanes) + 1
     u, space = borrow(36 * channels * _whole(outputs, lanes), x.dtype), borrow(workers * slot, x.dtype)
-    peaks, record, verdict = np.zeros(workers * peak_slot, x.dtype), np.zeros((5, total), x.dtype), np.zeros(2, x.dtype)
+    peaks, peak, verdict = (np.zeros(count, x.dtype) for count in (workers * peak_slot, total, 2))
     heavy = total * channels * outputs > HEAVY
     _transform_weight(heavy and channels * outputs > 1000, w.reshape(-1), u, space, peaks, verdict, channels, outputs,
                       lanes, flip, peak_slot)
@@ -332,13 +314,16 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
         return None
     most /= max(1.0, channels * largest)
     sizes = high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels
-    _conv(heavy, x.reshape(-1), u, out.reshape(-1), space, record.reshape(-1), np.zeros(1, np.int64), total, *sizes,
+    _conv(heavy, x.reshape(-1), u, out.reshape(-1), space, peak, np.zeros(1, np.int64), total, *sizes,
           outputs, v_plane, m_plane, slot, lanes, finish)
-    peak, middle = record[0], np.minimum(np.minimum(record[1], record[2]), np.minimum(record[3], record[4]))
-    sure = (peak / RATIO <= middle) & (peak < most) & ((peak > least) | (peak == 0))
-    if max(map(max, padding)) > 2:
-        sure[:] = False  # windows behind the image see none of the pixels in the middle
-    unsure = np.flatnonzero(~sure)
+    sample = peak[::-(-total // SAMPLE)]
+    usual = np.partition(sample, sample.size // 2)[sample.size // 2]  # NaN is above all
+    if max(map(max, padding)) > 2:  # there are windows that see no pixel, and give 0
+        unsure = np.arange(total)
+    elif peak.min() > least and peak.max() <= min(RATIO * usual, most):  # as nearly always
+        unsure = np.arange(0)
+    else:
+        unsure = np.flatnonzero(~((peak / RATIO <= usual) & (peak < most) & ((peak > least) | (peak == 0))))
     if unsure.size:
         apart = np.zeros(unsure.size, x.dtype)
         _inspect(unsure.size * channels > HEAVY // 100, x.reshape(-1), unsure, peak, apart, least, most, *sizes)
@@ -428,7 +413,7 @@ def _transform_weight(workers, w, u, space, peaks, verdict, channels, outputs, l
             raise_peaks((taps, own, own), 0, 9 * size, ())
             step = channels * size
             weight_map(taps, 0, 3 * size, size, u, k * 36 * channels + c * size, 6 * step, step, size // lanes,
-                       taps, 0, 0, 0, 0, 0, 0, taps, 0, 0, 0, ())
+                       taps, 0, 0, 0, 0, 0, 0, taps, 0, 0, ())
     for worker in range(workers):
         if peaks[(worker + 1) * peak_slot - 1] != 0:
             verdict[1] = 1
@@ -458,19 +443,18 @@ def _place(tile, high, wide):
 
 
 @helper(fastmath=FASTMATH)
-def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, lanes, record, tile, tiles):
+def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, lanes, record, tile):
     """V = B^T d B of the tile whose first pixel is (i, j)."""
     row, start, whole = width * channels, ((n * height + i) * width + j) * channels, channels // lanes
     last_row, last_column = height - 1 - i, width - 1 - j
     if i >= 0 and j >= 0 and last_row >= 5 and last_column >= 5:
-        input_map(x, start, row, channels, v, at, 6 * plane, plane, whole, x, 0, 0, 0, 0, 0, 0,
-                  record, tile, tiles, 0, ())
+        input_map(x, start, row, channels, v, at, 6 * plane, plane, whole, x, 0, 0, 0, 0, 0, 0, record, tile, 0, ())
     else:
         input_edge(x, start, row, channels, v, at, 6 * plane, plane, whole, space, zeros,
-                   -i, last_row, -j, last_column, 0, record, tile, tiles, 0, ())
+                   -i, last_row, -j, last_column, 0, record, tile, 0, ())
     if channels % lanes:
         input_tail(x, start + whole * lanes, row, channels, v, at + whole * lanes, 6 * plane, plane, 1, space, zeros,
-                   -i, last_row, -j, last_column, channels % lanes, record, tile, tiles, 0, ())
+                   -i, last_row, -j, last_column, channels % lanes, record, tile, 0, ())
 
 
 def _higher(x: Any, old: Any) -> Any:
@@ -501,7 +485,7 @@ def _conv(workers, x, u, out, space, record, counter, total, high, wide, height,
             for t in range(count):
                 n, i, j = _place(first + t, high, wide)
                 _map_input(x, n, i - top, j - left, height, width, channels, space, v + t * padded, v_plane, space,
-                           zeros, lanes, record, first + t, total)
+                           zeros, lanes, record, first + t)
             for k in range(0, outputs, 2 * lanes):
                 size = 2 * lanes if outputs - k > lanes else lanes
                 for p in range(36):
@@ -525,14 +509,14 @@ def _conv(workers, x, u, out, space, record, counter, total, high, wide, height,
                     last_row, last_column = out_height - 1 - i, out_width - 1 - j
                     if last_row >= 3 and last_column >= 3:
                         output_map(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full,
-                                   out, 0, 0, 0, 0, 0, 0, out, 0, 0, k, finish)
+                                   out, 0, 0, 0, 0, 0, 0, out, 0, k, finish)
                     else:
                         output_edge(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full, space, aside,
-                                    0, last_row, 0, last_column, 0, out, 0, 0, k, finish)
+                                    0, last_row, 0, last_column, 0, out, 0, k, finish)
                     if rest:
                         output_tail(space, at + full * lanes, 6 * m_plane, m_plane, out, to + full * lanes, out_row,
                                     outputs, 1, space, aside, 0, last_row, 0, last_column, rest,
-                                    out, 0, 0, k + full * lanes, finish)
+                                    out, 0, k + full * lanes, finish)
 
 
 @helper(fastmath=FASTMATH)
@@ -623,7 +607,7 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
     space = borrow(get_num_threads() * slot, x.dtype)
     sizes = (high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels, outputs,
              c_padded, v_plane, m_plane, slot, lanes)
-    record = np.zeros((6, total), x.dtype)
+    record = np.zeros((2, total), x.dtype)
     flat_record = record.reshape(-1)
     if apart:
         _sum_parts(heavy, flat_x, flat_y, v, m, u, space, flat_record, np.zeros(1, np.int64), total, block, parts,
@@ -636,7 +620,7 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
                        first > 0, lanes)
     _transform_weight_back(heavy, u, out.reshape(-1), space, parts, u_size, channels, outputs, slot, lanes)
     give_back(v, m, u, space)
-    return _outweighing(*(peaks.reshape(batch, -1) for peaks in (record[0], record[5])))
+    return _outweighing(*(peaks.reshape(batch, -1) for peaks in record))
 
 
 def _outweighing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -648,7 +632,10 @@ def _outweighing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     _, most = _range(x.dtype)
     with np.errstate(all="ignore"):
         product = x.astype(np.float64) * y
-    share, light = max(16 / x.size, 1 / 8), (x < most) & (y < most) & (product < most / 2.0**20)
+    share, largest = max(16 / x.size, 1 / 8), product.max()
+    if max(x.max(), y.max()) < most and largest < most / 2.0**20 and largest <= share * (product.sum() - 4 * largest):
+        return np.arange(0)  # as nearly always
+    light = (x < most) & (y < most) & (product < most / 2.0**20)
     kept = np.ones(len(x), bool)
     while True:
         kept &= light.all(1)
@@ -675,14 +662,14 @@ def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, tiles, first, low, 
                top, left, out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, lanes):
     """Of `count` tiles from `first` on the maps of low ... stop - 1.
 
-    V = B^T d B as [position][tile][c], and dM = A g A^T as [position][block of lanes of k][tile][lane]. record: five
-    planes of `tiles` numbers for the maps of x, then one of the peaks of dM.
+    V = B^T d B as [position][tile][c], and dM = A g A^T as [position][block of lanes of k][tile][lane]. record: of all
+    `tiles` the peaks of V, then those of dM.
     """
     row = out_width * outputs
     for t in range(low, stop):
         n, i, j = _place(first + t, high, wide)
         _map_input(x, n, i - top, j - left, height, width, channels, v, v_at + t * c_padded, v_plane, space, zeros,
-                   lanes, record, first + t, tiles)
+                   lanes, record, first + t)
         last_row, last_column = out_height - 1 - i, out_width - 1 - j
         for k in range(0, outputs, 2 * lanes):
             size = 2 * lanes if outputs - k > lanes else lanes
@@ -691,13 +678,13 @@ def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, tiles, first, low, 
             rest = min(outputs - k, size) % lanes
             if last_row >= 3 and last_column >= 3:
                 adjoint_map(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, y, 0, 0, 0, 0, 0, 0,
-                            record, 5 * tiles + first + t, 0, 0, ())
+                            record, tiles + first + t, 0, ())
             else:
                 adjoint_edge(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, space, zeros,
-                             0, last_row, 0, last_column, 0, record, 5 * tiles + first + t, 0, 0, ())
+                             0, last_row, 0, last_column, 0, record, tiles + first + t, 0, ())
             if rest:
                 adjoint_tail(y, start + full * lanes, row, outputs, m, at + full * lanes, 6 * m_plane, m_plane, 1,
-                             space, zeros, 0, last_row, 0, last_column, rest, record, 5 * tiles + first + t, 0, 0, ())
+                             space, zeros, 0, last_row, 0, last_column, rest, record, tiles + first + t, 0, ())
 
 
 @helper(fastmath=FASTMATH)
@@ -771,7 +758,7 @@ def _transform_weight_back(workers, u, out, space, parts, u_size, channels, outp
                     summed((u, u), (first + p * step, part * u_size + first + p * step), length)
             for c in range(low, high):
                 weight_adjoint(u, first + (c - low) * size, 6 * step, step, space, taps, 3 * size, size, size // lanes,
-                               space, 0, 0, 0, 0, 0, 0, space, 0, 0, 0, ())
+                               space, 0, 0, 0, 0, 0, 0, space, 0, 0, ())
                 for lane in range(min(size, outputs - k)):
                     to = ((k + lane) * channels + c) * 9
                     for t in range(9):
