@@ -151,8 +151,8 @@ def linspace(
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
     dtypes.check_fits(np.array([start, end]), wanted)
-    if wanted.kind != "f":
-        start, end = int(start), int(end)
+    kind = float if wanted.kind == "f" else int
+    start, end = kind(start), kind(end)
     return _finish(
         _made(lambda shape, to: np.linspace(start, end, shape[0]).astype(to), (steps,), wanted), requires_grad
     )

@@ -405,6 +405,9 @@ class Pointwise(Primitive):
             if "out" in settings:
                 return into(settings.pop("out"), self, args, settings)
             args, settings = self._bound(args, settings)
+            for name, value in settings.items():
+                if type(value) not in (float, int) and isinstance(value, str | list | tuple):
+                    raise TypeError(f"{self.name}(): argument '{name}' must be Number, not {type(value).__name__}")
         for arg in args:
             if isinstance(arg, Variable):
                 break

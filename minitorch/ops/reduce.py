@@ -33,11 +33,14 @@ from .shape import expand, pad_constant, permute, reshape, squeeze, standalone
 
 
 # ------------------------------------------------------------------------------------------------------ arguments, once
-def reduction(accepts: str = "any", name: str = "", dtype: bool = False, required: bool = False) -> Callable:
+def reduction(
+    accepts: str = "any", name: str = "", dtype: bool = False, required: bool = False, chooses: bool = False
+) -> Callable:
     """Decorator: `function(x, *, dim, keepdim, ...)` of plain arguments becomes an op with PyTorch's.
 
     The op is called (input, dim=None, keepdim=False, *, dtype=None, ...): `dim` an axis, several, or None (or an empty
     list) for all, which it must be given if `required`; `dtype`, where there is one, that in which input is reduced.
+    chooses: without `dim`, there must be an element to choose.
     accepts: "any" input; "numbers", where integers and bools become int64; "floats", where integers raise RuntimeError.
     """
 
@@ -66,6 +69,9 @@ def reduction(accepts: str = "any", name: str = "", dtype: bool = False, require
             if not isinstance(input, Variable):
                 raise no_tensor(own, "input", input)
             x = input if accepts == "any" else accepted(input, accepts, own, to)
+            if chooses and not x.array.size and (dim is None or dim == ()):
+                raise RuntimeError(f"{own}(): Expected reduction dim to be specified for input.numel() == 0. Specify "
+                                   "the reduction dim with the 'dim' argument.")  # fmt: skip
             return function(x, dim=reduced(dim, x.array.ndim), keepdim=keepdim, **settings)
 
         op.__signature__ = signature  # type: ignore[attr-defined]
@@ -369,9 +375,6 @@ def min(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 def _nonempty(x: Any, dim: tuple, name: str) -> tuple:
     """The axes of an extreme. Raises IndexError if one has nothing to choose from."""
-    if len(dim) == x.array.ndim > 1 and not x.array.size:
-        raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
-                           "reduction dim with the 'dim' argument.")  # fmt: skip
     for d in dim:
         if x.array.shape[d] == 0:
             raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
@@ -379,14 +382,14 @@ def _nonempty(x: Any, dim: tuple, name: str) -> tuple:
 
 
 @public("amax", on="T t o")
-@reduction()
+@reduction(chooses=True)
 def amax(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The largest elements over `dim`, one axis or several; equals share the gradient."""
     return amax_over(x, dim=_nonempty(x, dim, "amax"), keepdim=keepdim)
 
 
 @public("amin", on="T t o")
-@reduction()
+@reduction(chooses=True)
 def amin(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The smallest elements over `dim`, one axis or several; equals share the gradient."""
     return amin_over(x, dim=_nonempty(x, dim, "amin"), keepdim=keepdim)

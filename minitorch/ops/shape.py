@@ -446,4 +446,5 @@ def rolled(x: Any, shifts: Any, dims: Any = None) -> Any:
 @public("flip")
 def flip_dims(x: Any, *axes: Any, dims: Any = None) -> Any:
     """x reversed along the given axes (a copy)."""
-    return flip(x, dims=normalize(listed(_named("dims", dims, axes)), x.array.ndim))
+    order = normalize(listed(_named("dims", dims, axes)), x.array.ndim)
+    return flip(x, dims=order if x.array.ndim else ())

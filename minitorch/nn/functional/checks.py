@@ -50,10 +50,11 @@ def as_flag(name: str, argument: str, value: Any) -> bool:
     raise TypeError(f"{name}: `{argument}` must be a bool, but got {value!r}")
 
 
-def check_number(name: str, argument: str, value: Any) -> None:
-    """Raises TypeError for what is no number."""
+def check_number(name: str, argument: str, value: Any) -> float:
+    """The number as a float. Raises TypeError for what is none."""
     if not isinstance(value, float | int):
         raise TypeError(f"{name}: `{argument}` must be a number, but got {value!r}")
+    return float(value)
 
 
 def check_operands(name: str, input: Any, **others: Any) -> None:

@@ -55,7 +55,7 @@ def batch_norm(
                 f"batch_norm: `{argument}` should contain {channels} elements, one per channel, not "
                 f"{value.array.size}; input {x}"
             )
-    check_number("batch_norm", "eps", eps)
+    eps = check_number("batch_norm", "eps", eps)
     if not as_flag("batch_norm", "training", training):
         return norm.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
     check_number("batch_norm", "momentum", momentum)
@@ -91,7 +91,7 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     """Every sample to mean 0 and variance 1 over its last axes, of `normalized_shape`; then * weight + bias."""
     check_operands("layer_norm", input, **given(weight=weight, bias=bias))
     tail = _tail("layer_norm", input, normalized_shape, weight=weight, bias=bias)
-    check_number("layer_norm", "eps", eps)
+    eps = check_number("layer_norm", "eps", eps)
     return row_norm.layer_norm(input, _or(weight, 1, tail, input), _or(bias, 0, tail, input), eps=eps)
 
 
@@ -103,7 +103,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     check_operands("rms_norm", input, **given(weight=weight))
     tail = _tail("rms_norm", input, normalized_shape, weight=weight)
     own = float(np.finfo(input.outline.dtype).eps) if eps is None else eps
-    check_number("rms_norm", "eps", own)
+    own = check_number("rms_norm", "eps", own)
     return row_norm.rms_norm(input, _or(weight, 1, tail, input), eps=own)
 
 
@@ -125,7 +125,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     check_operands("group_norm", input, **given(weight=weight, bias=bias))
     c = _channels("group_norm", input, weight=weight, bias=bias)
     x = input.outline.shape
-    check_number("group_norm", "eps", eps)
+    eps = check_number("group_norm", "eps", eps)
     if whole(num_groups, "num_groups") < 1 or c % num_groups:
         raise RuntimeError(
             f"group_norm: expected the number of channels to be divisible by num_groups, but got input {x} and "
@@ -157,7 +157,7 @@ def instance_norm(
     check_operands("instance_norm", input, **given(weight=weight, bias=bias))
     parameters = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     c = _channels("instance_norm", input, **parameters)
-    check_number("instance_norm", "eps", eps)
+    eps = check_number("instance_norm", "eps", eps)
     check_number("instance_norm", "momentum", momentum)
     if not use_input_stats:
         if running_mean is None or running_var is None:
