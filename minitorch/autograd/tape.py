@@ -415,8 +415,10 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                 g = g if create_graph else _computed(g)
                 results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
     finally:
-        _enabled.set(mode)
-        quiet.set(errors)
+        try:
+            _enabled.set(mode)
+        finally:  # an interrupt may arrive right after `set`
+            quiet.set(errors)
     return results
 
 

@@ -146,6 +146,9 @@ def reduction(rng: Rng) -> str:
     mine = m.from_numpy(parity_conv.layout(rng, x)).requires_grad_()
     other = torch.from_numpy(x.copy()).requires_grad_()
     found, expected = outcome(mine, name, settings, g_seed), outcome(other, name, settings, g_seed)
+    if name in ("cummax", "cummin") and not x.size and isinstance(found, IndexError):
+        counts["reduction: no such axis"] += 1  # which PyTorch does not look at where there are no elements
+        return
     if isinstance(found, Exception) or isinstance(expected, Exception):
         if type(found) is not type(expected):
             raise Failure(f"{what}\nPyTorch: {expected!r}\nours: {found!r}")
