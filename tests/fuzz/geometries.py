@@ -147,8 +147,7 @@ def reduction(rng: Rng) -> str:
     other = torch.from_numpy(x.copy()).requires_grad_()
     found, expected = outcome(mine, name, settings, g_seed), outcome(other, name, settings, g_seed)
     if name in ("cummax", "cummin") and not x.size and isinstance(found, IndexError):
-        counts["reduction: no such axis"] += 1  # which PyTorch does not look at where there are no elements
-        return
+        return "reduction: no such axis"  # which PyTorch does not look at where there are no elements
     if isinstance(found, Exception) or isinstance(expected, Exception):
         if type(found) is not type(expected):
             raise Failure(f"{what}\nPyTorch: {expected!r}\nours: {found!r}")
