@@ -300,6 +300,8 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     lanes = 4 * WIDTH // x.itemsize
     high, wide = -(-out_height // OUT), -(-out_width // OUT)
     total, workers = batch * high * wide, get_num_threads()
+    if not total:
+        return np.arange(0)
     v_plane, m_plane = BLOCK * _whole(channels, lanes) + APART, BLOCK * 2 * lanes + APART
     slot, peak_slot = 36 * (v_plane + m_plane) + 2 * lanes, 9 * _whole(outputs, lanes) + 1
     u, space = borrow(36 * channels * _whole(outputs, lanes), x.dtype), borrow(workers * slot, x.dtype)
