@@ -113,17 +113,11 @@ def tensors_only(op: str, floating: bool = False) -> Callable:
 
 def tensor_first(op: str, floating: bool = False) -> Callable:
     """As `paired` or `paired_floats`, for an op whose first operand is no Python number."""
-    whole = paired_floats if floating else paired
+    pair = paired_floats if floating else paired
 
     def meet(x: Any, y: Any) -> tuple[Any, Any]:
-        if isinstance(x, Variable) and x.outline.dtype.kind == "f":
-            if isinstance(y, Variable):
-                if x.outline.dtype is y.outline.dtype:
-                    return x, y
-            elif type(y) in (float, int):
-                return x, y
         _refuse_number(op, x, "input")
-        return whole(x, y)
+        return pair(x, y)
 
     return meet
 
