@@ -22,16 +22,12 @@ from .tape import Variable, follow, plain, wrap
 def overwrite(x: np.ndarray, value: np.ndarray, *, views: tuple) -> np.ndarray:
     """A copy of x in which the view reached by `views` holds `value`."""
     out = np.array(x, order="K")
-    target = out
-    for view, settings in views:
-        target = view.function(target, **settings)
+    target = follow(views, out)
     if target.base is out or target is out:
         target[...] = value
         return out
     # x's memory stands otherwise than the base's did, and the chain had to copy: find the places it leads to.
-    places = np.arange(x.size).reshape(x.shape)
-    for view, settings in views:
-        places = view.function(places, **settings)
+    places = follow(views, np.arange(x.size).reshape(x.shape))
     out = np.array(x, order="C")
     out.reshape(-1)[places] = value
     return out

@@ -273,7 +273,7 @@ def watch(out: Any, *sources: Any) -> Any:
 
 
 def follow(chain: tuple, tensor: Any) -> Any:
-    """Take a view of a view of ... `tensor`: apply each (view primitive, settings) of the chain."""
+    """Take a view of a view of ... `tensor`, or of an array: apply each (view primitive, settings) of the chain."""
     for view, settings in chain:
         tensor = view(tensor, **settings)
     return tensor

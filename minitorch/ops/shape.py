@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import Variable, primitive
+from ..autograd.tape import follow
 from .collapse import total
 from .dims import check_size, listed, no_tensor, normalize, sizes
 from .layout import copied, room
@@ -212,16 +213,10 @@ def _straighten(x: Any) -> None:
     if whole is None or whole.flags.c_contiguous:
         return
     straight = kernels.contiguous(whole)
-    arrays = [_shown(straight, path) for _, path in tensors]
+    arrays = [follow(path, straight) for _, path in tensors]
     if all(np.may_share_memory(array, straight) for array in arrays):
         for (tensor, _), array in zip(tensors, arrays, strict=True):
             tensor.array = array
-
-
-def _shown(x: np.ndarray, path: tuple) -> np.ndarray:
-    for view, settings in path:
-        x = view.function(x, **settings)
-    return x
 
 
 def unshared(out: Any, x: Any) -> Any:
