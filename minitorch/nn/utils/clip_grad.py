@@ -1,20 +1,17 @@
-"""Gradients and parameters of a whole model at once."""
+"""Gradients of a whole model at once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from ..autograd.quiet import quietly
-from ..autograd.tape import wrap
-from ..ops.join import cat
-from ..ops.shape import reshape
-from ..tensor import Tensor
+from ...autograd.quiet import quietly
+from ...autograd.tape import wrap
+from ...tensor import Tensor
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
 def _gradients(parameters: Any) -> list[Tensor]:
@@ -60,18 +57,3 @@ def clip_grad_value_(parameters: Any, clip_value: float, foreach: Any = None) ->
     """Limit every element of all gradients, in place, to [-clip_value, clip_value]."""
     for g in _gradients(parameters):
         np.clip(g.array, -clip_value, clip_value, out=g.write())
-
-
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Any:
-    """All parameters as one vector, on the tape."""
-    return cat([reshape(p, shape=(p.array.size,)) for p in parameters])
-
-
-def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Copy consecutive parts of a vector into the parameters. Raises TypeError for what is no tensor."""
-    if not isinstance(vec, Tensor):
-        raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
-    start = 0
-    for p in parameters:
-        p.write()[...] = vec.array[start : start + p.array.size].reshape(p.array.shape)
-        start += p.array.size
