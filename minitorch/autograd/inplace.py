@@ -101,11 +101,13 @@ def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
     Raises RuntimeError, before anything changes, where the result has another shape or a dtype of a higher category.
     """
     source, asks = x, getattr(op, "asks_input", None)  # None: not known, so if any argument has a gradient
+    if x.base is not None and is_grad_enabled() and x.node is not None and x.node.hooks:
+        source = follow(x.chain, x.base)  # a view's hooks see the gradients of what was done with it before
     if asks is not False and is_grad_enabled():
         others = any([isinstance(a, Variable) and a.edge is not None for a in args])
         if others or (asks and x.node is not None):  # a rule will need the values of before
-            source = wrap(np.array(x.array, order="K"))
-            source._node = x.node
+            node, source = source.node, wrap(np.array(x.array, order="K"))
+            source._node = node
     value = op(source, *args, **settings)
     mine, its = x.outline, value.outline
     if its.shape != mine.shape:

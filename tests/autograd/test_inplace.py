@@ -627,3 +627,16 @@ def test_writes_through_a_view_of_an_image_reach_it(reshaped):
         (found,) = grad(y.sum(), w)
         (single,) = grad(minitorch.nn.functional.conv2d(x, w).sum(), w)
         np.testing.assert_allclose(found.numpy(), 2 * single.numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("view", [lambda t: t[...], lambda t: t.unsqueeze(0), lambda t: t.view(-1), lambda t: t[:1]])
+def test_hooks_of_a_view_see_what_was_done_before_the_change(view):
+    """The view is taken again for the change, as in PyTorch: its hooks keep to the uses before."""
+    x, seen = minitorch.tensor([0.5], requires_grad=True), []
+    y = view(x * 1)
+    y.register_hook(lambda g: seen.append(g.item()) or g * 2)
+    before = y * 3
+    y.sigmoid_()
+    (before.sum() + y.sum()).backward()
+    slope = np.exp(-0.5) / (1 + np.exp(-0.5)) ** 2
+    assert seen == [3.0] and x.grad.item() == pytest.approx(2 * 3 + slope)

@@ -22,7 +22,7 @@ import numpy as np
 from test_serialization import same
 
 import minitorch as m
-from minitorch.vision.datasets import cifar, mnist
+from minitorch.vision.datasets import array_pickle, mnist
 from tests.fuzz.cases import Failure
 
 Rng = np.random.Generator
@@ -199,7 +199,7 @@ def images(rng: Rng, counts: collections.Counter) -> None:
     content = damage(whole, rng)
     what = f"{kind}, {damage.__name__}: {content[:40]!r}"
     if kind == "pickle":
-        found = read(lambda: cifar.read_pickle(content, "batch"), len(content), what, True)
+        found = read(lambda: array_pickle.read_pickle(content, "batch"), len(content), what, True)
     else:
         path = Path(FOLDER) / f"images.{kind}"
         path.write_bytes(content)

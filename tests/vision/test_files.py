@@ -15,7 +15,7 @@ import pytest
 
 from minitorch.vision import transforms as T
 from minitorch.vision.datasets import CIFAR10, MNIST, ImageFolder
-from minitorch.vision.datasets.cifar import read_pickle
+from minitorch.vision.datasets.array_pickle import read_pickle
 
 GREY16 = (np.arange(64, dtype=np.uint16) * 1000).reshape(8, 8)
 RGB = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -274,6 +274,48 @@ def test_bombs_are_refused(tmp_path):
     assert peak_of(lambda: MNIST(tmp_path, verify=False), "train-images.*expected 784 bytes") < 1e8
     numbered = pickle.PROTO + b"\x02K\x01" + pickle.LONG_BINPUT + struct.pack("<I", 1 << 31) + b"."
     assert peak_of(lambda: read_pickle(numbered, "batch"), "batch: .*numbers an object") < 1e8
+
+
+class Lie:
+    """Pickled, it says of itself whatever is wanted: a name of numpy's, its arguments, its state."""
+
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def __reduce__(self):
+        return self.parts
+
+
+@pytest.mark.parametrize(
+    ("letters", "state"),
+    [
+        ("O", (3, "|", None, None, None, 8, 8, 0)),  # numbers as addresses of objects: numpy follows them
+        ("u1", (3, "|", None, None, None, 1, 1, 63)),  # flags that no bytes have
+        ("i4,O", (3, "|", None, None, None, 12, 1, 0)),
+        ("V8", (3, "|", None, None, None, 8, 1, 0)),
+    ],
+)
+def test_what_a_pickle_says_of_a_dtype_is_not_believed(letters, state):
+    """Only the letters of numbers and the byte order are taken from it."""
+    dtype, shape = Lie(np.dtype, (letters, False, True), state), (16,) if letters == "u1" else (2,)
+    array = Lie(np.zeros(0).__reduce__()[0], (np.ndarray, (0,), b"b"), (1, shape, dtype, False, bytes(range(1, 17))))
+    content = pickle.dumps({"data": array}, 2)
+    if letters == "u1":
+        assert read_pickle(content, "batch")["data"].tolist() == list(range(1, 17))
+        return
+    with pytest.raises(RuntimeError, match="not of numbers"):
+        read_pickle(content, "batch")
+
+
+def test_arrays_of_pickles():
+    """Orders, byte orders and dtypes come back, in every protocol."""
+    arrays = {"a": np.arange(6.0).reshape(2, 3).T, "b": np.arange(5, dtype=">i2"), "c": np.zeros((0, 3), bool)}
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        found = read_pickle(pickle.dumps(arrays | {"d": np.float32(2.5), "e": [np.int64(3)]}, protocol), "batch")
+        for name, array in arrays.items():
+            assert found[name].dtype == array.dtype
+            np.testing.assert_array_equal(found[name], array)
+        assert found["d"] == np.float32(2.5) and found["e"] == [3]
 
 
 HOME = "cifar-10-batches-py/"

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import os
-import pickle
-import pickletools
 import tarfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from .array_pickle import read_pickle
 from .download import check_md5, check_size, download
 from .image_set import ArrayImages
 from .packed import Headers, Unpacked, most_inside
 
 URL = "https://www.cs.toronto.edu/~kriz/"
 PIXELS = 3 * 32 * 32
-# Everything an array of numbers needs in order to be unpickled, in the spelling of numpy 1 and of numpy 2.
-SAFE_NAMES = {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")} | {
-    (f"numpy.{core}.{module}", name)
-    for core in ("core", "_core")
-    for module, name in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
-}
 
 
 @dataclass(frozen=True)
@@ -40,40 +31,6 @@ class Layout:
     test: tuple[str, ...]
     names: str  # the file with the class names
     file_md5: Mapping[str, str]  # of unpacked files, where they are published
-
-
-class ArrayUnpickler(pickle.Unpickler):
-    """Reads pickles of plain containers and numpy arrays, and refuses every other name before it is looked up."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in SAFE_NAMES:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which has no place in a file of arrays")
-        return super().find_class(module, name)
-
-
-def read_pickle(content: bytes, source: str) -> dict[str, Any]:
-    """The dict in a CIFAR batch; keys and text, which Python 2 wrote as bytes, come as str.
-
-    Raises:
-        RuntimeError: the bytes end early, are no pickled dict, or name anything but numpy's arrays.
-    """
-    try:
-        for opcode, argument, _ in pickletools.genops(content):
-            if opcode.name.endswith("PUT") and int(argument or 0) > len(content):  # so many places would be made
-                raise pickle.UnpicklingError(f"it numbers an object {argument}")
-        loaded = ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
-    except Exception as error:  # a damaged pickle can raise nearly anything
-        raise RuntimeError(
-            f"{source}: expected a whole pickle of arrays, found {len(content):,} bytes that cannot be read "
-            f"({type(error).__name__}: {error}). Delete the file and get it again"
-        ) from error
-    if not isinstance(loaded, dict):
-        raise RuntimeError(f"{source}: expected a pickled dict, found a {type(loaded).__name__}")
-    return {
-        key.decode("utf-8", "replace") if isinstance(key, bytes) else key: value
-        for key, value in loaded.items()
-        if isinstance(key, (bytes, str))
-    }
 
 
 class _Cifar(ArrayImages):
