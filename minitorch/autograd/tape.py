@@ -246,7 +246,7 @@ class Variable:
         if seen == self._seen:
             return
         base = self.base
-        if base._node is not None:  # type: ignore[union-attr]
+        if base._node is not None or self._node is not None:  # type: ignore[union-attr]
             with GradMode(True):
                 tensor = follow(self.chain, base)
             tensor._node.keep_retainer(self, self._node)

@@ -640,3 +640,16 @@ def test_hooks_of_a_view_see_what_was_done_before_the_change(view):
     (before.sum() + y.sum()).backward()
     slope = np.exp(-0.5) / (1 + np.exp(-0.5)) ** 2
     assert seen == [3.0] and x.grad.item() == pytest.approx(2 * 3 + slope)
+
+
+@pytest.mark.parametrize("leaf", [True, False])
+def test_hooks_of_a_view_go_when_its_base_changes(leaf):
+    """The view is taken again, as in PyTorch, also where the change was not recorded."""
+    x, seen = minitorch.tensor([[1.0, 2.0]], requires_grad=True), []
+    base = x if leaf else x * 1
+    view = base.t()
+    view.register_hook(lambda g: seen.append(g) or g * 2)
+    with minitorch.no_grad():
+        base.mul_(3)
+    (found,) = grad((view * view).sum(), x)
+    assert found.tolist() == [[6.0, 12.0]] and not seen
