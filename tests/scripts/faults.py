@@ -49,7 +49,7 @@ PARTS = ("test_geometry.py::test_adaptive_windows",)
 FACES = ("test_kernels.py::test_the_three_faces_of_one_trilinear_form",)
 LAYERS = ("test_nn.py::test_values",)
 RECORDED = ("test_fused_rules.py::test_recorded_gradients_are_the_same[batch_norm]",)
-GUARD = ("test_kernels.py::test_nothing_outside_an_array_is_touched[16-False]",)
+GUARD = ("test_kernel_memory.py::test_nothing_outside_an_array_is_touched[16-False]",)
 REFUSALS = ("test_geometry.py::test_refusals_are_sentences_and_immediate",)
 WHOLE = ("test_files_faults.py::test_files_are_whole_or_not_there",)
 CACHED = ("test_cache.py::test_damaged_entries_are_refused_and_replaced",)
@@ -140,11 +140,11 @@ FAULTS = [
     Fault("unfold's rule: overlapping windows overwrite", "ops/folding.py", "(count - 1) * along + 1 : along] += values", "(count - 1) * along + 1 : along] = values", primitive("windows")),
     Fault("batch_norm's recorded rule: the deviation's share dropped", "ops/norm.py", " - h * reduce.mean(g * h, axes, keepdim=True)", "", RECORDED),
     Fault("tape: a second gradient replaces the first", "autograd/tape.py", "np.add(gradients[edge], _computed(g), out", "np.add(0, _computed(g), out", ("test_tape.py",)),
-    Fault("backward on arrays: rules of users handed arrays", "autograd/primitive.py", '.partition(".")[0] == _PACKAGE', '.partition(".")[0] != ""', ("test_tape.py",)),
+    Fault("backward on arrays: rules of users handed arrays", "autograd/primitive.py", '.partition(".")[0] == _PACKAGE', '.partition(".")[0] != ""', ("test_rules.py",)),
     Fault("backward on arrays: a kept array's version not asked", "autograd/primitive.py", "if version is not None and version.count != expected:", "if False:", ("test_inplace.py",)),
-    Fault("backward on arrays: the dtype of a rule's result kept", "autograd/tape.py", "piece = _computed(piece).astype(like.dtype)", "pass", ("test_tape.py",)),
+    Fault("backward on arrays: the dtype of a rule's result kept", "autograd/tape.py", "piece = _computed(piece).astype(like.dtype)", "pass", ("test_rules.py",)),
     Fault("backward on arrays: a hook may change what waits", "autograd/tape.py", "                if users:", "                if False:", FUSION),
-    Fault("grad: results share memory", "autograd/tape.py", "wrap(_apart(array))", "wrap(array)", ("test_tape.py",)),
+    Fault("grad: results share memory", "autograd/tape.py", "wrap(_apart(array))", "wrap(array)", ("test_gradients.py",)),
     Fault("parts: a gap taken for pieces in a row", "ops/index.py", "(*starts, shape[axis]) == (0, *ends)", "starts[0] == 0 and ends[-1] == shape[axis]", ("test_index.py",)),
     Fault("parts: not cleared", "ops/index.py", "kernels.fill(out, np.broadcast_to(self.dtype.type(0), self.shape))", "pass", ("test_index.py",)),
     Fault("parts: the second of two overwrites", "ops/index.py", "np.add(target, g, out=target)", "target[...] = g", ("test_index.py",)),
@@ -269,7 +269,7 @@ FAULTS = [
     Fault("threads: a follower trusts its operand", "ops/fuse.py", "if args[0].pending is pending else None", "if True else None", INTERRUPTS),
     Fault("threads: the launch lock of one's own thread", "kernels/engine/runtime.py", "self.launch = threading.RLock()", "self.launch = threading.Lock()", ("test_threads.py",), NUMBA),
     Fault("forks: none waits for a compilation", "kernels/engine/apart.py", "os.register_at_fork(before=_before_fork, ", "os.register_at_fork(", ("test_threads.py",)),
-    Fault("memory: shared with forked children", "kernels/engine/memory.py", "mmap.MAP_PRIVATE |", "mmap.MAP_SHARED |", ("test_kernels.py::test_a_forked_child_has_memory_of_its_own",)),
+    Fault("memory: shared with forked children", "kernels/engine/memory.py", "mmap.MAP_PRIVATE |", "mmap.MAP_SHARED |", ("test_kernel_memory.py::test_a_forked_child_has_memory_of_its_own",)),
     Fault("tile: one lane too few written", "kernels/words/registers.py", "while size > 1:", "while size > 2:", FACES, NUMBA),
     Fault("winograd: the weight gradient's last part left out", "kernels/tile/winograd.py", "for part in range(1, parts):", "for part in range(1, parts - 1):", ("test_winograd.py::test_error_stays_below_what_is_stated",), NUMBA),
     Fault("winograd: no tile is inspected", "kernels/tile/winograd.py", "if unsure.size:", "if unsure.size and padding is None:", ("test_winograd_edges.py",), NUMBA),
