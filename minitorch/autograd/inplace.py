@@ -95,14 +95,19 @@ def assign(x: Any, value: Any, copied: bool = False) -> Any:
     return x
 
 
+def unhooked(x: Any) -> Any:
+    """x for the op that is to change it: a view with hooks is taken again, so that they see the uses before alone."""
+    if x.base is not None and is_grad_enabled() and x.node is not None and x.node.hooks:
+        return follow(x.chain, x.base)
+    return x
+
+
 def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
     """op(x, ...) with the result in x's memory, and x in its place on the tape; returns x.
 
     Raises RuntimeError, before anything changes, where the result has another shape or a dtype of a higher category.
     """
-    source, asks = x, getattr(op, "asks_input", None)  # None: not known, so if any argument has a gradient
-    if x.base is not None and is_grad_enabled() and x.node is not None and x.node.hooks:
-        source = follow(x.chain, x.base)  # a view's hooks see the gradients of what was done with it before
+    source, asks = unhooked(x), getattr(op, "asks_input", None)  # None: not known, so if any argument has a gradient
     if asks is not False and is_grad_enabled():
         others = any([isinstance(a, Variable) and a.edge is not None for a in args])
         if others or (asks and x.node is not None):  # a rule will need the values of before

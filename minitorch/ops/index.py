@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import Variable, primitive
-from ..autograd.inplace import assign
+from ..autograd.inplace import assign, unhooked
 from ..autograd.tape import watch, wrap
 from .dims import flag, no_tensor, normalize, whole
 from .layout import copied, order_of, ordered_back, room
@@ -354,7 +354,7 @@ def assign_index(x: Any, key: Any, value: Any) -> None:
         assign(target, fresh)
     else:
         x.check_writeable()
-        assign(x, watch(setitem(x, value, key=key), *_tensors(given)))
+        assign(x, watch(setitem(unhooked(x), value, key=key), *_tensors(given)))
 
 
 def _checked(x: Any, dim: int, index: Any, name: str) -> tuple[int, np.ndarray]:

@@ -642,6 +642,16 @@ def test_hooks_of_a_view_see_what_was_done_before_the_change(view):
     assert seen == [3.0] and x.grad.item() == pytest.approx(2 * 3 + slope)
 
 
+def test_hooks_of_a_view_and_a_write_by_mask() -> None:
+    """The write reads the view again; only what was read before is the hook's."""
+    x, seen = minitorch.tensor([[-1.0, 2.0]], requires_grad=True), []
+    view = (x * 1).flatten()
+    view.register_hook(lambda g: seen.append(g.tolist()))
+    view[view < 0] *= 0.5
+    view.sum().backward()
+    assert seen == [[0.5, 0.0]] and x.grad.tolist() == [[0.5, 1.0]]
+
+
 @pytest.mark.parametrize("leaf", [True, False])
 def test_hooks_of_a_view_go_when_its_base_changes(leaf):
     """The view is taken again, as in PyTorch, also where the change was not recorded."""

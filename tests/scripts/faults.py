@@ -304,7 +304,7 @@ FAULTS = [
     Fault("cache: links followed", "kernels/engine/runtime.py", '"O_NOFOLLOW", ', "", ("test_cache.py::test_entries_are_checked_when_open",), NUMBA),
     Fault("pickles: any dtype", "vision/datasets/array_pickle.py", "if self.dtype.kind not in KINDS:", "if False:", ("test_files.py::test_what_a_pickle_says_of_a_dtype_is_not_believed",)),
     Fault("pickles: order of axes", "vision/datasets/array_pickle.py", '"F" if columns_first else "C"', '"C"', ("test_files.py::test_arrays_of_pickles",)),
-    Fault("hooks of a view also after the change", "autograd/inplace.py", "        source = follow(x.chain, x.base)  #", "        pass  #", ("test_inplace.py::test_hooks_of_a_view_see_what_was_done_before_the_change",)),
+    Fault("hooks of a view also after the change", "autograd/inplace.py", "        return follow(x.chain, x.base)\n", "        pass\n", ("test_inplace.py::test_hooks_of_a_view_see_what_was_done_before_the_change",)),
     Fault("archives: long headers read", "vision/datasets/packed.py", "if not 0 <= size <= HEADER or self.left < 0:", "if False:", ("test_files.py::test_hostile_archives",)),
     Fault("images: small files unpack without a bound", "vision/datasets/folder.py", "if unpacked > max(MOST, 100 * size):", "if False:", ("test_files.py::test_large_files_are_refused",)),
     Fault("load: expanded tensors written out", "serialization/writing.py", "max(high - low, LARGE)", "high - low", ("test_checkpoints.py::test_arrays_that_see_an_element_twice",)),

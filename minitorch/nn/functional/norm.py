@@ -58,7 +58,7 @@ def batch_norm(
     eps = check_number("batch_norm", "eps", eps)
     if not as_flag("batch_norm", "training", training):
         return norm.batch_norm_eval(input, running_mean, running_var, weight, bias, eps)
-    check_number("batch_norm", "momentum", momentum)
+    momentum = check_number("batch_norm", "momentum", momentum)
     if eps <= 0:
         raise ValueError(f"batch_norm: `eps` must be positive during training, but got {eps}")
     if input.array.size == channels > 0:
@@ -158,7 +158,7 @@ def instance_norm(
     parameters = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     c = _channels("instance_norm", input, **parameters)
     eps = check_number("instance_norm", "eps", eps)
-    check_number("instance_norm", "momentum", momentum)
+    momentum = check_number("instance_norm", "momentum", momentum)
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
