@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from . import autograd, backends, dtypes, kernels, nn, optim, surface, utils, vision
+from . import autograd, backends, dtypes, func, kernels, nn, optim, surface, utils, vision
 from .autograd import (
     OutOfMemoryError,
     enable_grad,
@@ -52,6 +52,7 @@ from .dtypes import (
     uint8,
 )
 from .explain import explain
+from .func import vmap
 from .kernels import get_num_threads, set_num_threads
 from .random import (
     Generator,

@@ -1,6 +1,7 @@
 """Automatic differentiation: the tape (read `tape.py` first), primitives, grad modes, in-place changes, gradcheck."""
 
-from . import functional
+from . import functional, graph
+from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .modes import (
@@ -23,17 +24,21 @@ __all__ = [
     "Primitive",
     "Variable",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "graph",
     "inference_mode",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "no_grad",
     "primitive",
     "print_tape",
     "registry",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]

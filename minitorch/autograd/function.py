@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .inplace import assign
-from .modes import is_grad_enabled, no_grad
+from .modes import _recorder, is_grad_enabled, no_grad
+from .primitive import on_tape
 from .tape import Node, Several, Variable, wrap
 
 
@@ -62,7 +63,9 @@ class Context:
                 out.append(None)
                 continue
             tensor, output, expected = item
-            if tensor.version.count != expected:
+            if hasattr(tensor, "restored"):
+                tensor = on_tape(tensor.restored(), tensor.edge)
+            elif tensor.version.count != expected:
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
                     f"a saved tensor of shape {tensor.array.shape} is at version {tensor.version.count}, not {expected}"
@@ -226,6 +229,9 @@ class Function:
             for i, (o, moves) in enumerate(zip(outputs, moving, strict=True))
         ]
         kept["saved"] = tuple(None if t is None else _saved(t, outputs, moving) for t in context._saved)
+        recorder = _recorder.get()
+        if recorder is not None:
+            recorder.act(node)
         context._saved = context._dirty = context._constant = ()  # the node holds what is needed, until it is freed
         return placed[0] if single else tuple(placed)
 

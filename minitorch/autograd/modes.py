@@ -14,10 +14,28 @@ import io
 from collections.abc import Callable
 from contextvars import ContextVar
 from operator import is_, not_
-from typing import Any
+from typing import Any, NamedTuple
 
 _enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
 _inference: ContextVar[bool] = ContextVar("inference_mode", default=False)
+
+
+class Recorder(NamedTuple):
+    """What is done with each node that is recorded, beside recording it: see graph.py and anomaly.py."""
+
+    save: Callable[[Any], None] | None = None
+    trace: Any = None
+    refusal: str | None = None  # the message with which hooks of saved tensors are refused
+
+    def act(self, node: Any) -> None:
+        """Do it."""
+        if self.save is not None:
+            self.save(node)
+        if self.trace is not None:
+            self.trace.record(node)
+
+
+_recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 
 
 def is_grad_enabled() -> bool:

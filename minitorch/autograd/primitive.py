@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from .modes import _enabled
+from .modes import _enabled, _recorder
 from .quiet import QUIET
 from .quiet import get as get_errors
 from .quiet import set as set_errors
@@ -235,7 +235,11 @@ class Primitive:
         for arg in args:
             parents.append((arg._node or arg) if mask & 1 else None)
             mask >>= 1
-        return Node(self, tuple(parents), kept, holds, settings, result.outline)
+        node = Node(self, tuple(parents), kept, holds, settings, result.outline)
+        recorder = _recorder.get()
+        if recorder is not None:
+            recorder.act(node)
+        return node
 
     def place(self, args: tuple, result: Any, settings: dict) -> Any:
         """`result` with the place on the tape that this application gives it, though it is computed in another way."""
@@ -348,7 +352,7 @@ def kept_array(node: Node, name: str) -> Any:
     """What a node keeps under `name`, an array if it was one or a tensor. Raises if it was modified in place since."""
     item = node.kept[name]  # type: ignore[index]
     if type(item) is not Kept:
-        return item
+        return item.restored() if hasattr(item, "restored") else item
     array, _, version, expected = item
     if version is not None and version.count != expected:
         raise _modified(f"`{name}` of {node.primitive.name}", array.shape, version, expected)
@@ -368,11 +372,16 @@ def unpack(node: Node, name: str) -> Any:
     array = kept_array(node, name)
     if not isinstance(array, np.ndarray):
         return array
-    _, edge, version, _ = node.kept[name]  # type: ignore[index]
+    item = node.kept[name]  # type: ignore[index]
+    return on_tape(array, node if item.edge is SELF else item.edge, getattr(item, "version", None))
+
+
+def on_tape(array: np.ndarray, edge: Node | Variable | None, version: Version | None = None) -> Any:
+    """An array that was kept as a tensor whose gradient goes to `edge`."""
     if isinstance(edge, Variable):
         if edge.array is array:
             return edge
         edge = Node(identity, (edge,), {}, False, {}, array)  # the leaf has other memory by now
     out = wrap(array)
-    out._node, out._shared = (node if edge is SELF else edge), version
+    out._node, out._shared = edge, version
     return out

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import quiet
-from .modes import GradMode, _enabled, _inference, is_inference_mode_enabled
+from .modes import GradMode, _enabled, _inference, _recorder, is_inference_mode_enabled
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -43,12 +43,13 @@ class Node:
     parents: for each positional argument the `Node` it came from, the leaf itself, or None where no gradient goes.
     kept: what the rules ask for, by name; None once backward has freed it, which it does if the node `holds` arrays.
     settings: the keyword arguments of the application.
+    origin: the lines that made it, if anomalies are detected.
     watched: the versions that memory outside `kept` must still have, as pairs (version, count): see `watch`.
     """
 
     __slots__ = (
         "primitive", "parents", "kept", "holds", "settings", "sequence", "shape", "dtype", "hooks", "retained",
-        "watched", "__weakref__",
+        "watched", "origin", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, primitive: Primitive, parents: tuple, kept: dict, holds: bool, settings: dict, out: Any) -> None:
@@ -59,6 +60,7 @@ class Node:
         self.settings = settings
         self.shape = out.shape
         self.dtype = out.dtype
+        self.origin: Any = None
         self.hooks: dict[int, Callable] | None = None
         self.retained: weakref.ref | None = None
         self.watched: Sequence[tuple[Version, int]] = ()
@@ -364,7 +366,7 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             gradients[edge] = (wrap(_computed(gradients[edge])) + wrap(_computed(g))).array
             owned.add(edge)
 
-    errors, mode = quiet.get(), _enabled.get()
+    errors, mode, recorder = quiet.get(), _enabled.get(), _recorder.get()
     try:
         quiet.set(quiet.QUIET)
         _enabled.set(create_graph)
@@ -393,7 +395,7 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                 if not needed.get(node):
                     continue
             tensors = create_graph or not primitive.on_arrays
-            for parent, piece in primitive.backward(node, g, needed):
+            for position, (parent, piece) in enumerate(primitive.backward(node, g, needed)):
                 like = parent if type(parent) is Node else parent.array
                 if tensors or type(piece) is not np.ndarray:
                     piece = _checked(piece, node, parent, tensors, create_graph)
@@ -406,6 +408,8 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                     piece = _computed(piece).astype(like.dtype)
                 elif create_graph and type(piece) is not Several and piece.outline.dtype != like.dtype:
                     piece = piece.to(like.dtype)
+                if recorder is not None and recorder.trace is not None:
+                    recorder.trace.check(node, position, piece)
                 deliver(parent, piece)
             if node.holds and not retain_graph:
                 node.kept = None

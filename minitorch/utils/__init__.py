@@ -1,5 +1,5 @@
-"""What surrounds training: `data` feeds it."""
+"""What surrounds training: `data` feeds it, `checkpoint` trades time for memory."""
 
-from . import data
+from . import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
