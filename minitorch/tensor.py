@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from . import dtypes, printing, surface
 from .autograd import Variable, is_grad_enabled, is_inference_mode_enabled, tape
 from .autograd.inplace import assign
 from .autograd.quiet import quietly
+from .autograd.tape import RemovableHandle
 from .ops import index as indexing
 from .ops import join, linalg, promotion
 from .ops import shape as shaping
@@ -30,26 +30,6 @@ class Size(tuple):
 
     def __repr__(self) -> str:
         return f"minitorch.Size({list(self)})"
-
-
-class RemovableHandle:
-    """Returned by hook registration: `remove()` takes the hook out again, also at the end of a `with` block."""
-
-    _ids = itertools.count()
-
-    def __init__(self, hooks: dict) -> None:
-        self.hooks = hooks
-        self.id = next(self._ids)
-
-    def remove(self) -> None:
-        """Take the hook out; once is enough."""
-        self.hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
 
 
 if TYPE_CHECKING:

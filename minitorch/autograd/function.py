@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+import functools
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,40 @@ class Function:
             recorder.act(node)
         context._saved = context._dirty = context._constant = ()  # the node holds what is needed, until it is freed
         return placed[0] if single else tuple(placed)
+
+
+def once_differentiable(backward: Callable) -> Callable:
+    """Over a Function's `backward` that is not written in tensor operations: what it returns has no derivative.
+
+    A derivative of it raises RuntimeError, where otherwise it would silently be missing.
+    """
+
+    @functools.wraps(backward)
+    def wrapper(ctx: Any, *gradients: Any) -> Any:
+        recorded = is_grad_enabled() and any(isinstance(g, Variable) and g.edge is not None for g in gradients)
+        with no_grad():
+            found = backward(ctx, *gradients)
+        if not recorded:
+            return found
+        single = not isinstance(found, tuple)
+        marked = [
+            _Once.apply(g, gradients[0]) if isinstance(g, Variable) else g for g in ([found] if single else found)
+        ]
+        return marked[0] if single else tuple(marked)
+
+    return wrapper
+
+
+class _Once(Function):
+    """A gradient that has no derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, g: Any, of: Any) -> Any:
+        return g.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
 
 
 def _among(dirty: tuple, args: tuple, outputs: list) -> bool:

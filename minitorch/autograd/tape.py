@@ -43,13 +43,13 @@ class Node:
     parents: for each positional argument the `Node` it came from, the leaf itself, or None where no gradient goes.
     kept: what the rules ask for, by name; None once backward has freed it, which it does if the node `holds` arrays.
     settings: the keyword arguments of the application.
-    origin: the lines that made it, if anomalies are detected.
+    origin: the lines that made it, if anomalies are detected. after: hooks that see what the rules returned.
     watched: the versions that memory outside `kept` must still have, as pairs (version, count): see `watch`.
     """
 
     __slots__ = (
         "primitive", "parents", "kept", "holds", "settings", "sequence", "shape", "dtype", "hooks", "retained",
-        "watched", "origin", "__weakref__",
+        "watched", "origin", "after", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, primitive: Primitive, parents: tuple, kept: dict, holds: bool, settings: dict, out: Any) -> None:
@@ -61,6 +61,7 @@ class Node:
         self.shape = out.shape
         self.dtype = out.dtype
         self.origin: Any = None
+        self.after: dict[int, Callable] | None = None
         self.hooks: dict[int, Callable] | None = None
         self.retained: weakref.ref | None = None
         self.watched: Sequence[tuple[Version, int]] = ()
@@ -75,6 +76,19 @@ class Node:
         """The parents as PyTorch lists them: one `(node or leaf, 0)` per argument."""
         return tuple((parent, 0) for parent in self.parents)
 
+    def register_prehook(self, hook: Callable) -> RemovableHandle:
+        """Call hook((gradient,)) before the rules run; the tuple that it returns, if any, replaces the gradient's."""
+        self.hooks = self.hooks if self.hooks is not None else {}
+        return _added(self.hooks, lambda g: _single(hook((g,))))
+
+    def register_hook(self, hook: Callable) -> RemovableHandle:
+        """Call hook(gradients of the arguments, (gradient,)) after the rules; a tuple returned replaces the first.
+
+        An argument that needs no gradient has None.
+        """
+        self.after = self.after if self.after is not None else {}
+        return _added(self.after, hook)
+
     def keep_retainer(self, tensor: Variable, old: Node | None) -> None:
         """In place of the node `old`: if the tensor, whose node it was, retains its gradient, it is now this one's."""
         if old is not None and old.retained is not None and old.retained() is tensor:
@@ -82,6 +96,34 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.primitive.name} node>"
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook out again, and so does the end of a with block."""
+
+    def __init__(self, hooks: dict) -> None:
+        self.hooks, self.id = hooks, next(_sequence)
+
+    def remove(self) -> None:
+        """Take the hook out; again does nothing."""
+        self.hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+def _added(hooks: dict[int, Callable], hook: Callable) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def _single(returned: Any) -> Any:
+    """What a hook returned for one gradient, itself or as a tuple."""
+    return returned[0] if isinstance(returned, tuple) else returned
 
 
 SELF: Any = object()  # the edge of a kept `out`: a reference to the node itself would be a cycle
@@ -395,7 +437,10 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                 if not needed.get(node):
                     continue
             tensors = create_graph or not primitive.on_arrays
-            for position, (parent, piece) in enumerate(primitive.backward(node, g, needed)):
+            pieces = primitive.backward(node, g, needed)
+            if node.after:
+                pieces = _run_after(node, g, pieces, create_graph)
+            for position, (parent, piece) in enumerate(pieces):
                 like = parent if type(parent) is Node else parent.array
                 if tensors or type(piece) is not np.ndarray:
                     piece = _checked(piece, node, parent, tensors, create_graph)
@@ -461,6 +506,29 @@ def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
                 raise RuntimeError(f"a hook has changed the type of value (was {was.dtype} got {now.dtype})")
             tensor = replaced
     return tensor if recorded else tensor.array
+
+
+def _run_after(node: Node, g: Any, pieces: list[tuple], create_graph: bool) -> list[tuple]:
+    """Show hooks what the rules gave for each argument, and take what they return instead."""
+    tensors = iter([(parent, wrap(_computed(piece)) if not create_graph else piece) for parent, piece in pieces])
+    waiting, given = next(tensors, (None, None)), []
+    for parent in node.parents:
+        mine = parent is not None and parent is waiting[0]
+        given.append(waiting[1] if mine else None)
+        if mine:
+            waiting = next(tensors, (None, None))
+    came = g if isinstance(g, Variable) else wrap(_computed(g))
+    for hook in list(node.after.values()):  # type: ignore[union-attr]
+        replaced = hook(tuple(given), (came,))
+        if replaced is not None:
+            if len(replaced) != len(given):
+                raise RuntimeError(f"hooks can not change the number of gradients, {len(given)}, to {len(replaced)}")
+            given = list(replaced)
+    return [
+        (parent, piece if create_graph else piece.array)
+        for parent, piece in zip(node.parents, given, strict=True)
+        if parent is not None and piece is not None
+    ]
 
 
 def _own(g: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 
 import minitorch
 from minitorch.autograd import Function, functional, grad, gradcheck, gradgradcheck
+from minitorch.autograd.function import once_differentiable
 
 
 def point(*values):
@@ -164,3 +165,27 @@ def test_backward_frees_what_was_saved():
     assert len(node.kept["saved"]) == 1
     y.sum().backward()
     assert node.kept is None and node.primitive.context._saved == ()
+
+
+def test_once_differentiable():
+    """The first derivative is there; the second raises, where it would be missing."""
+
+    class Cube(minitorch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return minitorch.from_numpy(3 * x.numpy() ** 2 * g.numpy())
+
+    x = minitorch.tensor([2.0], requires_grad=True)
+    (g,) = minitorch.autograd.grad(Cube.apply(x * 1).sum(), x)
+    assert g.tolist() == [12.0]
+    w = minitorch.tensor([1.0], requires_grad=True)
+    (g,) = minitorch.autograd.grad((Cube.apply(x * 1) * w).sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="marked with @once_differentiable"):
+        g.sum().backward()

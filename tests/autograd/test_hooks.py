@@ -6,6 +6,7 @@ import pytest
 from leaves import leaf
 
 import minitorch as m
+from minitorch import autograd
 from minitorch.autograd import grad
 
 # ------------------------------------------------------------------------------------------------------------------ hooks
@@ -121,3 +122,21 @@ def test_retain_grad() -> None:
     with pytest.raises(RuntimeError, match="requires_grad=False"):
         m.ones(1).retain_grad()
     x.retain_grad()  # a leaf does anyway
+
+
+def test_hooks_of_nodes() -> None:
+    """Before the rules with the gradient, after them with the gradients of the arguments too; both may replace."""
+    x, y, seen = leaf(1.0, 2.0), m.tensor([3.0, 4.0], dtype=m.float64), []
+    out = x * y
+    before = out.grad_fn.register_prehook(lambda outer: seen.append(outer[0].tolist()) or (outer[0] * 2,))
+    with out.grad_fn.register_hook(lambda inner, outer: seen.append((inner[0].tolist(), inner[1], outer[0].tolist()))):
+        autograd.grad(out.sum(), x, retain_graph=True)
+    assert seen == [[1.0, 1.0], ([6.0, 8.0], None, [2.0, 2.0])]
+    before.remove()
+    out.grad_fn.register_hook(lambda inner, outer: (inner[0] * 10, None))
+    for create_graph in (False, True):
+        (g,) = autograd.grad(out.sum(), x, retain_graph=True, create_graph=create_graph)
+        assert g.tolist() == [30.0, 40.0]
+    out.grad_fn.register_hook(lambda inner, outer: inner[:1])
+    with pytest.raises(RuntimeError, match="number of gradients"):
+        out.sum().backward()
