@@ -16,7 +16,21 @@ import numpy as np
 from .autograd import Variable
 from .autograd.inplace import in_place, into
 from .autograd.primitive import registry
-from .ops import folding, index, join, linalg, loss, names, pointwise, reduce, shape  # noqa: F401 they declare names
+from .ops import (  # noqa: F401 they declare names
+    distance,
+    folding,
+    index,
+    join,
+    linalg,
+    loss,
+    names,
+    pointwise,
+    reduce,
+    scan,
+    shape,
+    sort,
+    statistics,
+)
 from .ops.declare import Pointwise
 from .ops.dims import no_tensor
 from .ops.names import PUBLIC

@@ -4,6 +4,7 @@ from . import functional, grad, init, utils
 from .activation import *  # noqa: F403
 from .container import *  # noqa: F403
 from .conv import *  # noqa: F403
+from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .fold import *  # noqa: F403
 from .lazy import *  # noqa: F403

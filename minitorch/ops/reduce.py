@@ -28,7 +28,7 @@ from .names import public
 from .pointwise import exp, isnan, sign, sqrt, where
 from .pointwise import maximum as pairwise_maximum
 from .pointwise import minimum as pairwise_minimum
-from .promotion import to_dtype
+from .promotion import converted, to_dtype
 from .shape import expand, pad_constant, permute, reshape, squeeze, standalone
 
 
@@ -347,7 +347,7 @@ def _extreme(x: Any, dim: Any, keepdim: bool, over: Any, position: Any, name: st
     d = single(dim, x.array.ndim)
     flag(keepdim, "keepdim")
     if x.array.ndim == 0:
-        return Extreme(x + 0, wrap(np.zeros((), np.int64)))
+        return Extreme(converted(x, x.array.dtype), wrap(np.zeros((), np.int64)))
     indices = position(x, d, keepdim=True)
     values = watch(take_along(x, indices.array, dim=d), indices)
     if not keepdim:
@@ -514,12 +514,18 @@ def running_sum(x: np.ndarray, *, dim: int, reverse: bool = False) -> np.ndarray
 running_sum.vjp(x=lambda g, dim, reverse: running_sum(g, dim=dim, reverse=not reverse))
 
 
-@public("cumsum", on="T t o")
+def _running(primitive: Any, x: Any, dim: int, dtype: Any) -> Any:
+    x = accepted(x, "numbers", primitive.name, dtype)
+    if x.array.dtype.kind == "b":
+        raise NotImplementedError(f'"{primitive.name}_out_cpu" not implemented for Bool')
+    d = single(dim, x.array.ndim)
+    return primitive(x, dim=d) if x.array.ndim else x + 0
+
+
+@public("cumsum", on="T i t o")
 def cumsum(x: Any, dim: int, *, dtype: Any = None) -> Any:
     """The running sums of x along `dim`."""
-    x = accepted(x, "numbers", "cumsum", dtype)
-    d = single(dim, x.array.ndim)
-    return running_sum(x, dim=d) if x.array.ndim else x + 0
+    return _running(running_sum, x, dim, dtype)
 
 
 @primitive(name="cumprod")
@@ -549,18 +555,16 @@ def _running_prod_grad(g: np.ndarray, out: np.ndarray, x: np.ndarray, dim: int) 
 running_prod.vjp(x=first_order(_running_prod_grad, _running_prod_slope))
 
 
-@public("cumprod", on="T t o")
+@public("cumprod", on="T i t o")
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """The running products of input along `dim`; derivatives are finite also where factors are zero."""
-    x = accepted(input, "numbers", "cumprod", dtype)
-    d = single(dim, x.array.ndim)
-    return running_prod(x, dim=d) if x.array.ndim else x + 0
+    return _running(running_prod, input, dim, dtype)
 
 
 def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> Extreme:
     array, d = x.array, single(dim, x.array.ndim)
     if array.ndim == 0:
-        return Extreme(x + 0, wrap(np.zeros((), np.int64)))
+        return Extreme(converted(x, array.dtype), wrap(np.zeros((), np.int64)))
     best = ufunc.accumulate(array, axis=d)
     numbers = np.arange(array.shape[d]).reshape([-1 if i == d else 1 for i in range(array.ndim)])
     nan = np.isnan(array) if array.dtype.kind == "f" else False

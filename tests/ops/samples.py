@@ -1624,3 +1624,5 @@ row(
     lambda y, axis, taps: resampled(y, axis, taps, transposed=True),
     linear=True,
 )
+
+import samples_sorting  # noqa: E402, F401 more rows

@@ -9,6 +9,7 @@ from types import FunctionType
 
 from .activation import *  # noqa: F403
 from .conv import *  # noqa: F403
+from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
 from .fold import *  # noqa: F403
 from .linear import *  # noqa: F403
