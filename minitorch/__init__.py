@@ -16,26 +16,26 @@ from .autograd import (
 from .config import show_config
 from .creation import (
     arange,
-    bernoulli,
     empty,
     empty_like,
     eye,
     full,
     full_like,
     linspace,
-    multinomial,
     normal,
     ones,
     ones_like,
     rand,
     rand_like,
     randint,
+    randint_like,
     randn,
     randn_like,
     randperm,
     zeros,
     zeros_like,
 )
+from .drawing import bernoulli, binomial, multinomial, poisson
 from .dtypes import (
     bool_ as bool,
 )

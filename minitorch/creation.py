@@ -11,7 +11,7 @@ from . import dtypes
 from .autograd.primitive import OutOfMemoryError
 from .autograd.tape import Variable, wrap
 from .ops.dims import check_size, flag, no_tensor, sizes, whole
-from .random import Generator, check_drawn, check_probability, numpy_generator
+from .random import Generator, check_drawn, numpy_generator
 
 
 def _finish(array: np.ndarray, requires_grad: bool) -> Any:
@@ -244,51 +244,17 @@ def normal(
     return _finish(_made(lambda shape, to: draw(mean, std, shape).astype(to), (shape,), wanted), requires_grad)
 
 
-def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
-    """1 with the probability given by each element, or with probability p everywhere, else 0.
-
-    Raises RuntimeError for a probability that is not in [0, 1].
-    """
+def randint_like(
+    input: Any, low: Any, high: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """`randint` with the shape, dtype and memory order of another tensor: (input, high) or (input, low, high)."""
     if not isinstance(input, Variable):
-        raise no_tensor("bernoulli", "input", input)
-    if p is None:
-        check_drawn("bernoulli", input.array.dtype)
-    likely = check_probability(input if p is None else p)
-    drawn = numpy_generator(generator).random(input.array.shape) < likely
-    return wrap(drawn.astype(input.array.dtype))
-
-
-def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Any:
-    """Positions drawn with probabilities proportional to each row of `input`, int64."""
-    if not isinstance(input, Variable):
-        raise no_tensor("multinomial", "input", input)
-    num_samples, shape = whole(num_samples, "num_samples"), input.array.shape
-    flag(replacement, "replacement")
-    if input.array.dtype.kind != "f":
-        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype}")
-    if len(shape) not in (1, 2):
-        raise RuntimeError("prob_dist must be 1 or 2 dim")
-    if num_samples <= 0:
-        raise RuntimeError("cannot sample n_sample <= 0 samples")
-    if not replacement and num_samples > shape[-1]:
-        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
-    check_size((*shape[:-1], num_samples), 8)
-    weights = np.atleast_2d(input.array).astype(np.float64)
-    if (weights < 0).any() or not np.isfinite(weights).all():
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
-    if not weights.sum(1).all():
-        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-    draw = numpy_generator(generator)
-    rows = [_drawn(draw, w / w.sum(), num_samples, replacement) for w in weights]
-    return wrap(np.asarray(rows, np.int64).reshape(*input.array.shape[:-1], num_samples))
-
-
-def _drawn(draw: np.random.Generator, p: np.ndarray, count: int, replacement: bool) -> np.ndarray:
-    """Positions drawn with probabilities p; where no positive one is left, PyTorch goes on with those of 0."""
-    positive = np.count_nonzero(p)
-    if replacement or count <= positive:
-        return draw.choice(len(p), count, replacement, p)
-    return np.concatenate([draw.choice(len(p), positive, False, p), np.flatnonzero(p == 0)[: count - positive]])
+        raise no_tensor("randint_like", "input", input)
+    dtypes.check_device(device)
+    low, high = (0, low) if high is None else (low, high)
+    wanted = input.dtype if dtype is None else dtype
+    return _in_order(input, lambda shape: randint(low, high, shape, generator=generator, dtype=wanted), requires_grad)
 
 
 zeros_like, ones_like, empty_like = _like(zeros), _like(ones), _like(empty)

@@ -14,11 +14,11 @@ from .autograd import Variable, is_grad_enabled, is_inference_mode_enabled, tape
 from .autograd.inplace import assign
 from .autograd.quiet import quietly
 from .autograd.tape import RemovableHandle
+from .drawing import Draws
 from .ops import index as indexing
 from .ops import join, linalg, promotion
 from .ops import shape as shaping
 from .ops.dims import check_size, flag, no_tensor, normalize, sizes
-from .random import check_drawn, check_probability, numpy_generator
 
 
 class Size(tuple):
@@ -38,7 +38,7 @@ else:
     Methods = object  # surface.py attaches the methods
 
 
-class Tensor(Variable, Methods):
+class Tensor(Draws, Variable, Methods):
     """An n-dimensional array on the tape. Make one with `minitorch.tensor`, `zeros`, `randn`, ...
 
     Logical shapes are PyTorch's; memory may stand in another order (images are channels-last), which only `stride()`
@@ -508,32 +508,6 @@ class Tensor(Variable, Methods):
     def zero_(self) -> Tensor:
         """Set every element to zero; returns self."""
         return self.fill_(0)
-
-    def uniform_(self, a: Any = 0.0, b: Any = 1.0, *, generator: Any = None) -> Tensor:
-        """Draw every element uniformly from [a, b); returns self."""
-        check_drawn("uniform_", self.outline.dtype)
-        if not isinstance(a, float | int) or not isinstance(b, float | int):
-            raise TypeError(f"uniform_: both ends must be numbers, but got {a!r} and {b!r}")
-        if not a <= b or not math.isfinite(b - a):
-            raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
-        drawn = numpy_generator(generator).uniform(a, b, self.array.shape)
-        return assign(self, tape.wrap(drawn.astype(self.array.dtype)))
-
-    def normal_(self, mean: Any = 0.0, std: Any = 1.0, *, generator: Any = None) -> Tensor:
-        """Draw every element from a normal distribution; returns self."""
-        check_drawn("normal_", self.outline.dtype)
-        if not isinstance(mean, float | int) or not isinstance(std, float | int):
-            raise TypeError(f"normal_: `mean` and `std` must be numbers, but got {mean!r} and {std!r}")
-        if not std >= 0:
-            raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-        drawn = numpy_generator(generator).normal(mean, std, self.array.shape)
-        return assign(self, tape.wrap(drawn.astype(self.array.dtype)))
-
-    def bernoulli_(self, p: Any = 0.5, *, generator: Any = None) -> Tensor:
-        """Set every element to 1 with probability p, a number or a tensor, else to 0; returns self."""
-        likely = check_probability(p)
-        drawn = numpy_generator(generator).random(self.array.shape) < np.broadcast_to(likely, self.array.shape)
-        return assign(self, tape.wrap(drawn.astype(self.array.dtype)))
 
     # ------------------------------------------------------------------------------------- new ones of the same kind
 

@@ -23,7 +23,7 @@ NAMES = {
         is_grad_enabled is_inference_mode_enabled is_tensor linspace load long manual_seed multinomial nn no_grad normal ones ones_like
         optim print_tape rand rand_like randint randn randn_like randperm save seed set_default_dtype
         set_grad_enabled set_num_threads set_rng_state show_config tensor uint8 utils version vision vmap zeros
-        zeros_like""",
+        zeros_like binomial poisson randint_like""",
     "minitorch.autograd": """
         Function GradcheckError Node OutOfMemoryError Primitive Variable ZERO backward detect_anomaly enable_grad functional grad gradcheck
         gradgradcheck graph inference_mode is_anomaly_enabled is_grad_enabled is_inference_mode_enabled no_grad primitive print_tape registry set_detect_anomaly set_grad_enabled""",
@@ -47,6 +47,7 @@ PARTS = {
     "surface",
     "config",
     "creation",
+    "drawing",
     "dtypes",
     "files",
     "geometry",
