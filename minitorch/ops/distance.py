@@ -11,16 +11,18 @@ import numpy as np
 from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.tape import plain, wrap
+from .declare import Formula
 from .dims import flag, no_tensor
 from .index import getitem
 from .linalg import batched_matmul
 from .names import public
-from .pointwise import absolute, sign, subtract, where
+from .pointwise import absolute, sign, sqrt, subtract, where
 from .promotion import common, paired, unbroadcastable
-from .reduce import norm, reduce_sum, single
+from .reduce import norm, reduce_sum, single, sum_squares
 from .shape import expand, reshape, standalone, unsqueeze
 
-ROOM = 1 << 18  # differences that are looked at together: they stay in the cache
+ROOM = 1 << 22  # differences that are there at the same time
+FEW = 1024  # pairs up to which their differences are looked at, one by one, for a gradient
 FAR = 0.05  # |x - y|^2 over |x|^2 + |y|^2 from which it may be found as |x|^2 + |y|^2 - 2 x y without loss
 
 
@@ -38,25 +40,56 @@ def _differences(x: Any, y: Any) -> Any:
     return subtract(unsqueeze(x, -2), unsqueeze(y, -3))
 
 
-def _euclidean(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
-    """The distances by matrix products; None where too many are too small for that, or infinite.
+def _far_roots(a: Any, b: Any, xy: Any) -> Any:
+    """The root of a + b - 2 xy, -1 where that is less than FAR (a + b)."""
+    square = a + b - xy * 2.0
+    return where(square >= (a + b) * FAR, sqrt(square), -1.0)
 
-    What is nearer than FAR is found by itself, so that nothing cancels, and the distance of equals is 0.
-    """
+
+_roots = Formula("far_distances", _far_roots)
+
+
+def _centred(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+    """x and y from the middle of y, and the squares of their rows' lengths (B, P, 1) and (B, R, 1)."""
     centre = y.mean(1, keepdims=True)
     a, b = x - centre, y - centre
-    scale = np.square(a).sum(-1)[:, :, None] + np.square(b).sum(-1)[:, None]
-    squares = batched_matmul.function(a, np.ascontiguousarray(b.swapaxes(1, 2)))
-    squares *= -2
-    squares += scale
-    scale *= x.dtype.type(FAR)
-    far = squares >= scale
-    if not far.all():
-        at = np.nonzero(~far)
-        if 8 * len(at[0]) > far.size or not np.isfinite(scale).all():
+    return a, b, *(sum_squares.function(v, dim=(2,), keepdim=True) for v in (a, b))
+
+
+def _turned(x: np.ndarray) -> np.ndarray:
+    return kernels.contiguous(x.swapaxes(1, 2))
+
+
+def _euclidean(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+    """The distances by matrix products; None where many are too small for that, or infinite.
+
+    A few of those that are less than FAR are found by themselves: nothing cancels, and the distance of equals is 0.
+    """
+    a, b, aa, bb = _centred(x, y)
+    out = _roots(aa, _turned(bb), batched_matmul.function(a, _turned(b)))
+    if out.min() < 0:
+        at, i, j = np.nonzero(out < 0)
+        if 8 * len(at) > out.size:
             return None
-        squares[at] = np.square(x[at[0], at[1]] - y[at[0], at[2]]).sum(-1)
-    return np.sqrt(squares, out=squares)
+        out[at, i, j] = np.sqrt(np.square(x[at, i] - y[at, j]).sum(-1))
+    return out
+
+
+def _euclidean_grad(g: np.ndarray, out: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple | None:
+    """The gradients for x and y by matrix products, sum_j w_ij (x_i - y_j) with w = g / out; None as above."""
+    a, b, aa, bb = _centred(x, y)
+    near = out * out < (aa + _turned(bb)) * x.dtype.type(FAR)
+    at, i, j = np.nonzero(near)
+    if 8 * len(at) > out.size or not np.isfinite(out).all():
+        return None
+    weights = g / np.where(out == 0, x.dtype.type(np.inf), out)
+    pairs = weights[at, i, j][:, None] * (x[at, i] - y[at, j])
+    weights[at, i, j] = 0
+    gx = a * weights.sum(2)[..., None] - batched_matmul.function(weights, b)
+    gy = b * weights.sum(1)[..., None] - batched_matmul.function(_turned(weights), a)
+    np.add.at(gx, (at, i), pairs)
+    np.subtract.at(gy, (at, j), pairs)
+    return gx, gy
 
 
 @primitive(name="cdist")
@@ -92,22 +125,14 @@ def _slopes(g: Any, out: Any, differences: Any, p: float) -> Any:
 
 def _both_gradients(g: np.ndarray, out: np.ndarray, x: np.ndarray, y: np.ndarray, p: float) -> tuple:
     """The gradients for x and y, on arrays."""
-    if p == 2 and out.size > ROOM:
-        centre = y.mean(1, keepdims=True)
-        a, b = x - centre, y - centre
-        least = FAR * (np.square(a).sum(-1)[:, :, None] + np.square(b).sum(-1)[:, None])
-        if (out * out >= least).all():  # the sum of weight (x - y) has nothing to cancel, either
-            weights = g / np.where(out == 0, 1, out)
-            turned = np.ascontiguousarray(weights.swapaxes(1, 2))
-            return (
-                a * weights.sum(2)[..., None] - batched_matmul.function(weights, b),
-                b * weights.sum(1)[..., None] - batched_matmul.function(turned, a),
-            )
+    found = _euclidean_grad(g, out, x, y) if p == 2 and out.size > FEW and x.size and y.size else None
+    if found is not None:
+        return found
     gx, gy = np.zeros_like(x), np.zeros_like(y)
-    for b_, rows in _blocks(x, y) if x.shape[2] and p else ():
-        slopes = _slopes(g[b_, rows], out[b_, rows], _differences(x[b_, rows], y[b_]), p)
-        gx[b_, rows] = reduce_sum.function(slopes, dim=(1,), keepdim=False)
-        gy[b_] -= reduce_sum.function(slopes, dim=(0,), keepdim=False)
+    for i, rows in _blocks(x, y) if x.shape[2] and p else ():
+        slopes = _slopes(g[i, rows], out[i, rows], _differences(x[i, rows], y[i]), p)
+        gx[i, rows] = reduce_sum.function(slopes, dim=(1,), keepdim=False)
+        gy[i] -= reduce_sum.function(slopes, dim=(0,), keepdim=False)
     return gx, gy
 
 
@@ -265,3 +290,6 @@ def renorm(input: Any, p: float, dim: int, maxnorm: float) -> Any:
     length = norm(input, p, tuple(i for i in range(input.array.ndim) if i != d), True)
     longer = wrap(length.array > maxnorm)
     return input * where(longer, float(maxnorm) / (length + 1e-7), 1.0)
+
+
+renorm.asks_input = True  # its rules do

@@ -561,6 +561,9 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     return _running(running_prod, input, dim, dtype)
 
 
+cumprod.asks_input = True  # its rule does
+
+
 def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> Extreme:
     array, d = x.array, single(dim, x.array.ndim)
     if array.ndim == 0:

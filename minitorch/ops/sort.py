@@ -12,6 +12,7 @@ have told apart is put in order afterwards. A million float32 in rows of 1,024: 
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any, NamedTuple
 
@@ -470,7 +471,7 @@ def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return
         inverse = None if numbers is None else numbers.reshape(input.array.shape)
         return _told(values, inverse, counts if return_counts else None)
     slices, d = _slices(input, dim, "unique")
-    flat = slices.reshape(len(slices), -1)
+    flat = slices.reshape(len(slices), math.prod(slices.shape[1:]))
     order = np.lexsort(flat.T[::-1]) if flat.size else np.zeros(0, np.int64)
     ordered = flat[order]
     begins = _begins(ordered)
