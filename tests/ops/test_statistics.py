@@ -123,12 +123,17 @@ def test_values(call: Callable, expected: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_edges_belong_to_the_bin_above(dtype: Any) -> None:
-    """Elements on edges, and all others, are counted where a comparison with the edges puts them."""
-    x = np.concatenate([np.linspace(0, 1, 11), rng.random(3000)]).astype(dtype)
-    hist, edges = (v.numpy() for v in m.histogram(m.from_numpy(x), 10, range=(0, 1)))
-    expected = [((x >= edges[i]) & ((x < edges[i + 1]) | (i == 9) & (x <= edges[10]))).sum() for i in range(10)]
-    assert hist.tolist() == expected and hist.dtype == edges.dtype == dtype
+@pytest.mark.parametrize("bins", [10, 49, 93])
+def test_edges_belong_to_the_bin_above(bins: int, dtype: Any) -> None:
+    """Elements on edges, beside them, and all others, are counted where a comparison with the edges puts them."""
+    low, high = dtype(-0.3), dtype(0.7)
+    edges = m.histogram(m.zeros(1, dtype=m.float64 if dtype == np.float64 else m.float32), bins, range=(low, high))
+    e = edges.bin_edges.numpy()
+    x = np.concatenate([e, np.nextafter(e, dtype(-9)), np.nextafter(e, dtype(9)), rng.random(3000).astype(dtype)])
+    hist, found = (v.numpy() for v in m.histogram(m.from_numpy(x), bins, range=(low, high)))
+    inside = [(x >= e[i]) & ((x < e[i + 1]) | (i == bins - 1) & (x <= e[bins])) for i in range(bins)]
+    assert hist.tolist() == [b.sum() for b in inside] and hist.dtype == found.dtype == dtype
+    np.testing.assert_allclose(found, np.linspace(-0.3, 0.7, bins + 1), atol=1e-6)
 
 
 def test_covariance_without_freedom_warns() -> None:
