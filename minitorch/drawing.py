@@ -203,7 +203,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     check_size((*shape[:-1], num_samples), 8)
     weights = np.atleast_2d(input.array).astype(np.float64)
-    if (weights < 0).any() or not np.isfinite(weights).all():
+    if weights.size and not (weights.min() >= 0 and weights.max() < math.inf):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if not weights.sum(1).all():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")

@@ -568,10 +568,13 @@ def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> Extreme:
     array, d = x.array, single(dim, x.array.ndim)
     if array.ndim == 0:
         return Extreme(converted(x, array.dtype), wrap(np.zeros((), np.int64)))
-    best = ufunc.accumulate(array, axis=d)
-    numbers = np.arange(array.shape[d]).reshape([-1 if i == d else 1 for i in range(array.ndim)])
-    nan = np.isnan(array) if array.dtype.kind == "f" else False
-    places = wrap(np.maximum.accumulate(np.where((array == best) | nan, numbers, 0), axis=d))
+    lines = kernels.contiguous(np.moveaxis(array, d, -1))
+    hits = lines == ufunc.accumulate(lines, axis=-1)
+    if array.dtype.kind == "f":
+        hits |= np.isnan(lines)
+    at = np.flatnonzero(hits)  # each holds until the next one, and the first of a line is always one
+    numbers = np.repeat(at % builtins.max(array.shape[d], 1), np.diff(at, append=hits.size)).reshape(lines.shape)
+    places = wrap(kernels.contiguous(np.moveaxis(numbers, -1, d)))
     return Extreme(watch(take_along(x, places.array, dim=d), places), places)
 
 
