@@ -245,14 +245,14 @@ def normal(
 
 
 def randint_like(
-    input: Any, low: Any, high: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    input: Any, low: Any = None, high: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """`randint` with the shape, dtype and memory order of another tensor: (input, high) or (input, low, high)."""
     if not isinstance(input, Variable):
         raise no_tensor("randint_like", "input", input)
     dtypes.check_device(device)
-    low, high = (0, low) if high is None else (low, high)
+    low, high = (0, low) if high is None else (0 if low is None else low, high)
     wanted = input.dtype if dtype is None else dtype
     return _in_order(input, lambda shape: randint(low, high, shape, generator=generator, dtype=wanted), requires_grad)
 

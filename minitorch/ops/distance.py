@@ -221,9 +221,9 @@ def pdist(input: Any, p: float = 2.0) -> Any:
     p = _norm_number(p, "pdist")
     x = unsqueeze(input, 0)
     n = input.array.shape[0]
-    rows, columns = np.triu_indices(n, 1)
+    above = np.flatnonzero(~np.tri(n, dtype=bool))
     table = reshape(distances(x, x, p=p, products=n > 25), shape=(n * n,))
-    return getitem(table, key=(rows * n + columns,))
+    return getitem(table, key=(above,))
 
 
 # ------------------------------------------------------------------------------------------------------- in pairs

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd import Variable, primitive
+from ..autograd.quiet import quietly
 from ..autograd.tape import wrap
 from .dims import flag, no_tensor, whole
 from .index import getitem, take_along
@@ -173,7 +174,7 @@ def nanquantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = Fals
 
 # ---------------------------------------------------------------------------------------------------- histograms
 class Histogram(NamedTuple):
-    """What `histogram` returns."""
+    """What `histogram` and `histogramdd` return."""
 
     hist: Any
     bin_edges: Any
@@ -233,6 +234,65 @@ def _edges(low: Any, high: Any, bins: int) -> np.ndarray:
     return np.where(numbers < (bins + 1) // 2, low + step * numbers, high - step * (bins - numbers))
 
 
+def _given_edges(x: np.ndarray, bins: Any, axis: int) -> np.ndarray:
+    """The edges of bins that a user hands in."""
+    if bins.array.dtype != x.dtype:
+        raise RuntimeError(
+            "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input with dtype "
+            f"{x.dtype} and bins for dimension {axis} with dtype {bins.array.dtype}"
+        )
+    if bins.array.ndim != 1:
+        raise RuntimeError(
+            f"torch.histogramdd: bins tensor should have one dimension, but got {bins.array.ndim} dimensions in the "
+            f"bins tensor for dimension {axis}"
+        )
+    if bins.array.size < 2:
+        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins.array.size} edges for dimension {axis}")
+    return bins.array.copy()
+
+
+@quietly
+def _binned(x: np.ndarray, bins: Any, ends: Sequence | None, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The edges of bins of a line of elements, the bin of each, and which elements are in one: the others' are junk."""
+    if isinstance(bins, Variable):
+        edges = _given_edges(x, bins, axis)
+        inside = (x >= edges[0]) & (x <= edges[-1])
+        return edges, np.clip(np.searchsorted(edges, x, "right") - 1, 0, len(edges) - 2), inside
+    count = _bins(bins)
+    low, high = ends or (0, 0 if x.size else 1)
+    if low > high:
+        raise RuntimeError(
+            f"torch.histogramdd: min should not exceed max, but got min {low:g} max {high:g} for dimension {axis}"
+        )
+    low, high = _ends(x, low, high, 0.5, f"torch.histogramdd: dimension {axis}'s")
+    edges = _edges(low, high, count)
+    inside = (x >= low) & (x <= high)
+    places = _bin_of(np.where(inside, x, low), low, high, count)
+    places -= x < edges[places]
+    places += (x >= edges[places + 1]) & (places + 1 < count)
+    return edges, places, inside
+
+
+def _bin_weights(input: Any, weight: Any, shape: tuple) -> np.ndarray | None:
+    """The weight of each element that is counted."""
+    if weight is None:
+        return None
+    if not isinstance(weight, Variable):
+        raise no_tensor("histogram", "weight", weight)
+    if weight.array.dtype != input.array.dtype:
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor should have the same "
+            f"dtype, but got input({input.dtype}), and weight({weight.dtype})"
+        )
+    if weight.array.shape != shape:
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor "
+            f"excluding its innermost dimension, but got input with shape {list(input.array.shape)} and weight with "
+            f"shape {list(weight.array.shape)}"
+        )
+    return weight.array.reshape(-1)
+
+
 @public("histogram", on="T t o")
 def histogram(input: Any, bins: Any, *, range: Sequence | None = None, weight: Any = None,
               density: bool = False) -> Histogram:  # fmt: skip
@@ -241,48 +301,53 @@ def histogram(input: Any, bins: Any, *, range: Sequence | None = None, weight: A
     bins: a number of equal ones over `range` (by default from the least to the largest element), or all edges.
     """
     x = _counting(input, "histogram", "histogramdd")
-    flag(density, "density")
-    if weight is not None:
-        if not isinstance(weight, Variable):
-            raise no_tensor("histogram", "weight", weight)
-        if weight.array.dtype != x.dtype:
-            raise RuntimeError("torch.histogramdd(): if weight tensor is provided, input and weight need one dtype")
-        if weight.array.shape != input.array.shape:
-            raise RuntimeError("torch.histogramdd(): if weight tensor is provided it should have the same shape as the "
-                               "input tensor excluding its innermost dimension")  # fmt: skip
-    if isinstance(bins, Variable):
-        if range is not None:
-            raise TypeError("histogram(): `range` goes with a number of bins")
-        if bins.array.ndim != 1 or not bins.array.size:
-            raise RuntimeError("torch.histogramdd(): bins tensor should have one dimension and at least one element")
-        if bins.array.dtype != x.dtype:
-            raise RuntimeError("torch.histogram(): input tensor and bins tensors should have the same dtype")
-        edges = bins.array.copy()
-        low, high = edges[0], edges[-1]
-    else:
-        count = _bins(bins)
-        if range is not None and (not isinstance(range, list | tuple) or len(range) != 2):
-            raise RuntimeError(f"torch.histogramdd(): range should have 2 elements, but got {range!r}")
-        low, high = range or (0, 0)
-        if low > high:
-            raise RuntimeError(
-                f"torch.histogramdd: min should not exceed max, but got min {low:g} max {high:g} for dimension 0"
-            )
-        low, high = _ends(x, low, high if range or x.size else 1, 0.5, "torch.histogramdd: dimension 0's")
-        edges = _edges(low, high, count)
-    inside = (x >= low) & (x <= high)
-    x = x[inside]
-    if isinstance(bins, Variable):
-        places = np.clip(np.searchsorted(edges, x, "right") - 1, 0, len(edges) - 2)
-    else:
-        places = _bin_of(x, low, high, len(edges) - 1)
-        places -= x < edges[places]
-        places += (x >= edges[places + 1]) & (places + 2 < len(edges))
-    weights = None if weight is None else weight.array.reshape(-1)[inside]
-    hist = np.bincount(places, weights, minlength=len(edges) - 1).astype(x.dtype)
-    if density:
+    weights = _bin_weights(input, weight, input.array.shape)
+    if isinstance(bins, Variable) and range is not None:
+        raise TypeError("histogram(): `range` goes with a number of bins")
+    if range is not None and (not isinstance(range, list | tuple) or len(range) != 2):
+        raise RuntimeError(
+            f"torch.histogramdd: for a 1-dimensional histogram range should have 2 elements, but got {range!r}"
+        )
+    edges, places, inside = _binned(x, bins, range, 0)
+    hist = np.bincount(places[inside], None if weights is None else weights[inside], len(edges) - 1).astype(x.dtype)
+    if flag(density, "density"):
         hist = hist / (hist.sum() * np.diff(edges))
     return Histogram(wrap(hist), wrap(edges))
+
+
+@public("histogramdd", on="t")
+def histogramdd(input: Any, bins: Any, *, range: Sequence | None = None, weight: Any = None,
+                density: bool = False) -> Histogram:  # fmt: skip
+    """`histogram` of points (..., D), in D dimensions, with a tuple of D bin_edges. bins: a number for all or for each
+    dimension, or a tensor of edges for each; range: two ends for each, one after the other."""
+    x = _counting(input, "histogramdd", "histogramdd")
+    if input.array.ndim < 2:
+        raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
+    shape, dims = input.array.shape[:-1], input.array.shape[-1]
+    several = list(bins) if isinstance(bins, list | tuple) else [bins] * dims
+    if len(several) != dims:
+        raise RuntimeError("histogramdd: The size of bins must be equal to the innermost dimension of the input.")
+    if range is not None and len(range) != 2 * dims:
+        raise RuntimeError(
+            f"torch.histogramdd: for a {dims}-dimensional histogram range should have {2 * dims} elements, but got "
+            f"{len(range)}"
+        )
+    weights = _bin_weights(input, weight, shape)
+    columns = x.reshape(-1, dims)
+    all_edges, number, inside = [], np.zeros(len(columns), np.int64), np.ones(len(columns), bool)
+    for axis, own in enumerate(several):
+        ends = None if range is None else range[2 * axis : 2 * axis + 2]
+        edges, places, here = _binned(columns[:, axis], own, ends, axis)
+        all_edges.append(edges)
+        number, inside = number * (len(edges) - 1) + places, inside & here
+    sizes = [len(edges) - 1 for edges in all_edges]
+    chosen = None if weights is None else weights[inside]
+    hist = np.bincount(number[inside], chosen, math.prod(sizes)).astype(x.dtype).reshape(sizes)
+    if flag(density, "density"):
+        hist = hist / hist.sum()
+        for axis, edges in enumerate(all_edges):
+            hist = hist / np.diff(edges).reshape([-1 if i == axis else 1 for i, _ in enumerate(sizes)])
+    return Histogram(wrap(hist), tuple(map(wrap, all_edges)))
 
 
 @public("bincount")

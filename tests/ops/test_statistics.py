@@ -51,7 +51,7 @@ def histogram(*args: Any, **settings: Any) -> list:
     return [found.hist.tolist(), found.bin_edges.tolist()]
 
 
-SAMPLES = m.tensor([1.0, 2.0, 1.5])
+SAMPLES, POINTS = m.tensor([1.0, 2.0, 1.5]), m.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]])
 RIGHT: list[tuple[Callable, Any]] = [
     (lambda: m.histc(m.tensor([1.0, 2.0, 3.0]), 3), [1.0, 1.0, 1.0]),
     (lambda: m.histc(m.tensor([1.0, 1.0]), 3), [0.0, 2.0, 0.0]),
@@ -65,6 +65,12 @@ RIGHT: list[tuple[Callable, Any]] = [
     (lambda: histogram(SAMPLES, m.tensor([0.0, 1.0, 1.6, 4.0])), [[0.0, 2.0, 1.0], [0.0, 1.0, 1.6, 4.0]]),
     (lambda: histogram(m.tensor([1.0, 2.0, NAN]), 2, range=(0.0, 2.0)), [[0.0, 2.0], [0.0, 1.0, 2.0]]),
     (lambda: histogram(m.ones(2, 3), 2), [[0.0, 6.0], [0.5, 1.0, 1.5]]),
+    (lambda: m.histogramdd(POINTS, 2).hist, [[0.0, 1.0], [1.0, 1.0]]),
+    (lambda: list(m.histogramdd(POINTS, [2, 1], range=[0.0, 2.0, 0.0, 4.0]).bin_edges), [[0.0, 1.0, 2.0], [0.0, 4.0]]),
+    (lambda: m.histogramdd(POINTS, [2, 2], range=[0.0, 2.0, 0.0, 4.0], density=True).hist, [[1 / 6, 0], [1 / 6, 1 / 6]]),
+    (lambda: m.histogramdd(POINTS, [2, 2], weight=m.tensor([1.0, 2.0, 4.0])).hist, [[0.0, 1.0], [2.0, 4.0]]),
+    (lambda: m.histogramdd(POINTS, [m.tensor([0.0, 1.0, 2.0]), m.tensor([0.0, 1.5])]).hist, [[1.0], [1.0]]),
+    (lambda: m.histogramdd(m.ones(2, 3, 2), 2).hist, [[0.0, 0.0], [0.0, 6.0]]),
     (lambda: m.bincount(m.tensor([1, 2, 2]), minlength=5), [0, 1, 2, 0, 0]),
     (lambda: m.bincount(m.tensor([1, 2, 2]), m.tensor([0.5, 1.0, 1.0])), [0.0, 0.5, 2.0]),
     (lambda: m.bincount(m.tensor([1, 2, 2]), m.tensor([1, 1, 3])).dtype, m.float64),
@@ -193,6 +199,13 @@ WRONG: list[tuple[Callable, type, str]] = [
     (lambda: m.histogram(m.ones(2), 3, range=(2.0, 0.0)), RuntimeError, "min should not exceed max"),
     (lambda: m.histogram(m.tensor([1, 2]), 2), NotImplementedError, "histogramdd"),
     (lambda: m.histogram(m.ones(2), 2, weight=m.ones(3)), RuntimeError, "same shape"),
+    (lambda: m.histogram(m.ones(2), m.ones(1)), RuntimeError, "bins must be > 0"),
+    (lambda: m.histogram(m.ones(2), m.ones(3).double()), RuntimeError, "same dtype"),
+    (lambda: m.histogram(m.ones(2), m.ones(3, 1)), RuntimeError, "one dimension"),
+    (lambda: m.histogramdd(m.ones(2), 2), RuntimeError, "at least 2 dimensions"),
+    (lambda: m.histogramdd(POINTS, [2]), RuntimeError, "size of bins"),
+    (lambda: m.histogramdd(POINTS, 2, range=[0.0, 1.0]), RuntimeError, "should have 4 elements, but got 2"),
+    (lambda: m.histogramdd(POINTS, 2, weight=m.ones(2)), RuntimeError, "weight with shape [2]"),
     (lambda: m.bincount(m.tensor([1, -2])), RuntimeError, "non-negative"),
     (lambda: m.bincount(m.ones(2)), NotImplementedError, "float32"),
     (lambda: m.bincount(m.tensor([[1]])), RuntimeError, "1-d"),
