@@ -39,6 +39,7 @@ NAMES = [
     "gradient",
     "histc",
     "histogram",
+    "histogramdd",
     "kthvalue",
     "logcumsumexp",
     "median",
