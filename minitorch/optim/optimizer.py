@@ -25,6 +25,8 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tenso
 # 256 KB, 5.4 of 64 KB, 9.1 of 16 KB (2026-11, one core).
 BLOCK_BYTES = 1 << 16
 
+HOOKS = ("pre", "post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
+
 
 class Optimizer:
     """Base class: a subclass calls `super().__init__(params, defaults)` and defines `step`.
@@ -36,6 +38,13 @@ class Optimizer:
     that is not a leaf, a lazy module's parameter without a shape, names on only some parameters, or a parameter in two
     groups.
     """
+
+    _pre_hooks: dict[int, Callable]
+    _post_hooks: dict[int, Callable]
+    _state_dict_pre_hooks: dict[int, Callable]
+    _state_dict_post_hooks: dict[int, Callable]
+    _load_state_dict_pre_hooks: dict[int, Callable]
+    _load_state_dict_post_hooks: dict[int, Callable]
 
     like_parameter: tuple[str, ...] = ()  # the state entries that have their parameter's shape
 
@@ -53,8 +62,10 @@ class Optimizer:
         self.defaults = defaults
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
-        self._pre_hooks: dict[int, Callable] = {}
-        self._post_hooks: dict[int, Callable] = {}
+        if defaults.get("fused") and defaults.get("foreach"):
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+        for kind in HOOKS:
+            setattr(self, f"_{kind}_hooks", {})
         groups: list[Any] = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -142,13 +153,19 @@ class Optimizer:
 
         The tensors in it are the optimizer's own, not copies.
         """
+        for hook in tuple(self._state_dict_pre_hooks.values()):
+            hook(self)
         params = list(chain.from_iterable(group["params"] for group in self.param_groups))
         index = {p: number for number, p in enumerate(params)}
         groups = []
         for group in self.param_groups:
             options = {option: value for option, value in group.items() if option != "params"}
             groups.append({**options, "params": [index[p] for p in group["params"]]})
-        return {"state": {index.get(p, p): entry for p, entry in self.state.items()}, "param_groups": groups}
+        out = {"state": {index.get(p, p): entry for p, entry in self.state.items()}, "param_groups": groups}
+        for hook in tuple(self._state_dict_post_hooks.values()):
+            changed = hook(self, out)
+            out = out if changed is None else changed
+        return out
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over options and state that `state_dict` returned, as copies in each parameter's dtype.
@@ -159,6 +176,10 @@ class Optimizer:
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"loaded state dict: expected a dict, but got {type(state_dict).__name__}")
+        state_dict = dict(state_dict)
+        for hook in tuple(self._load_state_dict_pre_hooks.values()):
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
         saved_groups = state_dict["param_groups"]
         if len(saved_groups) != len(self.param_groups):
             raise ValueError(
@@ -194,6 +215,8 @@ class Optimizer:
             self._check_state(key, p, entry, group)
             state[p] = {name: _adopt(value, p, name) for name, value in entry.items()}
         self.state, self.param_groups = state, groups
+        for hook in tuple(self._load_state_dict_post_hooks.values()):
+            hook(self)
 
     def _check_options(self, group: Mapping[str, Any]) -> None:
         """Raise ValueError for an option of a group that is out of range; for subclasses."""
@@ -236,10 +259,44 @@ class Optimizer:
         """Call hook(optimizer, args, kwargs) after each step."""
         return _register(self._post_hooks, hook)
 
+    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call hook(optimizer) before `state_dict` collects."""
+        return _register(self._state_dict_pre_hooks, hook, prepend)
 
-def _register(hooks: dict[int, Callable], hook: Callable) -> RemovableHandle:
+    def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call hook(optimizer, state_dict) with the result of `state_dict`; it may return another."""
+        return _register(self._state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call hook(optimizer, state_dict) before `load_state_dict` reads a shallow copy; it may return another."""
+        return _register(self._load_state_dict_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call hook(optimizer) when `load_state_dict` is done."""
+        return _register(self._load_state_dict_post_hooks, hook, prepend)
+
+
+_global_pre_hooks: dict[int, Callable] = {}
+_global_post_hooks: dict[int, Callable] = {}
+
+
+def register_optimizer_step_pre_hook(hook: Callable) -> RemovableHandle:
+    """Call hook(optimizer, args, kwargs) before each step of every optimizer; it may return (args, kwargs)."""
+    return _register(_global_pre_hooks, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable) -> RemovableHandle:
+    """Call hook(optimizer, args, kwargs) after each step of every optimizer."""
+    return _register(_global_post_hooks, hook)
+
+
+def _register(hooks: dict[int, Callable], hook: Callable, prepend: bool = False) -> RemovableHandle:
     handle = RemovableHandle(hooks)
+    later = dict(hooks) if prepend else {}
+    if prepend:
+        hooks.clear()
     hooks[handle.id] = hook
+    hooks.update(later)
     return handle
 
 
@@ -254,7 +311,8 @@ def check_option(what: str, default: Any, options: Mapping[str, Any], name: str)
         value, expected, right = options[name], "a number", False
         if isinstance(default, tuple):
             expected = f"{len(default)} numbers"
-            right = isinstance(value, (list, tuple)) and len(value) == len(default) and all(map(_is_number, value))
+            right = isinstance(value, (list, tuple)) and len(value) == len(default)
+            right = right and all(_is_number(number) or (number is None and name == "eps") for number in value)
         if not (right or (isinstance(default, (int, float)) and _is_number(value))):
             raise TypeError(f"loaded state dict: {what} should be {expected}, but is {value!r}")
 
@@ -271,7 +329,7 @@ def _with_hooks(step: Callable) -> Callable:
     @functools.wraps(step)
     def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         arguments = (self, *args)
-        for hook in tuple(self._pre_hooks.values()):
+        for hook in (*_global_pre_hooks.values(), *self._pre_hooks.values()):
             changed = hook(self, arguments, kwargs)
             if changed is not None:
                 if not (isinstance(changed, tuple) and len(changed) == 2):
@@ -279,7 +337,7 @@ def _with_hooks(step: Callable) -> Callable:
                 arguments, kwargs = changed
         out = step(*arguments, **kwargs)
         self._opt_called = True  # type: ignore[attr-defined]
-        for hook in tuple(self._post_hooks.values()):
+        for hook in (*self._post_hooks.values(), *_global_post_hooks.values()):
             hook(self, arguments, kwargs)
         return out
 

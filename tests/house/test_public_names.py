@@ -39,7 +39,10 @@ NAMES = {
         ReplicationPad1d ReplicationPad2d ReplicationPad3d Sequential Sigmoid Softmax Tanh Unfold
         UninitializedBuffer UninitializedParameter Upsample UpsamplingBilinear2d UpsamplingNearest2d ZeroPad1d
         ZeroPad2d ZeroPad3d functional grad init utils""",
-    "minitorch.optim": "Adam AdamW Optimizer SGD lr_scheduler",
+    "minitorch.optim": """
+        ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax LBFGS Muon NAdam Optimizer RAdam RMSprop Rprop SGD SparseAdam
+        lr_scheduler
+    """,
 }
 # Parts that hold the public names, reachable but not themselves names of PyTorch's.
 PARTS = {
