@@ -12,27 +12,38 @@ import math
 import warnings
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
-from .optimizer import Optimizer, check_option
+from minitorch.tensor import Tensor
+
+from .optimizer import Optimizer, as_number, check_option
 
 __all__ = [
+    "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "MultiplicativeLR",
     "OneCycleLR",
     "PolynomialLR",
     "ReduceLROnPlateau",
     "SequentialLR",
     "StepLR",
 ]
+
+EPOCH_DEPRECATION_WARNING = (
+    "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please use "
+    "`scheduler.step()` to step the scheduler: call it once an epoch. With an epoch the closed form is used instead "
+    "of the chainable one, where there is one."
+)
 
 
 class LRScheduler:
@@ -50,7 +61,7 @@ class LRScheduler:
         self.optimizer = optimizer
         for index, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                group.setdefault("initial_lr", group["lr"])
+                group.setdefault("initial_lr", as_number("lr", group["lr"]))
             elif "initial_lr" not in group:
                 raise KeyError(
                     f"param 'initial_lr' is not specified in param_groups[{index}] when resuming scheduler with "
@@ -99,10 +110,7 @@ class LRScheduler:
                 )
         self._step_count += 1
         if epoch is not None:
-            warnings.warn(
-                "The epoch parameter in `scheduler.step()` is deprecated: call step() once an epoch instead.",
-                stacklevel=2,
-            )
+            warnings.warn(EPOCH_DEPRECATION_WARNING, stacklevel=2)
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:
@@ -127,8 +135,11 @@ class LRScheduler:
 
     def _set_rates(self, rates: Sequence[float]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+            if isinstance(group["lr"], Tensor):  # its holders see the new rate
+                group["lr"].write().fill(as_number("lr", rate))
+            else:
+                group["lr"] = as_number("lr", rate)
+        self._last_lr = [as_number("lr", group["lr"]) for group in self.optimizer.param_groups]
 
     def _check_within_step(self) -> None:
         if not self._get_lr_called_within_step:
@@ -146,8 +157,14 @@ class LRScheduler:
         Nothing changes if it doesn't fit: TypeError where a number is none, ValueError without a last epoch or with the
         rates of another number of groups.
         """
+        vars(self).update(copy.deepcopy(self._checked(state_dict)))
+
+    def _checked(self, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+        """What is to be taken over from a state dict; raises where it doesn't fit, and changes nothing."""
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"{type(self).__name__}: expected a state dict, but got {type(state_dict).__name__}")
         state = {key: value for key, value in state_dict.items() if key != "optimizer"}
-        if "last_epoch" not in state:
+        if "last_epoch" not in state and "last_epoch" in vars(self):
             raise ValueError(f"{type(self).__name__}: the state dict has no last_epoch")
         for name in state:
             if isinstance(mine := vars(self).get(name), (int, float)):
@@ -155,7 +172,7 @@ class LRScheduler:
         groups, rates = len(self.optimizer.param_groups), state.get("base_lrs")
         if "base_lrs" in state and not (isinstance(rates, list) and len(rates) == groups):
             raise ValueError(f"{type(self).__name__}: the state dict has base_lrs {rates!r}, not {groups} rates")
-        vars(self).update(copy.deepcopy(state))
+        return state
 
 
 class _Factor(LRScheduler):
@@ -404,14 +421,144 @@ class LambdaLR(LRScheduler):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a copy of what `state_dict` returned; raises ValueError for another number of functions."""
-        state = dict(state_dict)
-        attributes = state.pop("lr_lambdas")
-        if len(attributes) != len(self.lr_lambdas):
-            raise ValueError(f"LambdaLR: the state dict holds {len(attributes)} functions, not {len(self.lr_lambdas)}")
-        super().load_state_dict(state)
-        for f, saved in zip(self.lr_lambdas, attributes, strict=True):
+        super().load_state_dict(state_dict)
+        for f, saved in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
             if saved is not None:
                 vars(f).update(copy.deepcopy(saved))
+
+    def _checked(self, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+        state = super()._checked(state_dict)
+        attributes, name = state.pop("lr_lambdas"), type(self).__name__
+        if len(attributes) != len(self.lr_lambdas):
+            raise ValueError(f"{name}: the state dict holds {len(attributes)} functions, not {len(self.lr_lambdas)}")
+        for f, saved in zip(self.lr_lambdas, attributes, strict=True):
+            if saved is not None and not (isinstance(saved, Mapping) and hasattr(f, "__dict__")):
+                raise TypeError(f"{name}: the state dict holds {saved!r} for the attributes of {f!r}")
+        return state
+
+
+class MultiplicativeLR(LambdaLR):
+    """rate *= lr_lambda(epoch), with one function or a list of one a group.
+
+    State dicts hold the attributes of callable objects, and nothing of plain functions.
+
+    >>> import minitorch
+    >>> optimizer = minitorch.optim.SGD([minitorch.ones(1, requires_grad=True)], lr=0.5)
+    >>> scheduler = MultiplicativeLR(optimizer, lambda epoch: 0.5)
+    >>> optimizer.step()
+    >>> scheduler.step()
+    >>> scheduler.get_last_lr()
+    [0.25]
+    """
+
+    def get_lr(self) -> list[float]:
+        """The rates for epoch `self.last_epoch`, from the present ones."""
+        self._check_within_step()
+        groups = self.optimizer.param_groups
+        if self._is_initial:
+            return [group["lr"] for group in groups]
+        return [group["lr"] * f(self.last_epoch) for group, f in zip(groups, self.lr_lambdas, strict=True)]
+
+
+class CyclicLR(LRScheduler):
+    """The rate runs from `base_lr` to `max_lr` in `step_size_up` steps and back in `step_size_down`, again and again.
+
+    The height of a cycle is (max_lr - base_lr) times 1 ("triangular"), half that of the cycle before ("triangular2"),
+    gamma ** step ("exp_range"), or `scale_fn` of the cycle's number or the step ("cycle" or "iterations"). With
+    `cycle_momentum`, momentum (or Adam's beta1) runs the other way, from `max_momentum` to `base_momentum`. Call
+    `step()` after every batch. Lists give one value a group. Raises ValueError for an unknown mode and for an optimizer
+    without momentum.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: float | Sequence[float],
+        max_lr: float | Sequence[float],
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.8,
+        max_momentum: float = 0.9,
+        last_epoch: int = -1,
+    ) -> None:
+        _check_optimizer(optimizer)
+        base_lrs = _one_per_group("base_lr", base_lr, optimizer)
+        self.max_lrs = _one_per_group("max_lr", max_lr, optimizer)
+        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
+            raise ValueError("mode is invalid and scale_fn is None")
+        up = float(step_size_up)
+        self.total_size = up + (up if step_size_down is None else float(step_size_down))
+        self.step_ratio = up / self.total_size
+        self.mode, self.gamma = mode, gamma
+        self._scale_fn_custom = scale_fn
+        self.scale_mode = scale_mode
+        if scale_fn is None:
+            self.scale_mode = "iterations" if mode == "exp_range" else "cycle"
+        self.cycle_momentum = cycle_momentum
+        groups = optimizer.param_groups
+        if cycle_momentum:
+            self.use_beta1 = _cycles_beta1(optimizer)
+            self.base_momentums = _one_per_group("base_momentum", base_momentum, optimizer)
+            self.max_momentums = _one_per_group("max_momentum", max_momentum, optimizer)
+        if last_epoch == -1:
+            for index, group in enumerate(groups):
+                group["lr"] = base_lrs[index]
+                if cycle_momentum:
+                    group["max_momentum"], group["base_momentum"] = (
+                        self.max_momentums[index],
+                        self.base_momentums[index],
+                    )
+                    _set_momentum(group, self.max_momentums[index], self.use_beta1)
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = base_lrs
+
+    def scale_fn(self, x: float) -> float:
+        """The height of cycle x, or at step x."""
+        if self._scale_fn_custom is not None:
+            return self._scale_fn_custom(x)
+        if self.mode == "triangular":
+            return 1.0
+        return 0.5 ** (x - 1) if self.mode == "triangular2" else self.gamma**x
+
+    def get_lr(self) -> list[float]:
+        """The rates for step `self.last_epoch`; sets the momenta on the way."""
+        self._check_within_step()
+        way = self.last_epoch / self.total_size
+        cycle = math.floor(1 + way)
+        place = 1 + way - cycle
+        height = place / self.step_ratio if place <= self.step_ratio else (place - 1) / (self.step_ratio - 1)
+        height *= self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            for group, low, high in zip(
+                self.optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True
+            ):
+                _set_momentum(group, high - (high - low) * height, self.use_beta1)
+        return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the optimizer; of `scale_fn` the attributes, if it is a callable object."""
+        state, f = super().state_dict(), self._scale_fn_custom
+        plain = f is None or isinstance(f, FunctionType) or not hasattr(f, "__dict__")
+        return {**state, "_scale_fn_custom": None if plain else dict(vars(f))}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a copy of what `state_dict` returned."""
+        super().load_state_dict(state_dict)
+        if saved := state_dict.get("_scale_fn_custom"):
+            vars(self._scale_fn_custom).update(copy.deepcopy(saved))
+
+    def _checked(self, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+        state = super()._checked(state_dict)
+        state.pop("_scale_fn_ref", None)
+        saved = state.pop("_scale_fn_custom", None)
+        if saved and not (isinstance(saved, Mapping) and hasattr(self._scale_fn_custom, "__dict__")):
+            raise TypeError(f"CyclicLR: the state dict holds {saved!r} for the attributes of {self._scale_fn_custom!r}")
+        return state
 
 
 class OneCycleLR(LRScheduler):
@@ -472,27 +619,19 @@ class OneCycleLR(LRScheduler):
         groups = optimizer.param_groups
         max_lrs = _one_per_group("max_lr", max_lr, optimizer)
         if cycle_momentum:
-            if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
-                raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
-            self.use_beta1 = "betas" in optimizer.defaults
+            self.use_beta1 = _cycles_beta1(optimizer)
             highs = _one_per_group("max_momentum", max_momentum, optimizer)
             lows = _one_per_group("base_momentum", base_momentum, optimizer)
             if last_epoch == -1:
                 for group, high, low in zip(groups, highs, lows, strict=True):
                     group["max_momentum"], group["base_momentum"] = high, low
-                    self._set_momentum(group, high)
+                    _set_momentum(group, high, self.use_beta1)
         if last_epoch == -1:
             for group, rate in zip(groups, max_lrs, strict=True):
                 group["initial_lr"] = rate / div_factor
                 group["max_lr"] = rate
                 group["min_lr"] = group["initial_lr"] / final_div_factor
         super().__init__(optimizer, last_epoch)
-
-    def _set_momentum(self, group: dict[str, Any], momentum: float) -> None:
-        if self.use_beta1:
-            group["betas"] = (momentum, *group["betas"][1:])
-        else:
-            group["momentum"] = momentum
 
     def get_lr(self) -> list[float]:
         """The rates for step `self.last_epoch`; sets the momenta on the way."""
@@ -513,11 +652,71 @@ class OneCycleLR(LRScheduler):
         groups = self.optimizer.param_groups
         if self.cycle_momentum:
             for group in groups:
-                self._set_momentum(group, path(group[phase["start_momentum"]], group[phase["end_momentum"]], way))
+                momentum = path(group[phase["start_momentum"]], group[phase["end_momentum"]], way)
+                _set_momentum(group, momentum, self.use_beta1)
         return [path(group[phase["start_lr"]], group[phase["end_lr"]], way) for group in groups]
 
 
-class SequentialLR(LRScheduler):
+class _Several(LRScheduler):
+    """A scheduler of others: their states stand in its own."""
+
+    _schedulers: Sequence[LRScheduler]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the optimizer; "_schedulers" lists the schedulers' own state dicts."""
+        return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a copy of what `state_dict` returned.
+
+        Nothing changes if it doesn't fit: ValueError for another number of schedulers, or what one of them raises.
+        """
+        super().load_state_dict(state_dict)
+        for scheduler, entry in zip(self._schedulers, state_dict["_schedulers"], strict=True):
+            scheduler.load_state_dict(entry)
+
+    def _checked(self, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+        state = super()._checked(state_dict)
+        saved, name = state.pop("_schedulers"), type(self).__name__
+        if len(saved) != len(self._schedulers):
+            raise ValueError(f"{name}: the state dict holds {len(saved)} schedulers, not {len(self._schedulers)}")
+        for scheduler, entry in zip(self._schedulers, saved, strict=True):
+            scheduler._checked(entry)
+        return state
+
+
+class ChainedScheduler(_Several):
+    """Several schedulers at once: a step is a step of each, so that their factors multiply.
+
+    Raises ValueError for no scheduler, one that takes a metric, or schedulers of different optimizers.
+
+    >>> import minitorch
+    >>> optimizer = minitorch.optim.SGD([minitorch.ones(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = ChainedScheduler([ConstantLR(optimizer, 0.5, 2), ExponentialLR(optimizer, 0.5)])
+    >>> for _ in range(3):
+    ...     print(scheduler.get_last_lr())
+    ...     optimizer.step()
+    ...     scheduler.step()
+    [0.5]
+    [0.25]
+    [0.25]
+    """
+
+    def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
+        optimizer = optimizer or (getattr(schedulers[0], "optimizer", None) if schedulers else None)
+        _check_schedulers("ChainedScheduler", schedulers, optimizer)
+        self._schedulers = schedulers
+        self.optimizer = schedulers[0].optimizer
+        self._last_lr = schedulers[-1].get_last_lr()
+
+    def step(self) -> None:  # type: ignore[override]
+        """A step of each scheduler, in their order."""
+        for scheduler in self._schedulers:
+            scheduler.step()
+        self._last_lr = [as_number("lr", group["lr"]) for group in self.optimizer.param_groups]
+
+
+class SequentialLR(_Several):
     """One scheduler after another: the next takes over, from its epoch 0, at each of the epochs `milestones`.
 
     Raises ValueError unless all schedulers belong to `optimizer`, take no metric, and are one more than the milestones.
@@ -526,21 +725,7 @@ class SequentialLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int], last_epoch: int = -1
     ) -> None:
-        if not schedulers:
-            raise ValueError("SequentialLR expects at least one scheduler, but got no scheduler.")
-        for index, scheduler in enumerate(schedulers):
-            if not hasattr(scheduler, "optimizer"):
-                raise TypeError(f"SequentialLR at index {index} should have `optimizer` as its attribute.")
-            if isinstance(scheduler, ReduceLROnPlateau):
-                raise ValueError(
-                    "SequentialLR does not support `ReduceLROnPlateau` scheduler as its `step` needs a metric, "
-                    f"but got one at index {index} in the given schedulers sequence."
-                )
-            if scheduler.optimizer is not optimizer:
-                raise ValueError(
-                    "SequentialLR expects all schedulers to belong to the same optimizer, but "
-                    f"scheduler {type(scheduler).__name__} at index {index} has another."
-                )
+        _check_schedulers("SequentialLR", schedulers, optimizer)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 "Sequential Schedulers expects number of schedulers provided to be one more than the number of "
@@ -583,20 +768,6 @@ class SequentialLR(LRScheduler):
         super()._undo_step()
         for scheduler in self._schedulers:
             scheduler._undo_step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the optimizer; "_schedulers" lists the schedulers' own state dicts."""
-        return {**super().state_dict(), "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a copy of what `state_dict` returned; raises ValueError for another number of schedulers."""
-        state = dict(state_dict)
-        saved = state.pop("_schedulers")
-        if len(saved) != len(self._schedulers):
-            raise ValueError(f"SequentialLR: the state dict holds {len(saved)} schedulers, not {len(self._schedulers)}")
-        super().load_state_dict(state)
-        for scheduler, entry in zip(self._schedulers, saved, strict=True):
-            scheduler.load_state_dict(entry)
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -646,6 +817,8 @@ class ReduceLROnPlateau(LRScheduler):
     def step(self, metrics: float, epoch: int | None = None) -> None:  # type: ignore[override]
         """Take note of this epoch's metric (a number, or a tensor of one element), and cut the rate if it is due."""
         value = float(metrics)
+        if epoch is not None:
+            warnings.warn(EPOCH_DEPRECATION_WARNING, stacklevel=2)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(value):
             self.best = value
@@ -690,6 +863,38 @@ class ReduceLROnPlateau(LRScheduler):
 def _check_optimizer(optimizer: Any) -> None:
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+
+
+def _check_schedulers(name: str, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None) -> None:
+    if len(schedulers) < 1:
+        raise ValueError(f"{name} expects at least one scheduler to be chained, but got no scheduler.")
+    for index, scheduler in enumerate(schedulers):
+        if not hasattr(scheduler, "optimizer"):
+            raise TypeError(f"{name} at index {index} should have `optimizer` as its attribute.")
+        if isinstance(scheduler, ReduceLROnPlateau):
+            raise ValueError(
+                f"{name} does not support `ReduceLROnPlateau` scheduler as its `step` needs a metric, "
+                f"but got one at index {index} in the given schedulers sequence."
+            )
+        if scheduler.optimizer is not optimizer:
+            raise ValueError(
+                f"{name} expects all schedulers to belong to the same optimizer, but "
+                f"scheduler {type(scheduler).__name__} at index {index} has another."
+            )
+
+
+def _cycles_beta1(optimizer: Optimizer) -> bool:
+    """Whether the momentum of an optimizer is its first beta."""
+    if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
+        raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
+    return "betas" in optimizer.defaults
+
+
+def _set_momentum(group: dict[str, Any], momentum: float, beta1: bool) -> None:
+    if beta1:
+        group["betas"] = (momentum, *group["betas"][1:])
+    else:
+        group["momentum"] = momentum
 
 
 def _one_per_group(name: str, value: Any, optimizer: Optimizer) -> list[Any]:

@@ -41,7 +41,7 @@ NAMES = {
         ZeroPad2d ZeroPad3d functional grad init utils""",
     "minitorch.optim": """
         ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax LBFGS Muon NAdam Optimizer RAdam RMSprop Rprop SGD SparseAdam
-        lr_scheduler
+        lr_scheduler swa_utils
     """,
 }
 # Parts that hold the public names, reachable but not themselves names of PyTorch's.
