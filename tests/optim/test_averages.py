@@ -119,13 +119,13 @@ def test_averaged_model():
     model = nn.BatchNorm1d(1)
     one, ema = swa_utils.AveragedModel(model), swa_utils.AveragedModel(model, avg_fn=swa_utils.get_ema_avg_fn(0.75))
     both = swa_utils.AveragedModel(model, multi_avg_fn=swa_utils.get_swa_multi_avg_fn(), use_buffers=True)
-    for value in (4.0, 8.0, 0.0):
+    for value in (4.0, 8.0, 3.0):
         nn.init.constant_(model.weight, value)
         model.running_mean.fill_(value + 1)
         for averaged in (one, ema, both):
             averaged.update_parameters(model)
-    assert [x.module.weight.item() for x in (one, ema, both)] == [4.0, 3.75, 4.0]
-    assert [x.module.running_mean.item() for x in (one, both)] == [1.0, 5.0]
+    assert [x.module.weight.item() for x in (one, ema, both)] == [5.0, 4.5, 5.0]
+    assert [x.module.running_mean.item() for x in (one, both)] == [4.0, 6.0]
     assert one.n_averaged.item() == 3
     assert one.n_averaged.dtype == minitorch.int64
     assert one.module.weight.requires_grad
