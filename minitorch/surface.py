@@ -25,6 +25,7 @@ from .ops import (  # noqa: F401 they declare names
     loss,
     names,
     pointwise,
+    recurrent,
     reduce,
     scan,
     shape,

@@ -16,6 +16,7 @@ from .padding import *  # noqa: F403
 from .parameter import *  # noqa: F403
 from .pool import *  # noqa: F403
 from .resample import *  # noqa: F403
+from .rnn import *  # noqa: F403
 from .shape import *  # noqa: F403
 
 # A new layer is named in `__all__` of its file; this list has the parts and every class.

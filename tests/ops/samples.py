@@ -1626,3 +1626,4 @@ row(
 )
 
 import samples_sorting  # noqa: E402, F401 more rows
+import samples_recurrent  # noqa: E402, F401 it adds its rows
