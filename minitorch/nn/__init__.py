@@ -2,6 +2,7 @@
 
 from . import functional, grad, init, utils
 from .activation import *  # noqa: F403
+from .attention import *  # noqa: F403
 from .container import *  # noqa: F403
 from .conv import *  # noqa: F403
 from .distance import *  # noqa: F403
@@ -18,6 +19,7 @@ from .pool import *  # noqa: F403
 from .resample import *  # noqa: F403
 from .rnn import *  # noqa: F403
 from .shape import *  # noqa: F403
+from .transformer import *  # noqa: F403
 
 # A new layer is named in `__all__` of its file; this list has the parts and every class.
 __all__ = ["functional", "grad", "init", "utils"]

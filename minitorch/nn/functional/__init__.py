@@ -8,6 +8,7 @@ argument and both shapes, and are raised before anything is computed.
 from types import FunctionType
 
 from .activation import *  # noqa: F403
+from .attention import *  # noqa: F403
 from .conv import *  # noqa: F403
 from .distance import *  # noqa: F403
 from .dropout import *  # noqa: F403
