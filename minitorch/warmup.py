@@ -105,6 +105,7 @@ def _nets() -> Iterator[Callable[[], None]]:
         (nn.BatchNorm2d(4).eval(), (2, 4, 6, 6)),
         (nn.Sequential(nn.BatchNorm2d(4), nn.ReLU()), (2, 4, 6, 6)),
         (nn.LayerNorm(6), (2, 6)),
+        (lambda x: nn.LSTM(3, 4)(x)[0], (5, 2, 3)),
         (nn.GroupNorm(2, 4), (2, 4, 6, 6)),
         (lambda x: F.group_norm(x.permute(0, 3, 1, 2), 2), (2, 6, 6, 4)),
         (nn.ReLU(), (2, 4)),

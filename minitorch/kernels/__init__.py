@@ -71,10 +71,10 @@ def _fast() -> dict[str, Any]:
 def _load() -> dict[str, Any]:
     """Import all that imports numba."""
     import minitorch.kernels.engine.team  # noqa: F401
-    from minitorch.kernels import index, layout, loss, noise, norm, optim, pointwise, pool, reduce, row_norm  # noqa: F401
+    from minitorch.kernels import index, layout, loss, noise, norm, optim, pointwise, pool, recurrent, reduce, row_norm  # noqa: F401
     from minitorch.kernels.tile import direct, gemm
 
-    modules = (direct, gemm, index, layout, loss, noise, norm, pool, reduce, row_norm)
+    modules = (direct, gemm, index, layout, loss, noise, norm, pool, recurrent, reduce, row_norm)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 

@@ -565,3 +565,61 @@ def group_norm_grad(g: np.ndarray, x: np.ndarray, w: np.ndarray, mean: np.ndarra
         a = u.mean((2, 3), keepdims=True) if centred else 0
         slope = invstd[:, :, None, None] * (u - a - h * (u * h).mean((2, 3), keepdims=True))
         out[...] = _ungrouped(slope, last)
+
+
+# ------------------------------------------------------------------------------------------------ recurrent layers
+def _steps(starts: np.ndarray, reverse: bool) -> list[tuple[slice, int]]:
+    """For each step, in the order in which they run: its rows, and how many."""
+    steps = [(slice(a, b), b - a) for a, b in itertools.pairwise(starts.tolist())]
+    return steps[::-1] if reverse else steps
+
+
+@declare(3, 7)
+def lstm_steps(w_hh: np.ndarray, w_hr: np.ndarray, starts: np.ndarray, gates: np.ndarray, held: np.ndarray,
+               cells: np.ndarray, tangents: np.ndarray, out: np.ndarray, h: np.ndarray, c: np.ndarray,
+               reverse: bool) -> None:
+    """An LSTM along B sequences that are packed step by step: step t has the rows starts[t] to starts[t + 1] - 1.
+
+    gates (N, 4H) are the sums of the inputs, and become i, f, g and o; h (B, P) and c (B, H) are the states, and become
+    the last ones. Filled are the h (N, P) and c (N, H) that each step began with, `held` and `cells`; tanh(c') and h',
+    `tangents` (N, H) and `out` (N, P). w_hr (P, H) is empty where h' is not projected. `reverse`: the last step first.
+    """
+    units = c.shape[1]
+    for rows, n in _steps(starts, reverse):
+        a, state, cell = gates[rows], h[:n], c[:n]
+        held[rows], cells[rows] = state, cell
+        a += state @ w_hh.T
+        i, f, g, o = (a[:, k * units : (k + 1) * units] for k in range(4))
+        g[...] = np.tanh(g)
+        for s in (i, f, o):
+            s[...] = 1 / (1 + np.exp(-s))
+        cell[...] = f * cell + i * g
+        tangents[rows] = np.tanh(cell)
+        m = o * tangents[rows]
+        state[...] = m @ w_hr.T if w_hr.size else m
+        out[rows] = state
+
+
+@declare(7, 4)
+def lstm_steps_grad(g: np.ndarray, w_hh: np.ndarray, w_hr: np.ndarray, starts: np.ndarray, gates: np.ndarray,
+                    cells: np.ndarray, tangents: np.ndarray, d: np.ndarray, received: np.ndarray, gh: np.ndarray,
+                    gc: np.ndarray, reverse: bool) -> None:
+    """The gradient of `lstm_steps`: d (N, 4H), what the sums receive, of that of `out`, g (N, P).
+
+    gh and gc are the gradients of the last states, and become those of the first. `received` (N, P), empty without
+    w_hr, is filled with what each h' received.
+    """
+    units = gc.shape[1]
+    for rows, n in reversed(_steps(starts, reverse)):
+        i, f, t, o = (gates[rows, k * units : (k + 1) * units] for k in range(4))
+        dh, dc = gh[:n], gc[:n]
+        dh += g[rows]
+        dm = dh
+        if w_hr.size:
+            received[rows] = dh
+            dm = dh @ w_hr
+        dc += dm * o * (1 - tangents[rows] ** 2)
+        d_i, d_f, d_t = dc * t * i * (1 - i), dc * cells[rows] * f * (1 - f), dc * i * (1 - t * t)
+        d[rows] = np.concatenate([d_i, d_f, d_t, dm * tangents[rows] * o * (1 - o)], 1)
+        dc *= f
+        dh[...] = d[rows] @ w_hh

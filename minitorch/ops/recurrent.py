@@ -54,6 +54,11 @@ def _steps(sizes: tuple, reverse: bool) -> list[tuple[slice, int]]:
     return steps[::-1] if reverse else steps
 
 
+def _starts(sizes: tuple) -> np.ndarray:
+    """The first row of each step, and the number of rows."""
+    return np.cumsum((0, *sizes))
+
+
 def _room(rows: int, *states: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """The vector of a result, the outputs in it, and the states in it, which begin as these."""
     flat = kernels.empty((rows * states[0].shape[1] + sum(s.size for s in states),), states[0].dtype)
@@ -218,68 +223,25 @@ def lstm(
 ) -> tuple:  # fmt: skip
     """i, f, g, o = x @ w_ihT + b_ih + h @ w_hhT + b_hh; c' = f c + i g; h' = o tanh(c') (@ w_hrT), at every step."""
     flat, out, (h, c) = _room(len(x), h, c)
-    count, units = c.shape
-    gates, held = _times(x, w_ih, b_ih), np.empty_like(out)
-    cells, tangents = (kernels.empty((len(x), units), x.dtype) for _ in range(2))
-    more, term = np.empty((count, 4 * units), x.dtype), np.empty_like(c)
-    none = absent(x)
-    for rows, n in _steps(sizes, reverse):
-        a, state, cell, tangent, new = gates[rows], h[:n], c[:n], tangents[rows], term[:n]
-        held[rows], cells[rows] = state, cell
-        kernels.linear(state, w_hh, none if b_hh is None else b_hh, more[:n], False, True, False)
-        a += more[:n]
-        i, f, g, o = (a[:, k * units : (k + 1) * units] for k in range(4))
-        np.tanh(g, out=new)
-        _sigmoid(a)
-        g[...] = new
-        cell *= f
-        new *= i
-        cell += new
-        np.tanh(cell, out=tangent)
-        if w_hr is None:
-            np.multiply(o, tangent, out=state)
-        else:
-            np.multiply(o, tangent, out=new)
-            kernels.linear(new, w_hr, none, state, False, True, False)
-        out[rows] = state
+    bias = b_ih if b_hh is None or b_ih is None else b_ih + b_hh
+    gates, held = _times(x, w_ih, bias), kernels.empty(out.shape, x.dtype)
+    cells, tangents = (kernels.empty((len(x), c.shape[1]), x.dtype) for _ in range(2))
+    projection = absent(x) if w_hr is None else w_hr
+    kernels.lstm_steps(w_hh, projection, _starts(sizes), gates, held, cells, tangents, out, h, c, reverse)
     return flat, gates, held, cells, tangents
 
 
 def _lstm_grad(g: np.ndarray, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, w_hr: Any, gates: np.ndarray,
                held: np.ndarray, cells: np.ndarray, tangents: np.ndarray, sizes: tuple, reverse: bool, **_: Any
                ) -> dict[str, Callable]:  # fmt: skip
-    g_out, gh, gc = _cut(g, [(len(x), h.shape[1]), h.shape, c.shape])
-    gh, gc, none, units = gh.copy(), gc.copy(), absent(g), c.shape[1]
-    d, received = kernels.empty_like(gates), None if w_hr is None else np.empty_like(held)
-    blocks, shape = d.reshape(len(d), 4, units), (len(d), 4, units)
-    i, f, t, o = (gates.reshape(shape)[:, k] for k in range(4))
-    np.subtract(1, gates, out=d)
-    d *= gates
-    blocks[:, 0] *= t
-    blocks[:, 1] *= cells
-    np.multiply(t, t, out=blocks[:, 2])
-    np.subtract(1, blocks[:, 2], out=blocks[:, 2])
-    blocks[:, 2] *= i
-    blocks[:, 3] *= tangents
-    through = tangents * tangents
-    np.subtract(1, through, out=through)
-    through *= o
-    for rows, n in reversed(_steps(sizes, reverse)):
-        dh, dc = gh[:n], gc[:n]
-        dh += g_out[rows]
-        if received is not None:
-            received[rows] = dh
-            dm = _times(dh, w_hr, turn_w=False)
-        else:
-            dm = dh
-        through[rows] *= dm
-        dc += through[rows]
-        blocks[rows, :3] *= dc[:, None]
-        blocks[rows, 3] *= dm
-        dc *= f[rows]
-        kernels.linear(d[rows], w_hh, none, dh, False, False, False)
+    g_out, gh, gc = _cut(g, [held.shape, h.shape, c.shape])
+    gh, gc, d = gh.copy(), gc.copy(), kernels.empty_like(gates)
+    projection, received = (absent(g), absent(g)) if w_hr is None else (w_hr, np.empty_like(held))
+    kernels.lstm_steps_grad(
+        g_out, w_hh, projection, _starts(sizes), gates, cells, tangents, d, received, gh, gc, reverse
+    )
     found = _gradients(d, x, held, w_ih) | {"h": lambda: gh, "c": lambda: gc}
-    return found | {"w_hr": lambda: _weighed(received, o * tangents)}  # type: ignore[arg-type]
+    return found | {"w_hr": lambda: _weighed(received, gates[:, 3 * c.shape[1] :] * tangents)}
 
 
 def _lstm_cell(sums: Any, h: Any, c: Any, w_hh: Any, b_hh: Any, w_hr: Any) -> list[Any]:

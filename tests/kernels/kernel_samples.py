@@ -113,6 +113,9 @@ COPIES = [
 # batch, groups, channels of each, pixels
 GROUPS = [(1, 1, 1, 1), (5, 1, 37, 1), (300, 1, 520, 1), (3, 4, 5, 1), (2, 3, 5, 7), (4, 33, 1, 33), (3, 2, 100, 20),
           (2, 70, 2, 90), (0, 2, 3, 4), (2, 1, 3, 0)]  # fmt: skip
+# units, of which so many are handed on or 0 for all; how many sequences have each step; backwards
+SEQUENCES = [(1, 0, (1,), False), (3, 2, (4, 2, 1), True), (20, 0, (5, 5, 3, 1), False), (33, 9, (9, 9, 8), False),
+             (17, 0, (70, 40, 7), True), (40, 0, (40, 40), False), (4, 0, (0, 0), False)]  # fmt: skip
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (4999, 32), (33, 300), (70_001, 3), (0, 4), (4, 0)]
 
 
@@ -273,6 +276,19 @@ def samples(dtype, make=np.array):
             filled = like(x), like(mean), like(mean)
             yield "group_norm", case, (x, w, b), filled, (1e-3, last, centred)
             yield "group_norm_grad", case, (g, x, w, mean, invstd), (like(x), like(w), like(w)), (last, centred)
+    for units, projected, counts, reverse in SEQUENCES:
+        sizes, width = [sum(counts), max(counts)], projected or units
+        starts, case = make(np.cumsum([0, *counts])), f"{units} to {width}, {counts[:4]}, reverse {reverse}"
+        w_hh = make(normal(4 * units, width) * dtype(0.2))
+        w_hr = make(normal(projected, units) * dtype(0.2)) if projected else np.empty(0, dtype)
+        gates, states = normal(sizes[0], 4 * units), (normal(sizes[1], width), normal(sizes[1], units))
+        steps = [like(np.empty((sizes[0], n), dtype)) for n in (width, units, units, width)]
+        yield "lstm_steps", case, (w_hh, w_hr, starts), (gates, *steps, *states), (reverse,)
+        shares, cells, tangents = (make(np.tanh(normal(sizes[0], n * units))) for n in (4, 1, 1))
+        received = steps[0].copy() if projected else np.empty(0, dtype)
+        operands = (normal(sizes[0], width), w_hh, w_hr, starts, make(shares.copy()), cells, tangents)
+        gradients = normal(sizes[1], width), normal(sizes[1], units)
+        yield "lstm_steps_grad", case, operands, (like(shares), received, *gradients), (reverse,)
     for m, channels in COLUMNS:
         case = f"({m}, {channels})"
         x, g, y, r = (normal(m, channels) for _ in range(4))

@@ -99,7 +99,7 @@ def _flat(x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
 
 
 @helper(fastmath=FASTMATH, error_model="numpy")
-def _pack(source, start, rows, row, steps, step, target, at, width, lanes):
+def pack(source, start, rows, row, steps, step, target, at, width, lanes):
     """An operand, whose rows and steps are `row` and `step` apart, one of them 1, as [panel][step][row].
 
     A panel is `width` rows, a multiple of the lanes unless `row` is 1. Then vectors run into the next step, which is
@@ -144,11 +144,11 @@ def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, colu
                 at = matrix * x_batch + low * x_row + step * x_step
                 a, a_at, a_row, a_step, a_shift = x, at, x_row, x_step, 0
                 if copied:
-                    _pack(x, at, height, x_row, steps, x_step, space, x_copy, ROWS, lanes)
+                    pack(x, at, height, x_row, steps, x_step, space, x_copy, ROWS, lanes)
                     # Row i (a multiple of ROWS) starts i * (steps + 1) into the copy. The tile adds i itself, so
                     # i * steps is left.
                     a, a_at, a_row, a_step, a_shift = space, x_copy, 1, ROWS, steps
-                _pack(y, matrix * y_batch + left * y_column + step * y_step, right - left, y_column, steps, y_step,
+                pack(y, matrix * y_batch + left * y_column + step * y_step, right - left, y_column, steps, y_step,
                       space, y_copy, 2 * lanes, lanes)
                 b, b_step = y_copy, 2 * lanes
                 for column in range(left, right, 2 * lanes):
