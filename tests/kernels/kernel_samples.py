@@ -285,7 +285,7 @@ def samples(dtype, make=np.array):
         steps = [like(np.empty((sizes[0], n), dtype)) for n in (width, units, units, width)]
         yield "lstm_steps", case, (w_hh, w_hr, starts), (gates, *steps, *states), (reverse,)
         shares, cells, tangents = (make(np.tanh(normal(sizes[0], n * units))) for n in (4, 1, 1))
-        received = steps[0].copy() if projected else np.empty(0, dtype)
+        received = like(steps[0]) if projected else np.empty(0, dtype)
         operands = (normal(sizes[0], width), w_hh, w_hr, starts, make(shares.copy()), cells, tangents)
         gradients = normal(sizes[1], width), normal(sizes[1], units)
         yield "lstm_steps_grad", case, operands, (like(shares), received, *gradients), (reverse,)

@@ -291,6 +291,12 @@ FAULTS = [
     Fault("layer_norm: rows of a block left over skipped", "kernels/row_norm.py", "rows, at = min(RUN, stop - n), n * channels + first", "rows, at = min(RUN, max(stop - n - 1, 1)), n * channels + first\n                n += 1", fast("group_norm_grad"), NUMBA),
     Fault("group_norm: channels-last images turned", "ops/row_norm.py", "self.last = x.ndim > 2 and not x.flags.c_contiguous and", "self.last = False and", ("test_row_norms.py::test_images_are_not_copied",)),
     Fault("instance_norm: running variance biased", "nn/functional/norm.py", "reducing.var_mean(input, tuple(range(2, len(x))))", "reducing.var_mean(input, tuple(range(2, len(x))), correction=0)", ("test_row_norms.py::test_instance_norm_follows_the_images",)),
+    Fault("gru: the state's own share of the gradient dropped", "ops/recurrent.py", "        dh += kept\n", "", primitive("gru")),
+    Fault("lstm: the gradient of a state that ended early forgotten", "kernels/reference.py", "dh, dc = gh[:n], gc[:n]\n        dh += g[rows]", "gh[n:] = 0\n        dh, dc = gh[:n], gc[:n]\n        dh += g[rows]", primitive("lstm")),
+    Fault("lstm: kernels of the last task run its first step only", "kernels/recurrent.py", "rows = min(per, starts[t + 1] - first)\n                if rows <= 0:\n                    continue\n                narrow_rows, wide_rows", "rows = min(per, starts[t + 1] - first)\n                if rows <= 0 or step and low:\n                    continue\n                narrow_rows, wide_rows", fast("lstm_steps"), THREADED),
+    Fault("packed sequences: the order of the batch not undone", "nn/rnn.py", "if back is not None:", "if back is None:", ("test_recurrent.py::test_packed_sequences_are_as_each_by_itself",)),
+    Fault("attention: a query that sees nothing gives NaN", "nn/functional/attention.py", "return where(wrap(blind), 0.0, mask), blind", "return mask, None", ("test_attention.py::test_scaled_dot_product_attention",)),
+    Fault("attention: padding masks replace the other mask", "nn/functional/attention.py", "mask = full if mask is None else mask + full", "mask = full", ("test_attention.py::test_multihead_attention",)),
     Fault("rms_norm's recorded rule: centred", "ops/row_norm.py", "rms_norm.vjp(**_row_rules(False))", "rms_norm.vjp(**_row_rules(True))", primitive("rms_norm")),
     Fault("batch_norm: eps outside the root", "kernels/norm.py", "1 / np.sqrt(np.float64(variance[c]) + eps)", "1 / (np.sqrt(np.float64(variance[c])) + eps)", fast("batch_norm_statistics"), NUMBA),
     # files
