@@ -79,6 +79,7 @@ def pieces(flat: Any, rows: int, *states: tuple) -> list[Any]:
     for n, width in ((rows, states[0][1]), *states):
         piece = getitem(flat, key=(slice(start, start + n * width),))
         out.append(standalone(reshape(piece, shape=(n, width))))
+        out[-1]._shared = None  # pieces do not overlap: a change of one is none of the others
         start += n * width
     return out
 
@@ -197,7 +198,7 @@ def rnn(
         else:
             np.tanh(a, out=state)
         out[rows] = state
-    return flat, out, held
+    return flat, out.copy(), held  # the outputs may change in place
 
 
 def _rnn_grad(g: np.ndarray, x: Any, h: Any, w_ih: Any, w_hh: Any, outputs: np.ndarray, held: np.ndarray, sizes: tuple,

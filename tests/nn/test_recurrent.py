@@ -196,6 +196,20 @@ def test_derivatives_of_derivatives(kind: str) -> None:
         assert p.grad[at].item() == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-5, abs=1e-7), name
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_results_may_change_in_place(kind: str) -> None:
+    """Outputs and last states are memory of their own: changing one spoils neither gradients nor the others."""
+    layer, x = getattr(nn, kind)(3, 4).double(), draw(5, 2, 3).requires_grad_()
+    out, last = layer(x)
+    (expected,) = m.autograd.grad((2 * out).sum() + (parts(last)[0] ** 2).sum(), x)
+    out, last = layer(x)
+    square = (parts(last)[0] ** 2).sum()
+    out.mul_(2)
+    np.testing.assert_array_equal(out.array[-1], 2 * parts(last)[0].array[0])
+    (found,) = m.autograd.grad(out.sum() + square, x)
+    np.testing.assert_allclose(found.array, expected.array, rtol=1e-12)
+
+
 def test_names_and_first_values() -> None:
     """Parameters are named and ordered as PyTorch's, and drawn within 1 / sqrt(units)."""
     layer = nn.LSTM(3, 16, 2, bidirectional=True, proj_size=2)
