@@ -1625,5 +1625,5 @@ row(
     linear=True,
 )
 
-import samples_sorting  # noqa: E402, F401 more rows
 import samples_recurrent  # noqa: E402, F401 it adds its rows
+import samples_sorting  # noqa: E402, F401 more rows
