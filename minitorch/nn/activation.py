@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from .. import creation
 from . import functional as F
+from .functional.checks import check_tensor
 from .module import Module
+from .parameter import Parameter
 
 __all__ = [
     "CELU",
     "ELU",
     "GELU",
+    "GLU",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -20,12 +24,16 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "Mish",
+    "PReLU",
+    "RReLU",
     "ReLU",
     "ReLU6",
     "SELU",
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
     "Softplus",
     "Softshrink",
     "Softsign",
@@ -252,3 +260,65 @@ class LogSoftmax(_Activation):
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__(dim=dim)
+
+
+class Softmin(_Activation):
+    """`Softmax` of -x."""
+
+    function = F.softmin
+
+    def __init__(self, dim: int | None = None) -> None:
+        super().__init__(dim=dim)
+
+
+class Softmax2d(Module):
+    """`Softmax` over the channels of (N, C, H, W) or (C, H, W), pixel by pixel."""
+
+    def forward(self, input: Any) -> Any:
+        """The shares of the channels. Raises ValueError for other ranks."""
+        ndim = check_tensor("Softmax2d", input).outline.ndim
+        if ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D (got {ndim}D input)")
+        return F.softmax(input, -3)
+
+
+class GLU(_Activation):
+    """The first half of `dim` times the sigmoid of the second."""
+
+    function = F.glu
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__(dim=dim)
+
+
+class RReLU(_Activation):
+    """x above 0, and below times a slope: in training drawn from [lower, upper), else their mean."""
+
+    def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
+        super().__init__(lower=lower, upper=upper, inplace=inplace)
+
+    def forward(self, input: Any) -> Any:
+        """The function of `input`."""
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+
+class PReLU(Module):
+    """x above 0, and below times a slope that is learned: one for all, or one for each channel."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        self.num_parameters, self.init = num_parameters, init
+        self.weight = Parameter(creation.empty(num_parameters, dtype=dtype, device=device))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the slopes to their initial value."""
+        self.weight.write().fill(self.init)
+
+    def forward(self, input: Any) -> Any:
+        """The function of `input`."""
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        """The number of slopes."""
+        return f"num_parameters={self.num_parameters}"

@@ -8,11 +8,11 @@ from typing import Any
 from . import functional as F
 from .module import Module
 
-__all__ = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d"]
+__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
 
 
 class _Dropout(Module):
-    """All four layers but for the function."""
+    """All these layers but for the function."""
 
     drop: Callable
 
@@ -56,3 +56,15 @@ class Dropout3d(_Dropout):
     """`Dropout` of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
 
     drop = staticmethod(F.dropout3d)
+
+
+class AlphaDropout(_Dropout):
+    """`Dropout` for SELU: elements become its lowest value rather than 0, and mean and variance stay."""
+
+    drop = staticmethod(F.alpha_dropout)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """`AlphaDropout` of whole channels of (N, C, *)."""
+
+    drop = staticmethod(F.feature_alpha_dropout)

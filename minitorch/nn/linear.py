@@ -1,17 +1,16 @@
-"""Linear maps of the last axis, the identity, and the table look-up that is a linear map of one-hot rows."""
+"""Linear maps of the last axis, bilinear ones, and the identity."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from ..ops.dims import whole
 from . import functional as F
 from . import init
 from .module import Module
-from .parameter import Parameter, new_parameter
+from .parameter import new_parameter
 
-__all__ = ["Embedding", "Identity", "Linear"]
+__all__ = ["Bilinear", "Identity", "Linear"]
 
 
 class Identity(Module):
@@ -60,62 +59,42 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-class Embedding(Module):
-    """Rows of `weight` (num_embeddings, embedding_dim) by number, drawn from the standard normal distribution.
+class Bilinear(Module):
+    """out[k] = sum over i and j of x1[i] weight[k, i, j] x2[j] + bias[k]; see `functional.bilinear`."""
 
-    Row `padding_idx` starts at zero and gets no gradient. Raises NotImplementedError for max_norm, scale_grad_by_freq
-    and sparse.
-    """
+    bias: Any
 
     def __init__(
         self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-        sparse: bool = False,
-        _weight: Any = None,
-        _freeze: bool = False,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if max_norm is not None or scale_grad_by_freq or sparse:
-            raise NotImplementedError("Embedding: max_norm, scale_grad_by_freq and sparse are not supported")
-        num_embeddings, embedding_dim = whole(num_embeddings, "num_embeddings"), whole(embedding_dim, "embedding_dim")
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError(
-                    f"Embedding: padding_idx {padding_idx} must be within num_embeddings {num_embeddings}"
-                )
-            padding_idx %= num_embeddings
-        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
-        if _weight is not None:
-            self.weight = Parameter(_weight, requires_grad=not _freeze)
-        else:
-            self.weight = new_parameter(num_embeddings, embedding_dim, device=device, dtype=dtype)
-            self.weight.requires_grad_(not _freeze)
-            self.reset_parameters()
+        if in1_features <= 0:
+            raise ValueError(f"Bilinear: in1_features must be > 0, but got {in1_features}")
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        self.weight = new_parameter(out_features, in1_features, in2_features, device=device, dtype=dtype)
+        self.register_parameter("bias", new_parameter(out_features, device=device, dtype=dtype) if bias else None)
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the table again."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            self.weight.write()[self.padding_idx] = 0
+        """Draw weight and bias uniformly from [-b, b), b = 1 / sqrt(in1_features)."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for parameter in (self.weight, self.bias):
+            if parameter is not None:
+                init.uniform_(parameter, -bound, bound)
 
-    @classmethod
-    def from_pretrained(cls, embeddings: Any, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
-        """A layer with this table, which gets no gradient if `freeze`."""
-        rows, columns = embeddings.array.shape
-        return cls(rows, columns, padding_idx, _weight=embeddings, _freeze=freeze)
-
-    def forward(self, input: Any) -> Any:
-        """The rows named by `input`."""
-        return F.embedding(input, self.weight, self.padding_idx)
+    def forward(self, input1: Any, input2: Any) -> Any:
+        """The map of the pair."""
+        return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        """Sizes, and the padding row if there is one."""
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        """Sizes and whether there is a bias."""
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )

@@ -97,6 +97,11 @@ softshrink = pointwise("softshrink", lambda x, *, lambd: _shrunk(x, lambd), on="
                        x=lambda g, x, lambd: where(abs(x) <= lambd, 0.0, g),
                        doc="x moved by lambd towards 0, and 0 where |x| <= lambd.")
 
+gated = binary("gated", lambda x, y: x * sigmoid(y), on="", x=lambda g, y: g * sigmoid(y),
+               y=lambda g, x, y: g * x * (sigmoid(y) * (1.0 - sigmoid(y))), doc="x sigmoid(y).")
+leaky = binary("leaky", lambda x, y: where(x > 0, x, x * y), on="", x=lambda g, x, y: where(x > 0, g, g * y),
+               y=lambda g, x: where(x > 0, 0.0, g * x), doc="x above 0, x y below.")
+
 
 def _shrunk(x: Any, lambd: Any) -> Any:
     return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, where(x == x, 0.0, x)))

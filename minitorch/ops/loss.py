@@ -106,6 +106,8 @@ def _cross_entropy_grad(
         kernels.cross_entropy_grad(x, labels, weights, top, total, scale, out, ignore_index, smoothing)
         return out
     counted = labels != ignore_index
+    if not counted.any():
+        inverse = 0.0
     q = np.full((m, classes), smoothing / max(1, classes), x.array.dtype)
     q[np.arange(m), np.where(counted, labels, 0)] += 1 - smoothing
     q = q * weights

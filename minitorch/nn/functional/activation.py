@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
+import numpy as np
+
 from ...autograd.inplace import in_place
+from ...autograd.tape import wrap
 from ...ops import activation, pointwise
 from ...ops import reduce as reducing
+from ...ops.dims import normalize
+from ...ops.index import getitem
+from ...ops.names import public
+from ...ops.shape import reshape
+from ...random import default_generator
 from .checks import check_operands, check_tensor
 
 __all__ = [
     "celu",
+    "celu_",
     "elu",
+    "elu_",
     "gelu",
+    "glu",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "hardtanh_",
     "leaky_relu",
+    "leaky_relu_",
     "log_softmax",
     "logsigmoid",
     "mish",
+    "prelu",
     "relu",
     "relu6",
+    "relu_",
+    "rrelu",
+    "rrelu_",
     "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "softmax",
+    "softmin",
     "softplus",
     "softshrink",
     "softsign",
     "tanh",
     "tanhshrink",
     "threshold",
+    "threshold_",
 ]
 
 
@@ -180,3 +202,101 @@ def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
 def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """log(softmax(x)) along `dim`, without overflow."""
     return reducing.log_softmax(input, _implicit_dim("log_softmax", input, dim), dtype=dtype)
+
+
+def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """`softmax` of -x: small elements get large shares."""
+    return reducing.softmax(-input, _implicit_dim("softmin", input, dim), dtype=dtype)
+
+
+def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:
+    """A random one-hot vector along `dim`, softened: softmax((logits + Gumbel noise) / tau).
+
+    The places of its largest element are distributed as softmax(logits). With `hard` the result is one-hot, with the
+    gradient of the soft one. Draws from `minitorch.default_generator`.
+    """
+    check_operands("gumbel_softmax", logits)
+    drawn = default_generator.numpy.standard_exponential(logits.array.shape, logits.array.dtype)
+    noise = wrap(-np.log(np.maximum(drawn, np.finfo(drawn.dtype).tiny)))
+    soft = reducing.softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    (axis,) = normalize((dim,), soft.array.ndim)
+    one_hot = np.zeros_like(soft.array)
+    np.put_along_axis(one_hot, soft.array.argmax(axis, keepdims=True), 1, axis)
+    return wrap(one_hot) - soft.detach() + soft
+
+
+# ------------------------------------------------------------------------------------------- with a second operand
+def glu(input: Any, dim: int = -1) -> Any:
+    """a * sigmoid(b) for the first half a and the second half b of input along `dim`.
+
+    Raises RuntimeError where `dim` has an odd size.
+    """
+    check_operands("glu", input)
+    shape = input.outline.shape
+    if not shape:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    (d,) = normalize((dim,), len(shape))
+    if shape[d] % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {d} is size {shape[d]}")
+    half, before = shape[d] // 2, (slice(None),) * d
+    first, second = (getitem(input, key=(*before, part, ...)) for part in (slice(0, half), slice(half, None)))
+    return activation.gated(first, second)
+
+
+@public("prelu")
+def prelu(input: Any, weight: Any) -> Any:
+    """x above 0, weight * x below; weight has one element, or one for each channel (N, C, *).
+
+    Raises RuntimeError where it has another shape or dtype.
+    """
+    x, w = check_tensor("prelu", input).outline, check_tensor("prelu", weight, "weight").outline
+    if x.dtype != w.dtype:
+        raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}")
+    check_operands("prelu", input)
+    if w.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {w.ndim}")
+    if w.size == 1:
+        return activation.leaky(input, reshape(weight, shape=()) if w.ndim else weight)
+    channels = x.shape[1] if x.ndim > 1 else 1
+    if not x.ndim or channels != w.size:
+        raise RuntimeError(
+            f"prelu: Mismatch of parameter numbers and input channel size. Found parameter numbers = {w.size} and "
+            f"channel size = {channels}; input {x.shape}"
+        )
+    return activation.leaky(input, reshape(weight, shape=(w.size, *(1,) * (x.ndim - 2))))
+
+
+def rrelu(
+    input: Any, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
+) -> Any:
+    """x above 0, and below times a slope: in training drawn from [lower, upper) for each element, else their mean.
+
+    Raises RuntimeError if lower exceeds upper.
+    """
+    if lower > upper:
+        raise RuntimeError(f"rrelu: Lower bound should be less than or equal to the upper bound, got {lower}, {upper}")
+    if not training:
+        return _applied(activation.leaky_relu, "rrelu", input, inplace, negative_slope=(lower + upper) / 2)
+    check_operands("rrelu", input)
+    slopes = default_generator.numpy.random(input.array.shape, input.array.dtype)
+    slopes *= upper - lower
+    slopes += lower
+    return in_place(activation.leaky, input, wrap(slopes)) if inplace else activation.leaky(input, wrap(slopes))
+
+
+def _over_input(function: Any) -> Any:
+    """The function with `inplace` set: PyTorch's name for it ends in an underscore."""
+
+    @functools.wraps(function)
+    def call(input: Any, *args: Any, **settings: Any) -> Any:
+        return function(input, *args, **settings, inplace=True)
+
+    call.__name__ = call.__qualname__ = f"{function.__name__}_"
+    call.__doc__ = f"`{function.__name__}`, written over its input."
+    return call
+
+
+relu_, celu_, elu_, selu_ = map(_over_input, (relu, celu, elu, selu))
+hardtanh_, leaky_relu_, threshold_, rrelu_ = map(_over_input, (hardtanh, leaky_relu, threshold, rrelu))

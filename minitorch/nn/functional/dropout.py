@@ -8,15 +8,16 @@ import numpy as np
 
 from ...autograd.inplace import in_place
 from ...autograd.tape import wrap
+from ...ops.activation import ALPHA, SCALE
 from ...ops.dropout import dropout as drop
-from ...ops.pointwise import multiply
+from ...ops.pointwise import add, multiply
 from ...random import default_generator
 from .checks import (
     check_operands,
     check_tensor,
 )
 
-__all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
+__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
 
 def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_shape: tuple) -> Any:
@@ -66,3 +67,38 @@ def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     if len(x) not in (4, 5):
         raise RuntimeError(f"dropout3d: Expected 4D or 5D input, but received a {len(x)}D input: {x}")
     return _dropped("dropout3d", input, p, training, inplace, (*x[:-3], 1, 1, 1))
+
+
+# SELU tends to -c = -SCALE ALPHA below, so c is what it says in place of nothing. Of values of mean 0 and variance 1, a
+# share p set to -c has mean -c p and variance (1 - p) (1 + p c^2): a x + b undoes that with a = 1 / root of the
+# variance, b = a c p.
+def _alpha_dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_shape: tuple) -> Any:
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    check_operands(name, x)
+    if not training or p == 0:
+        return x
+    kept = default_generator.numpy.random(mask_shape, np.float32) >= p
+    c = SCALE * ALPHA
+    a = 1 / np.sqrt((1 - p) * (1 + p * c * c)) if p < 1 else 0.0
+    factor = wrap(np.where(kept, a, 0.0).astype(x.array.dtype))
+    shift = wrap(np.where(kept, a * c * p, a * c * (p - 1)).astype(x.array.dtype))
+    if inplace:
+        return in_place(add, in_place(multiply, x, factor), shift)
+    return add(multiply(x, factor), shift)
+
+
+def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """`dropout` for `selu`: elements become its lowest value rather than 0, and mean and variance stay."""
+    shape = check_tensor("alpha_dropout", input).array.shape
+    return _alpha_dropped("alpha_dropout", input, p, training, inplace, shape)
+
+
+def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """`alpha_dropout` of whole channels of input (N, C, *). Raises RuntimeError for fewer than 2 axes."""
+    x = check_tensor("feature_alpha_dropout", input).array.shape
+    if len(x) < 2 and training and p:
+        raise RuntimeError(
+            f"feature_alpha_dropout: Feature dropout requires at least 2 dimensions in the input, got {x}"
+        )
+    return _alpha_dropped("feature_alpha_dropout", input, p, training, inplace, (*x[:2], *(1,) * (len(x) - 2)))

@@ -1,4 +1,4 @@
-"""Matrix products with weights, and look-ups in them."""
+"""Maps that are linear in one or two operands, and class numbers as vectors."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
-from ...autograd.tape import watch, wrap
+from ...autograd.tape import wrap
 from ...geometry import LIMIT
 from ...ops import pointwise
 from ...ops.dims import whole
-from ...ops.index import getitem
 from ...ops.linalg import matmul, stacked_linear
-from ...ops.pointwise import where
 from ...ops.promotion import to_dtype
+from ...ops.shape import reshape, unsqueeze
 from .checks import (
     check_operands,
     check_tensor,
     whole_numbers,
 )
 
-__all__ = ["embedding", "linear", "one_hot"]
+__all__ = ["bilinear", "linear", "one_hot"]
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
@@ -45,37 +44,28 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     return pointwise.add(stacked_linear(input, weight), bias)
 
 
-def embedding(
-    input: Any,
-    weight: Any,
-    padding_idx: int | None = None,
-    max_norm: Any = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> Any:
-    """Rows of weight (M, D) by their numbers: input (...) of ints gives (..., D). Row `padding_idx` gets no gradient.
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
+    """out[..., k] = sum over i and j of input1[..., i] weight[k, i, j] input2[..., j] + bias[k].
 
-    Raises IndexError for a number out of range, NotImplementedError for max_norm, scale_grad_by_freq and sparse.
+    input1 (*, I), input2 (*, J), weight (K, I, J), bias (K,). Raises RuntimeError where they don't fit.
     """
-    if max_norm is not None or scale_grad_by_freq or sparse:
-        raise NotImplementedError("embedding: max_norm, scale_grad_by_freq and sparse are not supported")
-    rows, table = check_tensor("embedding", input).array, check_tensor("embedding", weight, "weight").array
-    if rows.dtype not in (np.int64, np.int32):
-        raise RuntimeError(f"embedding: `input` must be int64 or int32, but is {dtypes.as_dtype(rows.dtype)}")
-    if table.ndim != 2:
-        raise RuntimeError(f"embedding: `weight` must be 2-D, but has shape {table.shape}")
-    if rows.size and (rows.min() < 0 or rows.max() >= len(table)):
-        raise IndexError(
-            f"embedding: index out of range in self: `weight` has rows 0 to {len(table) - 1}, but `input` "
-            f"names rows {rows.min()} to {rows.max()}"
-        )
-    out = watch(getitem(weight, key=(rows,)), input)
-    if padding_idx is None:
-        return out
-    if not -len(table) <= padding_idx < len(table):
-        raise AssertionError(f"embedding: padding_idx {padding_idx} must be within num_embeddings {len(table)}")
-    return where(wrap((rows == padding_idx % len(table))[..., None]), out.detach(), out)
+    name = "bilinear"
+    given = {"input2": input2, "weight": weight} | ({} if bias is None else {"bias": bias})
+    try:
+        check_operands(name, input1, **given)
+    except NotImplementedError:
+        return to_dtype(bilinear(*whole_numbers(input1, input2, weight, bias)), input1.array.dtype)
+    x, y, w = input1.array.shape, input2.array.shape, weight.array.shape
+    if len(w) != 3:
+        raise IndexError(f"{name}: Dimension out of range: `weight` must be (out, in1, in2), but has shape {w}")
+    if not x or x[:-1] != y[:-1] or len(x) != len(y):
+        raise RuntimeError(f"{name}: input batch dimensions do not match: input1 {x}, input2 {y}")
+    if (x[-1], y[-1]) != w[1:]:
+        raise RuntimeError(f"{name}: input sizes do not match weight size: input1 {x}, input2 {y}, weight {w}")
+    if bias is not None and bias.array.shape != w[:1]:
+        raise RuntimeError(f"{name}: bias size does not match weight size: got {bias.array.shape} but expected {w[0]}")
+    pairs = reshape(unsqueeze(input1, -1) * unsqueeze(input2, -2), shape=(*x[:-1], x[-1] * y[-1]))
+    return linear(pairs, reshape(weight, shape=(w[0], w[1] * w[2])), bias)
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:

@@ -366,7 +366,6 @@ def kl_div(
         zero = wrap(target.array == 0)
         losses = where(zero, 0.0, target * pointwise.log(where(zero, 1.0, target))) - target * input
     if reduction == "batchmean":
-        return reducing.reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False) / float(
-            input.array.shape[0]
-        )
+        total = reducing.reduce_sum(losses, dim=tuple(range(losses.array.ndim)), keepdim=False)
+        return total / float(input.array.shape[0]) if input.array.ndim else total
     return _reduced(losses, reduction)
