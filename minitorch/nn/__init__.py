@@ -1,7 +1,8 @@
 """Neural networks: modules and layers, their functional forms (`functional`), initial values (`init`), `utils`."""
 
-from . import functional, grad, init, utils
+from . import functional, grad, init, modules, parallel, utils
 from .activation import *  # noqa: F403
+from .adaptive import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .container import *  # noqa: F403
 from .conv import *  # noqa: F403
@@ -18,6 +19,7 @@ from .margin import *  # noqa: F403
 from .module import Module
 from .norm import *  # noqa: F403
 from .padding import *  # noqa: F403
+from .parallel import DataParallel
 from .parameter import *  # noqa: F403
 from .pool import *  # noqa: F403
 from .resample import *  # noqa: F403
@@ -26,5 +28,5 @@ from .shape import *  # noqa: F403
 from .transformer import *  # noqa: F403
 
 # A new layer is named in `__all__` of its file; this list has the parts and every class.
-__all__ = ["functional", "grad", "init", "utils"]
+__all__ = ["functional", "grad", "init", "modules", "parallel", "utils"]
 __all__ += sorted(name for name, value in list(vars().items()) if isinstance(value, type))

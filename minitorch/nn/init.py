@@ -5,6 +5,7 @@ Random ones take a `generator`, by default the one that `minitorch.manual_seed` 
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from typing import Any
@@ -252,3 +253,25 @@ def _drawn_dtype(tensor: Any) -> type:
 
 def _shape(tensor: Any) -> str:
     return f"shape {tuple(tensor.array.shape)}"
+
+
+# ------------------------------------------------------------------------------------------------ under their old names
+def _deprecated(function: Any) -> Any:
+    """The function without the underscore at the end of its name; warns."""
+    new = function.__name__
+    old = new[:-1]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = old
+    call.__doc__ = f"`{new}`, under its old name; warns."
+    return call
+
+
+uniform, normal, constant, eye, dirac = map(_deprecated, (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal = map(_deprecated, (xavier_uniform_, xavier_normal_))
+kaiming_uniform, kaiming_normal = map(_deprecated, (kaiming_uniform_, kaiming_normal_))
+orthogonal, sparse = map(_deprecated, (orthogonal_, sparse_))

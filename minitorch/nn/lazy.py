@@ -23,7 +23,15 @@ from .conv import (
 from .functional.checks import check_tensor, has_batch
 from .linear import Linear
 from .module import Module
-from .norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, _BatchNorm
+from .norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    _BatchNorm,
+)
 from .parameter import Uninitialized, UninitializedBuffer, UninitializedParameter
 
 __all__ = [
@@ -36,6 +44,9 @@ __all__ = [
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
     "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
     "LazyLinear",
 ]
 
@@ -220,7 +231,7 @@ class LazyLinear(_Lazy, Linear):
 
 
 class _LazyBatchNorm(_Lazy, _BatchNorm):
-    """Any batch normalisation before its first input."""
+    """Any batch or instance normalisation before its first input."""
 
     def __init__(
         self,
@@ -236,12 +247,15 @@ class _LazyBatchNorm(_Lazy, _BatchNorm):
         super().__init__(0, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
         self._defer()
 
+    def _channel_axis(self, input: Any) -> int:
+        return 1
+
     def initialize_parameters(self, input: Any) -> None:
         """Take the channels of what was loaded, or else of `input`. Raises ValueError for another rank."""
         self._check_rank(input)
         vectors = (self.weight, self.bias, self.running_mean, self.running_var)
         loaded = [t for t in vectors if t is not None and not isinstance(t, Uninitialized)]
-        self.num_features = loaded[0].array.size if loaded else input.array.shape[1]
+        self.num_features = loaded[0].array.size if loaded else input.array.shape[self._channel_axis(input)]
         self._materialize(self.num_features)
 
 
@@ -261,3 +275,26 @@ class LazyBatchNorm3d(_LazyBatchNorm, BatchNorm3d):
     """A `BatchNorm3d` whose `num_features` is the number of channels of its first input."""
 
     becomes = BatchNorm3d
+
+
+class _LazyInstanceNorm(_LazyBatchNorm):
+    def _channel_axis(self, input: Any) -> int:
+        return input.array.ndim - self.ranks[0]
+
+
+class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
+    """An `InstanceNorm1d` whose `num_features` is the number of channels of its first input."""
+
+    becomes = InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
+    """An `InstanceNorm2d` whose `num_features` is the number of channels of its first input."""
+
+    becomes = InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_LazyInstanceNorm, InstanceNorm3d):
+    """An `InstanceNorm3d` whose `num_features` is the number of channels of its first input."""
+
+    becomes = InstanceNorm3d

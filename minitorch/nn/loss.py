@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from . import functional as F
 from .functional.loss import named_reduction
+from .linear import Linear
 from .module import Module
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "MSELoss",
     "NLLLoss",
     "SmoothL1Loss",
@@ -130,6 +133,53 @@ class CrossEntropyLoss(_Loss):
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
+
+
+class LinearCrossEntropyLoss(_Loss):
+    """`CrossEntropyLoss` of a linear map to (num_classes, *out_features); see `functional.linear_cross_entropy`."""
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Any = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: Any = None,
+    ) -> None:
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(f"expected label_smoothing to be in range [0, 1], got {label_smoothing}")
+        super().__init__(None, None, reduction)
+        self.register_buffer("weight", weight)
+        self.num_classes, self.out_features, self.options = num_classes, out_features, options
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+        self.linear = Linear(in_features, math.prod(out_features, start=num_classes), bias, device, dtype)
+
+    def forward(self, input: Any, target: Any) -> Any:
+        """The loss."""
+        shape, bias = (self.num_classes, *self.out_features), self.linear.bias
+        settings: dict[str, Any] = {"weight": self.weight, "reduction": self.reduction, "options": self.options}
+        settings |= {"ignore_index": self.ignore_index, "label_smoothing": self.label_smoothing}
+        return F.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape(*shape, self.linear.in_features),
+            target,
+            linear_bias=None if bias is None else bias.reshape(*shape),
+            **settings,
+        )
+
+    def extra_repr(self) -> str:
+        """All settings."""
+        shown: dict[str, Any] = {"in_features": self.linear.in_features, "num_classes": self.num_classes}
+        shown |= {"out_features": self.out_features, "bias": self.linear.bias is not None}
+        names = ("reduction", "ignore_index", "label_smoothing", "options")
+        return ", ".join(f"{k}={v}" for k, v in (shown | {n: getattr(self, n) for n in names}).items())
 
 
 class BCELoss(_Loss):

@@ -17,7 +17,7 @@ from .. import dtypes
 from ..autograd import Function, is_grad_enabled
 from ..autograd.tape import wrap
 from ..tensor import RemovableHandle, Tensor
-from .parameter import Parameter, Uninitialized
+from .parameter import Buffer, Parameter, Uninitialized
 
 __all__ = ["Module"]
 
@@ -173,6 +173,11 @@ class Module:
                 raise AttributeError("cannot assign parameters before Module.__init__() call")
             self._forget(name)
             self.register_parameter(name, value)
+        elif isinstance(value, Buffer) and name not in state.get("_parameters", ()):
+            if "_buffers" not in state:
+                raise AttributeError("cannot assign buffer before Module.__init__() call")
+            self._forget(name)
+            self.register_buffer(name, value, value.persistent)
         elif name in state.get("_parameters", ()):
             if value is not None:
                 raise TypeError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import creation, dtypes
+from ..autograd.tape import wrap
 from . import functional as F
 from . import init
 from .module import Module
@@ -17,6 +18,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CrossMapLRN2d",
     "GroupNorm",
     "InstanceNorm1d",
     "InstanceNorm2d",
@@ -24,6 +26,7 @@ __all__ = [
     "LayerNorm",
     "LocalResponseNorm",
     "RMSNorm",
+    "SyncBatchNorm",
 ]
 
 
@@ -137,6 +140,40 @@ class BatchNorm3d(_BatchNorm):
     """Batch normalisation of (N, C, D, H, W); see `BatchNorm2d`."""
 
     ranks = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation over the batches of all processes, of which there is one: `BatchNorm` of 2 to 5 axes."""
+
+    ranks = (2, 3, 4, 5)
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """The module with a layer of this class, of the same tensors, for each batch norm in it."""
+        out = module
+        if isinstance(module, _BatchNorm) and not isinstance(module, _InstanceNorm):
+            settings = (module.eps, module.momentum, module.affine, module.track_running_stats, process_group)
+            out = cls(module.num_features, *settings, bias=module.bias is not None)
+            out._parameters, out._buffers, out.training = module._parameters, module._buffers, module.training
+        for name, child in module.named_children():
+            out.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return out
 
 
 class _InstanceNorm(_BatchNorm):
@@ -313,3 +350,29 @@ class LocalResponseNorm(Module):
     def extra_repr(self) -> str:
         """All settings."""
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(LocalResponseNorm):
+    """`LocalResponseNorm` as Torch had it: over (k + alpha / size times the sum of squares near by) to the power beta.
+
+    Near channel c are those at a distance below p = (size - 1) // 2 + 1 and, for c >= p, the first channel, too, which
+    PyTorch counts in.
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__(size, alpha, beta, k)
+
+    def forward(self, input: Any) -> Any:
+        """`input` normalised. Raises ValueError unless it is (N, C, H, W)."""
+        if input.dim() != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
+        n, c, h, w = input.shape
+        reach, channel = (self.size - 1) // 2 + 1, np.arange(c)
+        near = np.abs(channel[:, None] - channel) < reach
+        near[reach:, :1] = True
+        table = near.astype(input.array.dtype) * (self.alpha / self.size)
+        squares = (input * input).permute(0, 2, 3, 1).reshape(n * h * w, c)
+        scale = (
+            F.linear(squares, wrap(table.astype(input.array.dtype))).reshape(n, h, w, c).permute(0, 3, 1, 2) + self.k
+        )
+        return input * scale**-self.beta

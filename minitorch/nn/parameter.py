@@ -9,7 +9,7 @@ import numpy as np
 from .. import creation, dtypes
 from ..tensor import Tensor
 
-__all__ = ["Parameter", "UninitializedBuffer", "UninitializedParameter"]
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 
 class Parameter(Tensor):
@@ -34,6 +34,30 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
+
+
+class Buffer(Tensor):
+    """A tensor that a `Module` registers as a buffer when it is assigned to it; it shares memory with `data`.
+
+    persistent: whether `state_dict` holds it. Raises TypeError for data that is no tensor.
+
+    >>> import minitorch
+    >>> layer = minitorch.nn.Module()
+    >>> layer.mean = minitorch.nn.Buffer(minitorch.zeros(2))
+    >>> list(layer.state_dict())
+    ['mean']
+    """
+
+    persistent = True
+
+    def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
+        if data is None:
+            data = creation.empty(0)
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Buffer: `data` must be a Tensor, but got {type(data).__name__}")
+        self.array = data.array
+        self.share(data)
+        self.persistent = persistent
 
 
 def new_parameter(*shape: int, device: Any = None, dtype: Any = None) -> Parameter:

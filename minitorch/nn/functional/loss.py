@@ -19,6 +19,7 @@ from .checks import (
     check_tensor,
     with_batch,
 )
+from .linear import linear
 
 __all__ = [
     "binary_cross_entropy",
@@ -27,6 +28,7 @@ __all__ = [
     "huber_loss",
     "kl_div",
     "l1_loss",
+    "linear_cross_entropy",
     "mse_loss",
     "nll_loss",
     "smooth_l1_loss",
@@ -180,6 +182,45 @@ def cross_entropy(
     if reduction != "none" or len(x) == 2:
         return out
     return shaping.standalone(shaping.reshape(out, shape=target.array.shape))
+
+
+def linear_cross_entropy(
+    input: Any,
+    linear_weight: Any,
+    target: Any,
+    *,
+    linear_bias: Any = None,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Any:
+    """`cross_entropy` of the linear map of input (N, in) or (in,) by linear_weight (classes, *, in) and its bias.
+
+    options: PyTorch's settings of a computation in chunks, which change no number. Raises RuntimeError for shapes that
+    don't fit.
+    """
+    name = "linear_cross_entropy"
+    x, w = check_tensor(name, input).array.shape, check_tensor(name, linear_weight, "linear_weight").array.shape
+    check_tensor(name, target, "target")
+    if len(x) not in (1, 2):
+        raise RuntimeError(f"{name}: expected input with dimensionality 1 or 2, got {len(x)}")
+    if len(w) < 2 or x[-1] != w[-1]:
+        raise RuntimeError(f"{name}: expected linear_weight (classes, *, {x[-1]}) for input {x}, got {w}")
+    if linear_bias is not None and linear_bias.array.shape != w[:-1]:
+        raise RuntimeError(f"{name}: expected linear_bias shape {w[:-1]}, got {linear_bias.array.shape}")
+    if len(w) > 2 and len(x) == 1:
+        raise RuntimeError(f"{name}: linear_weight {w} requires batched input (N, {x[-1]}), got {x}")
+    shape = (*x[:-1], *w[:-1])
+    if target.array.shape == shape and ignore_index is not None:
+        raise RuntimeError(f"{name}: ignore_index cannot be specified when target contains probabilities")
+    rows = shaping.reshape(linear_weight, shape=(math.prod(w[:-1]), w[-1]))
+    bias = None if linear_bias is None else shaping.reshape(linear_bias, shape=(math.prod(w[:-1]),))
+    logits = shaping.reshape(linear(input, rows, bias), shape=shape)
+    ignored = -100 if ignore_index is None else ignore_index
+    settings: dict[str, Any] = {"ignore_index": ignored, "label_smoothing": label_smoothing}
+    return cross_entropy(logits, target, weight, reduction=reduction, **settings)
 
 
 def _soft_cross_entropy(

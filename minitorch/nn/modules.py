@@ -1,0 +1,53 @@
+"""Layers under the names of PyTorch's files, such as `nn.modules.conv.Conv2d` and `nn.modules.utils._pair`."""
+
+from __future__ import annotations
+
+import sys
+
+from . import (
+    activation,
+    adaptive,
+    container,
+    conv,
+    dropout,
+    embedding,
+    fold,
+    lazy,
+    linear,
+    loss,
+    module,
+    norm,
+    padding,
+    pool,
+    resample,
+    shape,
+    tuples,
+)
+from .module import Module
+
+__all__ = ["Module"]
+
+PLACES = {
+    "activation": activation,
+    "adaptive": adaptive,
+    "batchnorm": norm,
+    "container": container,
+    "conv": conv,
+    "dropout": dropout,
+    "flatten": shape,
+    "fold": fold,
+    "instancenorm": norm,
+    "lazy": lazy,
+    "linear": linear,
+    "loss": loss,
+    "module": module,
+    "normalization": norm,
+    "padding": padding,
+    "pixelshuffle": resample,
+    "pooling": pool,
+    "sparse": embedding,
+    "upsampling": resample,
+    "utils": tuples,
+}
+for _name, _part in PLACES.items():
+    globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _part
