@@ -19,14 +19,13 @@ import numpy as np
 
 from ..autograd.tape import wrap
 from .activation import hardtanh
-from .conv import channels_last_memory
 from .index import getitem
 from .join import stack
-from .links import Links, gather_links
+from .links import NARROW, Links, gather_links
 from .pointwise import where
-from .shape import permute, reshape
+from .shape import pad_constant, permute, reshape
 
-FAR = 2**31  # places beyond are nowhere
+FAR = 2**24  # places beyond are as good as this one
 
 
 def _mirrored(s: np.ndarray, n: int, align_corners: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -66,50 +65,61 @@ def _cubics(t: Any) -> list:
     return [far(t + 1), near(t), near(1 - t), far(2 - t)]
 
 
-def _taps(s: Any, n: int, mode: str, padding_mode: str, align_corners: bool) -> tuple[np.ndarray, Any]:
-    """Along one axis: the pixels (*, taps) that count for each place, -1 where there is none, and their weights."""
-    if mode != "bicubic":
-        s = _inside(s, n, padding_mode, align_corners)
-    at = s.array
-    known = np.abs(at) < FAR
-    if mode == "nearest":
-        positions = np.where(known, np.rint(at), -1)[..., None]
-        weights = where(wrap(np.ones(positions.shape, np.bool_)), 1.0, reshape(s, shape=positions.shape))
+def _taps(s: Any, n: int, mode: str, padding_mode: str, align_corners: bool) -> tuple[list, list]:
+    """Along one axis of n pixels: for each place the pixels that count, int64, and their weights.
+
+    Around the image there are pixels on either side that count nothing, for places that are outside, or nowhere.
+    """
+    if mode == "bicubic":
+        reach = 2
     else:
-        low = np.floor(np.where(known, at, 0))
-        t = s - wrap(low)
-        weights = stack([1 - t, t] if mode == "bilinear" else _cubics(t), -1)
-        positions = low[..., None] + (np.arange(2) if mode == "bilinear" else np.arange(-1, 3)).astype(at.dtype)
-    if mode == "bicubic" and padding_mode != "zeros":
-        if padding_mode == "reflection":
-            positions = _mirrored(positions, n, align_corners)[0]
-        positions = np.clip(positions, 0, n - 1)
-    return np.where((positions >= 0) & (positions < n), positions, -1).astype(np.int64), weights
+        s, reach = _inside(s, n, padding_mode, align_corners), 1
+    if padding_mode == "zeros" or mode == "bicubic":  # further out it is as there, and has slope 0
+        beyond = 0 if padding_mode != "reflection" else FAR
+        s = hardtanh(s, min_val=float(-reach - 1 - beyond), max_val=float(n - 1 + reach + beyond))
+    at = s.array
+    if mode == "nearest":
+        whole = wrap(np.ones(at.shape, np.bool_))
+        return [np.rint(np.where(np.isnan(at), -1, at)).astype(np.int64)], [where(whole, 1.0, s)]
+    low = np.floor(np.where(np.isnan(at), 0, at))
+    t, first = s - wrap(low), low.astype(np.int64)
+    if mode == "bilinear":
+        return [first, first + 1], [1 - t, t]
+    positions = [first + d for d in range(-1, 3)]
+    if padding_mode == "reflection":
+        positions = [_mirrored(p.astype(at.dtype), n, align_corners)[0].astype(np.int64) for p in positions]
+    if padding_mode != "zeros":
+        positions = [p.clip(0, n - 1) for p in positions]
+    return positions, _cubics(t)
 
 
 def sample(x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool) -> Any:
     """x (N, C, *size) at the places of grid (N, *out, rank), whose last axis has the last axis of x first."""
     n, c, *size = x.array.shape
     rank, out = len(size), grid.array.shape[1:-1]
-    positions: Any = np.arange(n).reshape(n, *(1,) * (1 + rank))
-    weights: Any = None
-    known: Any = True
+    edge = 4 if mode == "bicubic" else 2
+    wide = [length + 2 * edge for length in size]
+    taps: list = [(np.arange(n)[:, None], None)]
     for axis, length in enumerate(size):
         s = getitem(grid, key=(Ellipsis, rank - 1 - axis))
         s = (s + 1) * ((length - 1) / 2) if align_corners else ((s + 1) * length - 1) / 2
         places, factors = _taps(reshape(s, shape=(n, math.prod(out))), length, mode, padding_mode, align_corners)
-        spread = (*places.shape[:2], *(places.shape[2] if i == axis else 1 for i in range(rank)))
-        places, factors = places.reshape(spread), reshape(factors, shape=spread)
-        known = known & (places >= 0)
-        positions = positions * length + places
-        weights = factors if weights is None else weights * factors
-    positions = np.broadcast_to(positions, weights.array.shape).reshape(-1)
-    rows = np.repeat(np.arange(n * math.prod(out)), math.prod(weights.array.shape[2:]))
-    weights, known = reshape(weights, shape=(rows.size,)), np.broadcast_to(known, weights.array.shape).reshape(-1)
-    if not known.all():
-        chosen = np.flatnonzero(known)
-        rows, positions, weights = rows[chosen], positions[chosen], getitem(weights, key=(chosen,))
-    links = Links(rows, positions, n * math.prod(out), n * math.prod(size))
-    last = permute(channels_last_memory(x), dims=(0, *range(2, 2 + rank), 1))
-    found = gather_links(reshape(last, shape=(links.size, c)), weights, links=links)
+        taps = [
+            (before * wide[axis] + (place + edge), factor if weight is None else weight * factor)
+            for before, weight in taps
+            for place, factor in zip(places, factors, strict=True)
+        ]
+    pixels = n * math.prod(out)
+    links = Links.by_taps(np.stack([p for p, _ in taps]).reshape(len(taps), pixels), n * math.prod(wide))
+    weights = reshape(stack([w for _, w in taps]), shape=(len(taps) * pixels,))
+    edges = ((edge, edge),) * rank
+    if c <= NARROW:  # channel by channel
+        first = (1, 0, *range(2, 2 + rank))
+        rows = pad_constant(permute(x, dims=first), widths=((0, 0), (0, 0), *edges))
+        rows = permute(reshape(rows, shape=(c, links.size)), dims=(1, 0))
+        found = permute(gather_links(rows, weights, links=links), dims=(1, 0))
+        return permute(reshape(found, shape=(c, n, *out)), dims=first)
+    last = permute(x, dims=(0, *range(2, 2 + rank), 1))
+    rows = reshape(pad_constant(last, widths=((0, 0), *edges, (0, 0))), shape=(links.size, c))
+    found = gather_links(rows, weights, links=links)
     return permute(reshape(found, shape=(n, *out, c)), dims=(0, rank + 1, *range(1, rank + 1)))

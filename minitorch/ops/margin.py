@@ -29,6 +29,15 @@ hinge_embedding = binary(
     doc="x where y is 1, max(margin - x, 0) where it is -1, and their sum for another y.",
 )
 hinge_embedding.flat = True
+excess = binary(
+    "excess",
+    lambda x, y, *, margin, power: where(x - y > -margin, (x - y + margin) ** power, 0.0),
+    x=lambda g, x, y, margin, power: where(x - y > -margin, g * (x - y + margin) ** (power - 1) * power, 0.0),
+    y=lambda g, x, y, margin, power: where(x - y > -margin, g * (x - y + margin) ** (power - 1) * -power, 0.0),
+    static=(1, 2),
+    on="",
+    doc="max(0, x - y + margin) to the power 1 or 2.",
+)
 
 
 # Every right class r loses to every other class j by max(0, 1 - x[r] + x[j]). Where that is positive it has slope -1 in

@@ -52,6 +52,14 @@ row(
     lambda x, y: np.logaddexp(0, -x * y),
 )
 row(
+    "excess",
+    lambda n: [
+        *(S(n.apart(3, 4), n.apart(3, 1) + 0.07, margin=margin, power=p) for margin in (1.0, 0.0) for p in (1, 2)),
+        S(n(0, 3), n(0, 1), margin=1.0, power=2),
+    ],
+    lambda x, y, margin, power: np.maximum(0, margin + x - y) ** power,
+)
+row(
     "hinge_embedding",
     lambda n: [
         S(n.apart(4), np.array([1.0, -1.0, -1.0, 1.0]), margin=1.0),
@@ -92,13 +100,14 @@ row(
 # ------------------------------------------------------------------------------------------------ linked rows
 def made(rows: list, columns: list, count: int, size: int) -> links.Links:
     """Links of lists."""
-    return links.Links(np.array(rows, np.int64), np.array(columns, np.int64), count, size)
+    return links.Links.sorted(np.array(rows, np.int64), np.array(columns, np.int64), count, size)
 
 
 LINKS = [
     made([0, 0, 2, 2, 2], [1, 3, 0, 1, 1], 4, 4),
     made([0, 1, 2], [2, 1, 0], 3, 5),
     made([], [], 2, 3),
+    links.Links.by_taps(np.arange(20).reshape(2, 10) % 7, 8),
 ]
 
 
@@ -113,14 +122,21 @@ def dense(w: np.ndarray, links: links.Links) -> np.ndarray:
 row(
     "gather_links",
     lambda n: (
-        [S(n(k.size, d), n(k.rows.size), links=k) for k in LINKS for d in (3, 1)] + [S(n(4, 0), n(5), links=LINKS[0])]
+        [S(n(k.size, d), n(k.rows.size), links=k) for k in LINKS for d in (3, 1, 9)]
+        + [S(n(4, 0), n(5), links=LINKS[0])]
     ),
     lambda x, w, links: dense(w, links) @ x,
     linear=True,
 )
 row(
+    "scatter_links",
+    lambda n: [S(n(k.count, d), n(k.rows.size), links=k) for k in LINKS for d in (3, 1, 0, 9)],
+    lambda y, w, links: dense(w, links).T @ y,
+    linear=True,
+)
+row(
     "link_products",
-    lambda n: [S(n(k.count, d), n(k.size, d), links=k) for k in LINKS for d in (3, 1, 0)],
+    lambda n: [S(n(k.count, d), n(k.size, d), links=k) for k in LINKS for d in (3, 1, 0, 9)],
     lambda y, x, links: np.array([y[r] @ x[c] for r, c in zip(links.rows, links.columns, strict=True)]),
     linear=True,
 )

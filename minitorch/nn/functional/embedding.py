@@ -73,8 +73,8 @@ def embedding(
     return where(wrap((rows == padding_idx % len(table))[..., None]), out.detach(), out)
 
 
-def _bags(rows: np.ndarray, offsets: Any, include_last_offset: bool) -> tuple[np.ndarray, int]:
-    """For each number of the input the bag it is in, and how many bags there are."""
+def _starts(offsets: Any, include_last_offset: bool, size: int) -> np.ndarray:
+    """Where each bag begins, and the last one ends. Raises RuntimeError for what does not fit `size` numbers."""
     name = "embedding_bag"
     starts = check_tensor(name, offsets, "offsets").array
     if starts.ndim != 1:
@@ -88,15 +88,11 @@ def _bags(rows: np.ndarray, offsets: Any, include_last_offset: bool) -> tuple[np
             f"{name}: offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. "
             f"However, got {starts[0]}"
         )
-    if starts.size and starts[-1] > rows.size:
-        raise RuntimeError(
-            f"{name}: offsets[-1] can not be greater than input's length {rows.size}, but got {starts[-1]}"
-        )
+    if starts.size and starts[-1] > size:
+        raise RuntimeError(f"{name}: offsets[-1] can not be greater than input's length {size}, but got {starts[-1]}")
     if (np.diff(starts) < 0).any():
         raise RuntimeError(f"{name}: offsets must not decrease, but got {starts.tolist()}")
-    count = starts.size - include_last_offset
-    ends = starts[1:] if include_last_offset else np.append(starts[1:], rows.size)
-    return np.repeat(np.arange(count), ends[:count] - starts[:count]), count
+    return starts.astype(np.int64) if include_last_offset else np.append(starts, size if starts.size else 0)
 
 
 def embedding_bag(
@@ -156,15 +152,17 @@ def embedding_bag(
         raise RuntimeError(f"{name}: input names a row which is not in the valid range [0, {len(table)})")
     columns = numbers.reshape(-1).astype(np.int64, copy=False)
     if offsets is None:
-        bags, count = np.repeat(np.arange(len(numbers)), numbers.shape[1]), len(numbers)
+        first = np.arange(len(numbers) + 1) * numbers.shape[1]
+        links = Links(first, columns, len(numbers), len(table))
     else:
-        bags, count = _bags(columns, offsets, include_last_offset)
+        first = _starts(offsets, include_last_offset, columns.size)
+        links = Links(first, columns[: first[-1]], first.size - 1, len(table))
     if max_norm is not None:
         _renormalized(weight, columns, max_norm, norm_type)
-    kept = np.arange(bags.size)
-    if padding_idx is not None:
-        kept = np.flatnonzero(columns[: bags.size] != padding_idx % len(table))
-    links = Links(bags[kept], columns[kept], count, len(table))
+    kept: Any = slice(0, links.columns.size)
+    if padding_idx is not None and not (there := links.columns != padding_idx % len(table)).all():
+        kept = np.flatnonzero(there)
+        links = Links.sorted(links.rows[kept], links.columns[kept], links.count, len(table))
     if mode == "max":
         at = largest(weight.array, links)
         empty = at < 0
@@ -172,9 +170,11 @@ def embedding_bag(
         return watch(where(wrap(empty), 0.0, out) if empty.any() else out, input, offsets)
     if factors is not None:
         w = getitem(reshape(factors, shape=(columns.size,)), key=(kept,))
+    elif mode == "mean":
+        lengths = np.maximum(np.diff(links.first), 1).astype(table.dtype)
+        w = wrap(np.repeat(1 / lengths, np.diff(links.first)))
     else:
-        counts = np.diff(links.first)[links.rows] if mode == "mean" else np.ones(kept.size)
-        w = wrap((1 / counts).astype(table.dtype))
+        w = wrap(np.ones(links.columns.size, table.dtype))
     if not scale_grad_by_freq or not weight.requires_grad:
         return watch(gather_links(weight, w, links=links), input, offsets)
     still = weight.detach()  # the rest is 0, and its gradient that of the whole, divided

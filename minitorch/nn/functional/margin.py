@@ -12,7 +12,6 @@ from ...autograd.tape import watch, wrap
 from ...ops import loss, pointwise
 from ...ops import margin as margins
 from ...ops import reduce as reducing
-from ...ops.activation import relu
 from ...ops.index import take_along
 from ...ops.pointwise import where
 from ...ops.promotion import to_dtype
@@ -254,14 +253,12 @@ def multi_margin_loss(
     if weight is not None and weight.array.size != classes:
         raise RuntimeError(f"{name}: inconsistent weight size: expected {classes} but got {weight.array.size}")
     margin = check_number(name, "margin", margin)
-    errors = relu(rows - (take_along(rows, flat[:, None], dim=1) - margin))
-    errors = where(wrap(np.arange(classes) == flat[:, None]), 0.0, errors)
-    if p == 2:
-        errors = errors * errors
+    errors = margins.excess(rows, take_along(rows, flat[:, None], dim=1), margin=margin, power=int(p))
+    own = max(margin, 0.0) ** p  # what the label itself adds to the sum; its two slopes cancel
     factor = np.full(flat.shape, 1 / classes, input.outline.dtype)
     if weight is not None:
         factor *= weight.array[flat]
-    losses = watch(reducing.reduce_sum(errors, dim=(1,), keepdim=False) * wrap(factor), target, weight)
+    losses = watch((reducing.reduce_sum(errors, dim=(1,), keepdim=False) - own) * wrap(factor), target, weight)
     if reduction == "none" and not labels.ndim:
         return standalone(reshape(losses, shape=()))
     return _reduced(losses, reduction)
