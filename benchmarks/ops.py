@@ -214,7 +214,8 @@ OPS: list[Op | Step] = [
     Op("argmax of channels", lambda lib, f, x: x.argmax(1), backward=False),
     # losses
     *functional("mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy_with_logits", X, TARGET),
-    *functional("cross_entropy nll_loss", LOGITS, LABELS),
+    *functional("cross_entropy nll_loss multi_margin_loss", LOGITS, LABELS),
+    *functional("hinge_embedding_loss soft_margin_loss poisson_nll_loss multilabel_soft_margin_loss", X, TARGET),
     # reductions and scans
     Op("sum", lambda lib, f, x: x.sum()),
     Op("sum of pixels", lambda lib, f, x: x.sum((2, 3))),

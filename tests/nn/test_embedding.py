@@ -80,6 +80,15 @@ def test_large_bags_are_the_same():
     np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-3, atol=1e-3)
 
 
+def test_tables_beyond_65536_rows():
+    """Links are turned round by sorting 16 bits after the other."""
+    numbers = np.array([[70_000, 4464], [4464, 70_000], [65_536, 0]])  # 70,000 and 4464 differ in the upper bits only
+    w = m.zeros(70_001, 2, requires_grad=True)
+    F.embedding_bag(m.tensor(numbers), w, mode="sum").backward(m.tensor([[1.0, 2.0], [10.0, 20.0], [100.0, 200.0]]))
+    assert w.grad[[70_000, 4464, 65_536, 0]].tolist() == [[11, 22], [11, 22], [100, 200], [100, 200]]
+    assert w.grad.sum().item() == 666
+
+
 @pytest.mark.parametrize("bag", [False, True])
 def test_scale_grad_by_freq(bag):
     """The gradient of a row is divided by how often it is named; the value is the same."""
