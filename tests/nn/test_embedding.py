@@ -152,6 +152,8 @@ def of(*numbers):
 
 W = m.tensor(TABLE)
 ERRORS = [
+    (lambda: F.embedding(of(0), m.ones(3, 2, dtype=m.int64), max_norm=1.0), RuntimeError, "floating"),
+    (lambda: F.bilinear(m.tensor(1.0), m.tensor(1.0), m.ones(5, 1, 1)), IndexError, "no dimensions"),
     (lambda: F.embedding_bag(of(0, 6), W, of(0)), RuntimeError, "valid range"),
     (lambda: F.embedding_bag(of(0, -1), W, of(0)), RuntimeError, "valid range"),
     (lambda: F.embedding_bag(of(0, 1), W, of(1)), RuntimeError, "offsets[0] has to be 0"),

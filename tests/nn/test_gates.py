@@ -16,6 +16,25 @@ RNG = np.random.default_rng(9)
 X = RNG.standard_normal((3, 4, 6))
 
 
+@pytest.mark.parametrize(
+    "call,kind",
+    [
+        (lambda: F.glu(m.ones(2, 3, dtype=m.int64)), RuntimeError),
+        (lambda: F.rrelu(m.ones(3), -math.inf, 0.3, training=True), RuntimeError),
+        (lambda: F.gumbel_softmax(m.ones(2, 3, dtype=m.int64)), RuntimeError),
+        (lambda: F.gumbel_softmax(m.ones(2, 3), dim=2), IndexError),
+        (lambda: F.alpha_dropout(m.ones(3, dtype=m.int64), 0.5, True), RuntimeError),
+        (lambda: F.feature_alpha_dropout(m.ones(3), 0.5, True), RuntimeError),
+        (lambda: F.prelu(m.ones(2, 3), m.ones(0)), RuntimeError),
+    ],
+    ids=range(7),
+)
+def test_wrong_calls(call, kind):
+    """PyTorch's classes."""
+    with pytest.raises(kind):
+        call()
+
+
 def test_glu():
     """The first half times the sigmoid of the second, along any axis."""
     for dim in (1, -1):

@@ -130,6 +130,7 @@ LAYERS: list[tuple[str, list[tuple[str, str]]]] = [
     ("LazyConv{n}d(6, 2)", [("", "y.shape[1] == 6 and m.kernel_size == (2,) * {n}"), *CONVOLUTION]),
     ("LazyConvTranspose{n}d(6, 2)", [("", "y.shape[1] == 6 and m.kernel_size == (2,) * {n}"), *TRANSPOSED]),
     ("LazyBatchNorm{n}d()", NORM),
+    ("LazyInstanceNorm{n}d()", [("eps=0.5", "same(y, F.instance_norm(x, weight=m.weight, bias=m.bias, eps=0.5))"), *NORM[1:]]),
     ("LazyLinear(3)", [("", "y.shape[-1] == 3"), ("bias=False", "same(y, F.linear(x, m.weight))"), ("dtype=minitorch.float64", "y.dtype is minitorch.float64")]),
     ("Unfold(2)", [(s, "same(y, F.unfold(x, 2, {s}))") for s in ("", "dilation=2", "padding=1", "stride=2")]),
     ("Fold((4, 5), 2)", [(s, "same(F.fold(F.unfold(ones(1, 2, 4, 5), 2, {s}), (4, 5), 2, {s}), m(F.unfold(ones(1, 2, 4, 5), 2, {s})))") for s in ("", "dilation=2", "padding=1", "stride=2")]),
@@ -197,7 +198,7 @@ def test_arguments(layer: str, size: str, claim: str) -> None:
 @pytest.mark.parametrize("name", [n for n in sorted(dir(nn)) if re.fullmatch(r"(Lazy)?Conv(Transpose)?\dd|Lazy\w+", n)])
 def test_other_devices_are_refused(name: str) -> None:
     """There is no device but the CPU, whatever the layer."""
-    needed = {"Conv": (4, 6, 2), "LazyC": (6, 2), "LazyL": (3,), "LazyB": ()}
+    needed = {"Conv": (4, 6, 2), "LazyC": (6, 2), "LazyL": (3,), "LazyB": (), "LazyI": ()}
     arguments = next(a for start, a in needed.items() if name.startswith(start))
     assert getattr(nn, name)(*arguments, device="cpu")
     with pytest.raises(RuntimeError, match="must be 'cpu' or None, but got 'cuda'"):

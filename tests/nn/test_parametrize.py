@@ -252,6 +252,10 @@ def test_orthogonal_refusals():
         parametrizations.spectral_norm(nn.Linear(2, 2), n_power_iterations=0)
     with pytest.raises(IndexError, match="out of range"):
         parametrizations.spectral_norm(nn.Linear(2, 2), dim=2)
+    with pytest.raises(IndexError, match="out of range"):
+        parametrizations.weight_norm(nn.Linear(2, 2), dim=2)
+    with pytest.raises(KeyError, match="no parameter 'weights'"):
+        nn.utils.spectral_norm(nn.Linear(2, 2), "weights")
 
 
 def random_norm(cls, n):
@@ -301,6 +305,8 @@ def test_norms_of_gradients():
     assert parameters[0].grad[0].item() == pytest.approx(0.5)
     with pytest.warns(FutureWarning, match="clip_grad_norm_"):
         assert nn.utils.clip_grad_norm(parameters, 100.0).item() == pytest.approx(7**0.5 / 2)
+    with pytest.raises(RuntimeError, match="floating point"):
+        nn.utils.get_total_norm([m.tensor(1)])
     with pytest.raises(RuntimeError, match="non-finite"):
         nn.utils.get_total_norm([m.tensor(float("nan"))], error_if_nonfinite=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from typing import Any
 
@@ -215,7 +216,8 @@ def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float =
     The places of its largest element are distributed as softmax(logits). With `hard` the result is one-hot, with the
     gradient of the soft one. Draws from `minitorch.default_generator`.
     """
-    check_operands("gumbel_softmax", logits)
+    if check_tensor("gumbel_softmax", logits, "logits").outline.dtype.kind != "f":
+        raise RuntimeError(f"gumbel_softmax: `logits` must be floating, as its noise is, but is {logits.dtype}")
     drawn = default_generator.numpy.standard_exponential(logits.array.shape, logits.array.dtype)
     noise = wrap(-np.log(np.maximum(drawn, np.finfo(drawn.dtype).tiny)))
     soft = reducing.softmax((logits + noise) / tau, dim)
@@ -233,13 +235,13 @@ def glu(input: Any, dim: int = -1) -> Any:
 
     Raises RuntimeError where `dim` has an odd size.
     """
-    check_operands("glu", input)
-    shape = input.outline.shape
+    shape = check_tensor("glu", input).outline.shape
     if not shape:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     (d,) = normalize((dim,), len(shape))
     if shape[d] % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {d} is size {shape[d]}")
+    check_operands("glu", input)
     half, before = shape[d] // 2, (slice(None),) * d
     first, second = (getitem(input, key=(*before, part, ...)) for part in (slice(0, half), slice(half, None)))
     return activation.gated(first, second)
@@ -280,6 +282,8 @@ def rrelu(
     if not training:
         return _applied(activation.leaky_relu, "rrelu", input, inplace, negative_slope=(lower + upper) / 2)
     check_operands("rrelu", input)
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        raise RuntimeError(f"rrelu: lower and upper bound must be finite, got {lower} and {upper}")
     slopes = default_generator.numpy.random(input.array.shape, input.array.dtype)
     slopes *= upper - lower
     slopes += lower

@@ -75,9 +75,10 @@ def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
 def _alpha_dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_shape: tuple) -> Any:
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    check_operands(name, x)
     if not training or p == 0:
         return x
+    if x.outline.dtype.kind != "f":
+        raise RuntimeError(f"{name}: result type Float can't be cast to {x.dtype}, the dtype of `input`")
     kept = default_generator.numpy.random(mask_shape, np.float32) >= p
     c = SCALE * ALPHA
     a = 1 / np.sqrt((1 - p) * (1 + p * c * c)) if p < 1 else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ __all__ = ["embedding", "embedding_bag"]
 
 def _renormalized(weight: Any, rows: np.ndarray, max_norm: float, norm_type: float) -> None:
     """Scale the rows of the table that are named, in place and unseen by the tape, to a norm of at most `max_norm`."""
+    if weight.array.dtype.kind != "f":
+        raise RuntimeError(f"max_norm: `weight` should be floating, but is {weight.dtype}")
     named = np.unique(rows)
     norms = np.linalg.norm(weight.array[named].astype(np.float64), norm_type, axis=1)
     long = norms > max_norm
@@ -118,6 +121,9 @@ def embedding_bag(
     """
     name = "embedding_bag"
     numbers, table = check_tensor(name, input).array, check_tensor(name, weight, "weight").array
+    if table.dtype == np.int64 and numbers.dtype.kind == "f":
+        warnings.warn(f"{name} takes (input, weight), and no longer (weight, input).", stacklevel=2)
+        input, weight, numbers, table = weight, input, table, numbers
     factors = per_sample_weights
     if factors is not None and check_tensor(name, factors, "per_sample_weights").array.shape != numbers.shape:
         raise ValueError(

@@ -58,7 +58,9 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     x, y, w = input1.array.shape, input2.array.shape, weight.array.shape
     if len(w) != 3:
         raise IndexError(f"{name}: Dimension out of range: `weight` must be (out, in1, in2), but has shape {w}")
-    if not x or x[:-1] != y[:-1] or len(x) != len(y):
+    if not x or not y:
+        raise IndexError(f"{name}: Dimension specified as -1 but tensor has no dimensions: input1 {x}, input2 {y}")
+    if x[:-1] != y[:-1]:
         raise RuntimeError(f"{name}: input batch dimensions do not match: input1 {x}, input2 {y}")
     if (x[-1], y[-1]) != w[1:]:
         raise RuntimeError(f"{name}: input sizes do not match weight size: input1 {x}, input2 {y}, weight {w}")

@@ -37,6 +37,11 @@ def _positive_part(x: Any) -> Any:
     return pointwise.clamp(x, 0.0, None)
 
 
+def _check_floating(name: str, input: Any) -> None:
+    if check_tensor(name, input).outline.dtype.kind != "f":
+        raise RuntimeError(f"{name}: result type Float can't be cast to {input.dtype}, the dtype of `input`")
+
+
 def hinge_embedding_loss(
     input: Any,
     target: Any,
@@ -47,7 +52,7 @@ def hinge_embedding_loss(
 ) -> Any:
     """x where the target is 1, max(margin - x, 0) where it is -1, for distances x."""
     reduction = named_reduction(size_average, reduce, reduction)
-    check_operands("hinge_embedding_loss", input)
+    _check_floating("hinge_embedding_loss", input)
     target = to_dtype(check_tensor("hinge_embedding_loss", target, "target"), input.outline.dtype)
     margin = check_number("hinge_embedding_loss", "margin", margin)
     return _reduced(margins.hinge_embedding(input, target, margin=margin), reduction)
@@ -90,7 +95,7 @@ def soft_margin_loss(
 ) -> Any:
     """log(1 + exp(-target x)) for targets 1 and -1, without overflow."""
     reduction = named_reduction(size_average, reduce, reduction)
-    check_operands("soft_margin_loss", input)
+    _check_floating("soft_margin_loss", input)
     check_tensor("soft_margin_loss", target, "target")
     return _reduced(margins.soft_margin(input, target), reduction)
 
@@ -250,6 +255,8 @@ def multi_margin_loss(
     classes, flat = rows.array.shape[1], labels.reshape(-1)
     if flat.size and (flat.min() < 0 or flat.max() >= classes):
         raise RuntimeError(f"{name}: target out of range: there are {classes} classes, 0 to {classes - 1}")
+    if weight is not None and weight.array.dtype != input.outline.dtype:
+        raise RuntimeError(f"{name}: expected `weight` of dtype {input.dtype} but found {weight.dtype}")
     if weight is not None and weight.array.size != classes:
         raise RuntimeError(f"{name}: inconsistent weight size: expected {classes} but got {weight.array.size}")
     margin = check_number(name, "margin", margin)

@@ -51,6 +51,9 @@ def clip_grad_norm(
 def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None) -> Any:
     """The norm of all elements of a tensor or several; 0 of none. Raises as `clip_grad_norm_`."""
     listed = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    for x in listed:
+        if not x.is_floating_point():
+            raise RuntimeError(f"get_total_norm: Expected floating point tensors as input. Got {x.dtype}")
     total = _total(listed, float(norm_type), error_if_nonfinite)
     return wrap(np.asarray(total).astype(listed[0].array.dtype if listed else np.float32))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.tape import wrap
+from ...ops.dims import normalize
 from ...ops.index import getitem, tril
 from ...ops.join import cat
 from ...ops.linalg import matmul
@@ -27,7 +28,8 @@ def norm_except_dim(v: Any, dim: int | None) -> Any:
     """The lengths of v's slices along `dim`, which stays, the other axes of size 1; of all of v for None or -1."""
     if dim is None or dim == -1:
         return norm(v)
-    axes = tuple(axis for axis in range(v.array.ndim) if axis != dim % v.array.ndim)
+    (kept,) = normalize((dim,), v.array.ndim)
+    axes = tuple(axis for axis in range(v.array.ndim) if axis != kept)
     return norm(v, 2, axes, True) if axes else abs(v)
 
 

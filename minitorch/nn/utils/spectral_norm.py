@@ -26,7 +26,7 @@ def spectral_norm(
     axis = default_dim(module) if dim is None else dim
     weight = module._parameters.get(name)
     if weight is None:
-        raise ValueError(f"Module {module} has no parameter {name} to apply spectral_norm to")
+        raise KeyError(f"{type(module).__name__} has no parameter {name!r} to divide by its spectral norm")
     u, v = singular_vectors(as_matrix(weight.detach(), axis).array, eps)
     delattr(module, name)
     module.register_parameter(f"{name}_orig", weight)
