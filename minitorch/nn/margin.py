@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import functional as F
+from .distance import PairwiseDistance
 from .functional.margin import check_margin
 from .loss import _Loss
 
@@ -171,7 +172,8 @@ class TripletMarginWithDistanceLoss(_Loss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(None, None, reduction)
-        self.distance_function, self.margin, self.swap = distance_function, check_margin(margin), swap
+        self.margin, self.swap = check_margin(margin), swap
+        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
 
     def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
         """The loss."""
