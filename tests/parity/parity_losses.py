@@ -253,7 +253,7 @@ def test_modules() -> None:
             continue
         for dtype, training in ((torch.float32, True), (torch.float64, False), (torch.float64, True)):
             samples = info.module_inputs_func(info, device="cpu", dtype=dtype, requires_grad=True, training=training)
-            for sample in samples:
+            for sample in samples[:: 1 + len(samples) // 100]:  # some have a thousand
                 if sample.forward_input is None:
                     continue
                 made, call = sample.constructor_input, sample.forward_input
