@@ -1625,7 +1625,6 @@ row(
     linear=True,
 )
 
-import samples_recurrent  # noqa: E402, F401 it adds its rows
-import samples_sorting  # noqa: E402, F401 more rows
 import samples_losses  # noqa: E402, F401 more rows
+import samples_recurrent  # noqa: E402, F401 more rows
 import samples_sorting  # noqa: E402, F401 more rows
