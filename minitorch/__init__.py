@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from . import autograd, backends, dtypes, func, kernels, nn, optim, surface, utils, vision
+from . import autograd, backends, dtypes, func, kernels, nn, optim, special, surface, utils, vision
 from .autograd import (
     OutOfMemoryError,
     enable_grad,

@@ -17,6 +17,7 @@ from .autograd import Variable
 from .autograd.inplace import in_place, into
 from .autograd.primitive import registry
 from .ops import (  # noqa: F401 they declare names
+    arithmetic,
     distance,
     folding,
     index,
@@ -30,6 +31,7 @@ from .ops import (  # noqa: F401 they declare names
     scan,
     shape,
     sort,
+    special,
     statistics,
 )
 from .ops.declare import Pointwise
@@ -49,6 +51,8 @@ OPERATORS = {
     "and": pointwise.bitwise_and,
     "or": pointwise.bitwise_or,
     "xor": pointwise.bitwise_xor,
+    "lshift": arithmetic.bitwise_left_shift,
+    "rshift": arithmetic.bitwise_right_shift,
 }
 COMPARISONS = {
     "eq": pointwise.equal,
@@ -59,7 +63,13 @@ COMPARISONS = {
     "ge": pointwise.greater_equal,
 }
 # NumPy's functions that work on tensors, where their name is not that of a row.
-UFUNCS = {"invert": "bitwise_not"}
+UFUNCS = {"invert": "bitwise_not", "left_shift": "bitwise_left_shift", "right_shift": "bitwise_right_shift"}
+# The in-place forms that PyTorch has as functions, too.
+IN_PLACE = """
+    abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil celu clamp clamp_max
+    clamp_min clip cos cosh deg2rad detach erf erfc exp exp2 expm1 fill fix floor frac gcd i0 lcm ldexp log log10 log1p
+    log2 logit nan_to_num neg negative rad2deg reciprocal relu round rsqrt selu sigmoid sin sinc sinh sqrt square tan
+    tanh threshold trunc xlogy zero"""
 
 
 def _operator(op: Callable) -> Callable:
@@ -105,9 +115,24 @@ def methods() -> dict[str, Callable]:
     return found
 
 
-def functions() -> dict[str, Callable]:
-    """Everything that declarations add to the package, by name."""
-    return {e.name: _function(e.function, "o" in e.on) for e in PUBLIC if "t" in e.on}
+def functions(place: str = "t") -> dict[str, Callable]:
+    """Everything that declarations add to the package, or with "s" to minitorch.special, by name."""
+    found = {e.name: _function(e.function, "o" in e.on) for e in PUBLIC if place in e.on}
+    return found | {f"{name}_": _in_place_function(name) for name in IN_PLACE.split() if place == "t"}
+
+
+def _in_place_function(name: str) -> Callable:
+    """The in-place form of an op as a function of the package."""
+    op = next((e.function for e in PUBLIC if e.name == name and set("it") & set(e.on)), None)
+
+    def call(input: Any, *args: Any, **settings: Any) -> Any:
+        if not isinstance(input, Variable):
+            raise no_tensor(f"{name}_", "input", input)
+        return getattr(input, f"{name}_")(*args, **settings) if op is None else in_place(op, input, *args, **settings)
+
+    call.__name__ = call.__qualname__ = f"{name}_"
+    call.__doc__ = f"`{name}`, in place; returns input."
+    return call
 
 
 def _function(function: Callable, takes_out: bool) -> Callable:
@@ -154,7 +179,7 @@ def attach(cls: type) -> None:
 
 # ------------------------------------------------------------------------------------------------ what goes to files
 HERE = Path(__file__).parent
-STUBS, PAGE = HERE / "_surface.pyi", HERE.parent / "docs" / "ops.md"
+STUBS, SPECIAL, PAGE = HERE / "_surface.pyi", HERE / "special.pyi", HERE.parent / "docs" / "ops.md"
 THEIRS = {"power": ("input", "exponent")}  # PyTorch's names of operands, where they are not input and other
 
 
@@ -194,12 +219,18 @@ def stubs() -> str:
     return "\n".join(lines) + "\n"
 
 
+def special_stubs() -> str:
+    """The text of special.pyi."""
+    lines = ["# Written by `make surface` from the declarations of ops. Do not edit.", "from typing import Any", ""]
+    lines += [f"def {n}({_signature(f, False)}) -> Any: ..." for n, f in sorted(functions("s").items())]
+    return "\n".join(lines) + "\n"
+
+
 def _method(name: str, method: Callable) -> str:
     if name.startswith("__"):
         return "self" if name in ("__neg__", "__abs__", "__invert__") else "self, other: Any"
     if name.endswith("_"):
-        (entry,) = (e for e in PUBLIC if f"{e.name}_" == name and "i" in e.on)
-        return _signature(entry.function, True)
+        method = next((e.function for e in PUBLIC if f"{e.name}_" == name and "i" in e.on), method)
     return _signature(method, True)
 
 
@@ -213,7 +244,8 @@ def page() -> str:
     table = []
     for function, called, on in rows.values():
         where = [*(["method"] if "T" in on else []), *(["in place"] if "i" in on else [])]
-        where += [*(["function"] if "t" in on else []), *(["`out`"] if "o" in on else [])]
+        where += [*(["function"] if "t" in on else []), *(["special"] if "s" in on else [])]
+        where += ["`out`"] if "o" in on else []
         text = inspect.getdoc(function) or ""
         summary = " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
         table.append((called[0], f"| {', '.join(f'`{n}`' for n in called)} | {', '.join(where)} | {summary} |"))
@@ -224,6 +256,7 @@ def page() -> str:
 
 
 def write() -> None:
-    """Bring both files up to date."""
+    """Bring the files up to date."""
     STUBS.write_text(stubs())
+    SPECIAL.write_text(special_stubs())
     PAGE.write_text(page())

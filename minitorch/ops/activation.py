@@ -9,6 +9,7 @@ import numpy as np
 
 from ..autograd import ZERO
 from .declare import binary, formula, pointwise, unary
+from .names import public
 from .pointwise import exp, expm1, log1p, normal_cdf, normal_density, tanh, where
 
 _log_of_sum = formula("softplus", lambda x: log1p(exp(-abs(x))) + where(x < 0.0, 0.0, x), atom=True)
@@ -19,7 +20,7 @@ def _sigmoid(x: Any) -> Any:
     return where(x < 0.0, e, 1.0) / (e + 1.0)
 
 
-sigmoid = unary("sigmoid", _sigmoid, atom=True, names="sigmoid expit", x=lambda g, out: g * (out * (1 - out)),
+sigmoid = unary("sigmoid", _sigmoid, atom=True, x=lambda g, out: g * (out * (1 - out)),
                 doc="1 / (1 + exp(-x)), without overflow: exp is only taken of -|x|.")
 # Of two equal numbers np.maximum returns the second, so that -0.0 stays.
 relu = unary("relu", lambda x: np.maximum(0, x), vector=lambda x: where(x < 0, 0.0, x), floating=False,
@@ -29,7 +30,7 @@ relu_grad = binary("relu_grad", lambda h, y: where(y <= 0, 0.0, h), on="", h=lam
 leaky_relu = pointwise("leaky_relu", lambda x, *, negative_slope: where(x > 0, x, x * negative_slope), on="",
                        x=lambda g, x, negative_slope: where(x > 0, g, g * negative_slope),
                        doc="x above 0, negative_slope * x below.")
-threshold = pointwise("threshold", lambda x, *, threshold, value: where(x <= threshold, value, x), on="t",
+threshold = pointwise("threshold", lambda x, *, threshold, value: where(x <= threshold, value, x), on="",
                       x=lambda g, x, threshold: where(x <= threshold, 0.0, g),
                       doc="x above threshold, value elsewhere.")
 hardtanh = pointwise("hardtanh",
@@ -39,7 +40,7 @@ hardtanh = pointwise("hardtanh",
 elu = pointwise("elu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * alpha, x), on="",
                 x=lambda g, x, alpha: where(x <= 0, g * (exp(where(x < 0, x, 0.0)) * alpha), g),
                 doc="x above 0, alpha * (exp(x) - 1) below.")
-celu = pointwise("celu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0) / alpha) * alpha, x), on="t",
+celu = pointwise("celu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x, 0.0) / alpha) * alpha, x), on="",
                  x=lambda g, x, alpha: where(x <= 0, g * exp(where(x < 0, x, 0.0) / alpha), g),
                  doc="x above 0, alpha * (exp(x / alpha) - 1) below.")
 SCALE, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
@@ -91,7 +92,7 @@ softsign = unary("softsign", lambda x: x / (abs(x) + 1.0), floating=False, on=""
                  x=lambda g, x: g / ((abs(x) + 1.0) * (abs(x) + 1.0)), doc="x / (1 + |x|).")
 tanhshrink = unary("tanhshrink", lambda x: x - tanh(x), floating=False, on="", x=lambda g, x: g * (tanh(x) * tanh(x)),
                    doc="x - tanh(x).")
-hardshrink = pointwise("hardshrink", lambda x, *, lambd: where(abs(x) <= lambd, 0.0, x), on="T t o",
+hardshrink = pointwise("hardshrink", lambda x, *, lambd: where(abs(x) <= lambd, 0.0, x), on="",
                        x=lambda g, x, lambd: where(abs(x) <= lambd, 0.0, g), doc="x, but 0 where |x| <= lambd.")
 softshrink = pointwise("softshrink", lambda x, *, lambd: _shrunk(x, lambd), on="",
                        x=lambda g, x, lambd: where(abs(x) <= lambd, 0.0, g),
@@ -106,5 +107,25 @@ leaky = binary("leaky", lambda x, y: where(x > 0, x, x * y), on="", x=lambda g, 
 def _shrunk(x: Any, lambd: Any) -> Any:
     return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, where(x == x, 0.0, x)))
 
+
+@public("threshold", on="t o")
+def threshold_of(input: Any, threshold: float, value: float) -> Any:
+    """input above threshold, value elsewhere."""
+    return _threshold(input, threshold=threshold, value=value)
+
+
+@public("celu", on="t")
+def celu_of(input: Any, alpha: float = 1.0) -> Any:
+    """input above 0, alpha * (exp(input / alpha) - 1) below."""
+    return celu(input, alpha=alpha)
+
+
+@public("hardshrink", on="T t o")
+def hardshrink_of(input: Any, lambd: float = 0.5) -> Any:
+    """input, but 0 where |input| <= lambd."""
+    return hardshrink(input, lambd=lambd)
+
+
+_threshold = threshold  # which an argument is called, too
 for _op in (relu, leaky_relu, threshold, hardtanh, hardsigmoid, hardshrink, softshrink):
     _op.flat = True

@@ -293,9 +293,11 @@ class Formula:
         if "(" not in "".join(out.trace.lines):
             self.wordy = False
             return None
-        text = "\n    ".join([f"def script({', '.join(parameters)}):", *out.trace.lines, f"return {out.name}"])
-        dtype = next(p for p in pattern if isinstance(p, str) and p != "?")
+        casts = [f"{n} = dtype({n})" for n in parameters if n[0] == "n"]
+        text = "\n    ".join([f"def script({', '.join(parameters)}):", *casts, *out.trace.lines, f"return {out.name}"])
+        dtype = np.dtype(next(p for p in pattern if isinstance(p, str) and p != "?")).type
         names: dict[str, Any] = {name: np.array(float(number), dtype) for number, name in constants.items()}
+        names["dtype"] = dtype
         names |= WORDS if float in pattern else {**WORDS, "where": np.where}
         exec(compile(text, f"<{self.name} for NumPy>", "exec"), names)
         script = names["script"]
@@ -496,6 +498,6 @@ def binary(name: str, value: Callable, *, floating: bool = False, **row: Any) ->
 
 
 def comparison(name: str, value: Callable, **row: Any) -> Any:
-    """A row for an op of one or two operands whose result is a bool, without a derivative or an in-place form."""
+    """A row for an op of one or two operands whose result is a bool, without a derivative."""
     meet = promotion.tensor_first(name) if len(_parameters(value)) == 2 else promotion.as_tensor
-    return pointwise(name, value, **{"meet": meet, "on": "T t o", **row})
+    return pointwise(name, value, **{"meet": meet, **row})

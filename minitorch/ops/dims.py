@@ -6,7 +6,10 @@ import math
 import operator
 from typing import Any
 
+import numpy as np
+
 from ..autograd import Variable
+from ..autograd.tape import plain
 
 
 def whole(value: Any, name: str = "dim") -> int:
@@ -28,6 +31,15 @@ def flag(value: Any, name: str) -> bool:
     if value is True or value is False:
         return value
     raise TypeError(f"`{name}` must be a bool, but got {value!r}")
+
+
+def number(op: str, argument: str, value: Any) -> Any:
+    """A Python number, also out of a tensor or an array without axes. Raises TypeError for anything else."""
+    if isinstance(value, Variable | np.ndarray | np.generic) and not np.shape(plain(value)):
+        value = plain(value).item()
+    if not isinstance(value, float | int):
+        raise TypeError(f"{op}(): argument '{argument}' must be float, not {type(value).__name__}")
+    return value
 
 
 def no_tensor(op: str, argument: str, value: Any) -> TypeError:

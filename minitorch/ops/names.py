@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 class Public(NamedTuple):
     """A public name: what it calls, and where users find it.
 
-    on: T a method of Tensor, i its in-place form, t a function of the package, o with an argument `out`.
+    on: T a method of Tensor, i its in-place form, t a function of the package, s one of minitorch.special, o with an
+    argument `out`.
     """
 
     name: str
@@ -22,14 +23,14 @@ PUBLIC: list[Public] = []
 
 def public(names: str, on: str = "T t") -> Callable[[Any], Any]:
     """Decorator: a function of tensors under these names, at these places; see `Public`."""
-    unknown = set(on.split()) - set("Tito")
+    unknown = set(on.split()) - set("Titos")
     if unknown:
-        raise ValueError(f"public({names!r}): no place is called {sorted(unknown)}; choose from T, i, t and o")
+        raise ValueError(f"public({names!r}): no place is called {sorted(unknown)}; choose from T, i, t, s and o")
 
     def declare(function: Any) -> Any:
         for name in names.split():
             for other in PUBLIC:
-                if other.name == name and set(other.on) & set(on) - {" "}:
+                if other.name == name and set(other.on) & set(on) - set(" o"):
                     raise ValueError(f"{name!r} is declared already, as {other.function}")
             PUBLIC.append(Public(name, function, on))
         return function

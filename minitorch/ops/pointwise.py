@@ -251,6 +251,7 @@ def _round_vector(x: Any, *, decimals: Any = 0) -> Any:
 
 round = pointwise("round", _round, vector=_round_vector, static=(0,), x=ZERO,
                   doc="x rounded to so many decimals, halves to even.")
+WORDS["round"] = np.rint
 
 
 def _inside(x: Any, min: Any, max: Any) -> Any:
@@ -259,8 +260,8 @@ def _inside(x: Any, min: Any, max: Any) -> Any:
 
 
 def _clamp(x: Any, min: Any, max: Any) -> Any:
-    x = x if min is None else where(x < min, min, x)
-    return x if max is None else where(x > max, max, x)
+    x = x if min is None else where((x >= min) | (x != x), x, min)  # NaN of either stays
+    return x if max is None else where((x <= max) | (x != x), x, max)
 
 
 def _meet_clamp(x: Any, min: Any = None, max: Any = None) -> tuple:
@@ -295,9 +296,10 @@ logical_or = comparison("logical_or", meet=tensors_only("logical_or"),
                         value=lambda x, y: (x != 0) | (y != 0), doc="Whether one or both are not zero.")
 logical_xor = comparison("logical_xor", meet=tensors_only("logical_xor"),
                          value=lambda x, y: (x != 0) ^ (y != 0), doc="Whether just one is not zero.")
-isnan = comparison("isnan", lambda x: x != x, doc="Whether each element is NaN.")
-isfinite = comparison("isfinite", lambda x: abs(x) < math.inf, doc="Whether each element is neither infinite nor NaN.")
-isinf = comparison("isinf", lambda x: abs(x) == math.inf, doc="Whether each element is infinite.")
+isnan = comparison("isnan", lambda x: x != x, on="T t o", doc="Whether each element is NaN.")
+isfinite = comparison("isfinite", lambda x: abs(x) < math.inf, on="T t o",
+                      doc="Whether each element is neither infinite nor NaN.")
+isinf = comparison("isinf", lambda x: abs(x) == math.inf, on="T t o", doc="Whether each element is infinite.")
 
 
 def _meet_integers(name: str) -> Any:

@@ -27,6 +27,7 @@ FLOORS = {
     "ops": {"autograd", "kernels", "geometry", "dtypes"},
     "surface": {"autograd", "ops"},
     "func": {"autograd", "ops"},
+    "special": {"surface"},
     "tensor": {"autograd", "ops", "drawing", "dtypes", "printing", "random", "surface", "_surface"},
     "drawing": {"autograd", "ops", "dtypes", "random"},
     "printing": {"dtypes"},

@@ -12,6 +12,7 @@ from minitorch import surface
 def test_files_are_as_the_declarations_say() -> None:
     """`make surface` was run after the last change."""
     assert surface.STUBS.read_text() == surface.stubs()
+    assert surface.SPECIAL.read_text() == surface.special_stubs()
     if surface.PAGE.parent.exists():
         assert surface.PAGE.read_text() == surface.page()
 
@@ -23,6 +24,8 @@ def test_every_name_is_found_where_it_is_declared() -> None:
         assert callable(method)
     for name in surface.functions():
         assert callable(getattr(m, name)), name
+    for name in surface.functions("s"):
+        assert callable(getattr(m.special, name)), name
 
 
 @pytest.mark.parametrize(
