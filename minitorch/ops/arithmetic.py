@@ -15,15 +15,11 @@ from .. import dtypes
 from ..autograd import ZERO, Variable
 from ..autograd.inplace import in_place
 from ..autograd.tape import wrap
-from .declare import Untold, binary, comparison, pointwise, unary
+from .declare import binary, comparison, no_program, pointwise, unary
 from .dims import flag, no_tensor, number
 from .names import public
 from .pointwise import absolute, clamp, exp2, log1p, maximum, multiply, power, scaled_subtract, where
-from .promotion import common, operand, paired, tensors_only, to_dtype
-
-
-def _no_program(*operands: Any, **settings: Any) -> Any:
-    raise Untold("only NumPy knows this")
+from .promotion import as_floats, common, operand, paired, tensors_only, to_dtype
 
 
 def _tensor(name: str, argument: str, x: Any) -> Any:
@@ -142,11 +138,11 @@ def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
     return scaled_subtract(other, _tensor("rsub", "input", input), alpha=alpha)
 
 
-signbit = comparison("signbit", lambda x: x < 0 if x.dtype.kind != "f" else np.signbit(x), vector=_no_program,
+signbit = comparison("signbit", lambda x: x < 0 if x.dtype.kind != "f" else np.signbit(x), vector=no_program,
                      on="T t o", doc="Whether the sign of each element is minus, that of -0.0 and -NaN, too.")
 isposinf = comparison("isposinf", lambda x: x == math.inf, on="T t o", doc="Whether each element is inf.")
 isneginf = comparison("isneginf", lambda x: x == -math.inf, on="T t o", doc="Whether each element is -inf.")
-isreal = comparison("isreal", lambda x: np.ones(x.shape, np.bool_), vector=_no_program, on="T t",
+isreal = comparison("isreal", lambda x: np.ones(x.shape, np.bool_), vector=no_program, on="T t",
                     doc="True everywhere: there are no complex tensors.")
 
 
@@ -252,14 +248,18 @@ def _logaddexp2(x: Any, y: Any) -> Any:
 logaddexp2 = binary("logaddexp2", np.logaddexp2, meet=_floats("logaddexp2"), vector=_logaddexp2, on="T t o",
                     x=lambda g, x, y: g / (exp2(y - x) + 1.0), y=lambda g, x, y: g / (exp2(x - y) + 1.0),
                     doc="log2(2^x + 2^y), without overflow.")
-nextafter = binary("nextafter", np.nextafter, meet=_floats("nextafter"), vector=_no_program, y=ZERO,
+nextafter = binary("nextafter", np.nextafter, meet=_floats("nextafter"), vector=no_program, y=ZERO,
                    x=lambda g, x, y: where(x == y, 0.0, g), doc="The float next to x on the way to y.")
 
 
 @public("ldexp", on="T i t o")
 def ldexp(input: Any, other: Any) -> Any:
-    """input times 2 to the power `other`."""
-    return multiply(_tensor("ldexp", "input", input), power(2.0, _tensor("ldexp", "other", other)))
+    """input times 2 to the power `other`; exact for integers, also where 2^other alone is no float."""
+    x, by = _tensor("ldexp", "input", input), _tensor("ldexp", "other", other)
+    if by.outline.dtype.kind == "f":
+        return multiply(x, power(2.0, by))
+    (x,) = as_floats(x)
+    return scaled(x, wrap(np.clip(by.array.astype(np.int64), -5000, 5000).astype(np.int32)))
 
 
 @public("float_power", on="T t o")
@@ -286,7 +286,7 @@ def _scaled(x: np.ndarray, by: np.ndarray) -> np.ndarray:
     return np.ldexp(x, by)
 
 
-scaled = pointwise("ldexp", _scaled, meet=lambda x, by: (x, by), vector=_no_program, on="",
+scaled = pointwise("ldexp", _scaled, meet=lambda x, by: (x, by), vector=no_program, on="",
                    x=lambda g, by: scaled(g, by), doc="x * 2^by, exact, for an int32 `by`.")
 
 
@@ -336,12 +336,12 @@ def _shifted_right(x: Any, y: Any) -> Any:
     return np.right_shift(x, steps.astype(dtype))
 
 
-gcd = binary("gcd", np.gcd, meet=_meet_integers("gcd", False), vector=_no_program,
+gcd = binary("gcd", np.gcd, meet=_meet_integers("gcd", False), vector=no_program,
              doc="The greatest common divisor of integers, not negative.")
-lcm = binary("lcm", np.lcm, meet=_meet_integers("lcm", False), vector=_no_program,
+lcm = binary("lcm", np.lcm, meet=_meet_integers("lcm", False), vector=no_program,
              doc="The least common multiple of integers, not negative.")
 bitwise_left_shift = binary("bitwise_left_shift", _shifted_left, meet=_meet_integers("lshift", True),
-                            vector=_no_program, doc="x times 2^y, of integers; 0 where y is negative or 64 and more.")
+                            vector=no_program, doc="x times 2^y, of integers; 0 where y is negative or 64 and more.")
 bitwise_right_shift = binary("bitwise_right_shift", _shifted_right, meet=_meet_integers("rshift", True),
-                             vector=_no_program,
+                             vector=no_program,
                              doc="x / 2^y rounded down, of integers; all of it is shifted out for a negative y.")

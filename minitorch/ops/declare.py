@@ -149,6 +149,11 @@ class Untold(Exception):
     """Raised by a formula that no program can be written for with these settings: NumPy serves."""
 
 
+def no_program(*operands: Any, **settings: Any) -> Any:
+    """The `vector` of a row that no words of kernels can say."""
+    raise Untold("only NumPy knows this")
+
+
 class Trace:
     """The lines of a program while a formula is read; what was computed before is not computed again.
 

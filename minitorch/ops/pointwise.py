@@ -13,7 +13,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd import ZERO, Variable
 from ..autograd.tape import wrap
-from .declare import WORDS, Symbol, Untold, binary, comparison, formula, pointwise, trace_of, unary
+from .declare import WORDS, Symbol, Untold, binary, comparison, formula, no_program, pointwise, trace_of, unary
 from .dims import no_tensor
 from .names import public
 from .promotion import common, operand, paired, tensor_first, tensors_only, to_dtype
@@ -343,17 +343,13 @@ def _whole(function: Any) -> Any:
     return divide
 
 
-def _no_program(*operands: Any) -> Any:
-    raise Untold("only NumPy knows division with a rest")
-
-
-floor_divide = binary("floor_divide", _whole(np.floor_divide), vector=_no_program,
+floor_divide = binary("floor_divide", _whole(np.floor_divide), vector=no_program,
                       doc="x / y rounded down. Raises RuntimeError for integers over 0.")
-remainder = binary("remainder", _whole(np.remainder), vector=_no_program,
+remainder = binary("remainder", _whole(np.remainder), vector=no_program,
                    x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y),
                    doc="x - floor(x / y) * y, with the sign of y. Raises RuntimeError for integers over 0.")
 fmod = binary("fmod", _whole(np.fmod), meet=tensor_first("fmod"),
-              vector=_no_program, x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y),
+              vector=no_program, x=lambda g: g, y=lambda g, x, y: -g * trunc(x / y),
               doc="x - trunc(x / y) * y, with the sign of x. Raises RuntimeError for integers over 0.")
 
 for op in (add, subtract, multiply, divide, floor_divide):

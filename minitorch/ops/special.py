@@ -18,7 +18,7 @@ from ..autograd import Variable
 from ..autograd.function import Function
 from ..autograd.modes import is_grad_enabled
 from . import activation, reduce
-from .declare import Untold, binary, pointwise, unary
+from .declare import binary, no_program, pointwise, unary
 from .dims import no_tensor, number, whole
 from .names import public
 from .pointwise import (
@@ -31,6 +31,7 @@ from .pointwise import (
     log,
     log1p,
     round,
+    sign,
     sin,
     sqrt,
     tan,
@@ -118,11 +119,7 @@ def _zeta(s: Any, q: Any) -> np.ndarray:
     return np.where(s < 1, np.nan, np.where(s == 1, np.inf, out)).astype(dtype)
 
 
-def _no_program(*operands: Any, **settings: Any) -> Any:
-    raise Untold("NumPy computes this in steps that depend on the numbers")
-
-
-zeta_of = binary("zeta", lambda x, y: _zeta(x, y), floating=True, vector=_no_program, on="",
+zeta_of = binary("zeta", lambda x, y: _zeta(x, y), floating=True, vector=no_program, on="",
                  y=lambda g, x, y: g * (-x * zeta_of(x + 1.0, y)), doc="Hurwitz's zeta function.")
 
 
@@ -139,7 +136,7 @@ def _polygamma(x: Any, *, n: int) -> Any:
         return _zeta(np.asarray(n + 1.0, x.dtype), x) * x.dtype.type((-1) ** (n + 1) * float(math.factorial(n)))
 
 
-polygamma_of = pointwise("polygamma", _polygamma, meet=as_floats, vector=_no_program, on="",
+polygamma_of = pointwise("polygamma", _polygamma, meet=as_floats, vector=no_program, on="",
                          x=lambda g, x, n: g * polygamma_of(x, n=n + 1), doc="A derivative of digamma.")
 
 
@@ -200,7 +197,8 @@ def _stirling_rest(y: Any) -> Any:
 def _lgamma(x: Any) -> Any:
     p = where(x < 0, 1.0 - x, x)
     low, step = p < 1.5, p < 0.5
-    t = p - where(step, 0.0, where(low, 1.0, where(p < 2.5, 2.0, where(p < 3.5, 3.0, 4.0))))
+    t = where(p < 2.5, p - 2.0, where(p < 3.5, p - 3.0, p - 4.0))
+    t = where(step, p, where(low, p - 1.0, t))
     up = where(step, p * (p + 1.0), where(low, p, 1.0))
     down = where(p < 2.5, 1.0, where(p < 3.5, p - 1.0, (p - 1.0) * (p - 2.0)))
     small = _series(t, _NEAR_2) + where(low, -log(up), log(down))
@@ -303,9 +301,9 @@ def _floats_only(name: str) -> Callable:
     return check
 
 
-lower = binary("igamma", lambda x, y: _incomplete(x, y, False), meet=_floats_only("igamma"), vector=_no_program, on="",
+lower = binary("igamma", lambda x, y: _incomplete(x, y, False), meet=_floats_only("igamma"), vector=no_program, on="",
                y=_density_slope, doc="The regularised lower incomplete gamma function.")
-upper = binary("igammac", lambda x, y: _incomplete(x, y, True), meet=_floats_only("igammac"), vector=_no_program,
+upper = binary("igammac", lambda x, y: _incomplete(x, y, True), meet=_floats_only("igammac"), vector=no_program,
                on="", y=lambda g, x, y: -_density_slope(g, x, y), doc="1 - igamma.")
 
 
@@ -410,10 +408,6 @@ def _bessel(x: Any, n: int, scaled: bool) -> Any:
     return where(size < _BORDER, power, where(size < math.inf, half * (half * expansion), size))
 
 
-def _sign_of(x: Any) -> Any:
-    return where(x > 0, 1.0, where(x < 0, -1.0, 0.0))
-
-
 def _odd(x: Any, size: Any) -> Any:
     return where(x < 0, -size, size)
 
@@ -425,12 +419,12 @@ def _over(y: Any, x: Any) -> Any:
 
 i0 = unary("i0", lambda x: _bessel(x, 0, False), x=lambda g, x: g * i1(x),
            doc="The modified Bessel function of the first kind, of order 0.")
-i0e = unary("i0e", lambda x: _bessel(x, 0, True), on="s o", x=lambda g, x, out: g * (i1e(x) - _sign_of(x) * out),
+i0e = unary("i0e", lambda x: _bessel(x, 0, True), on="s o", x=lambda g, x, out: g * (i1e(x) - sign(x) * out),
             doc="exp(-|x|) i0(x).")
 i1 = unary("i1", lambda x: _odd(x, _bessel(x, 1, False)), on="s o", x=lambda g, x, out: g * (i0(x) - _over(out, x)),
            doc="The modified Bessel function of the first kind, of order 1.")
 i1e = unary("i1e", lambda x: _odd(x, _bessel(x, 1, True)), on="s o",
-            x=lambda g, x, out: g * (i0e(x) - _sign_of(x) * out - _over(out, x)), doc="exp(-|x|) i1(x).")
+            x=lambda g, x, out: g * (i0e(x) - sign(x) * out - _over(out, x)), doc="exp(-|x|) i1(x).")
 
 
 # ------------------------------------------------------------------------------------------------ logarithms, sinc

@@ -83,6 +83,8 @@ def test_frexp_and_ldexp() -> None:
     assert m.frexp(x).mantissa.shape == (6,)
     assert m.ldexp(m.tensor([1.5, -3.0]), m.tensor([2, -1])).tolist() == [6.0, -1.5]
     assert m.ldexp(m.tensor([2]), m.tensor([3])).dtype is m.float32
+    ends = m.ldexp(m.tensor([0.75, 2.0**100, 1.0, 1.0]), m.tensor([128, -200, 2**40, -(2**40)]))
+    assert ends.tolist() == [0.75 * 2.0**128, 2.0**-100, INF, 0.0]  # 2^128 and 2^-200 are no float32
     with pytest.raises(RuntimeError, match="floating-point"):
         m.frexp(m.tensor([2]))
     with pytest.raises(TypeError, match="`other`"):
