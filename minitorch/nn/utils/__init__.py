@@ -1,4 +1,4 @@
-"""What is done with gradients and parameters of a whole model, with weights that are computed, with sequences (`rnn`)."""
+"""What is done with gradients and parameters of a whole model, with computed weights, with sequences (`rnn`)."""
 
 from . import parametrizations, parametrize, rnn
 from .clip_grad import clip_grad_norm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
