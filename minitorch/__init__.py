@@ -1,8 +1,30 @@
 """minitorch: an autograd-capable mini deep-learning framework on numpy and numba, with PyTorch's names."""
 
+from math import e, inf, nan, pi
 from typing import TYPE_CHECKING
 
-from . import autograd, backends, dtypes, func, kernels, nn, optim, special, surface, utils, vision
+from . import (
+    accelerator,
+    amp,
+    autograd,
+    backends,
+    cpu,
+    cuda,
+    dtypes,
+    func,
+    kernels,
+    missing,
+    mps,
+    nn,
+    optim,
+    special,
+    surface,
+    testing,
+    utils,
+    vision,
+    xpu,
+)
+from .amp import GradScaler, autocast
 from .autograd import (
     OutOfMemoryError,
     enable_grad,
@@ -18,10 +40,12 @@ from .creation import (
     arange,
     empty,
     empty_like,
+    empty_strided,
     eye,
     full,
     full_like,
     linspace,
+    logspace,
     normal,
     ones,
     ones_like,
@@ -32,28 +56,80 @@ from .creation import (
     randn,
     randn_like,
     randperm,
+    range,
+    scalar_tensor,
     zeros,
     zeros_like,
+)
+from .devices import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    device,
+    get_default_device,
+    layout,
+    memory_format,
+    preserve_format,
+    set_default_device,
+    strided,
 )
 from .drawing import bernoulli, binomial, multinomial, poisson
 from .dtypes import (
     bool_ as bool,
 )
 from .dtypes import (
+    can_cast,
     dtype,
     finfo,
+    float16,
     float32,
     float64,
     get_default_dtype,
     iinfo,
+    int8,
+    int16,
     int32,
     int64,
+    promote_types,
     set_default_dtype,
     uint8,
 )
+from .exchange import asarray, from_dlpack, frombuffer, to_dlpack
 from .explain import explain
+from .facts import Size
 from .func import vmap
 from .kernels import get_num_threads, set_num_threads
+from .legacy import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+)
+from .nn.functional import (
+    adaptive_avg_pool1d,
+    avg_pool1d,
+    channel_shuffle,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    group_norm,
+    layer_norm,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    pixel_shuffle,
+    pixel_unshuffle,
+    rms_norm,
+)
+from .printing import set_printoptions
 from .random import (
     Generator,
     default_generator,
@@ -64,10 +140,25 @@ from .random import (
     set_rng_state,
 )
 from .serialization import load, save
-from .tensor import Size, Tensor, as_tensor, from_numpy, is_tensor, tensor
+from .settings import (
+    are_deterministic_algorithms_enabled,
+    compile,
+    get_float32_matmul_precision,
+    get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled,
+    set_default_tensor_type,
+    set_float32_matmul_precision,
+    set_flush_denormal,
+    set_num_interop_threads,
+    use_deterministic_algorithms,
+)
+from .tensor import Tensor, as_tensor, from_numpy, is_tensor, tensor
+from .utils import dlpack as _dlpack  # noqa: F401 `minitorch.utils.dlpack` is there without another import
 from .version import __version__
 
-double, float, long, int = float64, float32, int64, int32
+double, float, half, long, int, short = float64, float32, float16, int64, int32, int16
+newaxis = None
+__getattr__ = missing.guide(__name__)
 if TYPE_CHECKING:
     from ._surface import *  # noqa: F403
 else:

@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from typing import Any
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes
+from . import devices, dtypes
+from .autograd.inplace import into
 from .autograd.primitive import OutOfMemoryError
 from .autograd.tape import Variable, wrap
+from .ops import place
 from .ops.dims import check_size, flag, no_tensor, sizes, whole
+from .ops.layout import order_of, ordered_back
 from .random import Generator, check_drawn, numpy_generator
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+def factory(function: Callable) -> Callable[..., Tensor]:
+    """Decorator: a function of new tensors takes PyTorch's settings of all of them, too, and sizes as `size=`.
+
+    These are `out`, `layout`, `pin_memory`, `memory_format` and `device`, beside the function's own `dtype` and
+    `requires_grad`.
+    """
+    given = inspect.signature(function).parameters.values()
+    parameters = {p.name for p in given if p.kind is not p.VAR_POSITIONAL}
+    sized = len(parameters) < len(given)
+    orders = function.__name__.startswith("empty")
+
+    @functools.wraps(function)
+    def call(*args: Any, **settings: Any) -> Any:
+        if settings and not settings.keys() <= parameters:
+            devices.check_placement(settings.pop("layout", None), settings.pop("pin_memory", False))
+            if sized and not args and "size" in settings:
+                args = (settings.pop("size"),)
+            settings.pop("names", None)
+            out, memory_format = settings.pop("out", None), settings.pop("memory_format", None) if orders else None
+            if out is not None:
+                same = {"dtype": out.dtype} if "dtype" in parameters else {}
+                return into(out, function, args, {**same, **settings})
+            if memory_format is not None:
+                made = function(*args, **settings)
+                made.array = place.in_format(made.detach(), memory_format).array
+                return made
+        return function(*args, **settings)
+
+    return call
 
 
 def _finish(array: np.ndarray, requires_grad: bool) -> Any:
@@ -20,7 +61,7 @@ def _finish(array: np.ndarray, requires_grad: bool) -> Any:
 
 
 def _dtype(dtype: Any, device: Any = None) -> np.dtype:
-    dtypes.check_device(device)
+    devices.check(device)
     return (dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)).numpy
 
 
@@ -36,26 +77,30 @@ def _made(make: Any, size: Any, dtype: np.dtype) -> np.ndarray:
         ) from None
 
 
+@factory
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Zeros of the given shape."""
     return _finish(_made(np.zeros, size, _dtype(dtype, device)), requires_grad)
 
 
+@factory
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Ones of the given shape."""
     return _finish(_made(np.ones, size, _dtype(dtype, device)), requires_grad)
 
 
+@factory
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of the given shape whose values are whatever memory held."""
     return _finish(_made(np.empty, size, _dtype(dtype, device)), requires_grad)
 
 
+@factory
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of the given shape with `fill_value` everywhere; its dtype follows the value."""
     if hasattr(fill_value, "item"):
         fill_value = fill_value.item()
-    dtypes.check_device(device)
+    devices.check(device)
     if not isinstance(size, list | tuple):
         raise TypeError(f"full(): argument `size` must be a tuple of ints, but got {size!r}")
     wanted = dtypes.of_scalar(fill_value) if dtype is None else _dtype(dtype)
@@ -63,40 +108,85 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     return _finish(_made(lambda shape, to: np.full(shape, value, to), size, wanted), requires_grad)
 
 
-def _in_order(input: Any, make: Any, requires_grad: bool) -> Any:
-    """make(shape) in the memory order of another tensor."""
+def _in_order(input: Any, make: Any, requires_grad: bool, memory_format: Any, layout: Any, pin_memory: Any) -> Any:
+    """make(shape) in the memory order of another tensor, or in that of a format."""
     flag(requires_grad, "requires_grad")
+    devices.check_placement(layout, pin_memory)
     x = input.array
-    if x.flags.c_contiguous:
-        out = make(x.shape)
-        return out.requires_grad_() if requires_grad else out
-    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-    out = make(tuple(x.shape[axis] for axis in order))
-    out.array = out.array.transpose(sorted(range(x.ndim), key=order.__getitem__))
+    chosen = devices.check_format(memory_format, x.ndim)
+    order = order_of(x) if chosen is devices.preserve_format else list(place.order_in(chosen, x.ndim))
+    out = make(tuple([x.shape[axis] for axis in order]))
+    out.array = ordered_back(out.array, x.shape, order)
     return out.requires_grad_() if requires_grad else out
 
 
-def _like(make: Any) -> Any:
-    def like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def _like(make: Any) -> Callable[..., Tensor]:
+    def like(
+        input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+        memory_format: Any = None, pin_memory: bool = False,
+    ) -> Any:  # fmt: skip
         if not isinstance(input, Variable):
             raise no_tensor(f"{make.__name__}_like", "input", input)
         wanted = input.dtype if dtype is None else dtype
-        return _in_order(input, lambda shape: make(shape, dtype=wanted, device=device), requires_grad)
+        made = functools.partial(make, dtype=wanted, device=device)
+        return _in_order(input, made, requires_grad, memory_format, layout, pin_memory)
 
-    like.__name__ = f"{make.__name__}_like"
+    like.__name__ = like.__qualname__ = f"{make.__name__}_like"
     like.__doc__ = f"`{make.__name__}` with the shape, dtype and memory order of another tensor."
     return like
 
 
 def full_like(
-    input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    input: Any, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
     """`full` with the shape, dtype and memory order of another tensor."""
     if not isinstance(input, Variable):
         raise no_tensor("full_like", "input", input)
-    dtypes.check_device(device)
-    wanted = input.dtype if dtype is None else dtype
-    return _in_order(input, lambda shape: full(shape, fill_value, dtype=wanted), requires_grad)
+    devices.check(device)
+    made = functools.partial(full, fill_value=fill_value, dtype=input.dtype if dtype is None else dtype)
+    return _in_order(input, made, requires_grad, memory_format, layout, pin_memory)
+
+
+def randint_like(
+    input: Any, low: Any = None, high: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
+    """`randint` with the shape, dtype and memory order of another tensor: (input, high) or (input, low, high)."""
+    if not isinstance(input, Variable):
+        raise no_tensor("randint_like", "input", input)
+    ends = (0, low) if high is None else (0 if low is None else low, high)
+    settings = {"generator": generator, "dtype": input.dtype if dtype is None else dtype, "device": device}
+    made = functools.partial(randint, *ends, **settings)
+    return _in_order(input, made, requires_grad, memory_format, layout, pin_memory)
+
+
+def empty_strided(
+    size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
+    """A tensor of the given shape whose elements stand `stride` apart along each axis; 0 for all in one place."""
+    devices.check_placement(layout, pin_memory)
+    wanted, shape, steps = _dtype(dtype, device), sizes((size,)), sizes((stride,))
+    if len(shape) != len(steps):
+        raise RuntimeError(
+            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(steps)})"
+        )
+    if min(steps, default=0) < 0:
+        raise RuntimeError(f"empty_strided: strides must not be negative, but got {list(steps)}")
+    check_size(shape, wanted.itemsize)
+    count = 1 + sum((n - 1) * step for n, step in zip(shape, steps, strict=True)) if math.prod(shape) else 0
+    memory = _made(np.empty, (count,), wanted)
+    strides = [step * wanted.itemsize for step in steps]
+    return _finish(np.lib.stride_tricks.as_strided(memory, shape, strides), requires_grad)
+
+
+@factory
+def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """A number as a tensor without dimensions, of the default dtype."""
+    wanted = _dtype(dtype, device)
+    return _finish(dtypes.number(_number("scalar_tensor", s), wanted), requires_grad)
 
 
 def _number(name: str, value: Any) -> Any:
@@ -110,13 +200,18 @@ def _number(name: str, value: Any) -> Any:
     return value
 
 
+@factory
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+    start: Any = None, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Any:  # fmt: skip
     """start, start + step, ... up to but without `end`; int64 for integers. RuntimeError if that can't be."""
+    if end is None and start is None:
+        raise TypeError("arange() missing 1 required positional argument: 'end'")
     if end is None:
         start, end = 0, start
-    dtypes.check_device(device)
+    start = 0 if start is None else start
+    devices.check(device)
     start, end, step = (_number("arange", v) for v in (start, end, step))
     exact = all(isinstance(v, int) for v in (start, end, step))
     wanted = np.dtype(np.int64) if dtype is None and exact else _dtype(dtype)
@@ -137,6 +232,7 @@ def arange(
     return _finish(numbers, requires_grad)
 
 
+@factory
 def linspace(
     start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
@@ -158,6 +254,44 @@ def linspace(
     )
 
 
+@factory
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """`steps` powers of `base` whose exponents are evenly spaced from start to end, both included."""
+    wanted = _dtype(dtype, device)
+    exponents = linspace(start, end, steps, dtype=dtypes.float64).array
+    with np.errstate(all="ignore"):
+        return _finish(np.power(_number("logspace", base), exponents).astype(wanted), requires_grad)
+
+
+@factory
+def range(
+    start: Any = None, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """start, start + step, ... up to `end`, which is included, as floats. Deprecated: use `arange`."""
+    warnings.warn(
+        "minitorch.range is deprecated because its behavior is inconsistent with Python's range builtin. Instead, use "
+        "minitorch.arange, which produces values in [start, end).",
+        UserWarning,
+        stacklevel=3,
+    )
+    if end is None:
+        start, end = 0, start
+    start, end, step = (_number("range", 0 if v is None else v) for v in (start, end, step))
+    wanted = _dtype(dtype, device)
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    count = math.floor((end - start) / step) + 1
+    numbers = _made(lambda shape, to: (start + step * np.arange(shape[0])).astype(to), (count,), wanted)
+    return _finish(numbers, requires_grad)
+
+
+@factory
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """The n x m matrix with ones on the diagonal."""
     shape = (whole(n, "n"), whole(n if m is None else m, "m"))
@@ -170,25 +304,35 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
 # --------------------------------------------------------------------------------------------------------------- random
 
 
+def _drawn_in(draw: Callable, wanted: np.dtype) -> Callable:
+    """draw(shape, dtype), also for float16, which NumPy draws none of."""
+    return (lambda shape, to: draw(shape, np.float32).astype(to)) if wanted == np.float16 else draw
+
+
+@factory
 def rand(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Uniform random numbers from [0, 1)."""
     wanted = check_drawn("rand", _dtype(dtype, device))
-    return _finish(_made(numpy_generator(generator).random, size, wanted), requires_grad)
+    draw = _drawn_in(numpy_generator(generator).random, wanted)
+    return _finish(_made(draw, size, wanted), requires_grad)
 
 
+@factory
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Normal random numbers with mean 0 and deviation 1."""
     wanted = check_drawn("randn", _dtype(dtype, device))
-    return _finish(_made(numpy_generator(generator).standard_normal, size, wanted), requires_grad)
+    draw = _drawn_in(numpy_generator(generator).standard_normal, wanted)
+    return _finish(_made(draw, size, wanted), requires_grad)
 
 
+@factory
 def randint(
-    low: int,
-    high: Any,
+    low: Any = 0,
+    high: Any = None,
     size: Any = None,
     *,
     generator: Generator | None = None,
@@ -197,9 +341,11 @@ def randint(
     requires_grad: bool = False,
 ) -> Any:
     """Random integers from low (0 if left out) to high - 1. Raises RuntimeError if there are none."""
-    if size is None:
-        low, high, size = 0, low, high
-    dtypes.check_device(device)
+    if size is None and isinstance(high, list | tuple):
+        high, size = None, high
+    if high is None:
+        low, high = 0, low
+    devices.check(device)
     if not isinstance(size, list | tuple):
         raise TypeError(f"randint(): argument `size` must be a tuple of ints, but got {size!r}")
     low, high = whole(low, "low"), whole(high, "high")
@@ -211,16 +357,18 @@ def randint(
     return _finish(_made(lambda shape, to: draw(low, high, shape).astype(to), size, wanted), requires_grad)
 
 
+@factory
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Any:
     """A random order of 0 ... n - 1, int64."""
-    dtypes.check_device(device)
+    devices.check(device)
     draw = numpy_generator(generator).permutation
     wanted = np.dtype(np.int64) if dtype is None else _dtype(dtype)
     return wrap(_made(lambda shape, to: draw(shape[0]).astype(to), (n,), wanted))
 
 
+@factory
 def normal(
-    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,
 ) -> Any:  # fmt: skip
     """Normal random numbers; mean and std are numbers (with `size`) or tensors."""
@@ -242,19 +390,6 @@ def normal(
         raise RuntimeError(f"normal: shapes {np.shape(mean)} and {np.shape(std)} do not broadcast") from None
     draw = numpy_generator(generator).normal
     return _finish(_made(lambda shape, to: draw(mean, std, shape).astype(to), (shape,), wanted), requires_grad)
-
-
-def randint_like(
-    input: Any, low: Any = None, high: Any = None, *, generator: Generator | None = None, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False,
-) -> Any:  # fmt: skip
-    """`randint` with the shape, dtype and memory order of another tensor: (input, high) or (input, low, high)."""
-    if not isinstance(input, Variable):
-        raise no_tensor("randint_like", "input", input)
-    dtypes.check_device(device)
-    low, high = (0, low) if high is None else (0 if low is None else low, high)
-    wanted = input.dtype if dtype is None else dtype
-    return _in_order(input, lambda shape: randint(low, high, shape, generator=generator, dtype=wanted), requires_grad)
 
 
 zeros_like, ones_like, empty_like = _like(zeros), _like(ones), _like(empty)

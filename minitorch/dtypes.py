@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
+from .devices import check as check_device  # noqa: F401 where dtypes are parsed, devices are
+
+_TYPES = {
+    "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
+    "float16": "Half", "float32": "Float", "float64": "Double",
+}  # fmt: skip
+
 
 class dtype:
-    """One of the six element types; `.numpy` is NumPy's."""
+    """One of the nine element types; `.numpy` is NumPy's."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -18,6 +26,7 @@ class dtype:
         self.is_complex = False
         self.is_signed = self.numpy.kind in "fi"
         self.itemsize = self.numpy.itemsize
+        self.type_name = f"{_TYPES[name]}Tensor"  # PyTorch's older name of the type of its tensors
 
     def __repr__(self) -> str:
         return f"minitorch.{self.name}"
@@ -28,17 +37,20 @@ class dtype:
 
 bool_ = dtype("bool")
 uint8 = dtype("uint8")
+int8 = dtype("int8")
+int16 = dtype("int16")
 int32 = dtype("int32")
 int64 = dtype("int64")
+float16 = dtype("float16")
 float32 = dtype("float32")
 float64 = dtype("float64")
 
-# From the narrowest to the widest: two dtypes meet in the later one; every float stands after every integer.
-ORDER = (bool_, uint8, int32, int64, float32, float64)
-RANK = {d.numpy: i for i, d in enumerate(ORDER)}
-_NAMED = {d.name: d for d in ORDER} | {"float": float32, "double": float64, "int": int32, "long": int64}
-_WIDER = {"float16": "float32", "int8": "int32", "int16": "int32", "uint16": "int32", "uint32": "int64"}
-_PYTHON = {bool: bool_, int: int64}
+ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
+_NAMED = {d.name: d for d in ALL} | {
+    "float": float32, "double": float64, "half": float16, "int": int32, "long": int64, "short": int16
+}  # fmt: skip
+_WIDER = {"uint16": "int32", "uint32": "int64"}
+_PYTHON = {bool: bool_, int: int64, float: float64}
 _default = float32
 
 
@@ -46,8 +58,6 @@ def as_dtype(value: Any) -> dtype:
     """The dtype meant by a minitorch or NumPy dtype, a name, or Python's bool, int, float; else TypeError."""
     if isinstance(value, dtype):
         return value
-    if value is float:
-        return _default
     if value in _PYTHON:
         return _PYTHON[value]
     try:
@@ -56,14 +66,23 @@ def as_dtype(value: Any) -> dtype:
         raise TypeError(f"`dtype` must be a minitorch.dtype, but got {value!r}") from None
     if name not in _NAMED:
         raise TypeError(
-            f"dtype {name} is not supported; choose one of {', '.join(d.name for d in ORDER)}, as in "
+            f"dtype {name} is not supported; choose one of {', '.join(d.name for d in ALL)}, as in "
             "tensor(array, dtype=minitorch.float32) or array.astype(numpy.float32)"
         )
     return _NAMED[name]
 
 
+def of_type(name: str) -> dtype:
+    """The dtype of "torch.FloatTensor" or "minitorch.FloatTensor". Raises ValueError for another name."""
+    package, _, last = name.rpartition(".")
+    for d in ALL:
+        if package in ("torch", "minitorch") and last in (d.type_name, "Tensor" if d is _default else ""):
+            return d
+    raise ValueError(f"invalid type: {name!r}")
+
+
 def widened(d: np.dtype) -> np.dtype:
-    """The dtype that holds every value of NumPy's `d`: float32 for float16, int32 for int16; TypeError if none does."""
+    """The dtype that holds every value of NumPy's `d`: int32 for uint16, int64 for uint32; TypeError if none does."""
     return as_dtype(_WIDER.get(d.name, d)).numpy
 
 
@@ -113,14 +132,36 @@ def set_default_dtype(d: Any) -> None:
     _default = d
 
 
-def finfo(d: Any = None) -> np.finfo:
-    """NumPy's `finfo` of a float dtype."""
-    return np.finfo((_default if d is None else as_dtype(d)).numpy)
+class finfo:
+    """The limits of a float dtype, the default one for None: eps, max, min, tiny, ... as Python's numbers."""
+
+    def __init__(self, type: Any = None) -> None:
+        d = _default if type is None else as_dtype(type)
+        if not d.is_floating_point:
+            raise TypeError(f"minitorch.finfo() requires a floating point input type; for {d} use iinfo()")
+        limits = np.finfo(d.numpy)
+        self.bits, self.dtype = limits.bits, d.name
+        self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
+        self.tiny = self.smallest_normal = float(limits.tiny)
+        self.resolution = float(limits.resolution)
+
+    def __repr__(self) -> str:
+        names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+        return f"finfo({', '.join(f'{n}={getattr(self, n):g}' for n in names)}, dtype={self.dtype})"
 
 
-def iinfo(d: Any) -> np.iinfo:
-    """NumPy's `iinfo` of an integer dtype."""
-    return np.iinfo(as_dtype(d).numpy)
+class iinfo:
+    """The limits of an integer dtype: max, min and bits."""
+
+    def __init__(self, type: Any) -> None:
+        d = as_dtype(type)
+        if d.numpy.kind not in "iu":
+            raise TypeError(f"minitorch.iinfo() requires an integer input type; for {d} use finfo()")
+        self.bits, self.dtype = 8 * d.itemsize, d.name
+        self.max, self.min = int(np.iinfo(d.numpy).max), int(np.iinfo(d.numpy).min)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
 
 
 def category(d: np.dtype) -> int:
@@ -133,6 +174,29 @@ def of_scalar(value: Any) -> np.dtype:
     return (bool_ if isinstance(value, bool) else int64 if isinstance(value, int) else _default).numpy
 
 
+@functools.cache
+def promoted(a: np.dtype, b: np.dtype) -> np.dtype:
+    """The dtype in which two meet: that of the higher category, or the narrowest that holds both."""
+    if category(a) != category(b):
+        return max(a, b, key=category)
+    return np.promote_types(a, b)
+
+
+def promote_types(type1: Any, type2: Any) -> dtype:
+    """The dtype in which two dtypes meet.
+
+    >>> import minitorch
+    >>> minitorch.promote_types(minitorch.uint8, minitorch.int8)
+    minitorch.int16
+    """
+    return as_dtype(promoted(as_dtype(type1).numpy, as_dtype(type2).numpy))
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """Whether a dtype may be cast to another in place: not from a float to an integer, nor from that to a bool."""
+    return category(as_dtype(from_).numpy) <= category(as_dtype(to).numpy)
+
+
 def meet(*xs: Any) -> np.dtype:
     """The dtype in which operands (arrays, or what has shape and dtype; Python numbers) meet, by PyTorch's rules.
 
@@ -142,18 +206,12 @@ def meet(*xs: Any) -> np.dtype:
     best: np.dtype | None = None
     priorities = [(2 if v.shape else 1, v.dtype) if hasattr(v, "dtype") else (0, of_scalar(v)) for v in xs]
     for level in (2, 1, 0):
-        here = max((d for priority, d in priorities if priority == level), key=RANK.__getitem__, default=None)
-        if here is None:
-            continue
-        if best is None:
-            best = here
-        elif category(here) > category(best):
-            best = max(here, best, key=RANK.__getitem__)
+        found = [d for priority, d in priorities if priority == level]
+        if found:
+            here = functools.reduce(promoted, found)
+            if best is None:
+                best = here
+            elif category(here) > category(best):
+                best = promoted(here, best)
     assert best is not None
     return best
-
-
-def check_device(device: Any) -> None:
-    """Everything is on the CPU: raises RuntimeError for any other device. None stands for the CPU."""
-    if device is not None and str(device).split(":")[0] != "cpu":
-        raise RuntimeError(f"minitorch runs on the CPU: `device` must be 'cpu' or None, but got {device!r}")

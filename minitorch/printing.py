@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,41 @@ import numpy as np
 
 from . import dtypes
 
-DIGITS, THRESHOLD, EDGE, WIDTH = 4, 1000, 3, 80
+
+class _Options:
+    """How tensors print from now on; see `set_printoptions`."""
+
+    precision, threshold, edgeitems, linewidth = 4, 1000, 3, 80
+    sci_mode: bool | None = None
+
+
+PROFILES = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4, math.inf, 3, 80)}
+options: Any = _Options()
+
+
+def set_printoptions(
+    precision: int | None = None, threshold: float | None = None, edgeitems: int | None = None,
+    linewidth: int | None = None, profile: str | None = None, sci_mode: bool | None = None,
+) -> None:  # fmt: skip
+    """Say how tensors print: digits after the point, elements from which the middle is left out, elements left at each
+    end, characters in a line; `profile` "default", "short" or "full" for all four; sci_mode: whether as 1.0e+00, None
+    to let the numbers decide.
+
+    >>> import minitorch
+    >>> minitorch.set_printoptions(precision=2)
+    >>> minitorch.tensor(0.12345)
+    tensor(0.12)
+    >>> minitorch.set_printoptions(profile="default")
+    """
+    if profile is not None:
+        if profile not in PROFILES:
+            raise ValueError(f"set_printoptions: `profile` must be one of {', '.join(PROFILES)}, but got {profile!r}")
+        options.precision, options.threshold, options.edgeitems, options.linewidth = PROFILES[profile]
+    for name, value in (("precision", precision), ("threshold", threshold), ("edgeitems", edgeitems),
+                        ("linewidth", linewidth)):  # fmt: skip
+        if value is not None:
+            setattr(options, name, value)
+    options.sci_mode = sci_mode
 
 
 def formatter(values: np.ndarray) -> Callable[[Any], str]:
@@ -22,10 +57,10 @@ def formatter(values: np.ndarray) -> Callable[[Any], str]:
         finite = np.abs(values[np.isfinite(values) & (values != 0)].astype(np.float64))
         whole = bool((finite == np.ceil(finite)).all())
         large, small = (finite.max(), finite.min()) if finite.size else (0.0, 0.0)
-        if finite.size and (large > 1e8 or large / small > 1000 or (small < 1e-4 and not whole)):
-            spec = f".{DIGITS}e"
-        else:
-            spec = "" if whole else f".{DIGITS}f"
+        digits, scientific = options.precision, options.sci_mode
+        if scientific is None:
+            scientific = finite.size and (large > 1e8 or large / small > 1000 or (small < 1e-4 and not whole))
+        spec = f".{digits}e" if scientific else "" if whole else f".{digits}f"
 
         def plain(v: Any) -> str:
             if spec or not np.isfinite(v):
@@ -39,24 +74,26 @@ def formatter(values: np.ndarray) -> Callable[[Any], str]:
 
 def _shown(array: np.ndarray) -> np.ndarray:
     """The elements that will be printed: the ends of long axes."""
-    if array.size <= THRESHOLD:
+    if array.size <= options.threshold:
         return array
+    edge = options.edgeitems
     for axis, n in enumerate(array.shape):
-        if n > 2 * EDGE:
-            array = np.take(array, [*range(EDGE), *range(n - EDGE, n)], axis)
+        if n > 2 * edge:
+            array = np.take(array, [*range(edge), *range(n - edge, n)], axis)
     return array
 
 
 def _nested(array: np.ndarray, text: Callable[[Any], str], indent: int, cut: bool) -> str:
     """The elements in brackets, as many in a line as fit; `cut` leaves out the middle of long axes."""
-    short = cut and len(array) > 2 * EDGE
-    parts = [*array[:EDGE], None, *array[-EDGE:]] if short else list(array)
+    edge = options.edgeitems
+    short = cut and len(array) > 2 * edge
+    parts = [*array[:edge], None, *array[len(array) - edge :]] if short else list(array)
     if array.ndim > 1:
         rows = ["..." if part is None else _nested(part, text, indent + 1, cut) for part in parts]
         return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(rows) + "]"
     words = [" ..." if part is None else text(part) for part in parts]
     width = max((len(word) for word in words if word != " ..."), default=0) + 2
-    per_line = max(1, (WIDTH - indent) // width)
+    per_line = max(1, (options.linewidth - indent) // width)
     lines = [", ".join(words[i : i + per_line]) for i in range(0, len(words), per_line)]
     return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
 
@@ -71,7 +108,7 @@ def tensor_text(x: Any, name: str = "tensor") -> str:
     elif array.ndim == 0:
         body = formatter(array.reshape(1))(array[()]).strip()
     else:
-        body = _nested(array, formatter(_shown(array)), len(name) + 1, array.size > THRESHOLD)
+        body = _nested(array, formatter(_shown(array)), len(name) + 1, array.size > options.threshold)
     dtype = dtypes.as_dtype(array.dtype)
     usual = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_)
     if dtype not in usual or (array.size == 0 and dtype is not dtypes.get_default_dtype()):

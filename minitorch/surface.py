@@ -25,6 +25,7 @@ from .ops import (  # noqa: F401 they declare names
     linalg,
     loss,
     names,
+    place,
     pointwise,
     recurrent,
     reduce,
@@ -108,16 +109,61 @@ def methods() -> dict[str, Callable]:
     found |= {f"__{name}__": _operator(op) for name, op in COMPARISONS.items()}
     found |= {"__neg__": pointwise.negative, "__abs__": pointwise.absolute, "__invert__": pointwise.bitwise_not}
     for entry in PUBLIC:
+        function = _renaming(entry.function) if _takes_axis(entry.function) else entry.function
         if "T" in entry.on:
-            found[entry.name] = entry.function
+            found[entry.name] = function
         if "i" in entry.on:
-            found[f"{entry.name}_"] = in_place_method(entry.function, entry.name)
+            found[f"{entry.name}_"] = in_place_method(function, entry.name)
     return found
+
+
+# Names of arguments that PyTorch takes for its own wherever it has these; those of the first one come first.
+FIRST = ("input", "x", "a", "x1", "tensor")
+NUMPY = {"axis": "dim", "keepdims": "keepdim", "x2": "other", "split_size_or_sections": "split_size"}
+
+
+@functools.cache
+def _names(function: Callable) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
+def _takes_axis(function: Callable) -> bool:
+    """Whether a method has to be told NumPy's names: those of rows and reductions know them."""
+    return not isinstance(function, Pointwise) and not hasattr(function, "knows_axis") and "dim" in _names(function)
+
+
+def _theirs(function: Callable, args: tuple, settings: dict) -> tuple[tuple, dict] | None:
+    """The arguments of a call by the function's own names; None where there is nothing to rename."""
+    own, named = _names(function), dict(settings)
+    for theirs, ours in NUMPY.items():
+        if theirs in named and theirs not in own and ours in own and ours not in named:
+            named[ours] = named.pop(theirs)
+    if not args:
+        first = next((n for n in FIRST if n in named and (n not in own or n == own[0])), None)
+        if first is not None:
+            args = (named.pop(first),)
+    return None if named == settings else (args, named)
+
+
+def _renaming(function: Callable) -> Callable:
+    """The function, which takes PyTorch's and NumPy's names of its arguments, too."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **settings: Any) -> Any:
+        try:
+            return function(*args, **settings)
+        except TypeError:
+            renamed = _theirs(function, args, settings) if settings else None
+            if renamed is None:
+                raise
+        return function(*renamed[0], **renamed[1])
+
+    return call
 
 
 def functions(place: str = "t") -> dict[str, Callable]:
     """Everything that declarations add to the package, or with "s" to minitorch.special, by name."""
-    found = {e.name: _function(e.function, "o" in e.on) for e in PUBLIC if place in e.on}
+    found = {e.name: _function(e.function, "o" in e.on, e.name, place) for e in PUBLIC if place in e.on}
     return found | {f"{name}_": _in_place_function(name) for name in IN_PLACE.split() if place == "t"}
 
 
@@ -131,12 +177,13 @@ def _in_place_function(name: str) -> Callable:
         return getattr(input, f"{name}_")(*args, **settings) if op is None else in_place(op, input, *args, **settings)
 
     call.__name__ = call.__qualname__ = f"{name}_"
+    call.__module__ = "minitorch"
     call.__doc__ = f"`{name}`, in place; returns input."
     return call
 
 
-def _function(function: Callable, takes_out: bool) -> Callable:
-    """An op as a function of the package. Its first argument, also called `input`, has to be a tensor.
+def _function(function: Callable, takes_out: bool, name: str, place: str) -> Callable:
+    """An op as a function of the package, by PyTorch's names of its arguments. The first one has to be a tensor.
 
     takes_out: it has an argument `out`, a tensor that its result is written to. Rows know all that by themselves.
     """
@@ -151,12 +198,15 @@ def _function(function: Callable, takes_out: bool) -> Callable:
         except AttributeError:
             if not args or isinstance(args[0], Variable):
                 raise
-            raise no_tensor(function.__name__, "input", args[0]) from None
+            raise no_tensor(name, "input", args[0]) from None
         except TypeError:
-            if args or "input" not in settings:
+            renamed = _theirs(function, args, settings) if settings else None
+            if renamed is None:
                 raise
-        return call(settings.pop("input"), **settings, **({} if out is None else {"out": out}))
+        return call(*renamed[0], **renamed[1], **({} if out is None else {"out": out}))
 
+    call.__module__ = "minitorch.special" if place == "s" else "minitorch"  # where pickle finds it
+    call.__qualname__ = name
     if takes_out:
         signature = inspect.signature(function)
         last = inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any)
@@ -198,11 +248,28 @@ def _signature(function: Callable, method: bool) -> str:
         if p.kind is p.KEYWORD_ONLY and not starred:
             parts.append("*")
         starred = starred or p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL)
-        name = "self" if method and i == 0 else ("*" if p.kind is p.VAR_POSITIONAL else "") + p.name
+        name = ("*" if p.kind is p.VAR_POSITIONAL else "") + p.name
+        if i == 0 and (method or name == "x"):
+            name = "self" if method else "input"
         kind = "" if name == "self" else ": Any"
         default = "" if p.default is p.empty else f" = {p.default!r}" if kind else ""
         parts.append(f"{name}{kind}{default}")
     return ", ".join(parts)
+
+
+# What returns several tensors, or one or several, by the names that PyTorch has for such; all else returns a tensor.
+SEVERAL = """
+    aminmax atleast_1d atleast_2d atleast_3d broadcast_tensors cummax cummin eigh frexp geqrf histogram histogramdd
+    kthvalue lstsq lu_unpack max median meshgrid min mode nanmedian nonzero qr slogdet sort std_mean svd topk unique
+    unique_consecutive unravel_index var_mean where
+""".split()  # noqa: SIM905
+PLAIN = {"tuple", "int", "bool", "float", "list"}
+
+
+def _result(name: str, function: Callable) -> str:
+    """The type of a result, as a stub writes it."""
+    noted = str(inspect.signature(function).return_annotation).partition("[")[0]
+    return noted if noted in PLAIN else "Any" if name in (*SEVERAL, "result_type", "__eq__", "__ne__") else "Tensor"
 
 
 def stubs() -> str:
@@ -211,10 +278,18 @@ def stubs() -> str:
         "# Written by `make surface` from the declarations of ops. Do not edit.",
         "from typing import Any",
         "",
-        "class Methods:",
-        *(f"    def {name}({_method(name, method)}) -> Any: ..." for name, method in sorted(methods().items())),
+        "from .tensor import Tensor",
         "",
-        *(f"def {name}({_signature(function, False)}) -> Any: ..." for name, function in sorted(functions().items())),
+        "class Methods:",
+        *(
+            f"    def {name}({_method(name, method)}) -> {_result(name, method)}: ..."
+            for name, method in sorted(methods().items())
+        ),
+        "",
+        *(
+            f"def {name}({_signature(function, False)}) -> {_result(name, function)}: ..."
+            for name, function in sorted(functions().items())
+        ),
     ]
     return "\n".join(lines) + "\n"
 

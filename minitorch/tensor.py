@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import functools
-import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dtypes, printing, surface
+from . import devices, dtypes, missing, printing, surface
 from .autograd import Variable, is_grad_enabled, is_inference_mode_enabled, tape
 from .autograd.inplace import assign
 from .autograd.quiet import quietly
 from .autograd.tape import RemovableHandle
 from .drawing import Draws
+from .facts import Facts, Size
 from .ops import index as indexing
-from .ops import join, linalg, promotion
+from .ops import join, linalg, place, promotion
 from .ops import shape as shaping
-from .ops.dims import check_size, flag, no_tensor, normalize, sizes
-
-
-class Size(tuple):
-    """A shape: a tuple that prints as PyTorch's."""
-
-    def numel(self) -> int:
-        """The number of elements."""
-        return int(np.prod(self, dtype=object)) if self else 1
-
-    def __repr__(self) -> str:
-        return f"minitorch.Size({list(self)})"
-
+from .ops.dims import check_size, flag, no_tensor, sizes
 
 if TYPE_CHECKING:
     from ._surface import Methods
@@ -38,7 +27,7 @@ else:
     Methods = object  # surface.py attaches the methods
 
 
-class Tensor(Draws, Variable, Methods):
+class Tensor(Draws, Facts, Methods):
     """An n-dimensional array on the tape. Make one with `minitorch.tensor`, `zeros`, `randn`, ...
 
     Logical shapes are PyTorch's; memory may stand in another order (images are channels-last), which only `stride()`
@@ -48,89 +37,21 @@ class Tensor(Draws, Variable, Methods):
     __hash__ = object.__hash__
     __array_priority__ = 1000
 
-    def __init__(self, data: Any = (), *shape: int) -> None:
-        if shape or isinstance(data, int):
-            self.array = np.zeros((data, *shape), dtypes.get_default_dtype().numpy)
-        else:
-            self.array = as_array(data, dtypes.get_default_dtype())
+    def __init__(self, *data: Any, **settings: Any) -> None:
+        if "array" in self.__dict__:  # `autograd.Variable(tensor)` has made it
+            return
+        if settings.pop("device", None) is not None or settings:
+            raise TypeError(f"Tensor() takes data or sizes, but got {', '.join(settings) or 'a device'}; use tensor()")
+        self.array = built(dtypes.get_default_dtype(), data)
 
-    # ------------------------------------------------------------------------------------------------ what it is
-
-    @property
-    def shape(self) -> Size:
-        """The sizes of all axes."""
-        return Size(self.outline.shape)
-
-    def size(self, dim: int | None = None) -> Any:
-        """The sizes of all axes, or of one."""
-        return self.shape if dim is None else self.outline.shape[normalize((dim,), len(self.outline.shape))[0]]
-
-    @property
-    def dtype(self) -> dtypes.dtype:
-        """The element type."""
-        return dtypes.as_dtype(self.outline.dtype)
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.outline.shape)
-
-    def dim(self) -> int:
-        """The number of axes."""
-        return len(self.outline.shape)
-
-    def numel(self) -> int:
-        """The number of elements."""
-        return math.prod(self.outline.shape)
-
-    nelement = numel
-
-    def element_size(self) -> int:
-        """Bytes per element."""
-        return self.outline.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements."""
-        return self.numel() * self.element_size()
-
-    def stride(self, dim: int | None = None) -> Any:
-        """The step in memory along each axis, in elements."""
-        strides = tuple(s // self.array.itemsize for s in self.array.strides)
-        return strides if dim is None else strides[normalize((dim,), len(strides))[0]]
-
-    def is_contiguous(self, memory_format: Any = None) -> bool:
-        """Whether memory is in row-major order."""
-        return self.array.flags.c_contiguous
-
-    def contiguous(self, memory_format: Any = None) -> Any:
-        """self if memory is in row-major order, else a copy that is."""
-        if self.array.flags.c_contiguous and (self.base is None or self.base.array.flags.c_contiguous):
-            return self  # else it is in order because memory stands otherwise than it does in PyTorch, which copies
-        return shaping.tile(self, times=(1,) * self.array.ndim)
-
-    def is_floating_point(self) -> bool:
-        """Whether elements are float32 or float64."""
-        return self.outline.dtype.kind == "f"
-
-    @property
-    def device(self) -> str:
-        """Always "cpu"."""
-        return "cpu"
-
-    def data_ptr(self) -> int:
-        """The address of the first element."""
-        return self.array.ctypes.data
-
-    @property
-    def T(self) -> Any:
-        """All axes in reverse order."""
-        return shaping.permute(self, dims=tuple(reversed(range(self.array.ndim))))
-
-    @property
-    def mT(self) -> Any:
-        """The last two axes exchanged."""
-        return shaping.transpose(self, -2, -1)
+    def __getattr__(self, name: str) -> Any:
+        """What is not there is explained, in the AttributeError."""
+        try:
+            return Variable.__getattr__(self, name)
+        except AttributeError as error:
+            if name == "array" or name.startswith("_"):
+                raise
+            raise AttributeError(missing.answer(name, str(error)), name=name, obj=self) from None
 
     # ---------------------------------------------------------------------------------------- its place on the tape
 
@@ -189,7 +110,7 @@ class Tensor(Draws, Variable, Methods):
         """
         tape.backward(self, gradient, retain_graph, create_graph, inputs)
 
-    def detach(self) -> Any:
+    def detach(self) -> Tensor:
         """The same memory, not on the tape."""
         out = tape.wrap(self.array)
         out.share(self)
@@ -208,7 +129,7 @@ class Tensor(Draws, Variable, Methods):
         return self
 
     @property
-    def data(self) -> Any:
+    def data(self) -> Tensor:
         """The same memory as a tensor off the tape; assign to replace the memory."""
         out = tape.wrap(self.array)
         out.share(self, tape.Version(self.version))
@@ -228,6 +149,13 @@ class Tensor(Draws, Variable, Methods):
     @property
     def grad(self) -> Any:
         """The gradient that backward has added up here, or None. Raises for one of another shape, dtype or class."""
+        if self._grad is None and self.node is not None and not self.retains_grad:
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
+                "won't be populated during autograd.backward(). If you indeed want the .grad field to be populated for "
+                "a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor.",
+                stacklevel=2,
+            )
         return self._grad
 
     @grad.setter
@@ -370,7 +298,7 @@ class Tensor(Draws, Variable, Methods):
             raise TypeError("len() of a 0-d tensor")
         return self.outline.shape[0]
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Iterator[Tensor]:
         if self.array.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
         return iter(join.unbind(self))
@@ -405,80 +333,125 @@ class Tensor(Draws, Variable, Methods):
 
     # ------------------------------------------------------------------------------------------------ other dtypes
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **kwargs: Any) -> Any:
-        """In another dtype, or in that of another tensor; devices other than "cpu" raise RuntimeError."""
-        for arg in args:
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: Any = False, copy: Any = False,
+        memory_format: Any = None, other: Any = None,
+    ) -> Tensor:  # fmt: skip
+        """In another dtype or memory format, or the dtype of another tensor; devices are "cpu", others raise.
+
+        `to(dtype)`, `to(device, dtype)`, `to(other)`, each followed by `non_blocking`, which means nothing here, and
+        `copy`.
+        """
+        flags = 0
+        for arg in args if other is None else (other, *args):
             if isinstance(arg, Tensor):
                 dtype = arg.dtype
             elif isinstance(arg, dtypes.dtype | type | np.dtype):
                 dtype = arg
-            elif isinstance(arg, str):
+            elif isinstance(arg, bool):
+                flags += 1
+                copy = arg if flags == 2 else copy
+            elif isinstance(arg, devices.device | str | int):
                 device = arg
-        dtypes.check_device(device)
+            elif arg is not None:
+                raise TypeError(f"to(): expected a device, a dtype or a Tensor, but got {type(arg).__name__}")
+        if device is not None:
+            devices.check(device)
         wanted = self.outline.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
-        return promotion.converted(self, wanted) if copy or wanted != self.outline.dtype else self
+        out = promotion.converted(self, wanted) if copy or wanted != self.outline.dtype else self
+        return out if memory_format is None else place.in_format(out, memory_format)
 
-    def type(self, dtype: Any = None) -> Any:
-        """The dtype's name, or the tensor in another dtype."""
-        return repr(self.dtype) if dtype is None else self.to(dtypes.as_dtype(dtype))
+    def type(self, dtype: Any = None, non_blocking: Any = False) -> Any:
+        """The name of the tensor's type, as "minitorch.FloatTensor", or the tensor in another dtype.
 
-    def type_as(self, other: Tensor) -> Any:
+        dtype: also such a name, PyTorch's too, or `minitorch.FloatTensor` itself.
+        """
+        if dtype is None:
+            return f"minitorch.{self.dtype.type_name}"
+        if isinstance(dtype, str) and dtype.endswith("Tensor"):
+            dtype = dtypes.of_type(dtype)
+        return self.to(getattr(dtype, "of_elements", dtype))
+
+    def type_as(self, other: Tensor) -> Tensor:
         """In the dtype of another tensor."""
+        if not isinstance(other, Tensor):
+            raise no_tensor("type_as", "other", other)
         return self.to(other.dtype)
 
-    def float(self) -> Any:
+    def half(self, memory_format: Any = None) -> Tensor:
+        """As float16, which takes half the memory; arithmetic in it is slow."""
+        return self.to(dtypes.float16, memory_format=memory_format)
+
+    def float(self, memory_format: Any = None) -> Tensor:
         """As float32."""
-        return self.to(dtypes.float32)
+        return self.to(dtypes.float32, memory_format=memory_format)
 
-    def double(self) -> Any:
+    def double(self, memory_format: Any = None) -> Tensor:
         """As float64."""
-        return self.to(dtypes.float64)
+        return self.to(dtypes.float64, memory_format=memory_format)
 
-    def long(self) -> Any:
+    def long(self, memory_format: Any = None) -> Tensor:
         """As int64."""
-        return self.to(dtypes.int64)
+        return self.to(dtypes.int64, memory_format=memory_format)
 
-    def int(self) -> Any:
+    def int(self, memory_format: Any = None) -> Tensor:
         """As int32."""
-        return self.to(dtypes.int32)
+        return self.to(dtypes.int32, memory_format=memory_format)
 
-    def byte(self) -> Any:
+    def short(self, memory_format: Any = None) -> Tensor:
+        """As int16."""
+        return self.to(dtypes.int16, memory_format=memory_format)
+
+    def char(self, memory_format: Any = None) -> Tensor:
+        """As int8."""
+        return self.to(dtypes.int8, memory_format=memory_format)
+
+    def byte(self, memory_format: Any = None) -> Tensor:
         """As uint8."""
-        return self.to(dtypes.uint8)
+        return self.to(dtypes.uint8, memory_format=memory_format)
 
-    def bool(self) -> Any:
+    def bool(self, memory_format: Any = None) -> Tensor:
         """As bool."""
-        return self.to(dtypes.bool_)
+        return self.to(dtypes.bool_, memory_format=memory_format)
 
-    def cpu(self) -> Tensor:
+    def cpu(self, memory_format: Any = None) -> Tensor:
         """self: everything is on the CPU."""
-        return self
+        return self if memory_format is None else self.to(memory_format=memory_format)
 
-    def clone(self, *, memory_format: Any = None) -> Any:
+    def cuda(self, device: Any = None, non_blocking: Any = False, memory_format: Any = None) -> Any:
+        """Raises NoDeviceError: there is no GPU."""
+        raise devices.refuse("cuda")
+
+    def clone(self, *, memory_format: Any = None) -> Tensor:
         """A copy, on the tape."""
-        return promotion.converted(self, self.outline.dtype)
+        out = promotion.converted(self, self.outline.dtype)
+        return out if memory_format is None else place.in_format(out, memory_format)
 
     # ------------------------------------------------------------------------------------------------- operators
 
-    def __pos__(self) -> Any:
+    def __pos__(self) -> Tensor:
         return self
 
-    def __matmul__(self, other: Any) -> Any:
+    def __matmul__(self, other: Any) -> Tensor:
         return linalg.matmul(self, _tensor(other))
 
-    def __rmatmul__(self, other: Any) -> Any:
+    def __rmatmul__(self, other: Any) -> Tensor:
         return linalg.matmul(_tensor(other), self)
 
-    __getitem__ = indexing.index
+    if TYPE_CHECKING:
+
+        def __getitem__(self, key: Any) -> Tensor: ...
+    else:
+        __getitem__ = indexing.index
     __setitem__ = indexing.assign_index
 
-    def reshape_as(self, other: Tensor) -> Any:
+    def reshape_as(self, other: Tensor) -> Tensor:
         """Reshaped like another tensor."""
         if not isinstance(other, Tensor):
             raise no_tensor("reshape_as", "other", other)
         return shaping.reshape_to(self, other.array.shape)
 
-    def view_as(self, other: Tensor) -> Any:
+    def view_as(self, other: Tensor) -> Tensor:
         """A view in the shape of another tensor."""
         if not isinstance(other, Tensor):
             raise no_tensor("view_as", "other", other)
@@ -511,16 +484,67 @@ class Tensor(Draws, Variable, Methods):
 
     # ------------------------------------------------------------------------------------- new ones of the same kind
 
-    def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: Any = False) -> Any:
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
         """`minitorch.tensor` with this tensor's dtype."""
-        return tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+        return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
-    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Any:
+    def new(self, *data: Any, device: Any = None) -> Tensor:
+        """A tensor of this dtype from data, or of sizes, with whatever memory held."""
+        devices.check(device)
+        return tape.wrap(built(self.dtype, data))
+
+    def new_zeros(self, *size: Any, **settings: Any) -> Tensor:
         """Zeros with this tensor's dtype."""
-        dtypes.check_device(device)
-        dtype = self.dtype if dtype is None else dtypes.as_dtype(dtype)
-        shape = check_size(sizes(size), dtype.itemsize)
-        return tape.wrap(np.zeros(shape, dtype.numpy)).requires_grad_(requires_grad)
+        return self._filled(np.zeros, size, **settings)
+
+    def new_ones(self, *size: Any, **settings: Any) -> Tensor:
+        """Ones with this tensor's dtype."""
+        return self._filled(np.ones, size, **settings)
+
+    def new_empty(self, *size: Any, **settings: Any) -> Tensor:
+        """A tensor of this dtype with whatever memory held."""
+        return self._filled(np.empty, size, **settings)
+
+    def new_full(self, size: Any, fill_value: Any, **settings: Any) -> Tensor:
+        """A tensor of this dtype with `fill_value` everywhere."""
+        if isinstance(fill_value, Tensor):
+            fill_value = fill_value.item()
+        return self._filled(lambda shape, d: np.full(shape, dtypes.number(fill_value, d), d), (size,), **settings)
+
+    def _filled(
+        self, make: Callable, shape: tuple, dtype: Any = None, device: Any = None, requires_grad: Any = False,
+        layout: Any = None, pin_memory: Any = False, size: Any = None,
+    ) -> Tensor:  # fmt: skip
+        devices.check(device)
+        devices.check_placement(layout, pin_memory)
+        wanted = self.dtype if dtype is None else dtypes.as_dtype(dtype)
+        shape = check_size(sizes(shape if size is None else (size,)), wanted.itemsize)
+        return tape.wrap(make(shape, wanted.numpy)).requires_grad_(requires_grad)
+
+    # ------------------------------------------------------------------------------------------------- DLPack
+
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
+        """A capsule by which another library sees the same memory; of negative strides and read-only memory, a copy.
+
+        Raises BufferError for a tensor that requires grad.
+        """
+        if self.requires_grad:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        if stream not in (None, -1):
+            raise BufferError("minitorch runs on the CPU: there are no streams")
+        array = self.numpy()
+        if min(array.strides, default=0) < 0 or not array.flags.writeable:  # other libraries abort, or write
+            array = array.copy()
+        settings = {} if copy is None else {"copy": copy}  # older ones of NumPy know neither
+        if max_version is not None:
+            settings |= {"max_version": max_version, "dl_device": dl_device}
+        return array.__dlpack__(**settings)
+
+    def __dlpack_device__(self) -> tuple:
+        """The CPU, as DLPack numbers it."""
+        return 1, 0
 
 
 surface.attach(Tensor)
@@ -542,6 +566,26 @@ def _tensor(x: Any) -> Any:
     raise TypeError(f"expected a Tensor, got {type(x).__name__}")
 
 
+def built(dtype: dtypes.dtype, data: tuple) -> np.ndarray:
+    """The array of `Tensor(...)`, `FloatTensor(...)` and `new(...)`: of data, one argument, or of sizes."""
+    if not data:
+        return np.empty(0, dtype.numpy)
+    first = data[0]
+    if len(data) == 1 and not isinstance(first, Size):
+        if isinstance(first, Tensor) and first.dtype is not dtype:
+            raise TypeError(f"expected a tensor of {dtype}, but got one of {first.dtype}; use .to({dtype})")
+        if isinstance(first, Tensor):
+            return first.array
+        if not isinstance(first, int):
+            if not hasattr(first, "__len__"):
+                raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
+            given = as_array(first)
+            return np.array(
+                given if given.dtype.kind != "f" or dtype.is_floating_point else np.trunc(given), dtype.numpy
+            )
+    return np.zeros(check_size(sizes(data), dtype.itemsize), dtype.numpy)
+
+
 @quietly
 def as_array(data: Any, dtype: Any = None) -> np.ndarray:
     """A new array of a user's numbers, nested sequences, arrays, tensors; Python floats in the default dtype."""
@@ -549,6 +593,8 @@ def as_array(data: Any, dtype: Any = None) -> np.ndarray:
         array = data.array
     elif isinstance(data, np.ndarray | np.generic):
         array = np.asarray(data)
+    elif hasattr(data, "__dlpack__"):
+        array = np.from_dlpack(data)
     else:
         array = np.asarray(_plain(data))
         if array.dtype.kind == "O" and all(isinstance(v, int) for v in array.flat):  # beyond 64 bits
@@ -570,6 +616,8 @@ def _plain(data: Any) -> Any:
     """Nested sequences in which tensors have become arrays. Raises ValueError where lengths differ."""
     if isinstance(data, Tensor):
         return data.array
+    if hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
+        return np.from_dlpack(data)
     if isinstance(data, list | tuple):
         items = [_plain(d) for d in data]
         lengths = [len(i) if isinstance(i, list) else -1 for i in items]
@@ -586,10 +634,10 @@ def _holds_array(data: Any) -> bool:
     """Whether a nested sequence has NumPy's numbers inside, which keep their dtype, rather than Python's."""
     while isinstance(data, list | tuple) and data:
         data = data[0]
-    return isinstance(data, np.ndarray | np.generic)
+    return isinstance(data, np.ndarray | np.generic) or hasattr(data, "__dlpack__")
 
 
-def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A new tensor with a copy of the data: a number, nested sequences, an array or a tensor.
 
     Python floats become float32 (the default dtype), ints int64, bools bool; arrays keep their dtype, or get the next
@@ -602,13 +650,14 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     tensor([[1, 2],
             [3, 4]])
     """
-    dtypes.check_device(device)
+    devices.check(device)
     out = tape.wrap(as_array(data, dtype))
     return out.requires_grad_() if requires_grad else out
 
 
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`tensor`, without a copy where `data` is a tensor or array of the right dtype."""
+    devices.check(device)
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
     if isinstance(data, np.ndarray):
@@ -618,7 +667,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     return tensor(data, dtype=dtype)
 
 
-def from_numpy(array: np.ndarray) -> Any:
+def from_numpy(array: np.ndarray) -> Tensor:
     """A tensor that shares the array's memory. Raises TypeError for what is no array, or an unsupported dtype."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")

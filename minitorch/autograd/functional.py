@@ -134,7 +134,10 @@ def _stacked(rows: list, y: Any, x: Any, create_graph: bool) -> Any:
     return total.reshape(shape)
 
 
-def hessian(func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False) -> Any:
+def hessian(
+    func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:  # fmt: skip
     """The second derivatives of a scalar function: the Jacobian of its gradient.
 
     >>> import minitorch

@@ -117,6 +117,9 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
+    def __reduce__(self) -> tuple:
+        return registered, (self.name,)
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A primitive placed in a class body is a method of its first argument."""
         return self if instance is None else functools.partial(self, instance)
@@ -346,6 +349,11 @@ def identity(x: np.ndarray) -> np.ndarray:
 
 
 identity.vjp(x=lambda g: g)
+
+
+def registered(name: str) -> Primitive:
+    """The primitive of this name, for pickle."""
+    return registry[name]
 
 
 def kept_array(node: Node, name: str) -> Any:

@@ -207,6 +207,9 @@ class Variable:
     _hooks: dict[int, Callable] | None = None
     _after_hooks: dict[int, Callable] | None = None
 
+    def __new__(cls, *data: Any, **settings: Any) -> Any:
+        return _variable(*data, **settings) if cls is Variable else object.__new__(cls)
+
     def __getattr__(self, name: str) -> Any:
         """The array of a pending result is computed when somebody looks; no other attribute is missing."""
         pending = self.__dict__.get("pending")
@@ -304,6 +307,16 @@ class Variable:
         if node is not None:
             return node
         return self if self._requires_grad else None
+
+
+def _variable(data: Any = None, requires_grad: bool = False, volatile: Any = None) -> Any:
+    """`Variable(tensor)`, as scripts of before PyTorch 0.4 have it: the tensor itself, off the tape."""
+    if data is not None and not isinstance(data, Variable):
+        raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
+    out = wrap(np.empty(0, np.float32)) if data is None else wrap(data.array)
+    if data is not None:
+        out.share(data)
+    return out.requires_grad_(requires_grad)
 
 
 def watch(out: Any, *sources: Any) -> Any:
@@ -593,15 +606,16 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    is_grads_batched: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple:
     """Gradients of `outputs` with respect to `inputs`, a tuple with one tensor per input; no `.grad` is touched.
 
     The sum over outputs of <grad_outputs, output> is differentiated; a scalar output needs no grad_output. With
     `create_graph` the result is itself on the tape, to any order. Raises RuntimeError for an input that was not used,
-    unless `allow_unused` (None stands in its place) or `materialize_grads` (zeros do).
+    unless `allow_unused` (None stands in its place) or `materialize_grads` (zeros do). `only_inputs` changes nothing.
 
     >>> import minitorch
     >>> x = minitorch.tensor(3.0, requires_grad=True)

@@ -1,5 +1,6 @@
 """Neural networks: modules and layers, their functional forms (`functional`), initial values (`init`), `utils`."""
 
+from .. import missing
 from . import functional, grad, init, modules, parallel, utils
 from .activation import *  # noqa: F403
 from .adaptive import *  # noqa: F403
@@ -30,3 +31,4 @@ from .transformer import *  # noqa: F403
 # A new layer is named in `__all__` of its file; this list has the parts and every class.
 __all__ = ["functional", "grad", "init", "modules", "parallel", "utils"]
 __all__ += sorted(name for name, value in list(vars().items()) if isinstance(value, type))
+__getattr__ = missing.guide(__name__)

@@ -16,6 +16,8 @@ import numpy as np
 from .. import dtypes
 from ..autograd import Function, is_grad_enabled
 from ..autograd.tape import wrap
+from ..devices import check_format, refuse
+from ..ops.place import in_format
 from ..tensor import RemovableHandle, Tensor
 from .parameter import Buffer, Parameter, Uninitialized
 
@@ -415,13 +417,22 @@ class Module:
                 parameter.grad = parameter.grad.detach()
                 parameter.grad.zero_()
 
-    def to(self, *args: Any, device: Any = None, dtype: Any = None, **kwargs: Any) -> Module:
+    def to(
+        self, *args: Any, device: Any = None, dtype: Any = None, memory_format: Any = None, **kwargs: Any
+    ) -> Module:  # fmt: skip
         """Cast all floating parameters and buffers, in place; returns self. Takes what `Tensor.to` takes.
+
+        memory_format: for parameters and buffers of as many dimensions as it has.
 
         Raises TypeError for a dtype that is not floating, RuntimeError for a device other than "cpu".
         """
         probe = wrap(np.empty(0, np.float32))
         wanted = probe.to(*args, device=device, dtype=dtype, **kwargs).dtype
+        if memory_format is not None:
+            check_format(memory_format, memory_format.ndim or 0)
+            for tensor in (*self.parameters(), *self.buffers()):
+                if not isinstance(tensor, Uninitialized) and tensor.ndim == memory_format.ndim:
+                    tensor.array = in_format(tensor.detach(), memory_format).array
         named = dtype is not None or any(isinstance(arg, dtypes.dtype | type | np.dtype | Tensor) for arg in args)
         if not named:
             return self
@@ -447,6 +458,18 @@ class Module:
     def double(self) -> Module:
         """Cast all floating parameters and buffers to float64; returns self."""
         return self.to(dtypes.float64)
+
+    def half(self) -> Module:
+        """Cast all floating parameters and buffers to float16; returns self. Layers are slow in it."""
+        return self.to(dtypes.float16)
+
+    def type(self, dst_type: Any) -> Module:
+        """Cast all floating parameters and buffers to a dtype; returns self."""
+        return self.to(dtypes.of_type(dst_type) if isinstance(dst_type, str) else dst_type)
+
+    def cuda(self, device: Any = None) -> Module:
+        """Raises NoDeviceError: there is no GPU."""
+        raise refuse("cuda")
 
     def cpu(self) -> Module:
         """self: everything is on the CPU."""

@@ -112,8 +112,11 @@ def spread(kernel: Callable, fulls: Sequence[np.ndarray], kepts: Sequence[np.nda
 
 
 def total(x: np.ndarray, dim: tuple[int, ...], keepdim: bool = False) -> np.ndarray:
-    """The sum of x over `dim`."""
+    """The sum of x over `dim`, in its dtype; float16 is added up in float32."""
     if not dim or not worthwhile(x):
-        return x.sum(axis=dim, keepdims=keepdim)
+        if x.dtype.char in "fd":
+            return x.sum(axis=dim, keepdims=keepdim)
+        within = np.float32 if x.dtype.char == "e" else x.dtype
+        return x.sum(axis=dim, keepdims=keepdim, dtype=within).astype(x.dtype, copy=False)
     found = reduce(kernels.sum_along, [x], [], dim, kernels.sum_along)
     return found if keepdim else found.squeeze(dim)

@@ -432,6 +432,10 @@ class Pointwise(Primitive):
             raise TypeError(f"{self.name} takes {', '.join(self.arguments)}, but was given {len(args)}") from None
         try:
             return super().__call__(*args, **settings)
+        except OverflowError:  # NumPy's, for an int that an integer dtype cannot hold; exponents must not wrap
+            if self.name == "power":
+                raise RuntimeError(f"power: value cannot be converted without overflow: {args[1]}") from None
+            return super().__call__(*promotion.wrapped(args), **settings)
         except ValueError as error:
             if "broadcast" in str(error):
                 raise promotion.unbroadcastable(self.name, *args) from None
@@ -448,9 +452,10 @@ class Pointwise(Primitive):
         """Positional arguments and settings, some of the former given by PyTorch's names for them or by ours."""
         arguments = list(args)
         for i, argument in enumerate(self.arguments[len(args) :], len(args)):
-            theirs = ("input", "exponent" if self.name == "power" else "other")[i] if i < 2 else argument
-            if argument in named or theirs in named:
-                arguments.append(named.pop(argument if argument in named else theirs))
+            theirs = (("input", "a", "x1"), ("exponent" if self.name == "power" else "other", "x2"))[i] if i < 2 else ()
+            given = next((n for n in (argument, *theirs) if n in named), None)
+            if given is not None:
+                arguments.append(named.pop(given))
             elif len(named) > sum(s in named for s in self.settings):
                 arguments.append(None)
         unknown = [n for n in named if n not in self.settings]

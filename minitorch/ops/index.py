@@ -397,7 +397,7 @@ def _lined(x: Any) -> Any:
 
 
 @public("gather", on="T t o")
-def gather(x: Any, dim: int, index: Any) -> Any:
+def gather(x: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     """out[i][j] = x[index[i][j]][j] for dim=0, and so on; index int64 or int32.
 
     Raises RuntimeError where it is out of range.

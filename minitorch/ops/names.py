@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, NamedTuple
 
 
@@ -33,6 +34,8 @@ def public(names: str, on: str = "T t") -> Callable[[Any], Any]:
                 if other.name == name and set(other.on) & set(on) - set(" o"):
                     raise ValueError(f"{name!r} is declared already, as {other.function}")
             PUBLIC.append(Public(name, function, on))
+        if isinstance(function, FunctionType):  # Python's own errors name it so
+            function.__qualname__ = names.split()[0]
         return function
 
     return declare

@@ -68,6 +68,19 @@ def _refuse_bool(x: Any, what: str, instead: str) -> None:
         raise RuntimeError(f"{what} is not supported. {instead}")
 
 
+def _meet_subtract(x: Any, y: Any) -> tuple[Any, Any]:
+    a, b = paired(x, y)
+    if a is x and b is y and type(x) is not bool and type(y) is not bool:
+        return a, b  # nothing was cast: of two bools, `_subtract` says no
+    for v in (x, y):
+        if type(v) is bool or isinstance(v, Variable) and v.outline.dtype == np.bool_:
+            raise RuntimeError(
+                "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a "
+                "mask, use the `~` or `logical_not()` operator instead."
+            )
+    return a, b
+
+
 def _subtract(x: Any, y: Any) -> Any:
     _refuse_bool(
         x, "Subtraction, the `-` operator, with two bool tensors", "Use the `^` or `logical_xor()` operator instead."
@@ -85,7 +98,7 @@ def _negative(x: Any) -> Any:
 
 
 add = binary("add", lambda x, y: x + y, x=lambda g: g, y=lambda g: g, on="", doc="x + y.")
-subtract = binary("subtract", _subtract, x=lambda g: g, y=lambda g: -g, on="", doc="x - y.")
+subtract = binary("subtract", _subtract, meet=_meet_subtract, x=lambda g: g, y=lambda g: -g, on="", doc="x - y.")
 multiply = binary("multiply", lambda x, y: x * y, x=lambda g, y: g * y, y=lambda g, x: g * x, names="mul multiply",
                   doc="x * y.")
 divide = binary("divide", lambda x, y: x / y, floating=True, x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y,

@@ -131,6 +131,12 @@ def _cast_pair(x: Any, y: Any, floating: bool) -> tuple[Any, Any]:
     return wrap(np.asarray(x, dtype)), y
 
 
+def wrapped(args: tuple) -> tuple:
+    """Operands of which the ints are beyond the integer dtype of the others: as what their lowest bits mean there."""
+    dtype = next(x.outline.dtype for x in args if isinstance(x, Variable))
+    return tuple([int(np.asarray(x).astype(dtype)) if type(x) is int and -(2**63) <= x < 2**63 else x for x in args])
+
+
 def as_tensor(x: Any) -> tuple[Any]:
     """One operand, as a tensor."""
     if not isinstance(x, Variable):

@@ -61,6 +61,9 @@ def reduction(
 
         @functools.wraps(function)
         def op(input: Any, dim: Any = missing, keepdim: bool = False, **settings: Any) -> Any:
+            if settings and not settings.keys() <= allowed:  # NumPy's names serve, too
+                dim = settings.pop("axis", dim) if dim is missing else dim
+                keepdim = settings.pop("keepdims", keepdim)
             if dim is missing and required or settings and not settings.keys() <= allowed:
                 signature.bind(input, **({} if dim is missing else {"dim": dim}), keepdim=keepdim, **settings)  # raises
             to = settings.pop("dtype", None) if dtype else None
@@ -74,7 +77,7 @@ def reduction(
                                    "the reduction dim with the 'dim' argument.")  # fmt: skip
             return function(x, dim=reduced(dim, x.array.ndim), keepdim=keepdim, **settings)
 
-        op.__signature__ = signature  # type: ignore[attr-defined]
+        op.__signature__, op.knows_axis = signature, True  # type: ignore[attr-defined]
         del op.__wrapped__
         return op
 
@@ -133,7 +136,7 @@ def _outside(x: np.ndarray, found: np.ndarray, dim: tuple, keepdim: bool) -> np.
 @primitive(name="sum")
 def reduce_sum(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
     """x added up over the axes `dim`."""
-    if x.size <= collapse.FEW:  # as `total` asks, without another call
+    if x.size <= collapse.FEW and x.dtype.char in "fd":  # as `total` asks, without another call
         return x.sum(axis=dim, keepdims=keepdim)
     return collapse.total(x, dim, keepdim)
 

@@ -231,12 +231,13 @@ def standalone(out: Any) -> Any:
 
 
 @public("view", on="T")
-def view(x: Any, *shape: Any, dtype: Any = None) -> Any:
+def view(x: Any, *shape: Any, dtype: Any = None, size: Any = None) -> Any:
     """The same memory in another shape, one entry of which may be -1; or, called with a dtype, read as that dtype.
 
     Raises RuntimeError where the memory does not allow it: `reshape` copies there. The second form is never on the
     tape; where the sizes of elements differ, the last dimension is scaled.
     """
+    shape = shape if size is None else _named("size", size, shape)
     if dtype is None and len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, np.dtype, type)):
         (dtype,), shape = shape, ()
     if dtype is None:
@@ -289,7 +290,7 @@ def permute_to(x: Any, *axes: Any, dims: Any = None) -> Any:
     return permute(x, dims=normalize(order, x.array.ndim))
 
 
-@public("transpose swapaxes swapdims")
+@public("transpose swapdims")
 def transpose(x: Any, dim0: int, dim1: int) -> Any:
     """x with two axes exchanged."""
     order = list(range(x.ndim))
@@ -299,6 +300,12 @@ def transpose(x: Any, dim0: int, dim1: int) -> Any:
     (a, b) = normalize((dim0, dim1), len(order), unique=False)
     order[a], order[b] = order[b], order[a]
     return permute(x, dims=tuple(order))
+
+
+@public("swapaxes")
+def swapaxes(x: Any, axis0: int, axis1: int) -> Any:
+    """`transpose`, by NumPy's name."""
+    return transpose(x, axis0, axis1)
 
 
 @public("t")
@@ -337,11 +344,11 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 
 
 @public("unflatten")
-def unflatten(x: Any, dim: int, sizes_: Sequence[int]) -> Any:
+def unflatten(x: Any, dim: int, sizes: Sequence[int]) -> Any:
     """Axis `dim` as several axes of the given sizes, one of which may be -1."""
     shape = x.array.shape
     (d,) = normalize((dim,), len(shape))
-    return reshape(x, shape=(*shape[:d], *infer(tuple(sizes_), shape[d]), *shape[d + 1 :]))
+    return reshape(x, shape=(*shape[:d], *infer(tuple(sizes), shape[d]), *shape[d + 1 :]))
 
 
 @public("squeeze")
@@ -361,9 +368,9 @@ def unsqueeze(x: Any, dim: int) -> Any:
 
 
 @public("expand", on="T")
-def expand_to(x: Any, *shape: Any) -> Any:
+def expand_to(x: Any, *shape: Any, size: Any = None, implicit: bool = False) -> Any:
     """x repeated without copying to `shape`, where -1 keeps a size. Raises RuntimeError where a size is not 1."""
-    target, source = sizes(shape), x.array.shape
+    target, source = sizes(shape if size is None else _named("size", size, shape)), x.array.shape
     lead = len(target) - len(source)
     if lead < 0:
         raise RuntimeError(
@@ -395,15 +402,15 @@ def expand_as(x: Any, other: Any) -> Any:
 
 
 @public("broadcast_to")
-def broadcast_to(x: Any, shape: Sequence[int]) -> Any:
-    """x expanded to `shape`."""
-    return expand_to(x, shape)
+def broadcast_to(x: Any, size: Sequence[int]) -> Any:
+    """x expanded to `size`."""
+    return expand_to(x, size)
 
 
 @public("repeat", on="T")
-def repeat(x: Any, *repeats: Any) -> Any:
+def repeat(x: Any, *times_: Any, repeats: Any = None) -> Any:
     """Copies of x laid out `repeats` times along each axis."""
-    times = sizes(repeats)
+    times = sizes(_named("repeats", repeats, times_))
     if times and min(times) < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(times)}: {list(times)}")
     if len(times) < x.array.ndim:

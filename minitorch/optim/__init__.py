@@ -1,5 +1,6 @@
 """Optimizers: how parameters move along their gradients, and schedules for the learning rate."""
 
+from .. import missing
 from . import lr_scheduler, swa_utils
 from .adadelta import Adadelta
 from .adafactor import Adafactor

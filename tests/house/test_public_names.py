@@ -44,6 +44,19 @@ NAMES = {
         lr_scheduler swa_utils
     """,
 }
+# Devices, dtypes, exchange, settings, and layers as functions of the package.
+NAMES["minitorch"] += """
+    BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor GradScaler HalfTensor IntTensor LongTensor
+    ShortTensor accelerator adaptive_avg_pool1d amp are_deterministic_algorithms_enabled asarray autocast
+    avg_pool1d can_cast channel_shuffle channels_last channels_last_3d compile contiguous_format conv1d conv2d
+    conv3d conv_transpose1d conv_transpose2d conv_transpose3d cpu cuda device e empty_strided float16 from_dlpack
+    frombuffer get_default_device get_float32_matmul_precision get_num_interop_threads group_norm half inf int16
+    int8 is_deterministic_algorithms_warn_only_enabled layer_norm layout logspace max_pool1d max_pool2d max_pool3d
+    memory_format mps nan newaxis pi pixel_shuffle pixel_unshuffle preserve_format promote_types randint_like
+    range rms_norm scalar_tensor set_default_device set_default_tensor_type set_float32_matmul_precision
+    set_flush_denormal set_num_interop_threads set_printoptions short strided testing to_dlpack
+    use_deterministic_algorithms xpu
+"""
 # Parts that hold the public names, reachable but not themselves names of PyTorch's.
 PARTS = {
     "TYPE_CHECKING",
@@ -51,14 +64,20 @@ PARTS = {
     "config",
     "creation",
     "drawing",
+    "devices",
     "dtypes",
+    "exchange",
+    "facts",
     "files",
     "geometry",
     "kernels",
+    "legacy",
+    "missing",
     "ops",
     "printing",
     "random",
     "serialization",
+    "settings",
     "tensor",
     "version",
     "warmup",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,22 @@ def test_files_are_as_the_declarations_say() -> None:
     assert surface.SPECIAL.read_text() == surface.special_stubs()
     if surface.PAGE.parent.exists():
         assert surface.PAGE.read_text() == surface.page()
+
+
+def test_types_for_editors(tmp_path: Path) -> None:
+    """What an editor and mypy see: expressions of tensors are tensors."""
+    api = pytest.importorskip("mypy.api")
+    expressions = ("m.ones(2).sum()", "m.relu(m.randn(2))", "m.ones(2)[0] @ m.eye(2)", "m.zeros(1).to(m.float16).T",
+                   "1 + m.tensor([1]) * 2", "m.exp(m.from_numpy(None)).relu_()", "m.rand(size=(2,)).view(1, 2)")  # fmt: skip
+    lines = ["import minitorch as m", *(f"reveal_type({e})" for e in expressions), "reveal_type(m.ones(2).shape[1:])"]
+    script = tmp_path / "script.py"
+    script.write_text("\n".join(lines) + "\n")
+    root = surface.HERE.parent
+    cache = str(root / ".mypy_cache")
+    said, errors, _ = api.run(["--config-file=", "--follow-imports=silent", "--cache-dir", cache, str(script)])
+    found = [line.split('"')[1] for line in said.splitlines() if "Revealed" in line]
+    assert found == ["minitorch.tensor.Tensor"] * len(expressions) + ["Any"], said + errors
+    assert (surface.HERE / "py.typed").exists()
 
 
 def test_every_name_is_found_where_it_is_declared() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 import minitorch
 from minitorch import nn
+from minitorch.devices import NoDeviceError
 
 F = nn.functional
 GOLDEN = Path(__file__).parent.parent / "golden" / "nn.npz"
@@ -693,7 +694,7 @@ ERRORS = [
     (lambda: nn.Module()(1), NotImplementedError, 'Module [Module] is missing the required "forward" function'),
     (lambda: nn.Linear(1, 1).train(1), ValueError, "training mode is expected to be boolean"),
     (lambda: nn.Linear(1, 1).to(minitorch.int64), TypeError, "only accepts floating point dtypes"),
-    (lambda: nn.Linear(1, 1).to("cuda"), RuntimeError, "cuda"),
+    (lambda: nn.Linear(1, 1).to("cuda"), NoDeviceError, "cuda"),
     (lambda: nn.Linear(1, 1).get_submodule("a.b"), AttributeError, "Linear has no attribute `a`"),
     (lambda: nn.Linear(1, 1).get_parameter("in_features"), AttributeError, "`in_features` is not an nn.Parameter"),
     (lambda: nn.Linear(1, 1).nothing, AttributeError, "'Linear' object has no attribute 'nothing'"),

@@ -78,9 +78,9 @@ def test_a_finite_number_that_float32_cannot_hold_is_no_filling():
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [("float16", "float32"), ("int8", "int32"), ("int16", "int32"), ("uint16", "int32"), ("uint32", "int64")],
+    [("float16", "float16"), ("int8", "int8"), ("int16", "int16"), ("uint16", "int32"), ("uint32", "int64")],
 )
-def test_arrays_of_other_dtypes_become_the_next_wider(given, kept):
+def test_arrays_keep_their_dtype_or_get_the_next_wider(given, kept):
     """Their extremes survive, in tensors, batches and beside tensors."""
     info = np.finfo(given) if given == "float16" else np.iinfo(given)
     array = np.array([info.min, info.max], given)
@@ -91,8 +91,29 @@ def test_arrays_of_other_dtypes_become_the_next_wider(given, kept):
     ):  # fmt: skip
         assert (x.dtype, x.tolist()) == (wanted, [info.min, info.max])
     assert (mt.zeros(2, dtype=mt.float64) + array).tolist() == [info.min, info.max]
-    with pytest.raises(TypeError, match="dtype="):
-        mt.from_numpy(array)
+    if given == kept:
+        assert mt.from_numpy(array).dtype is wanted
+    else:
+        with pytest.raises(TypeError, match="dtype="):
+            mt.from_numpy(array)
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("x + 1000", 233), ("1000 - x", 231), ("x * -1", 255), ("x - 1000", 25), ("x & 511", 1), ("x // 300", 0),
+        ("x % 300", 1), ("x + 2**40", 1), ("x == 257", 0), ("x < 1000", 1),
+    ],
+)  # fmt: skip
+def test_ints_beyond_an_integer_dtype_wrap_in_arithmetic(call, expected):
+    """Arithmetic takes the lowest bits, as PyTorch's does; comparisons only look at the number."""
+    assert int(eval(call, {"x": mt.tensor(1, dtype=mt.uint8)})) == expected
+
+
+def test_an_exponent_does_not_wrap():
+    """PyTorch's error."""
+    with pytest.raises(RuntimeError, match="without overflow: 300"):
+        mt.tensor([2], dtype=mt.uint8) ** 300
 
 
 @pytest.mark.parametrize("dtype", ["uint64", "complex64", "longdouble"])

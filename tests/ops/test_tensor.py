@@ -1060,7 +1060,7 @@ def test_matmul_ranks(a: tuple, b: tuple, rng: np.random.Generator) -> None:
         (lambda: m.ones(2).div(2, rounding_mode="up"), RuntimeError, "rounding_mode"),
         (lambda: m.ones(2).long().var(), RuntimeError, "var"),
         (lambda: m.ones(2).to("gpu9"), RuntimeError, "gpu9"),
-        (lambda: m.zeros(2, dtype="float16"), TypeError, "float16"),
+        (lambda: m.zeros(2, dtype="bfloat16"), TypeError, "bfloat16"),
         (lambda: m.rand(2, generator=3), TypeError, "Generator"),
         (lambda: m.zeros(2).uniform_(2, 1), RuntimeError, "from=2 > to=1"),
         (lambda: m.ones(()).view(m.float64), RuntimeError, "self.dim() cannot be 0 to view Float as Double"),

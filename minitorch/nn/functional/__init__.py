@@ -7,6 +7,7 @@ argument and both shapes, and are raised before anything is computed.
 
 from types import FunctionType
 
+from ... import missing
 from .activation import *  # noqa: F403
 from .attention import *  # noqa: F403
 from .conv import *  # noqa: F403
@@ -26,3 +27,4 @@ from .pool import *  # noqa: F403
 from .resample import *  # noqa: F403
 
 __all__ = sorted(name for name, value in list(vars().items()) if isinstance(value, FunctionType))
+__getattr__ = missing.guide(__name__)

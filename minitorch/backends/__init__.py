@@ -7,8 +7,11 @@
 
 from __future__ import annotations
 
-from .kernels.tile import algorithm as _algorithm
-from .ops import fuse as _fuse
+from ..kernels.tile import algorithm as _algorithm
+from ..ops import fuse as _fuse
+from . import cuda, cudnn, mkl, mkldnn, mps, openmp
+
+__all__ = ["conv", "cuda", "cudnn", "fusion", "mkl", "mkldnn", "mps", "openmp"]
 
 
 class _Conv:
