@@ -18,6 +18,7 @@ from test_nn import compare, numbers
 import minitorch
 from minitorch import nn
 from minitorch.autograd import grad, gradcheck, gradgradcheck
+from minitorch.devices import NoDeviceError
 from minitorch.geometry import ConvGeometry
 from minitorch.ops import conv as convolution
 
@@ -581,8 +582,8 @@ BAD: list[tuple[Any, type, str]] = [
     (lambda: F.conv2d(X, W, stride=1.5), TypeError, "`stride` must be an int or a tuple of ints, but got 1.5"),
     (lambda: nn.Conv2d(3, 4, 3)(np.ones((1, 3, 8, 8))), TypeError, "`input` must be a Tensor, but got ndarray"),
     (lambda: nn.ConvTranspose2d(3, 4, 3)(np.ones(3), (8, 8)), TypeError, "`input` must be a Tensor, but got ndarray"),
-    (lambda: nn.Conv2d(3, 4, 3, device="cuda"), RuntimeError, "`device` must be 'cpu' or None, but got 'cuda'"),
-    (lambda: nn.LazyLinear(3, device="cuda:1"), RuntimeError, "`device` must be 'cpu' or None"),
+    (lambda: nn.Conv2d(3, 4, 3, device="cuda"), NoDeviceError, "`device` must be 'cpu' or None, but got 'cuda'"),
+    (lambda: nn.LazyLinear(3, device="cuda:1"), NoDeviceError, "`device` must be 'cpu' or None"),
     (lambda: nn.Conv2d(3, 4, 3, dtype=minitorch.int64), RuntimeError, "floating point"),
     (lambda: nn.Conv2d(-2, 3, 3), RuntimeError, "negative dimension -2: [3, -2, 3, 3]"),
     (lambda: nn.Conv2d(2.0, 3, 3), TypeError, "ints"),

@@ -177,3 +177,51 @@ def test_a_hook_must_keep_the_dtype(leaf, create_graph):
     x.register_hook(lambda g: 3.0)
     with pytest.raises(TypeError, match="must return a Tensor"):
         (x * 1).sum().backward()
+
+
+# A letter for each dtype, in this order; a row for the one, a column for the other: PyTorch's promote_types, written out.
+LETTERS = {"b": "bool", "u": "uint8", "c": "int8", "s": "int16", "i": "int32", "l": "int64", "h": "float16",
+           "f": "float32", "d": "float64"}  # fmt: skip
+MEET = [
+    "bucsilhfd",
+    "uussilhfd",
+    "cscsilhfd",
+    "ssssilhfd",
+    "iiiiilhfd",
+    "llllllhfd",
+    "hhhhhhhfd",
+    "ffffffffd",
+    "ddddddddd",
+]
+
+
+def test_dtypes_meet_as_in_pytorch_s_table():
+    """Of two tensors with dimensions, by `promote_types` and by an op; the category decides against a number."""
+    for row, a in zip(MEET, LETTERS.values(), strict=True):
+        for letter, b in zip(row, LETTERS.values(), strict=True):
+            one, other, wanted = (getattr(mt, name) for name in (a, b, LETTERS[letter]))
+            assert mt.promote_types(one, other) is wanted
+            assert (mt.ones(2, dtype=one) * mt.ones(2, dtype=other)).dtype is wanted
+            assert mt.can_cast(one, other) is (a == "bool" or b[:5] == "float" or (a[:5] != "float" and b != "bool"))
+    for name in LETTERS.values():
+        x = mt.ones(2, dtype=getattr(mt, name))
+        assert mt.result_type(x, 1.5) is (x.dtype if name[:5] == "float" else mt.float32)
+        assert mt.result_type(x, 3) is (mt.int64 if name == "bool" else x.dtype)
+        assert mt.result_type(x, mt.tensor(1.5, dtype=mt.float64)) is (x.dtype if name[:5] == "float" else mt.float64)
+    assert mt.result_type(1, 2.5) is mt.float32 and mt.result_type(True, 2) is mt.int64
+
+
+def test_small_dtypes_compute():
+    """int8, int16 and float16 wrap, add up and convert as PyTorch's do."""
+    x = mt.tensor([100, 100, -128], dtype=mt.int8)
+    assert (x + x).tolist() == [-56, -56, 0] and x.sum().dtype is mt.int64 and x.sum().item() == 72
+    assert x.sum(dtype=mt.int8).item() == 72 and mt.tensor([100, 100], dtype=mt.int8).sum(dtype=mt.int8).item() == -56
+    half = mt.ones(4096, dtype=mt.float16)
+    assert half.sum().dtype is mt.float16 and half.sum().item() == 4096.0
+    assert mt.tensor([70000.0]).half().tolist() == [INF] and mt.tensor([0.1]).half().float().item() == 0.0999755859375
+    assert repr(mt.tensor([1.5], dtype=mt.float16)) == "tensor([1.5000], dtype=minitorch.float16)"
+    with pytest.raises(RuntimeError, match="int8 without overflow"):
+        mt.tensor([128], dtype=mt.int8)
+    for call in ("1 - m", "m - 1", "x - m", "m - x", "m - True"):
+        with pytest.raises(RuntimeError, match="with a bool tensor is not supported"):
+            eval(call, {"m": mt.tensor([True]), "x": mt.ones(1)})
