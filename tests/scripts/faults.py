@@ -389,7 +389,7 @@ FAULTS = [
     Fault("shared: view copies", "ops/shape.py",
           "if x.base is not None and x.base.array.flags.c_contiguous and _copies(x.array, target):", "if False:",
           memory("view_is_refused_where_pytorch_refuses")),
-    Fault("shared: contiguous is a view", "tensor.py",
+    Fault("shared: contiguous is a view", "facts.py",
           "if self.array.flags.c_contiguous and (self.base is None or self.base.array.flags.c_contiguous):",
           "if self.array.flags.c_contiguous:", memory("contiguous_copies_where_memory_stands_otherwise_than_it_seems")),
     Fault("shared: one of several views is changed", "autograd/inplace.py", 'if recording and x._made == "several":', "if False:",
