@@ -161,14 +161,14 @@ def _renaming(function: Callable) -> Callable:
     return call
 
 
-def functions(place: str = "t") -> dict[str, Callable]:
+def functions(where: str = "t") -> dict[str, Callable]:
     """Everything that declarations add to the package, or with "s" to minitorch.special, by name."""
-    found = {e.name: _function(e.function, "o" in e.on, e.name, place) for e in PUBLIC if place in e.on}
-    return found | {f"{name}_": _in_place_function(name) for name in IN_PLACE.split() if place == "t"}
+    found = {e.name: _function(e.function, "o" in e.on, e.name, where) for e in PUBLIC if where in e.on}
+    return found | {f"{name}_": _in_place_function(name) for name in IN_PLACE.split() if where == "t"}
 
 
 def _in_place_function(name: str) -> Callable:
-    """The in-place form of an op as a function of the package."""
+    """The in-where form of an op as a function of the package."""
     op = next((e.function for e in PUBLIC if e.name == name and set("it") & set(e.on)), None)
 
     def call(input: Any, *args: Any, **settings: Any) -> Any:
@@ -178,11 +178,11 @@ def _in_place_function(name: str) -> Callable:
 
     call.__name__ = call.__qualname__ = f"{name}_"
     call.__module__ = "minitorch"
-    call.__doc__ = f"`{name}`, in place; returns input."
+    call.__doc__ = f"`{name}`, in where; returns input."
     return call
 
 
-def _function(function: Callable, takes_out: bool, name: str, place: str) -> Callable:
+def _function(function: Callable, takes_out: bool, name: str, where: str) -> Callable:
     """An op as a function of the package, by PyTorch's names of its arguments. The first one has to be a tensor.
 
     takes_out: it has an argument `out`, a tensor that its result is written to. Rows know all that by themselves.
@@ -205,7 +205,7 @@ def _function(function: Callable, takes_out: bool, name: str, place: str) -> Cal
                 raise
         return call(*renamed[0], **renamed[1], **({} if out is None else {"out": out}))
 
-    call.__module__ = "minitorch.special" if place == "s" else "minitorch"  # where pickle finds it
+    call.__module__ = "minitorch.special" if where == "s" else "minitorch"  # where pickle finds it
     call.__qualname__ = name
     if takes_out:
         signature = inspect.signature(function)
