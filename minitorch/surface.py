@@ -168,7 +168,7 @@ def functions(where: str = "t") -> dict[str, Callable]:
 
 
 def _in_place_function(name: str) -> Callable:
-    """The in-where form of an op as a function of the package."""
+    """The in-place form of an op as a function of the package."""
     op = next((e.function for e in PUBLIC if e.name == name and set("it") & set(e.on)), None)
 
     def call(input: Any, *args: Any, **settings: Any) -> Any:
@@ -178,7 +178,7 @@ def _in_place_function(name: str) -> Callable:
 
     call.__name__ = call.__qualname__ = f"{name}_"
     call.__module__ = "minitorch"
-    call.__doc__ = f"`{name}`, in where; returns input."
+    call.__doc__ = f"`{name}`, in place; returns input."
     return call
 
 
