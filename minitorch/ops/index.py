@@ -454,7 +454,7 @@ def index_select(x: Any, dim: int, index: Any) -> Any:
     return watch(getitem(x, key=(slice(None),) * d + (np.atleast_1d(index.array),)), index)
 
 
-@public("masked_fill", on="T i")
+@public("masked_fill", on="T i t")
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     """x with `value` where the bool mask holds."""
     if not isinstance(mask, Variable):
@@ -492,21 +492,22 @@ def nonzero(x: Any, *, as_tuple: bool = False) -> Any:
     return wrap(np.argwhere(x.array))
 
 
-def _triangle(name: str, x: Any, diagonal: int) -> np.ndarray:
-    """Ones up to a diagonal of x's matrices."""
+def _triangle(name: str, x: Any, diagonal: int, upper: bool) -> Any:
+    """x with zeros beyond a diagonal of its matrices."""
     if x.array.ndim < 2:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
     rows, columns = x.array.shape[-2:]
-    return np.tri(rows, columns, max(min(whole(diagonal, "diagonal"), columns), -rows - 1), x.array.dtype)
+    kept = np.tri(rows, columns, max(min(whole(diagonal, "diagonal") - upper, columns), -rows - 1), np.bool_) != upper
+    return where(wrap(kept), x, wrap(np.zeros((), x.array.dtype)))
 
 
-@public("tril", on="T t o")
+@public("tril", on="T i t o")
 def tril(x: Any, diagonal: int = 0) -> Any:
     """x with zeros above the diagonal."""
-    return x * wrap(_triangle("tril", x, diagonal))
+    return _triangle("tril", x, diagonal, False)
 
 
-@public("triu", on="T t o")
+@public("triu", on="T i t o")
 def triu(x: Any, diagonal: int = 0) -> Any:
     """x with zeros below the diagonal."""
-    return x * wrap(1 - _triangle("triu", x, whole(diagonal, "diagonal") - 1))
+    return _triangle("triu", x, diagonal, True)
