@@ -1626,8 +1626,8 @@ row(
 )
 
 import samples_losses  # noqa: E402, F401 more rows
+import samples_moving  # noqa: E402, F401 more rows
 import samples_names  # noqa: E402, F401 more rows
 import samples_recurrent  # noqa: E402, F401 more rows
-import samples_moving  # noqa: E402, F401 more rows
 import samples_sorting  # noqa: E402, F401 more rows
 import samples_special  # noqa: E402, F401 more rows

@@ -75,7 +75,7 @@ row(
 )
 row(
     "as_strided",
-    lambda n: [S(n(3, 4), **settings) for settings in [*OVERLAPPING, {"size": (0, 3), **STRIDED}]],
+    lambda n: [*(S(n(3, 4), **settings) for settings in OVERLAPPING), S(n(0, 4), size=(0, 3), **STRIDED)],
     strided,
     linear=True,
 )
