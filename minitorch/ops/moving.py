@@ -349,7 +349,8 @@ def sum_to_size(x: Any, *size: Any) -> Any:
     lead = len(shape) - len(target)
     if lead < 0 or any(n not in (1, m) for n, m in zip(target, shape[max(lead, 0) :], strict=True)):
         raise RuntimeError(f"size {{{list(target)}}} is not expandable to size {{{list(shape)}}}.")
-    return fit(to_dtype(x, np.dtype(np.int64)) if x.array.dtype.kind in "biu" else x, target)
+    whole_numbers = x.array.dtype.kind in "biu" and (target != shape or not target)
+    return fit(to_dtype(x, np.dtype(np.int64)) if whole_numbers else x, target)
 
 
 # ----------------------------------------------------------------------------------------------------- split and stack

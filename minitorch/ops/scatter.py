@@ -261,7 +261,7 @@ def index_fill(x: Any, dim: int, index: Any, value: Any) -> Any:
             f"index_fill_ only supports a 0-dimensional value tensor, but got one with {value.array.ndim} dimensions"
         )
     value = to_dtype(value, x.array.dtype) if isinstance(value, Variable) else dtypes.number(value, x.array.dtype)
-    key = (slice(None),) * d + (positions, Ellipsis)
+    key = (slice(None),) * d + (np.unique(positions), Ellipsis)  # once each: so often the value's gradient counts
     return watch(_shaped(setitem(_lined(x), value, key=key), x), index)
 
 

@@ -141,3 +141,10 @@ def test_out_of_range_changes_nothing() -> None:
     with pytest.raises(IndexError):
         x.put_(minitorch.tensor([0, -4]), minitorch.ones(2))
     assert x.tolist() == [0, 0, 0]
+
+
+def test_index_fill_counts_each_position_once() -> None:
+    """Positions that are named twice are filled once: the value's gradient says so."""
+    v = minitorch.tensor(2.0, requires_grad=True)
+    minitorch.zeros(2, 3).index_fill(1, minitorch.tensor([0, 2, 0]), v).sum().backward()
+    assert v.grad.item() == 4.0
