@@ -152,7 +152,7 @@ def _update(optimizer: Any) -> None:
 def _pointwise(dtype: np.dtype) -> None:
     """The value and the rules of every pointwise op, of arrays that are large enough for a kernel."""
     x = np.full(SINGLE, 0.5, dtype)
-    given = {"condition": x > 0, "decimals": 0, "by": np.zeros(SINGLE, np.int32)}
+    given = {"condition": x > 0, "decimals": 0, "by": np.zeros(SINGLE, np.int32), "n": 1}
     for op in registry.values():
         if isinstance(op, Pointwise) and not op.name.startswith("bitwise"):  # these take no floats
             for formula, names in op.formulas():

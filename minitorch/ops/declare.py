@@ -443,7 +443,8 @@ class Pointwise(Primitive):
 
     def formulas(self) -> Iterator[tuple[Formula, list[str]]]:
         """The value and the rules that a kernel may compute, each with the names of its parameters."""
-        yield self.value, [*self.arguments, *self.settings]
+        if self.value.vector is not no_program:
+            yield self.value, [*self.arguments, *self.settings]
         for rule in self.rules:
             if isinstance(rule, Rule) and not rule.same:
                 yield rule.formula, [p for p in rule.__signature__.parameters if not p.endswith("_shape")]
