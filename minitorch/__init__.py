@@ -35,6 +35,7 @@ from .autograd import (
     print_tape,
     set_grad_enabled,
 )
+from .autograd.anomaly import is_anomaly_enabled
 from .config import show_config
 from .creation import (
     arange,

@@ -1,7 +1,7 @@
 """Automatic differentiation: the tape (read `tape.py` first), primitives, grad modes, in-place changes, gradcheck."""
 
 from . import functional, graph
-from .anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
+from .anomaly import detect_anomaly, set_detect_anomaly
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .modes import (
@@ -32,7 +32,6 @@ __all__ = [
     "gradgradcheck",
     "graph",
     "inference_mode",
-    "is_anomaly_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "no_grad",

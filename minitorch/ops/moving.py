@@ -260,6 +260,8 @@ def slice_scatter(
 @public("narrow_copy")
 def narrow_copy(x: Any, dim: int, start: int, length: int) -> Any:
     """As `narrow`, a copy."""
+    if dim >= x.dim():
+        raise RuntimeError(f"narrow_copy requires dim to be within [0, {x.dim() - 1}], but got {dim}")
     return narrow(x, dim, start, length).clone()
 
 
@@ -374,10 +376,7 @@ def tensor_split(x: Any, indices_or_sections: Any, dim: int = 0) -> tuple:
         if parts <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {parts}")
         cuts = [i * (n // parts) + builtins.min(i, n % parts) for i in range(parts + 1)]
-    pieces = [narrow(x, d, a, builtins.max(b - a, 0)) for a, b in itertools.pairwise(cuts)]
-    for piece in pieces:
-        piece._made = piece._made or "several"
-    return tuple(pieces)
+    return tuple(narrow(x, d, a, builtins.max(b - a, 0)) for a, b in itertools.pairwise(cuts))
 
 
 def _evenly(name: str, x: Any, given: Any, dim: int, least: int) -> tuple:

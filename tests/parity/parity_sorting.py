@@ -213,7 +213,7 @@ def test_operators() -> None:
     found, cases, failures = database(), 0, []
     for name in NAMES:
         for op in found[name]:
-            for dtype in DTYPES:
+            for dtype in DTYPES.keys() - {torch.float16}:  # which is for storage here
                 floats = dtype.is_floating_point
                 for i, sample in enumerate(samples(op, dtype, floats)):
                     given, named = [sample.input, *sample.args], dict(sample.kwargs)
