@@ -19,6 +19,8 @@ from .autograd.primitive import registry
 from .ops import (  # noqa: F401 they declare names
     arithmetic,
     distance,
+    einsum,
+    factor,
     folding,
     index,
     join,

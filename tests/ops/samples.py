@@ -1626,6 +1626,7 @@ row(
 )
 
 import samples_losses  # noqa: E402, F401 more rows
+import samples_matrices  # noqa: E402, F401 more rows
 import samples_moving  # noqa: E402, F401 more rows
 import samples_names  # noqa: E402, F401 more rows
 import samples_recurrent  # noqa: E402, F401 more rows
