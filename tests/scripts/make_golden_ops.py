@@ -12,7 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from places import GOLDEN
-from samples import POOLINGS, ROWS, Row, Sample, border, drawn, incoming
+from samples import ROWS, Row, Sample, incoming
+from samples_conv import POOLINGS
+from samples_pointwise import drawn
+from samples_windows import border
 
 PATH = GOLDEN / "ops.npz"
 
