@@ -24,6 +24,7 @@ class _Table(Module):
         name = type(self).__name__
         rows, columns = whole(rows, "num_embeddings"), whole(columns, "embedding_dim")
         if padding_idx is not None:
+            padding_idx = whole(padding_idx, "padding_idx")
             if not -rows <= padding_idx < rows:
                 raise AssertionError(f"{name}: padding_idx {padding_idx} must be within num_embeddings {rows}")
             padding_idx %= rows

@@ -173,7 +173,7 @@ def gradient(input: Any, *, spacing: Any = None, dim: Any = None, edge_order: in
                 "torch.gradient expected each element of spacing to have one dimension, but got an element with "
                 f"{step.array.ndim} dimensions"
             )
-    if x.array.dtype.itemsize == 1:
+    if x.array.dtype.kind in "bu":
         raise RuntimeError(f"torch.gradient does not support {as_dtype(x.array.dtype)} input.")
     (x,) = as_floats(x)
     return tuple([_slope(x, d, step, edge_order) for d, step in zip(axes, steps, strict=True)])
