@@ -306,7 +306,9 @@ def adaptive_avg_pool_nd(rank: int, x: Any, output_size: Any) -> Any:
     geometry, scale, batched = _adaptive_plan(
         name, rank, x.array.shape, tuple(output_size) if isinstance(output_size, list) else output_size
     )
-    if rank == 3:
+    if rank == 3 and (
+        0 in x.array.shape[-3:] or set(geometry.output_size) != {1}
+    ):  # no channels: for one pixel, a mean
         _check_filled(name, x.array.shape, 1)
     return _pooled(x, batched, lambda x: pool.average(x, geometry=geometry, scale=scale))
 
