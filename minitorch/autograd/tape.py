@@ -422,6 +422,7 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             owned.add(edge)
 
     errors, mode, recorder = quiet.get(), _enabled.get(), _recorder.get()
+    trace = None if recorder is None else recorder.trace
     try:
         quiet.set(quiet.QUIET)
         _enabled.set(create_graph)
@@ -451,9 +452,12 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                     continue
             tensors = create_graph or not primitive.on_arrays
             pieces = primitive.backward(node, g, needed)
-            if node.after:
+            if node.after is not None:
                 pieces = _run_after(node, g, pieces, create_graph)
-            for position, (parent, piece) in enumerate(pieces):
+            if trace is not None:
+                for position, (_, piece) in enumerate(pieces):
+                    trace.check(node, position, piece if isinstance(piece, Several) else _computed(piece))
+            for parent, piece in pieces:
                 like = parent if type(parent) is Node else parent.array
                 if tensors or type(piece) is not np.ndarray:
                     piece = _checked(piece, node, parent, tensors, create_graph)
@@ -466,8 +470,6 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                     piece = _computed(piece).astype(like.dtype)
                 elif create_graph and type(piece) is not Several and piece.outline.dtype != like.dtype:
                     piece = piece.to(like.dtype)
-                if recorder is not None and recorder.trace is not None:
-                    recorder.trace.check(node, position, piece)
                 deliver(parent, piece)
             if node.holds and not retain_graph:
                 node.kept = None
