@@ -24,6 +24,7 @@ from .factor import inverse
 from .linalg import batched_matmul
 from .moving import diagonal
 from .names import public
+from .pointwise import where
 from .reduce import sum
 from .shape import expand, permute, reshape, standalone
 
@@ -76,7 +77,13 @@ def _letters(terms: list[str], out: str | None, operands: list[Any]) -> tuple[li
     for term, x in zip(terms, operands, strict=True):
         mine = x.array.ndim - len(term.replace(DOTS, ""))
         spread.append(term.replace(DOTS, "".join(covered[dots - mine :])))
+        own: dict[str, int] = {}
         for letter, n in zip(spread[-1], x.array.shape, strict=True):
+            if own.setdefault(letter, n) != n:
+                raise RuntimeError(
+                    f"einsum(): subscript {letter} is repeated for operand {len(spread) - 1} but the sizes don't "
+                    f"match, {n} != {own[letter]}"
+                )
             if sizes.setdefault(letter, n) != n and 1 not in (n, sizes[letter]):
                 raise RuntimeError(
                     f"einsum(): operands do not broadcast with remapped shapes [original->remapped]: subscript "
@@ -114,6 +121,13 @@ def _without(x: Any, term: str, wanted: str) -> tuple[Any, str]:
     return (sum(x, gone), "".join(c for c in term if c in wanted)) if gone else (x, term)
 
 
+def _aligned(x: Any, term: str, order: list[str]) -> Any:
+    """x with its axes in this order, and axes of size 1 for the letters that it has not."""
+    x = permute(x, dims=tuple(term.index(c) for c in order if c in term))
+    sizes = iter(x.array.shape)
+    return reshape(x, shape=tuple(next(sizes) if c in term else 1 for c in order))
+
+
 def _product(x: Any, xs: str, y: Any, ys: str, wanted: str, sizes: dict[str, int]) -> tuple[Any, str]:
     """The product of two operands, summed over the letters of both that are not wanted any more."""
     x, xs = _without(x, xs, ys + wanted)
@@ -123,6 +137,12 @@ def _product(x: Any, xs: str, y: Any, ys: str, wanted: str, sizes: dict[str, int
     batch = [c for c in both if c in wanted]
     summed = [c for c in both if c not in wanted]
     rows, columns = [c for c in xs if c not in ys], [c for c in ys if c not in xs]
+
+    if not summed or not (rows or columns):  # nothing for a matrix product to add up, or nothing but sums
+        order = [*batch, *rows, *columns, *summed]
+        wide = _aligned(x, xs, order) * _aligned(y, ys, order)
+        kept = len(order) - len(summed)
+        return (sum(wide, list(range(kept, len(order)))) if summed else wide), "".join(order[:kept])
 
     def matrices(v: Any, term: str, order: list[str], shape: tuple) -> Any:
         v = permute(v, dims=tuple(term.index(c) for c in order))
@@ -159,7 +179,7 @@ def einsum(equation: Any, *operands: Any) -> Any:
     elif len(operands) == 1 and isinstance(operands[0], list | tuple):
         operands = tuple(operands[0])
     if not operands:
-        raise RuntimeError("einsum(): must provide at least one operand")
+        raise ValueError("einsum(): must specify the equation string and at least one operand")
     check_tensors("einsum", operands)
     terms, out = _parsed(equation)
     if len(terms) != len(operands):
@@ -345,7 +365,7 @@ def matrix_power(x: Any, n: int) -> Any:
     if n < 0:
         x, n = inverse(x), -n
     if n == 0:
-        return x * 0 + wrap(np.eye(shape[-1], dtype=x.array.dtype))
+        return where(wrap(np.zeros(shape, bool)), x, wrap(np.eye(shape[-1], dtype=x.array.dtype)))
     out, power = [], x
     while n:
         if n & 1:

@@ -25,6 +25,10 @@ EQUATIONS = [
     ("i,ij,j->", [(2,), (2, 3), (3,)]),
     ("ij,kl->ijkl", [(2, 1), (1, 2)]),
     ("ij,ik->i", [(2, 3), (2, 4)]),
+    ("bi,bi->bi", [(2, 3), (2, 3)]),
+    ("bij,bij->b", [(2, 3, 4), (2, 3, 4)]),
+    ("ij,ij->", [(2, 3), (2, 3)]),
+    ("bi,b->ib", [(2, 3), (2,)]),
 ]
 
 
@@ -63,7 +67,7 @@ WRONG = [
     (lambda: minitorch.einsum("ij->ii", drawn(2, 3)), "more than once"),
     (lambda: minitorch.einsum("i1", drawn(2, 3)), "invalid subscript"),
     (lambda: minitorch.einsum(drawn(2, 3), [0, 99]), "subscripts"),
-    (lambda: minitorch.einsum("ij"), "at least one operand"),
+    (lambda: minitorch.einsum("ii->i", drawn(1, 3)), "sizes don't match"),
     (lambda: minitorch.tensordot(drawn(2, 3), drawn(2, 3)[:, :2], 1), "contracted dimensions"),
     (lambda: minitorch.mv(drawn(2, 3), drawn(2)), "size mismatch"),
     (lambda: minitorch.addmm(drawn(3), drawn(2, 3), drawn(3, 4)), "must match the existing size"),
@@ -77,6 +81,13 @@ def test_wrong_calls(call: Any, words: str) -> None:
     """RuntimeErrors that say what does not fit."""
     with pytest.raises(RuntimeError, match=words):
         call()
+
+
+def test_no_operands() -> None:
+    """A ValueError, as in PyTorch; and a power of 0 is the identity, whatever the matrix holds."""
+    with pytest.raises(ValueError, match="at least one operand"):
+        minitorch.einsum("ij")
+    assert minitorch.matrix_power(minitorch.full((2, 2), float("inf")), 0).tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
 
 def test_products() -> None:
