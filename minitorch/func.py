@@ -15,6 +15,7 @@ import numpy as np
 
 from . import autograd
 from .autograd import Node, Variable
+from .autograd.functional import slopes
 from .autograd.tape import wrap
 from .ops.index import getitem
 from .ops.join import stack
@@ -102,17 +103,6 @@ def _outside(ys: list, xs: list) -> bool:
     return any(isinstance(edge, Node) and any(p is not None for p in edge.parents) for edge in own)
 
 
-def _slopes(ys: list, xs: list, vs: list, record: bool) -> list:
-    """The gradients of <v, y> for xs, zeros where nothing depends on them."""
-    pairs = [(y, v) for y, v in zip(ys, vs, strict=True) if y.edge is not None]
-    if not pairs:
-        return [wrap(np.zeros_like(x.array)) for x in xs]
-    found = autograd.grad(
-        [y for y, _ in pairs], xs, [v for _, v in pairs], create_graph=record, retain_graph=True, allow_unused=True
-    )
-    return [wrap(np.zeros_like(x.array)) if g is None else g for g, x in zip(found, xs, strict=True)]
-
-
 def _left(tree: Any, record: bool) -> Any:
     """Results as they leave a transform: off the tape, where nothing outside needs them on it."""
     return tree if record else _map(lambda y: y.detach() if isinstance(y, Variable) else y, tree)
@@ -165,9 +155,9 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
                 )
             xs = _leaves(points)
             record = outer and _outside([y], xs)
-            slopes = _slopes([y], xs, [wrap(np.ones_like(y.array))], record)
+            found = slopes([y], xs, [wrap(np.ones_like(y.array))], record)
         value = _left((y, aux) if has_aux else y, record)
-        return _left(_tree(points, slopes), record), value
+        return _left(_tree(points, found), record), value
 
     return transformed
 
@@ -182,8 +172,8 @@ def grad(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = Fal
     both = grad_and_value(func, argnums, has_aux)
 
     def transformed(*args: Any, **kwargs: Any) -> Any:
-        slopes, value = both(*args, **kwargs)
-        return (slopes, value[1]) if has_aux else slopes
+        found, value = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
 
     return transformed
 
@@ -211,7 +201,7 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
                 f"{[tuple(v.outline.shape) for v in vs]}"
             )
         again = autograd.is_grad_enabled() and (record or any(v.edge is not None for v in vs))
-        return _left(_tree(points, _slopes(ys, xs, vs, again)), again)
+        return _left(_tree(points, slopes(ys, xs, vs, again)), again)
 
     results = (_left(result, record), product)
     return (*results, _left(aux, record)) if has_aux else results
@@ -237,7 +227,7 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, strict: bool = False
         us = [wrap(np.zeros_like(y.array)) for y in ys]
         for u in us:
             u._requires_grad = True
-        found = _slopes(_slopes(ys, xs, us, True), us, vs, record)
+        found = slopes(slopes(ys, xs, us, True), us, vs, record)
     results = (_left(result, record), _left(_tree(result, found), record))
     return (*results, _left(aux, record)) if has_aux else results
 
@@ -272,7 +262,7 @@ def jacrev(
                 for i in range(y.array.size):
                     one = np.zeros_like(y.array)
                     one.flat[i] = 1
-                    rows.append(_slopes([y], xs, [wrap(one)], record))
+                    rows.append(slopes([y], xs, [wrap(one)], record))
                 shapes = [(*y.array.shape, *x.array.shape) for x in xs]
                 columns = zip(*rows, strict=True) if rows else [() for _ in xs]
                 tables.append([

@@ -43,7 +43,7 @@ def _call(func: Callable, xs: tuple) -> Any:
     return result
 
 
-def _gradients(ys: tuple, xs: tuple, vs: Any, create_graph: bool) -> tuple:
+def slopes(ys: Any, xs: Any, vs: Any, create_graph: bool) -> tuple:
     """The gradients of <v, y>, zeros where nothing depends on an input."""
     pairs = [(y, v) for y, v in zip(ys, vs, strict=True) if y.edge is not None]
     if not pairs:
@@ -72,7 +72,7 @@ def vjp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
         xs = _fresh(inputs, create_graph)
         result = _call(func, xs)
         ys = _tuple(result)
-        found = _gradients(ys, xs, _vectors(v, ys, "output of the function"), create_graph)
+        found = slopes(ys, xs, _vectors(v, ys, "output of the function"), create_graph)
     return _released(result, create_graph), _plain(_released(found, create_graph), inputs)
 
 
@@ -85,8 +85,8 @@ def jvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
         us = tuple(wrap(np.zeros_like(y.array)) for y in ys)
         for u in us:
             u._requires_grad = True
-        rows = _gradients(ys, xs, us, True)
-        found = _gradients(rows, us, _vectors(v, xs, "input"), create_graph)
+        rows = slopes(ys, xs, us, True)
+        found = slopes(rows, us, _vectors(v, xs, "input"), create_graph)
     return _released(result, create_graph), _plain(_released(found, create_graph), result)
 
 
@@ -118,7 +118,7 @@ def jacobian(
             for index in range(y.array.size):
                 one = np.zeros(y.array.shape, y.array.dtype)
                 one.flat[index] = 1
-                for column, g in zip(rows, _gradients((y,), xs, (wrap(one),), create_graph), strict=True):
+                for column, g in zip(rows, slopes((y,), xs, (wrap(one),), create_graph), strict=True):
                     column.append(g)
             table.append(_plain(tuple(_stacked(c, y, x, create_graph) for c, x in zip(rows, xs, strict=True)), inputs))
     return _plain(tuple(table), result)
@@ -153,7 +153,7 @@ def _slope(func: Callable, xs: tuple) -> tuple:
     y = _call(func, xs)
     if not isinstance(y, Variable) or y.array.size != 1:
         raise RuntimeError("the function must return a single element, a scalar, to have a Hessian")
-    return _gradients((y,), xs, (wrap(np.ones_like(y.array)),), True)
+    return slopes((y,), xs, (wrap(np.ones_like(y.array)),), True)
 
 
 def hvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple:
@@ -161,8 +161,8 @@ def hvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
     with enable_grad():
         xs = _fresh(inputs, create_graph)
         y = _call(func, xs)
-        slopes = _gradients(_tuple(y), xs, (wrap(np.ones_like(_tuple(y)[0].array)),), True)
-        found = _gradients(slopes, xs, _vectors(v, xs, "input"), create_graph)
+        first = slopes(_tuple(y), xs, (wrap(np.ones_like(_tuple(y)[0].array)),), True)
+        found = slopes(first, xs, _vectors(v, xs, "input"), create_graph)
     return _released(y, create_graph), _plain(_released(found, create_graph), inputs)
 
 

@@ -29,7 +29,7 @@ class _Loss(Module):
 
     weight: Any
 
-    def __init__(self, size_average: bool | None, reduce: bool | None, reduction: str) -> None:
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()
         older = size_average is not None or reduce is not None
         self.reduction = named_reduction(size_average, reduce, reduction) if older else reduction
@@ -38,9 +38,6 @@ class _Loss(Module):
 class L1Loss(_Loss):
     """|input - target|."""
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
-        super().__init__(size_average, reduce, reduction)
-
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
         return F.l1_loss(input, target, reduction=self.reduction)
@@ -48,9 +45,6 @@ class L1Loss(_Loss):
 
 class MSELoss(_Loss):
     """(input - target)^2."""
-
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
-        super().__init__(size_average, reduce, reduction)
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""

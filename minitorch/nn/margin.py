@@ -26,8 +26,6 @@ __all__ = [
 class _Margin(_Loss):
     """A loss of a margin and two or three tensors."""
 
-    loss: Callable
-
     def __init__(
         self,
         margin: float = 0.0,
@@ -75,9 +73,6 @@ class MarginRankingLoss(_Margin):
 class SoftMarginLoss(_Loss):
     """log(1 + exp(-target x))."""
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
-        super().__init__(size_average, reduce, reduction)
-
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""
         return F.soft_margin_loss(input, target, reduction=self.reduction)
@@ -85,9 +80,6 @@ class SoftMarginLoss(_Loss):
 
 class MultiLabelMarginLoss(_Loss):
     """All right classes against all others; see `functional.multilabel_margin_loss`."""
-
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
-        super().__init__(size_average, reduce, reduction)
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss."""

@@ -315,7 +315,7 @@ FAULTS = [
     Fault("cache: links followed", "kernels/engine/runtime.py", '"O_NOFOLLOW", ', "", ("test_cache.py::test_entries_are_checked_when_open",), NUMBA),
     Fault("pickles: any dtype", "vision/datasets/array_pickle.py", "if self.dtype.kind not in KINDS:", "if False:", ("test_files.py::test_what_a_pickle_says_of_a_dtype_is_not_believed",)),
     Fault("pickles: order of axes", "vision/datasets/array_pickle.py", '"F" if columns_first else "C"', '"C"', ("test_files.py::test_arrays_of_pickles",)),
-    Fault("func: results of inner points on the tape", "func.py", "            record = outer and _outside([y], xs)\n            slopes", "            record = outer\n            slopes", ("test_func.py::test_results_are_on_the_tape_where_something_outside_is",)),
+    Fault("func: results of inner points on the tape", "func.py", "            record = outer and _outside([y], xs)\n            found", "            record = outer\n            found", ("test_func.py::test_results_are_on_the_tape_where_something_outside_is",)),
     Fault("func: tied weights apart", "func.py", "    if tie_weights:", "    if False:", ("test_func.py::test_modules_as_functions",)),
     Fault("hooks of saved tensors: of Functions not", "autograd/function.py", "            recorder.act(node)", "            pass", ("test_saved.py::test_kept_values_go_through_the_hooks",)),
     Fault("checkpoint: other random numbers", "utils/checkpoint.py", "                set_rng_state(state)", "                pass", ("test_saved.py::test_a_checkpoint_has_the_gradients_of_the_plain_call",)),
