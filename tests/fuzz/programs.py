@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -131,8 +131,8 @@ def brief(error: Any) -> str:
     return "does it" if error is None else " ".join(repr(error).split())[:200]
 
 
-def same(found: Any, expected: Any, what: str) -> None:
-    """Same shape, dtype and numbers, within 1e-9 of the largest (1e-4 in float32); raises Failure."""
+def same(found: Any, expected: Any, what: str, among: float = 1.0) -> None:
+    """Same shape, dtype and numbers, within 1e-9 of the largest (1e-4 in float32), or of `among`; raises Failure."""
     if found is None or expected is None:
         if found is not expected:
             raise Failure(f"{what} is {'None' if found is None else 'there'}, PyTorch's is not")
@@ -145,7 +145,7 @@ def same(found: Any, expected: Any, what: str) -> None:
         return
     limit = 1e-4 if found.dtype == np.float32 else 1e-9
     finite = np.isfinite(expected)
-    scale = max(1.0, float(np.abs(expected[finite]).max(initial=0.0)))
+    scale = max(among, float(np.abs(expected[finite]).max(initial=0.0)))
     if not (np.isfinite(found) == finite).all():
         raise Failure(f"{what} is not finite where PyTorch's is, or the other way round")
     error = float(np.abs(found[finite] - expected[finite]).max(initial=0.0)) / scale
@@ -158,6 +158,11 @@ def shared(tensors: dict[str, Any], x: str, y: str) -> bool:
     return np.may_share_memory(
         *(t.array if isinstance(t, m.Tensor) else t.detach().numpy() for t in (tensors[x], tensors[y]))
     )
+
+
+def largest_of(arrays: Iterable) -> float:
+    """The largest finite magnitude in them, or 1."""
+    return max((float(np.abs(a[np.isfinite(a)]).max(initial=1.0)) for a in arrays), default=1.0)
 
 
 def in_order(*tensors: Any) -> bool:
@@ -221,15 +226,19 @@ def attempt(function: Callable, *args: Any) -> tuple[Any, Exception | None]:
 
 
 def once(ours: Side, theirs: Side, losses: tuple, counts: collections.Counter) -> None:
-    """Backward, the gradients of leaves and of what retains them, and what hooks saw."""
+    """Backward, the gradients of leaves and of what retains them, and what hooks saw.
+
+    Gradients are sums of terms as large as the largest gradient: where they cancel, the rounding of the terms is left.
+    """
     if settled("backward", *(attempt(loss.backward)[1] for loss in losses), counts):
         raise Over("backward refused by both")
-    for name, x in theirs.tensors.items():
-        if x.is_leaf or x.retains_grad:
-            a, b = (None if (g := side.names[name].grad) is None else side.array(g) for side in (ours, theirs))
-            if a is None and b is not None and not b.any():
-                raise Over("overwritten: no gradient, PyTorch's is zeros")
-            same(a, b, f"the gradient of {name}")
+    watched = [name for name, x in theirs.tensors.items() if x.is_leaf or x.retains_grad]
+    largest = largest_of(theirs.array(g) for name in watched if (g := theirs.names[name].grad) is not None)
+    for name in watched:
+        a, b = (None if (g := side.names[name].grad) is None else side.array(g) for side in (ours, theirs))
+        if a is None and b is not None and not b.any():
+            raise Over("overwritten: no gradient, PyTorch's is zeros")
+        same(a, b, f"the gradient of {name}", largest)
     for k in {*ours.seen, *theirs.seen}:
         a, b = ours.seen[k], theirs.seen[k]
         if len(a) != len(b):
@@ -237,7 +246,7 @@ def once(ours: Side, theirs: Side, losses: tuple, counts: collections.Counter) -
                 raise Over("overwritten: no gradient, PyTorch's is zeros")
             raise Failure(f"see({k}) was called {len(a)} times, by PyTorch {len(b)} times")
         if len(a) == 1:  # the order of several is open
-            same(a[0], b[0], f"what see({k}) saw")
+            same(a[0], b[0], f"what see({k}) saw", largest)
 
 
 def twice(ours: Side, theirs: Side, losses: tuple, counts: collections.Counter) -> None:
@@ -259,8 +268,9 @@ def twice(ours: Side, theirs: Side, losses: tuple, counts: collections.Counter) 
     (found, error), (expected, refused) = attempt(gradients, ours, losses[0]), attempt(gradients, theirs, losses[1])
     if settled("backward", error, refused, counts):
         raise Over("backward refused by both")
+    largest = largest_of(g for g in expected if g is not None)
     for i, name in enumerate(names * 2):
-        same(found[i], expected[i], f"the {'second ' if i >= len(names) else ''}gradient of {name}")
+        same(found[i], expected[i], f"the {'second ' if i >= len(names) else ''}gradient of {name}", largest)
     counts["second order"] += 1
 
 
