@@ -17,6 +17,7 @@ from . import (
     mps,
     nn,
     optim,
+    return_types,
     special,
     surface,
     testing,

@@ -38,7 +38,7 @@ REASONS: dict[str, str] = {
     r"|^FatalError|^BufferDict|^factory_kwargs|^init_num_threads|^classproperty|^boolean_dispatch|^assert_int_or"
     r"|^get_file_path|^prepare_|^thread_safe|^windows$|^cudnn_|^types$|^overrides$|^monitor$|^torch_version$|^debug_unwrap"
     r"|^SavedTensor|^NestedIO|^enforce_grad|multithreading_enabled|^is_view_replay|^functionalize|^Gradient$|^ModuleDict$"
-    r"|^ParameterDict$|^common_types|^inf$|^has_(lapack|mkl|openmp|spectral)|^compiled_with|^legacy_contiguous|^return_types":
+    r"|^ParameterDict$|^common_types|^inf$|^has_(lapack|mkl|openmp|spectral)|^compiled_with|^legacy_contiguous":
         INSIDE,
     r"^nested$|^jagged$|^to_padded_tensor": "there are no nested tensors: pad, or pack sequences",
     r"autocast": "nothing is cast on its own: `amp.autocast` is a block that changes nothing",

@@ -160,4 +160,4 @@ def into(out: Any, function: Any, args: tuple, settings: dict[str, Any]) -> Any:
                 stacklevel=4,
             )
         target.array = array
-    return out
+    return type(found)(*outs) if hasattr(found, "_fields") else out

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, return_types
 from ..autograd import ZERO, Variable
 from ..autograd.inplace import in_place
 from ..autograd.tape import wrap
@@ -290,13 +290,6 @@ scaled = pointwise("ldexp", _scaled, meet=lambda x, by: (x, by), vector=no_progr
                    x=lambda g, by: scaled(g, by), doc="x * 2^by, exact, for an int32 `by`.")
 
 
-class Frexp(NamedTuple):
-    """What `frexp` returns."""
-
-    mantissa: Any
-    exponent: Any
-
-
 @public("frexp", on="T t o")
 def frexp(input: Any) -> Any:
     """(mantissa, exponent) with input = mantissa * 2^exponent, 1/2 <= |mantissa| < 1, and an int32 exponent.
@@ -306,7 +299,7 @@ def frexp(input: Any) -> Any:
     if _tensor("frexp", "input", input).outline.dtype.kind != "f":
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     exponent = np.asarray(np.frexp(input.array)[1], np.int32)
-    return Frexp(scaled(input, wrap(-exponent)), wrap(exponent))
+    return return_types.frexp(scaled(input, wrap(-exponent)), wrap(exponent))
 
 
 # ------------------------------------------------------------------------------------------------ integers

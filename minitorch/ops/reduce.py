@@ -13,11 +13,11 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import dtypes, kernels
+from .. import dtypes, kernels, return_types
 from ..autograd import Variable, primitive
 from ..autograd.tape import watch, wrap
 from . import collapse
@@ -284,20 +284,6 @@ def std_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim:
 
 
 # ------------------------------------------------------------------------------------------------------------- extremes
-class Extreme(NamedTuple):
-    """What `max(dim)`, `min(dim)`, `cummax` and `cummin` return."""
-
-    values: Any
-    indices: Any
-
-
-class MinMax(NamedTuple):
-    """What `aminmax` returns."""
-
-    min: Any
-    max: Any
-
-
 @primitive
 def amax_over(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
     """The largest elements over the axes `dim`, NaN if there is one; equals share the gradient."""
@@ -341,7 +327,8 @@ for _extreme_over in (amax_over, amin_over):
     _extreme_over.vjp(x=first_order(_shared_grad, _shared_slope))
 
 
-def _extreme(x: Any, dim: Any, keepdim: bool, over: Any, position: Any, name: str) -> Any:
+def _extreme(x: Any, dim: Any, keepdim: bool, over: Any, position: Any, kind: Any) -> Any:
+    name = kind.__name__
     if dim is None:
         if not x.array.size:
             raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
@@ -350,12 +337,12 @@ def _extreme(x: Any, dim: Any, keepdim: bool, over: Any, position: Any, name: st
     d = single(dim, x.array.ndim)
     flag(keepdim, "keepdim")
     if x.array.ndim == 0:
-        return Extreme(converted(x, x.array.dtype), wrap(np.zeros((), np.int64)))
+        return kind(converted(x, x.array.dtype), wrap(np.zeros((), np.int64)))
     indices = position(x, d, keepdim=True)
     values = watch(take_along(x, indices.array, dim=d), indices)
     if not keepdim:
         values, indices = standalone(squeeze(values, d)), standalone(squeeze(indices, d))
-    return Extreme(values, indices)
+    return kind(values, indices)
 
 
 @public("max", on="T t o")
@@ -364,7 +351,7 @@ def max(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     with a tensor as second argument, `maximum`."""
     if isinstance(dim, Variable):
         return pairwise_maximum(x, dim)
-    return _extreme(x, dim, keepdim, amax_over, argmax, "max")
+    return _extreme(x, dim, keepdim, amax_over, argmax, return_types.max)
 
 
 @public("min", on="T t o")
@@ -373,7 +360,7 @@ def min(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     with a tensor as second argument, `minimum`."""
     if isinstance(dim, Variable):
         return pairwise_minimum(x, dim)
-    return _extreme(x, dim, keepdim, amin_over, argmin, "min")
+    return _extreme(x, dim, keepdim, amin_over, argmin, return_types.min)
 
 
 def _nonempty(x: Any, dim: tuple, name: str) -> tuple:
@@ -399,14 +386,16 @@ def amin(x: Any, *, dim: tuple, keepdim: bool) -> Any:
 
 
 @public("aminmax", on="T t o")
-def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> MinMax:
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False) -> tuple:
     """(min, max) over `dim`, one axis or all; equals share the gradients."""
     if dim is None and not input.array.size:
         raise RuntimeError(
             "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
         )
     axes = _nonempty(input, reduced(dim, input.array.ndim), "aminmax")
-    return MinMax(amin_over(input, dim=axes, keepdim=keepdim), amax_over(input, dim=axes, keepdim=keepdim))
+    return return_types.aminmax(
+        amin_over(input, dim=axes, keepdim=keepdim), amax_over(input, dim=axes, keepdim=keepdim)
+    )
 
 
 def _position(x: Any, dim: int | None, keepdim: bool, name: str) -> Any:
@@ -567,10 +556,10 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
 cumprod.asks_input = True  # its rule does
 
 
-def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> Extreme:
+def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> tuple:
     array, d = x.array, single(dim, x.array.ndim)
     if array.ndim == 0:
-        return Extreme(converted(x, array.dtype), wrap(np.zeros((), np.int64)))
+        return converted(x, array.dtype), wrap(np.zeros((), np.int64))
     lines = kernels.contiguous(np.moveaxis(array, d, -1))
     hits = lines == ufunc.accumulate(lines, axis=-1)
     if array.dtype.kind == "f":
@@ -578,19 +567,19 @@ def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> Extreme:
     at = np.flatnonzero(hits)  # each holds until the next one, and the first of a line is always one
     numbers = np.repeat(at % builtins.max(array.shape[d], 1), np.diff(at, append=hits.size)).reshape(lines.shape)
     places = wrap(kernels.contiguous(np.moveaxis(numbers, -1, d)))
-    return Extreme(watch(take_along(x, places.array, dim=d), places), places)
+    return watch(take_along(x, places.array, dim=d), places), places
 
 
 @public("cummax", on="T t o")
-def cummax(input: Any, dim: int) -> Extreme:
+def cummax(input: Any, dim: int) -> tuple:
     """(values, indices): the largest so far along `dim`, NaN from the first one on; of equals the last."""
-    return _running_extreme(input, dim, np.maximum)
+    return return_types.cummax(*_running_extreme(input, dim, np.maximum))
 
 
 @public("cummin", on="T t o")
-def cummin(input: Any, dim: int) -> Extreme:
+def cummin(input: Any, dim: int) -> tuple:
     """(values, indices): the smallest so far along `dim`, NaN from the first one on; of equals the last."""
-    return _running_extreme(input, dim, np.minimum)
+    return return_types.cummin(*_running_extreme(input, dim, np.minimum))
 
 
 # ---------------------------------------------------------------------------------------------------------------- logic

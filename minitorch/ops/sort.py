@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import kernels
+from .. import kernels, return_types
 from ..autograd import Variable, is_grad_enabled
 from ..autograd.tape import watch, wrap
 from ..dtypes import as_dtype, number
@@ -31,13 +31,6 @@ from .shape import reshape, squeeze, standalone
 
 FEW = 1024  # elements up to which NumPy's stable argsort is faster than packed keys
 BLOCK = 32  # elements of which `topk` looks at the largest first
-
-
-class Ordered(NamedTuple):
-    """What `sort`, `topk`, `kthvalue`, `median`, `nanmedian` and `mode` return."""
-
-    values: Any
-    indices: Any
 
 
 # ----------------------------------------------------------------------------------------------------- positions
@@ -111,21 +104,21 @@ def lined(input: Any, dim: Any, name: str) -> tuple[Any, int]:
     return (input if input.array.ndim else reshape(input, shape=(1,))), d
 
 
-def chosen(x: Any, positions: np.ndarray, d: int, like: Any) -> Ordered:
+def chosen(x: Any, positions: np.ndarray, d: int, like: Any) -> tuple:
     """The elements at these positions along d, which have the axes of `like`, a scalar maybe."""
     indices = wrap(positions)
     values = watch(take_along(x, positions, dim=d), indices)
     if not like.array.ndim:
         values, indices = standalone(reshape(values, shape=())), wrap(positions.reshape(()))
-    return Ordered(values, indices)
+    return values, indices
 
 
-def one_of_each(x: Any, positions: np.ndarray, d: int, like: Any, keepdim: bool) -> Ordered:
+def one_of_each(x: Any, positions: np.ndarray, d: int, like: Any, keepdim: bool) -> tuple:
     """As `chosen`, of one position for each line, whose axis goes unless it is kept."""
     values, indices = chosen(x, positions, d, like)
     if not keepdim and like.array.ndim:
         values, indices = standalone(squeeze(values, d)), wrap(positions.squeeze(d))
-    return Ordered(values, indices)
+    return values, indices
 
 
 def refuse_bools(x: Any, name: str) -> None:
@@ -142,7 +135,7 @@ def nonempty(x: Any, d: int, name: str) -> None:
 
 # ---------------------------------------------------------------------------------------------------------- sort
 @public("sort", on="T t o")
-def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> Ordered:
+def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> tuple:
     """(values, indices) in ascending or descending order along `dim`. The sort is always stable; NaN is the largest.
 
     >>> import minitorch
@@ -152,7 +145,7 @@ def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool | 
     x, d = lined(input, dim, "sort")
     flag(stable, "stable") if stable is not None else None
     order = _positions(np.moveaxis(x.array, d, -1), flag(descending, "descending"))
-    return chosen(x, _back(order, d), d, input)
+    return return_types.sort(*chosen(x, _back(order, d), d, input))
 
 
 @public("argsort", on="T t o")
@@ -216,7 +209,7 @@ def lowest(dtype: np.dtype) -> Any:
 
 
 @public("topk", on="T t o")
-def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Ordered:
+def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> tuple:
     """(values, indices) of the k largest (or smallest) elements along `dim`, in order; of equals the first.
 
     Raises RuntimeError where there are fewer than k.
@@ -233,7 +226,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     if x.array.dtype.kind == "b":
         raise RuntimeError("topk does not support bool dtypes on CPU")
     if not input.array.ndim:
-        return chosen(x, np.zeros(1, np.int64), d, input)
+        return return_types.topk(*chosen(x, np.zeros(1, np.int64), d, input))
     lines = np.moveaxis(x.array, d, -1)
     if flag(largest, "largest"):
         found = leading(lines, k)
@@ -241,11 +234,11 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
         found = np.ascontiguousarray(_positions(lines)[..., :k])
     else:
         found = leading(-lines if lines.dtype.kind == "f" else ~lines, k)
-    return chosen(x, _back(found, d), d, input)
+    return return_types.topk(*chosen(x, _back(found, d), d, input))
 
 
 @public("kthvalue", on="T t o")
-def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Ordered:
+def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> tuple:
     """(values, indices) of the k-th smallest elements along `dim`, counted from 1; of equals the first."""
     x, d = lined(input, dim, "kthvalue")
     k = whole(k, "k")
@@ -255,11 +248,11 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Ordere
     if input.array.ndim:
         refuse_bools(x, "kthvalue_cpu")
     place = _back(nth(np.moveaxis(x.array, d, -1), k - 1), d)
-    return one_of_each(x, place, d, input, flag(keepdim, "keepdim"))
+    return return_types.kthvalue(*one_of_each(x, place, d, input, flag(keepdim, "keepdim")))
 
 
 @public("mode", on="T t o")
-def mode(input: Any, dim: int = -1, keepdim: bool = False) -> Ordered:
+def mode(input: Any, dim: int = -1, keepdim: bool = False) -> tuple:
     """(values, indices) of the element that is most often there along `dim`, the smallest of several, and where it is
     last. Every NaN is another element."""
     x, d = lined(input, dim, "mode")
@@ -274,7 +267,7 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False) -> Ordered:
     often = np.take_along_axis(ordered, runs.argmax(-1)[..., None], -1) if n else ordered
     place = n - 1 - (lines == often)[..., ::-1].argmax(-1)[..., None]
     place = np.where(often == often, place, 0)  # a NaN only where there is nothing else
-    return one_of_each(x, _back(place, d), d, input, flag(keepdim, "keepdim"))
+    return return_types.mode(*one_of_each(x, _back(place, d), d, input, flag(keepdim, "keepdim")))
 
 
 # --------------------------------------------------------------------------------------------- places in an order

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, return_types
 from ..autograd import Variable, primitive
 from ..autograd.quiet import quietly
 from ..autograd.tape import wrap
@@ -56,7 +56,8 @@ def _median(input: Any, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
     x, d = lined(input, dim, name)
     nonempty(x, d, "median")
     refuse_bools(x, "median_cpu")
-    return one_of_each(x, np.moveaxis(_middle(np.moveaxis(x.array, d, -1), skip_nan), -1, d), d, input, keepdim)
+    kind = return_types.nanmedian if skip_nan else return_types.median
+    return kind(*one_of_each(x, np.moveaxis(_middle(np.moveaxis(x.array, d, -1), skip_nan), -1, d), d, input, keepdim))
 
 
 def _middle(lines: np.ndarray, skip_nan: bool) -> np.ndarray:
@@ -173,13 +174,6 @@ def nanquantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = Fals
 
 
 # ---------------------------------------------------------------------------------------------------- histograms
-class Histogram(NamedTuple):
-    """What `histogram` and `histogramdd` return."""
-
-    hist: Any
-    bin_edges: Any
-
-
 def _counting(input: Any, name: str, kernel: str) -> np.ndarray:
     """The elements that a histogram counts. Raises NotImplementedError for integers."""
     if not isinstance(input, Variable):
@@ -295,7 +289,7 @@ def _bin_weights(input: Any, weight: Any, shape: tuple) -> np.ndarray | None:
 
 @public("histogram", on="T t o")
 def histogram(input: Any, bins: Any, *, range: Sequence | None = None, weight: Any = None,
-              density: bool = False) -> Histogram:  # fmt: skip
+              density: bool = False) -> tuple:  # fmt: skip
     """(hist, bin_edges): the elements, or their weights, in each bin added up; with `density`, their integral is 1.
 
     bins: a number of equal ones over `range` (by default from the least to the largest element), or all edges.
@@ -312,12 +306,12 @@ def histogram(input: Any, bins: Any, *, range: Sequence | None = None, weight: A
     hist = np.bincount(places[inside], None if weights is None else weights[inside], len(edges) - 1).astype(x.dtype)
     if flag(density, "density"):
         hist = hist / (hist.sum() * np.diff(edges))
-    return Histogram(wrap(hist), wrap(edges))
+    return return_types.histogram(wrap(hist), wrap(edges))
 
 
 @public("histogramdd", on="t")
 def histogramdd(input: Any, bins: Any, *, range: Sequence | None = None, weight: Any = None,
-                density: bool = False) -> Histogram:  # fmt: skip
+                density: bool = False) -> tuple:  # fmt: skip
     """`histogram` of points (..., D), in D dimensions, with a tuple of D bin_edges. bins: a number for all or for each
     dimension, or a tensor of edges for each; range: two ends for each, one after the other."""
     x = _counting(input, "histogramdd", "histogramdd")
@@ -347,7 +341,7 @@ def histogramdd(input: Any, bins: Any, *, range: Sequence | None = None, weight:
         hist = hist / hist.sum()
         for axis, edges in enumerate(all_edges):
             hist = hist / np.diff(edges).reshape([-1 if i == axis else 1 for i, _ in enumerate(sizes)])
-    return Histogram(wrap(hist), tuple(map(wrap, all_edges)))
+    return return_types.histogramdd(wrap(hist), tuple(map(wrap, all_edges)))
 
 
 @public("bincount")

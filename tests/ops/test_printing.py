@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import pytest
 
@@ -133,3 +134,21 @@ def test_format() -> None:
     assert f"{m.tensor([1.0])}" == "tensor([1.])"
     with pytest.raises(TypeError):
         f"{m.ones(2):.2f}"
+
+
+def test_results_of_several_parts_have_pytorch_s_texts_and_names() -> None:
+    """As `torch.return_types`: a tuple of named parts, its text over several lines; it can be pickled."""
+    x = m.tensor([[3.0, 1.0], [2.0, 5.0]])
+    found = x.max(0)
+    assert repr(found) == "minitorch.return_types.max(\nvalues=tensor([3., 5.]),\nindices=tensor([0, 1]))"
+    assert repr(x.aminmax()) == "minitorch.return_types.aminmax(\nmin=tensor(1.),\nmax=tensor(5.))"
+    values, indices = found
+    assert isinstance(found, tuple) and found.values is values and found[1] is indices
+    assert type(pickle.loads(pickle.dumps(found))) is m.return_types.max is type(found)
+    outs = m.empty(2), m.empty(2, dtype=m.int64)
+    written = m.max(x, 0, out=outs)
+    assert type(written) is m.return_types.max and written.values is outs[0] and outs[1].tolist() == [0, 1]
+    for name in ("sort", "median", "nanmedian", "mode", "cummax", "cummin", "min"):
+        assert type(getattr(x, name)(0)) is getattr(m.return_types, name)
+    assert type(x.topk(1)) is m.return_types.topk and type(x.kthvalue(1)) is m.return_types.kthvalue
+    assert type(x.frexp()) is m.return_types.frexp and type(x.histogram(2)) is m.return_types.histogram
