@@ -13,15 +13,16 @@ from .tensor import Tensor, as_tensor, from_numpy, tensor
 
 
 def asarray(
-    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool | None = None
 ) -> Tensor:
     """A tensor of what is a tensor, an array, a buffer, speaks DLPack, or of numbers; it shares memory where it can.
 
-    copy: True for memory of its own, False to raise ValueError where sharing is impossible. A tensor that is shared
-    stays on the tape if `requires_grad`, and leaves it otherwise.
+    copy: True for memory of its own, False to raise ValueError where sharing is impossible. None for
+    `requires_grad` leaves it as it is, False takes the result off the tape.
     """
     devices.check(device)
-    flag(requires_grad, "requires_grad")
+    if requires_grad is not None:
+        flag(requires_grad, "requires_grad")
     source = obj
     if not isinstance(obj, Tensor):
         if hasattr(obj, "__dlpack__") and not isinstance(obj, np.ndarray | np.generic):
@@ -36,9 +37,9 @@ def asarray(
     if copy is False and wanted is not source.dtype:
         raise ValueError(f"can't alias tensor with dtype '{source.dtype}' into dtype '{wanted}'.")
     out = source.to(wanted, copy=bool(copy))
-    if not requires_grad:
-        return out if out.requires_grad is False or source is obj and not copy and out is obj else out.detach()
-    return out if out.requires_grad else out.requires_grad_()
+    if requires_grad is None or requires_grad == out.requires_grad:
+        return out
+    return out.requires_grad_() if requires_grad else out.detach()
 
 
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:

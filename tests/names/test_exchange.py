@@ -89,6 +89,10 @@ def test_asarray_shares_where_it_can() -> None:
     assert m.asarray([1, 2], dtype=m.float64).tolist() == [1.0, 2.0] and m.asarray(3.0).shape == ()
     assert m.asarray(bytearray(b"\x01\x00\x00\x00"), dtype=m.int32).tolist() == [1]
     assert m.asarray([1.0], requires_grad=True).requires_grad
+    y = m.ones(2, requires_grad=True) + 2
+    assert m.asarray(y) is y and m.asarray(y, copy=True).requires_grad and m.asarray(y, requires_grad=True) is y
+    assert m.asarray(y, requires_grad=False).data_ptr() == y.data_ptr()
+    assert not m.asarray(y, requires_grad=False).requires_grad
     with pytest.raises(ValueError, match="alias arbitrary sequence"):
         m.asarray([1, 2], copy=False)
     with pytest.raises(ValueError, match="alias tensor with dtype"):

@@ -296,3 +296,15 @@ def test_whoever_watches_a_layer_sees_it():
     net = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     net[1].forward = lambda input: input * 0 + 7.0
     assert float(net(x).sum().item()) == 42
+
+
+def test_activations_of_integers():
+    """Those that PyTorch computes of integers: `threshold` stays an integer, softsign and tanhshrink become floats."""
+    x = minitorch.tensor([-1, 0, 2, 8])
+    assert F.threshold(x, 1.9, 20.9).tolist() == [20, 20, 2, 8] and nn.Threshold(1, 20)(x).dtype is minitorch.int64
+    assert F.threshold_(x.clone(), 0, 5).tolist() == [5, 5, 2, 8]
+    np.testing.assert_allclose(F.softsign(x).numpy(), np.float32([-1 / 2, 0, 2 / 3, 8 / 9]))
+    np.testing.assert_allclose(F.tanhshrink(x).numpy(), x.numpy() - np.tanh(x.numpy()), rtol=1e-6)
+    for function in (F.softsign, F.tanhshrink, F.mish):
+        with pytest.raises(NotImplementedError, match="not implemented for minitorch.bool"):
+            function(x > 0)

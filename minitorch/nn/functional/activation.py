@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd import Variable
 from ...autograd.inplace import in_place
 from ...autograd.tape import wrap
 from ...ops import activation, pointwise
@@ -16,6 +17,7 @@ from ...ops import reduce as reducing
 from ...ops.dims import normalize
 from ...ops.index import getitem
 from ...ops.names import public
+from ...ops.promotion import as_floats
 from ...ops.shape import reshape
 from ...random import default_generator
 from .checks import check_operands, check_tensor
@@ -66,6 +68,12 @@ def _applied(op: Any, name: str, input: Any, inplace: bool, **settings: float) -
     return in_place(op, input, **settings) if inplace else op(input, **settings)
 
 
+def _floats(input: Any) -> Any:
+    """The tensor, of integers as floats of the default dtype."""
+    whole = isinstance(input, Variable) and input.outline.dtype.kind in "iu"
+    return as_floats(input)[0] if whole else input
+
+
 def relu(input: Any, inplace: bool = False) -> Any:
     """max(x, 0); NaN stays."""
     check_tensor("relu", input)
@@ -78,7 +86,14 @@ def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) 
 
 
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
-    """x above `threshold`, `value` elsewhere."""
+    """x above `threshold`, `value` elsewhere; both lose their fractions beside integers."""
+    if isinstance(input, Variable) and input.outline.dtype.kind in "iu":
+        bound, other = int(threshold), int(value)
+
+        def above(x: Any) -> Any:
+            return pointwise.where(x > bound, x, other)
+
+        return in_place(above, input) if inplace else above(input)
     return _applied(activation.threshold, "threshold", input, inplace, threshold=threshold, value=value)
 
 
@@ -154,13 +169,13 @@ def logsigmoid(input: Any) -> Any:
 
 
 def softsign(input: Any) -> Any:
-    """x / (1 + |x|)."""
-    return _applied(activation.softsign, "softsign", input, False)
+    """x / (1 + |x|); floats for integers."""
+    return _applied(activation.softsign, "softsign", _floats(input), False)
 
 
 def tanhshrink(input: Any) -> Any:
-    """x - tanh(x)."""
-    return _applied(activation.tanhshrink, "tanhshrink", input, False)
+    """x - tanh(x); floats for integers."""
+    return _applied(activation.tanhshrink, "tanhshrink", _floats(input), False)
 
 
 def hardshrink(input: Any, lambd: float = 0.5) -> Any:
