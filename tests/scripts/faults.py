@@ -322,7 +322,7 @@ FAULTS = [
     Fault("anomalies: no stop", "autograd/anomaly.py", "        if not self.check_nan or", "        if True or", ("test_saved.py::test_anomalies",)),
     Fault("hooks of a view also after the change", "autograd/inplace.py", "        return follow(x.chain, x.base)\n", "        pass\n", ("test_inplace_gradients.py::test_hooks_of_a_view_see_what_was_done_before_the_change",)),
     Fault("archives: long headers read", "vision/datasets/packed.py", "if not 0 <= size <= HEADER or self.left < 0:", "if False:", ("test_files.py::test_hostile_archives",)),
-    Fault("images: small files unpack without a bound", "vision/datasets/folder.py", "if unpacked > max(MOST, 100 * size):", "if False:", ("test_files.py::test_large_files_are_refused",)),
+    Fault("images: small files unpack without a bound", "vision/datasets/loader.py", "if unpacked > max(MOST, 100 * size):", "if False:", ("test_files.py::test_large_files_are_refused",)),
     Fault("load: expanded tensors written out", "serialization/writing.py", "max(high - low, LARGE)", "high - low", ("test_checkpoints.py::test_arrays_that_see_an_element_twice",)),
     Fault("load: directories of any length", "serialization/reading.py", "size if 0 <= size <= _DIRECTORY else _DIRECTORY + 1", "size", ("test_checkpoints.py::test_long_directories_are_not_read",)),
     Fault("optimizers: averages may be missing", "optim/adam.py", '("step", *self.like_parameter[: 3 if group["amsgrad"] else 2])', '("step",)', ("test_load_state.py::test_refused_before_anything_changes",)),

@@ -155,7 +155,7 @@ def test_large_files_are_refused(pil, tmp_path, monkeypatch):
         dataset[0]
     noise = pil.fromarray(np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8))
     noise.save(tmp_path / "c" / "a.png")
-    monkeypatch.setattr("minitorch.vision.datasets.folder.MOST", 5000)
+    monkeypatch.setattr("minitorch.vision.datasets.loader.MOST", 5000)
     with pytest.raises(OSError, match="more than 5,000"):
         dataset[0]
     noise.save(tmp_path / "c" / "a.png", "JPEG")  # unpacks to more than MOST, from a hundredth of that and more

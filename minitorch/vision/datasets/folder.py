@@ -1,9 +1,11 @@
-"""Images in folders, one folder per class."""
+"""Files in folders, one folder per class: on disk, or inside an archive."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,67 +13,131 @@ from typing import Any
 import numpy as np
 
 from ..pillow import import_pillow
+from .archive import Archive, split_at_archive
 from .image_set import ArrayImages, ImageSet
+from .loader import IMG_EXTENSIONS, Member, default_loader
+from .prepared import Set, name_of, prepared
 
-MOST = 100_000_000  # bytes of a file, and of an unpacked image; from packed files of 1 MB on, 100 times the file's
-IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-
-
-def default_loader(path: str) -> Any:
-    """The image in a file, as a PIL image in RGB; 16-bit grey is scaled to 8 bits.
-
-    Raises:
-        OSError: the file is no whole image, or too large, packed or unpacked; the message names it.
-        ValueError: its numbers of 32 bits do not lie in [0, 255], so that conversion would lose them.
-    """
-    pillow = import_pillow("ImageFolder")
-    try:
-        size = os.path.getsize(path)
-        if not os.path.isfile(path):
-            raise ValueError("no regular file")
-        if size > MOST:  # pillow reads headers of any length, at up to a minute for 1 GB
-            raise ValueError(f"more than {MOST:,} bytes; if it should be so large, give a `loader`")
-        with pillow.open(path) as image:
-            unpacked = image.width * image.height * len(image.getbands())
-            if unpacked > max(MOST, 100 * size):
-                raise ValueError(f"its {size:,} bytes would unpack to {unpacked:,}; if they should, give a `loader`")
-            image.load()
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # a damaged file can raise nearly anything
-        raise OSError(f"ImageFolder: {path} is no whole image ({type(error).__name__}: {error})") from error
-    deep = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
-    if deep:
-        image = pillow.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        low, high = image.getextrema()
-        fractions = image.mode == "F" and 0 < high <= 1  # would all become black
-        if fractions or not (low >= 0 and high <= 255):
-            raise ValueError(
-                f"ImageFolder: {path} holds numbers of 32 bits from {low} to {high}, which do not fit into RGB as they "
-                "are; give a `loader` that scales them"
-            )
-    return image.convert("RGB")
+__all__ = ["IMG_EXTENSIONS", "DatasetFolder", "ImageFolder", "default_loader", "find_classes"]
 
 
-def find_classes(root: Path) -> list[str]:
-    """The names of the folders in `root`, sorted; hidden ones (".ipynb_checkpoints") are no classes.
+def find_classes(root: str | os.PathLike[str]) -> tuple[list[str], dict[str, int]]:
+    """The names of the folders in `root`, sorted, and their numbers; hidden ones (".ipynb_checkpoints") are no classes.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    names = sorted(entry.name for entry in os.scandir(root) if os.path.isdir(entry) and entry.name[0] != ".")
-    if not names:
+    return _numbered((entry.name for entry in os.scandir(os.fspath(root)) if os.path.isdir(entry)), root)
+
+
+def _numbered(names: Iterator[str], root: str | os.PathLike) -> tuple[list[str], dict[str, int]]:
+    classes = sorted(name for name in names if name[0] != ".")
+    if not classes:
         raise FileNotFoundError(f"ImageFolder: expected one folder per class in {root}, found none")
-    return names
+    return classes, {name: number for number, name in enumerate(classes)}
 
 
-class ImageFolder(ImageSet):
-    """The images `root/<class>/**/<file>`: classes in sorted order, files in sorted order within each.
+class DatasetFolder(ImageSet):
+    """The files `root/<class>/**/<file>`: classes in sorted order, files in sorted order within each.
 
-    `samples` (also `imgs`) lists (path, class number); `loader(path)` opens one, as a PIL image in RGB if not given.
-    `is_valid_file(path)` chooses files in place of the usual image extensions. Hidden files and folders, whose names
-    begin with a dot, are left out. With `allow_empty` a class may have no images.
+    `root` may lead into a .zip, .tar, .tar.gz or .tgz file, as `pictures.zip/train` does: files are read from there,
+    nothing is unpacked to disk. What is in an archive is looked up when it is first needed.
+
+    `samples` lists (path, class number); `loader(path)` opens one, or a file open for reading with its `name` where it
+    comes out of an archive. Files count by their `extensions`, or by `is_valid_file(path)`. Hidden files and folders,
+    whose names begin with a dot, are left out. With `allow_empty` a class may have no files.
+
+    Raises:
+        FileNotFoundError: `root` has no folders, or one of them no files.
+        ValueError: both or neither of `extensions` and `is_valid_file` are given.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        loader: Callable[[Any], Any],
+        extensions: str | Sequence[str] | None = None,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+        is_valid_file: Callable[[str], bool] | None = None,
+        allow_empty: bool = False,
+    ) -> None:
+        if (extensions is None) == (is_valid_file is None):
+            raise ValueError(
+                "Both extensions and is_valid_file cannot be None or not None at the same time: "
+                f"{type(self).__name__} needs one of them to choose files"
+            )
+        super().__init__(root, transform, target_transform)
+        self.loader, self.allow_empty, self._is_valid_file = loader, allow_empty, is_valid_file
+        self.extensions = (extensions,) if isinstance(extensions, str) else tuple(extensions or ())
+        inside = split_at_archive(Path(root).expanduser())
+        self._archive = Archive(*inside) if inside else None
+        if self._archive is None:
+            self._found  # noqa: B018  (what is wrong with a folder is said at once)
+
+    def find_classes(self, directory: str | os.PathLike) -> tuple[list[str], dict[str, int]]:
+        """The classes and their numbers; to be overridden where folders are arranged in another way."""
+        if self._archive is None:
+            return find_classes(directory)
+        return _numbered((name for name in self._archive.folders if "/" not in name), directory)
+
+    @functools.cached_property
+    def _found(self) -> tuple[list[str], dict[str, int], list[tuple[str, int]]]:
+        """Classes, their numbers, samples."""
+        assert self.root is not None
+        classes, numbers = self.find_classes(self.root)
+        valid = self._is_valid_file or (lambda path: path.lower().endswith(self.extensions))
+        below = _members_below(self._archive, self.root) if self._archive else None
+        samples: list[tuple[str, int]] = []
+        for name, number in sorted(numbers.items()):
+            files = _files_below(self.root / name) if below is None else below.get(name, [])
+            paths = [path for path in files if valid(path)]
+            if not paths and not self.allow_empty:
+                kinds = (
+                    f"files ({', '.join(self.extensions)})" if self.extensions else "files that `is_valid_file` accepts"
+                )
+                raise FileNotFoundError(f"{type(self).__name__}: expected {kinds} in {self.root / name}, found none")
+            samples += [(path, number) for path in paths]
+        return classes, numbers, samples
+
+    @functools.cached_property
+    def classes(self) -> list[str]:  # type: ignore[override]
+        """The names of the classes."""
+        return self._found[0]
+
+    @functools.cached_property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class."""
+        return self._found[1]
+
+    @functools.cached_property
+    def samples(self) -> list[tuple[str, int]]:
+        """(path, class number) of each sample."""
+        return self._found[2]
+
+    @functools.cached_property
+    def targets(self) -> list[int]:
+        """The class number of each sample."""
+        return [number for _, number in self.samples]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        path, target = self.samples[index]
+        return self._transformed(self._load(path), target)
+
+    def _load(self, path: str) -> Any:
+        if self._archive is None:
+            return self.loader(path)
+        name = Path(path).relative_to(str(self.root)).as_posix()
+        return self.loader(Member(self._archive.read(name), path))
+
+
+class ImageFolder(DatasetFolder):
+    """The images `root/<class>/**/<file>`: a DatasetFolder of images, opened by Pillow in RGB if no `loader` is given.
+
+    `samples` is also called `imgs`. `is_valid_file(path)` chooses files in place of the usual image extensions.
 
     Raises:
         FileNotFoundError: `root` has no folders, or one of them no images.
@@ -83,52 +149,61 @@ class ImageFolder(ImageSet):
         root: str | os.PathLike,
         transform: Callable | None = None,
         target_transform: Callable | None = None,
-        loader: Callable[[str], Any] = default_loader,
+        loader: Callable[[Any], Any] = default_loader,
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
     ) -> None:
-        root = Path(root).expanduser()
-        super().__init__(root, transform, target_transform)
         if loader is default_loader:
             import_pillow("ImageFolder")
-        self.loader = loader
-        self.classes = find_classes(root)
-        valid = is_valid_file or (lambda path: path.lower().endswith(IMG_EXTENSIONS))
-        self.samples: list[tuple[str, int]] = []
-        for number, name in enumerate(self.classes):
-            paths = [path for path in _files_below(root / name) if valid(path)]
-            if not paths and not allow_empty:
-                kinds = (
-                    "files that `is_valid_file` accepts" if is_valid_file else f"images ({', '.join(IMG_EXTENSIONS)})"
-                )
-                raise FileNotFoundError(f"ImageFolder: expected {kinds} in {root / name}, found none")
-            self.samples += [(path, number) for path in paths]
-        self.imgs = self.samples
-        self.targets = [number for _, number in self.samples]
+        extensions = None if is_valid_file else IMG_EXTENSIONS
+        super().__init__(root, loader, extensions, transform, target_transform, is_valid_file, allow_empty)
 
-    def __len__(self) -> int:
-        return len(self.samples)
+    @functools.cached_property
+    def imgs(self) -> list[tuple[str, int]]:
+        """`samples` by the name that older scripts use."""
+        return self.samples
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        path, target = self.samples[index]
-        return self._transformed(self.loader(path), target)
-
-    def in_memory(self, threads: int | None = None) -> ArrayImages:
+    def in_memory(self, threads: int | None = None, cache: str | os.PathLike | None = None) -> ArrayImages:
         """The same set with all images in one uint8 array (N, H, W, C), decoded by several threads.
 
         A progress bar shows how far it is. Transforms are kept; batches are then made at once, as for CIFAR10.
+
+        `cache` names a file (.npz) for the decoded images. Where it is there, whole, and made of these very files
+        (their names, sizes and times; the bytes of an archive) by this loader, it is read instead, in a fraction of a
+        second; else it is written. A warning says why one that is there is made anew.
 
         Raises:
             ValueError: the images differ in size (scale them first, by a `loader` that does), are not of 8 bits, or
                 there are none.
         """
+        found = (
+            self._decode(threads)
+            if cache is None
+            else prepared(Path(cache).expanduser(), self._fingerprint(), lambda: self._decode(threads))
+        )
+        return ArrayImages(*found, self.root, self.transform, self.target_transform)
+
+    def _fingerprint(self) -> bytes:
+        digest = hashlib.sha256(name_of(self.loader) + name_of(self._is_valid_file) + repr(self.allow_empty).encode())
+        if self._archive is not None:
+            digest.update(self._archive.fingerprint())
+        else:
+            for path, number in self.samples:
+                facts = os.stat(path)
+                name = os.path.relpath(path, self.root)
+                digest.update(
+                    f"{name}\0{number}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode(errors="surrogateescape")
+                )
+        return digest.digest()
+
+    def _decode(self, threads: int | None) -> Set:
         from tqdm import tqdm
 
         if not self.samples:
             raise ValueError(f"ImageFolder: there are no images in {self.root} to load into memory")
 
         def read(position: int) -> np.ndarray:
-            image = np.asarray(self.loader(self.samples[position][0]))
+            image = np.asarray(self._load(self.samples[position][0]))
             image = image * np.uint8(255) if image.dtype == bool else image
             if image.dtype != np.uint8:
                 raise ValueError(
@@ -152,7 +227,17 @@ class ImageFolder(ImageSet):
         with ThreadPoolExecutor(threads) as pool:
             for _ in tqdm(pool.map(decode, range(len(self))), total=len(self), unit="image", desc="ImageFolder"):
                 pass
-        return ArrayImages(data, self.targets, self.classes, self.root, self.transform, self.target_transform)
+        return data, self.targets, self.classes
+
+
+def _members_below(archive: Archive, root: Path) -> dict[str, list[str]]:
+    """The paths of an archive's files by class, in the order that they would have on disk."""
+    below: dict[str, list[tuple[str, str]]] = {}
+    for name in archive.files:
+        folder, _, file = name.rpartition("/")
+        if folder and not any(part.startswith(".") for part in name.split("/")):
+            below.setdefault(folder.split("/")[0], []).append((folder, file))
+    return {top: [str(root / folder / file) for folder, file in sorted(names)] for top, names in below.items()}
 
 
 def _files_below(folder: Path) -> list[str]:

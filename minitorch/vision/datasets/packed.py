@@ -41,11 +41,29 @@ class Unpacked:
             size -= len(piece)
 
 
-class Headers:
-    """A tar archive as tarfile reads it, which believes every header: only headers, forwards, and not many."""
+class Plain:
+    """The content of an open file that is not packed, read as `Unpacked` is."""
 
-    def __init__(self, file: Unpacked) -> None:
-        self.file, self.left = file, HEADERS
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.position = file, 0
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end."""
+        content = self.file.read(size)
+        self.position += len(content)
+        return content
+
+    def skip(self, size: int) -> None:
+        """Go on without the next `size` bytes."""
+        self.position = self.file.seek(max(size, 0), 1)
+
+
+class Headers:
+    """A tar archive as tarfile reads it, which believes every header: only headers, forwards, at most `most` bytes."""
+
+    def __init__(self, file: Unpacked | Plain, most: int = HEADERS) -> None:
+        self.file, self.left = file, most
+        self.latest = b""  # zeros at the end of a whole archive
 
     def tell(self) -> int:
         """How many bytes were read or passed."""
@@ -56,7 +74,8 @@ class Headers:
         self.left -= size
         if not 0 <= size <= HEADER or self.left < 0:
             raise tarfile.ReadError(f"its headers are too long: here one of {size:,} bytes")
-        return self.file.read(size)
+        self.latest = self.file.read(size)
+        return self.latest
 
     def seek(self, position: int) -> int:
         """Pass what lies before `position`."""
