@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import math
-import os
 import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -24,7 +23,7 @@ _PART = 1 << 20  # bytes that are read of a member at a time
 _DIRECTORY = 1 << 23  # the longest directory of an archive
 
 
-class _Careful:
+class Careful:
     """A file as zipfile reads it, which believes what an archive says of the length of its directory."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -43,59 +42,19 @@ class _Careful:
 class _Reading:
     """An open archive. Each member is read once; whoever names it again shares its memory."""
 
-    def __init__(self, file: IO[bytes], archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile) -> None:
         self.archive = archive
         self.arrays: dict[str, np.ndarray] = {}
         self.versions: dict[str, Any] = {}  # the count of changes of a member's memory, for tensors
         self.tensors: list[Tensor] = []
-        members = archive.infolist()
-        names = Counter(member.filename for member in members)
-        if len(names) < len(members):
-            raise ValueError(f"it has {max(names.values())} members named {max(names, key=names.__getitem__)}")
-        for member in members:
-            if member.compress_type != zipfile.ZIP_STORED:  # save compresses nothing, so nothing can blow up
-                raise ValueError(f"{member.filename} is compressed")
-        size = file.seek(0, os.SEEK_END)
-        if sum(member.file_size for member in members) > size:
-            raise ValueError(f"its members announce more bytes than the {size:,} of the file")
-
-    def open(self, name: str, longest: int | None = None) -> tuple[IO[bytes], int]:
-        """A member and its length."""
-        member = self.archive.getinfo(name)
-        if longest is not None and member.file_size > longest:
-            raise ValueError(f"{name} has {member.file_size:,} bytes, more than the {longest:,} that are read")
-        return self.archive.open(member), member.file_size
 
     def member(self, name: str) -> np.ndarray:
-        """A member's array. The header is believed only if its size is that of the data, which has a CRC."""
-        if name in self.arrays:
-            return self.arrays[name]
-        file, size = self.open(name)
-        with file:
-            head = io.BytesIO(file.read(_HEADER))
-            version = np.lib.format.read_magic(head)
-            try:
-                shape, fortran, dtype = {
-                    (1, 0): np.lib.format.read_array_header_1_0,
-                    (2, 0): np.lib.format.read_array_header_2_0,
-                }[version](head)
-            except MemoryError:  # Python's parser ran out of its stack
-                raise ValueError(f"{name} has a header that is nested too deeply") from None
-            count = size - head.tell()
-            if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != count:
-                raise ValueError(f"{name} does not hold the array it announces")
-            array = np.empty(shape, dtype, order="F" if fortran else "C")
-            data = array.reshape(-1, order="A").view(np.uint8) if array.size and count else np.empty(0, np.uint8)
-            rest, done = head.read(), 0
-            while done < count:
-                piece = rest or file.read(_PART)
-                if not piece:
-                    raise ValueError(f"{name} is cut short")
-                data[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
-                rest, done = b"", done + len(piece)
-            file.read(1)  # the end, where the CRC is compared
-        self.arrays[name] = array
-        return array
+        """A member's array."""
+        if name not in self.arrays:
+            member = self.archive.getinfo(name)
+            with self.archive.open(member) as file:
+                self.arrays[name] = read_array(file, name, member.file_size)
+        return self.arrays[name]
 
     def array(self, place: Any) -> np.ndarray:
         """The array at a place: a member, or a part of one."""
@@ -120,40 +79,87 @@ class _Reading:
         return array
 
 
-def read(file: IO[bytes], name: Any) -> tuple[Any, list[Tensor]]:
-    """The object and all of its tensors."""
+def check_members(archive: zipfile.ZipFile, size: int, packed: bool = False) -> None:
+    """Raises ValueError for an archive whose members can't all be in a file of `size` bytes.
+
+    Compressed ones are refused unless `packed`: neither `save` nor PyTorch compresses, so nothing can blow up.
+    """
+    members = archive.infolist()
+    names = Counter(member.filename for member in members)
+    if len(names) < len(members):
+        raise ValueError(f"it has {max(names.values())} members named {max(names, key=names.__getitem__)}")
+    end = 0
+    for member in sorted(members, key=lambda member: member.header_offset):
+        if member.compress_type != zipfile.ZIP_STORED and not packed:
+            raise ValueError(f"{member.filename} is compressed")
+        if member.comment or len(member.extra) > 40:  # the next members may be in there
+            raise ValueError(f"{member.filename} has a comment, or more about it than anybody writes")
+        if member.flag_bits & 1:
+            raise ValueError(f"{member.filename} is encrypted")
+        if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
+            raise ValueError(f"{member.filename} is not of the length that it announces")
+    if sum(member.compress_size for member in members) > size:
+        raise ValueError(f"its members announce more bytes than the {size:,} of the file")
+    for member in sorted(members, key=lambda member: member.header_offset):
+        if member.header_offset < end:
+            raise ValueError(f"{member.filename} lies on another member")
+        end = member.header_offset + member.compress_size
+
+
+def content_of(archive: zipfile.ZipFile, name: str, longest: int) -> bytes:
+    """All of a member."""
+    member = archive.getinfo(name)
+    if member.file_size > longest:
+        raise ValueError(f"{name} has {member.file_size:,} bytes, more than the {longest:,} that are read")
+    with archive.open(member) as file:
+        return b"".join(iter(lambda: file.read(_PART), b""))
+
+
+def read_array(file: IO[bytes], name: str, size: int) -> np.ndarray:
+    """The array in a .npy file of `size` bytes. The header is believed only if that is the size of the data."""
+    head = io.BytesIO(file.read(_HEADER))
+    version = np.lib.format.read_magic(head)
+    try:
+        shape, fortran, dtype = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version](head)
+    except MemoryError:  # Python's parser ran out of its stack
+        raise ValueError(f"{name} has a header that is nested too deeply") from None
+    count = size - head.tell()
+    if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != count:
+        raise ValueError(f"{name} does not hold the array it announces")
+    array = np.empty(shape, dtype, order="F" if fortran else "C")
+    data = array.reshape(-1, order="A").view(np.uint8) if array.size and count else np.empty(0, np.uint8)
+    rest, done = head.read(), 0
+    while done < count:
+        piece = rest or file.read(_PART)
+        if not piece:
+            raise ValueError(f"{name} is cut short")
+        data[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
+        rest, done = b"", done + len(piece)
+    file.read(1)  # the end, where the CRC is compared
+    return array
+
+
+def read(archive: zipfile.ZipFile) -> tuple[Any, list[Tensor]]:
+    """The object in a checked archive, and all of its tensors."""
     newer = ""
     try:
-        with zipfile.ZipFile(_Careful(file)) as archive:
-            if STRUCTURE not in archive.namelist():
-                raise ValueError(_other_format(archive.namelist()))
-            reading = _Reading(file, archive)
-            with reading.open(STRUCTURE, LONGEST)[0] as member:
-                header = json.loads(b"".join(iter(lambda: member.read(_PART), b"")))
-            if not isinstance(header, dict) or header.get("format") != "minitorch":
-                raise ValueError("its structure.json is not minitorch's")
-            if header.get("version") != VERSION:
-                raise ValueError(f"its format has version {header.get('version')}, this minitorch reads {VERSION}")
-            minor = header.get("minor", 0)
-            if type(minor) is not int or minor > MINOR:
-                newer = f" (its format is {VERSION}.{minor}, this minitorch knows {VERSION}.{MINOR}: update it)"
-            return _decode(header["object"], reading), reading.tensors
+        reading = _Reading(archive)
+        header = json.loads(content_of(archive, STRUCTURE, LONGEST))
+        if not isinstance(header, dict) or header.get("format") != "minitorch":
+            raise ValueError("its structure.json is not minitorch's")
+        if header.get("version") != VERSION:
+            raise ValueError(f"its format has version {header.get('version')}, this minitorch reads {VERSION}")
+        minor = header.get("minor", 0)
+        if type(minor) is not int or minor > MINOR:
+            newer = f" (its format is {VERSION}.{minor}, this minitorch knows {VERSION}.{MINOR}: update it)"
+        return _decode(header["object"], reading), reading.tensors
     except MemoryError:
         raise
     except Exception as error:
-        if isinstance(error, zipfile.BadZipFile) and not zipfile.is_zipfile(file):
-            file.seek(0)
-            pickled = file.read(1) == b"\x80"
-            reason = "it looks like a pickle, which is never loaded" if pickled else "it is cut short or no archive"
-        else:
-            reason = (str(error) or type(error).__name__) + newer
-        raise RuntimeError(f"load: {name} is damaged or was not written by minitorch.save: {reason}") from error
-
-
-def _other_format(members: list[str]) -> str:
-    if any(member.endswith("data.pkl") for member in members):
-        return "it is a PyTorch file, which holds a pickle; convert it to numpy arrays where PyTorch is installed"
-    return "the archive has no structure.json"
+        raise ValueError((str(error) or type(error).__name__) + newer) from error
 
 
 def _decode(node: Any, reading: _Reading) -> Any:

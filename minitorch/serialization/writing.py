@@ -46,22 +46,9 @@ class Writing:
         saved, too. An array that sees an element twice (expanded, or windows) is written out if it stands alone, and
         if it would take more than LARGE bytes.
         """
-        groups: list[list[int]] = []
-        ends, alone = -1, []
         spans = [np.lib.array_utils.byte_bounds(array) for array in self.arrays]
-        for index in sorted(range(len(spans)), key=spans.__getitem__):
-            low, high = spans[index]
-            size = self.arrays[index].nbytes
-            if not 0 < size <= max(high - low, LARGE):
-                alone.append([index])
-            elif low < ends:
-                groups[-1].append(index)
-                ends = max(ends, high)
-            else:
-                groups.append([index])
-                ends = high
         members: list[np.ndarray] = []
-        for group in sorted(groups + alone, key=min):
+        for group in overlapping(spans, [array.nbytes for array in self.arrays]):
             name = f"{len(members)}.npy"
             first = self.arrays[group[0]]
             if all(_same_place(self.arrays[index], first) for index in group):
@@ -76,17 +63,38 @@ class Writing:
             members.append(memory)
             for index in group:
                 array = self.arrays[index]
-                offset = _address(array) - low + lead
+                offset = address(array) - low + lead
                 self.places[index].extend([name, array.dtype.str, array.shape, array.strides, offset])
         return members
 
 
-def _address(x: np.ndarray) -> int:
+def overlapping(spans: list[tuple[int, int]], sizes: list[int]) -> list[list[int]]:
+    """Which arrays share memory: groups of their numbers, the lowest address first, in the order of the first members.
+
+    Arrays of no bytes, and such that would be LARGE and larger than their memory if they were written out, stay alone.
+    """
+    groups: list[list[int]] = []
+    ends, alone = -1, []
+    for index in sorted(range(len(spans)), key=spans.__getitem__):
+        low, high = spans[index]
+        if not 0 < sizes[index] <= max(high - low, LARGE):
+            alone.append([index])
+        elif low < ends:
+            groups[-1].append(index)
+            ends = max(ends, high)
+        else:
+            groups.append([index])
+            ends = high
+    return sorted(groups + alone, key=min)
+
+
+def address(x: np.ndarray) -> int:
+    """Where its first element is."""
     return int(x.__array_interface__["data"][0])
 
 
 def _same_place(a: np.ndarray, b: np.ndarray) -> bool:
-    return (_address(a), a.dtype, a.shape, a.strides) == (_address(b), b.dtype, b.shape, b.strides)
+    return (address(a), a.dtype, a.shape, a.strides) == (address(b), b.dtype, b.shape, b.strides)
 
 
 def encode(value: Any, place: str, arrays: Writing) -> Any:
@@ -122,7 +130,13 @@ def encode(value: Any, place: str, arrays: Writing) -> Any:
         return {"scalar": arrays.place(np.asarray(value), place)}
     if kind is np.ndarray:
         return {"array": arrays.place(value, place)}
-    raise TypeError(
+    raise refusal(value, place)
+
+
+def refusal(value: Any, place: str) -> TypeError:
+    """The error for an object that no format holds."""
+    kind = type(value)
+    return TypeError(
         f"save: {place} is a {kind.__module__}.{kind.__qualname__}, which the format does not hold; it holds tensors, "
         "arrays, numbers, strings, bytes, None, dicts, lists, tuples and sets (of a module or optimizer, save its "
         "state_dict())"

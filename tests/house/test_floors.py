@@ -59,7 +59,7 @@ FLOORS = {
     | {"devices", "missing"},
     "optim": {"autograd", "ops", "kernels", "nn", "dtypes", "random", "tensor", "creation", "missing"},
     "utils": {"exchange", "autograd", "tensor", "random", "creation", "dtypes", "serialization", "nn", "ops"},
-    "serialization": {"files", "tensor", "dtypes", "nn", "ops", "autograd"},
+    "serialization": {"files", "tensor", "dtypes", "devices", "nn", "ops", "autograd"},
     "backends": {"kernels", "ops"},
     "config": {"kernels", "version"},
     "warmup": {"autograd", "kernels", "nn", "ops", "optim"},
