@@ -199,15 +199,19 @@ def _read(file: IO[bytes], name: Any, encoding: str, mmap: bool | None) -> tuple
         with archive:
             names = archive.namelist()
             arrays = bool(names) and all(member.endswith(".npy") for member in names)
-            what = "cannot be read as an .npz file" if arrays else what
-            check_members(archive, size, arrays)
+            if arrays:
+                what = "cannot be read as an .npz file"
+            elif STRUCTURE not in names and any(member.endswith("data.pkl") for member in names):
+                what = "cannot be read as a PyTorch file"
+                if any(member.endswith("constants.pkl") for member in names):
+                    raise ValueError("it is a TorchScript archive, a program, and none is run; load a state_dict")
+            check_members(archive, size, packed=arrays)
             if STRUCTURE in names:
                 return read(archive)
             if arrays:
                 return read_npz(archive, size)
             if not any(member.endswith("data.pkl") for member in names):
                 raise ValueError("the archive has no structure.json")
-            what = "cannot be read as a PyTorch file"
             return read_zip(archive, size, encoding, np.memmap(name, np.uint8, "c") if mmap else None)
     except MemoryError:
         raise

@@ -13,7 +13,8 @@ from typing import Any
 
 from minitorch import devices, dtypes
 
-BASE, FACTOR = 1 << 26, 32  # after n bytes of a pickle, it has BASE + FACTOR * n bytes to spend
+LONGEST = 1 << 26  # bytes of pickles in a file
+BASE, FACTOR = 1 << 24, 32  # after n bytes of a pickle, it has BASE + FACTOR * n bytes to spend
 DEEP = 500  # containers within each other
 TUPLES = 1000  # that are keys or in sets: more of them could be chosen to be slow
 
@@ -101,6 +102,8 @@ class Machine:
         start, self.at = self.at, self.at + count
         if self.at > len(self.content):
             raise Refused("its pickle is cut short")
+        if self.at > LONGEST:
+            raise Refused(f"its pickle is longer than the {LONGEST:,} bytes that are read")
         return self.content[start : self.at]
 
     def pay(self, size: int) -> None:
