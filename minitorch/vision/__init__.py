@@ -1,5 +1,5 @@
 """Images: data sets, and what is done to pictures before training."""
 
-from . import datasets, transforms
+from . import datasets, models, ops, transforms
 
-__all__ = ["datasets", "transforms"]
+__all__ = ["datasets", "models", "ops", "transforms"]
