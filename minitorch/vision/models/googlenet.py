@@ -132,9 +132,11 @@ class GoogLeNet(nn.Module):
         self.conv3 = conv(64, 192, kernel_size=3, padding=1)
         self.maxpool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
         for name, channels in BLOCKS.items():
+            if name == "4a":
+                self.maxpool3 = nn.MaxPool2d(3, 2, ceil_mode=True)
+            elif name == "5a":
+                self.maxpool4 = nn.MaxPool2d(2, 2, ceil_mode=True)
             setattr(self, f"inception{name}", inception(*channels))
-        self.maxpool3 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.maxpool4 = nn.MaxPool2d(2, 2, ceil_mode=True)
         self.aux1 = aux(512, num_classes, dropout=dropout_aux) if aux_logits else None
         self.aux2 = aux(528, num_classes, dropout=dropout_aux) if aux_logits else None
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
