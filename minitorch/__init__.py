@@ -13,6 +13,7 @@ from . import (
     dtypes,
     func,
     kernels,
+    linalg,
     missing,
     mps,
     nn,

@@ -26,10 +26,12 @@ from .ops import (  # noqa: F401 they declare names
     join,
     linalg,
     loss,
+    matrices,
     moving,
     names,
     place,
     pointwise,
+    products,
     recurrent,
     reduce,
     scan,
@@ -37,12 +39,14 @@ from .ops import (  # noqa: F401 they declare names
     shape,
     sort,
     special,
+    spectral,
     statistics,
 )
 from .ops.declare import Pointwise
 from .ops.dims import no_tensor
 from .ops.names import PUBLIC
 
+SPACES = {"s": "minitorch.special", "l": "minitorch.linalg"}
 OPERANDS = (Variable, float, int, np.ndarray, np.generic)
 # Python's operators and the ops they call; the reflected and in-place forms follow.
 OPERATORS = {
@@ -166,7 +170,7 @@ def _renaming(function: Callable) -> Callable:
 
 
 def functions(where: str = "t") -> dict[str, Callable]:
-    """Everything that declarations add to the package, or with "s" to minitorch.special, by name."""
+    """Everything that declarations add to the package, or with a letter of SPACES to a module of it, by name."""
     found = {e.name: _function(e.function, "o" in e.on, e.name, where) for e in PUBLIC if where in e.on}
     return found | {f"{name}_": _in_place_function(name) for name in IN_PLACE.split() if where == "t"}
 
@@ -209,7 +213,7 @@ def _function(function: Callable, takes_out: bool, name: str, where: str) -> Cal
                 raise
         return call(*renamed[0], **renamed[1], **({} if out is None else {"out": out}))
 
-    call.__module__ = "minitorch.special" if where == "s" else "minitorch"  # where pickle finds it
+    call.__module__ = SPACES.get(where, "minitorch")  # where pickle finds it
     call.__qualname__ = name
     if takes_out:
         signature = inspect.signature(function)
@@ -233,7 +237,8 @@ def attach(cls: type) -> None:
 
 # ------------------------------------------------------------------------------------------------ what goes to files
 HERE = Path(__file__).parent
-STUBS, SPECIAL, PAGE = HERE / "_surface.pyi", HERE / "special.pyi", HERE.parent / "docs" / "ops.md"
+STUBS, PAGE = HERE / "_surface.pyi", HERE.parent / "docs" / "ops.md"
+PARTS = {where: HERE / f"{name.rpartition('.')[2]}.pyi" for where, name in SPACES.items()}
 THEIRS = {"power": ("input", "exponent")}  # PyTorch's names of operands, where they are not input and other
 
 
@@ -298,10 +303,11 @@ def stubs() -> str:
     return "\n".join(lines) + "\n"
 
 
-def special_stubs() -> str:
-    """The text of special.pyi."""
+def part_stubs(where: str) -> str:
+    """The text of special.pyi or linalg.pyi."""
     lines = ["# Written by `make surface` from the declarations of ops. Do not edit.", "from typing import Any", ""]
-    lines += [f"def {n}({_signature(f, False)}) -> Any: ..." for n, f in sorted(functions("s").items())]
+    lines += ["class LinAlgError(RuntimeError): ...", ""] if where == "l" else []
+    lines += [f"def {n}({_signature(f, False)}) -> Any: ..." for n, f in sorted(functions(where).items())]
     return "\n".join(lines) + "\n"
 
 
@@ -324,6 +330,7 @@ def page() -> str:
     for function, called, on in rows.values():
         where = [*(["method"] if "T" in on else []), *(["in place"] if "i" in on else [])]
         where += [*(["function"] if "t" in on else []), *(["special"] if "s" in on else [])]
+        where += ["linalg"] if "l" in on else []
         where += ["`out`"] if "o" in on else []
         text = inspect.getdoc(function) or ""
         summary = " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
@@ -337,5 +344,6 @@ def page() -> str:
 def write() -> None:
     """Bring the files up to date."""
     STUBS.write_text(stubs())
-    SPECIAL.write_text(special_stubs())
+    for where, path in PARTS.items():
+        path.write_text(part_stubs(where))
     PAGE.write_text(page())

@@ -175,7 +175,7 @@ def dot(x: Any, tensor: Any) -> Any:
     return matmul(x, tensor)
 
 
-@public("outer", on="T t o")
+@public("outer ger", on="T t o")
 def outer(x: Any, vec2: Any) -> Any:
     """out[i, j] = x[i] * vec2[j] of two vectors. Raises RuntimeError for other ranks."""
     for v, name in ((x, "self"), (vec2, "vec2")):

@@ -660,7 +660,6 @@ def sum_sizes(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
 sum_sizes.vjp(x=lambda g, x, x_shape, dim: spread(g, x_shape, dim) * sign(x))
 
 
-@public("norm", on="T t o")
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """The p-norm over `dim`, p a number, also 0 (elements that are not zero), inf and -inf, or "fro" (2).
 
@@ -681,7 +680,8 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     if p == 1:
         return sum_sizes(x, dim=axes, keepdim=keepdim)
     if p == 0:
-        return sum(to_dtype(x != 0, x.array.dtype), axes if axes else None, keepdim)
+        counted = to_dtype(x != 0, x.array.dtype) if x.edge is None else where(x != 0, 1.0, x * 0.0)  # on the tape
+        return reduce_sum(counted, dim=axes, keepdim=keepdim)
     if math.isinf(p):
         if not _count(x, axes):
             raise RuntimeError(

@@ -31,6 +31,7 @@ FLOORS = {
     "surface": {"autograd", "ops"},
     "func": {"autograd", "ops"},
     "special": {"surface"},
+    "linalg": {"missing", "ops", "surface"},
     "facts": {"autograd", "ops", "dtypes", "devices"},
     "tensor": {
         "autograd",

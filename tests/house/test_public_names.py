@@ -20,7 +20,7 @@ NAMES = {
         Generator OutOfMemoryError Size Tensor arange as_tensor autograd backends bernoulli bool default_generator double dtype
         empty empty_like enable_grad explain eye finfo float float32 float64 from_numpy func full full_like
         get_default_dtype get_num_threads get_rng_state iinfo inference_mode initial_seed int int32 int64
-        is_anomaly_enabled is_grad_enabled is_inference_mode_enabled is_tensor linspace load long manual_seed multinomial nn no_grad normal ones ones_like
+        is_anomaly_enabled is_grad_enabled is_inference_mode_enabled is_tensor linalg linspace load long manual_seed multinomial nn no_grad normal ones ones_like
         optim print_tape rand rand_like randint randn randn_like randperm return_types save seed set_default_dtype
         set_grad_enabled set_num_threads set_rng_state show_config special tensor uint8 utils version vision vmap zeros
         zeros_like binomial poisson randint_like""",

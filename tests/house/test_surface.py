@@ -14,7 +14,8 @@ from minitorch import surface
 def test_files_are_as_the_declarations_say() -> None:
     """`make surface` was run after the last change."""
     assert surface.STUBS.read_text() == surface.stubs()
-    assert surface.SPECIAL.read_text() == surface.special_stubs()
+    for where, path in surface.PARTS.items():
+        assert path.read_text() == surface.part_stubs(where)
     if surface.PAGE.parent.exists():
         assert surface.PAGE.read_text() == surface.page()
 
@@ -44,6 +45,8 @@ def test_every_name_is_found_where_it_is_declared() -> None:
         assert callable(getattr(m, name)), name
     for name in surface.functions("s"):
         assert callable(getattr(m.special, name)), name
+    for name in surface.functions("l"):
+        assert callable(getattr(m.linalg, name)), name
 
 
 @pytest.mark.parametrize(

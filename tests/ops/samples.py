@@ -144,6 +144,7 @@ def incoming(shape: tuple, dtype: Any = np.float64) -> np.ndarray:
 
 import samples_conv  # noqa: E402, F401 more rows
 import samples_index  # noqa: E402, F401 more rows
+import samples_linalg  # noqa: E402, F401 more rows
 import samples_losses  # noqa: E402, F401 more rows
 import samples_matrices  # noqa: E402, F401 more rows
 import samples_moving  # noqa: E402, F401 more rows
