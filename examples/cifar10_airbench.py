@@ -1,0 +1,317 @@
+"""CIFAR-10 to 94 %: the recipe of "94% on CIFAR-10 in 3.29 seconds on a single GPU" (Jordan, 2024), in float32.
+
+python examples/cifar10_airbench.py --data cifar10      CIFAR-10, downloaded to ./data
+python examples/cifar10_airbench.py --data FOLDER       CIFAR-10's files, or train/<class>/*.jpg and test/<class>/*.jpg
+python examples/cifar10_airbench.py --data shapes       the built-in Shapes: 1,000 test images, no download
+
+Ten passes over the images are few, so nothing may be wasted. What the recipe does about it, in the order of this file:
+the first layer is computed from the images and not learned; the other convolutions begin as the identity; an image is
+seen mirrored in every second epoch, and never twice the same way in a row; learning rates are as large as they can be,
+those of the biases 64 times larger still; a running average of the weights pulls them back every five steps; and in
+the end six views of each test image vote.
+"""
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+import minitorch
+from minitorch import nn
+from minitorch.nn import functional as F
+from minitorch.vision import datasets
+
+MEAN = np.array((0.4914, 0.4822, 0.4465), np.float32)  # of CIFAR-10's pixels, in [0, 1]
+STD = np.array((0.2470, 0.2435, 0.2616), np.float32)
+
+BATCH = 1024
+MOMENTUM = 0.85
+RATE = 11.5  # learning rate for 1,024 examples; see `make_optimizer`
+DECAY = 0.0153  # weight decay for 1,024 examples
+BIAS_SCALER = 64  # the biases of the norms learn so many times faster
+WHITEN_BIAS_EPOCHS = 3  # after them the bias of the first layer is frozen, too
+SMOOTHING = 0.2  # of the labels
+TRANSLATE = 2  # pixels, in each direction
+
+
+# ------------------------------------------------------------------------------------------------ images
+def load(data):
+    """(training set, test set), both with all images in memory as uint8 (N, H, W, C)."""
+    if data == "shapes":
+        return datasets.Shapes(train=True), datasets.Shapes(train=False)
+    if data == "cifar10":
+        return datasets.CIFAR10("data", train=True, download=True), datasets.CIFAR10("data", train=False)
+    folder = Path(data)
+    if not folder.is_dir():
+        raise SystemExit(f"--data {data}: there is no such folder; say shapes, cifar10 or a folder of images")
+    if (folder / "train").is_dir():
+        return tuple(datasets.ImageFolder(folder / part).in_memory() for part in ("train", "test"))
+    return datasets.CIFAR10(folder, train=True), datasets.CIFAR10(folder, train=False)
+
+
+def normalize(pixels):
+    """uint8 (N, H, W, C) as a float32 Tensor (N, C, H, W), whose memory stays channels-last."""
+    images = pixels * (1 / (255 * STD))
+    images -= MEAN / STD
+    return minitorch.as_tensor(np.moveaxis(images, -1, 1))
+
+
+class Views:
+    """Training images, mirrored in alternate epochs and shifted by up to two pixels.
+
+    A coin for each image decides whether it is mirrored in the first epoch; from then on it alternates. With a coin in
+    every epoch, half of the images would come as they came the epoch before.
+    """
+
+    def __init__(self, pixels, labels, seed):
+        self.labels, self.seed = np.asarray(labels), seed
+        mirrored = np.random.default_rng(seed).random(len(pixels)) < 0.5
+        pixels = np.where(mirrored[:, None, None, None], pixels[:, :, ::-1], pixels)
+        pad = TRANSLATE
+        padded = np.pad(pixels, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, pixels.shape[1:3], (1, 2))
+        self.windows = windows.transpose(0, 1, 2, 4, 5, 3)  # image, shift down, shift right, then the view (H, W, C)
+
+    def batches(self, epoch, size):
+        """The batches of an epoch, which follow from seed and epoch alone; what does not fill a batch is left out."""
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self.labels))
+        shifts = rng.integers(0, 2 * TRANSLATE + 1, (2, len(order)))
+        for first in range(0, len(order) - size + 1, size):
+            chosen = slice(first, first + size)
+            pixels = self.windows[order[chosen], shifts[0, chosen], shifts[1, chosen]]
+            if epoch % 2:
+                pixels = pixels[:, :, ::-1]
+            yield normalize(pixels), minitorch.as_tensor(self.labels[order[chosen]])
+
+
+# ------------------------------------------------------------------------------------------------ net
+class Scale(nn.Module):
+    """Multiplies by a constant."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+
+def make_net(classes):
+    """A frozen 2x2 whitening layer, three groups of two convolutions (64, 256 and 256 channels), one linear layer."""
+    layers, channels = [nn.Conv2d(3, 24, 2), nn.GELU()], 24
+    layers[0].weight.requires_grad_(False)
+    nn.init.zeros_(layers[0].bias)
+    for width in (64, 256, 256):
+        for pool in ([nn.MaxPool2d(2)], []):
+            conv = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+            with minitorch.no_grad():
+                nn.init.dirac_(conv.weight[:channels])  # as many outputs as inputs begin as copies of them
+            norm = nn.BatchNorm2d(width, eps=1e-12, momentum=0.4)
+            norm.weight.requires_grad_(False)  # a bias is all that a norm learns
+            layers += [conv, *pool, norm, nn.GELU()]
+            channels = width
+    return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), nn.Linear(channels, classes, bias=False), Scale(1 / 9))
+
+
+@minitorch.no_grad()
+def whiten(layer, images, eps=5e-4):
+    """Set the weights of the first layer so that its outputs on 2x2 patches are uncorrelated and equally large.
+
+    Patches p have the covariance C = E[p p^T] = V diag(s) V^T. The rows of diag(s + eps)^(-1/2) V^T take p to a vector
+    of covariance one (but for eps). The layer has these rows twice, with both signs, for GELU keeps only one of them.
+    """
+    size = layer.kernel_size
+    patches = np.lib.stride_tricks.sliding_window_view(images.numpy(), size, (2, 3))
+    patches = patches.transpose(0, 2, 3, 1, 4, 5).reshape(-1, layer.weight[0].numel())
+    s, v = np.linalg.eigh(patches.T @ patches / np.float32(len(patches)))
+    rows = (v / np.sqrt(s + eps)).T[::-1].reshape(-1, *layer.weight.shape[1:])
+    layer.weight.copy_(minitorch.tensor(np.concatenate([rows, -rows]).astype(np.float32)))
+
+
+# ------------------------------------------------------------------------------------------------ optimizer
+def make_optimizer(net, batch):
+    """SGD with Nesterov momentum, and settings that mean the same at any batch size.
+
+    The loss is summed over the batch, so RATE is divided by the number of examples; and as a gradient goes on to act
+    through the momentum, it is divided by 1 + 1 / (1 - momentum) as well. A weight shrinks by DECAY for 1,024 examples,
+    whatever its learning rate.
+    """
+    scale = 1024 * (1 + 1 / (1 - MOMENTUM))
+    rate, decay = RATE / scale, DECAY * batch / scale
+    norms = {id(m.bias) for m in net.modules() if isinstance(m, nn.BatchNorm2d)}
+    trained = [p for p in net.parameters() if p.requires_grad]
+    groups = []
+    for chosen, lr in ((True, rate * BIAS_SCALER), (False, rate)):
+        parameters = [p for p in trained if (id(p) in norms) == chosen]
+        groups.append({"params": parameters, "lr": lr, "weight_decay": decay / lr})
+    return minitorch.optim.SGD(groups, lr=rate, momentum=MOMENTUM, nesterov=True)
+
+
+def triangle(total, start=0.2, peak=0.23, end=0.07):
+    """The factor of the learning rate at a step: from `start` up to 1 at the fraction `peak` of all, down to `end`."""
+    return lambda step: float(np.interp(step, [0, int(peak * total), total], [start, 1, end]))
+
+
+class Lookahead:
+    """A slow copy of weights and statistics: it follows the fast ones, and then they go on from it."""
+
+    def __init__(self, net):
+        self.fast = [value for value in net.state_dict().values() if value.is_floating_point()]
+        self.slow = [value.clone() for value in self.fast]
+
+    @minitorch.no_grad()
+    def update(self, decay):
+        """Move the slow copy by 1 - decay of the way; set the fast one to it."""
+        for slow, fast in zip(self.slow, self.fast, strict=True):
+            slow.lerp_(fast, 1 - decay)
+            fast.copy_(slow)
+
+
+# ------------------------------------------------------------------------------------------------ test
+@minitorch.no_grad()
+def scores(net, pixels, views, size=1000):
+    """What the net says of images, on average over some views of each: 1, 2 (mirrored, too) or 6 (shifted, too).
+
+    The images as they are count for a half; the two shifted by a pixel, up and left or down and right, for a quarter.
+    """
+
+    def both(images):
+        return net(images) if views == 1 else 0.5 * net(images) + 0.5 * net(images.flip(-1))
+
+    net.eval()
+    results = []
+    for first in range(0, len(pixels), size):
+        images = normalize(pixels[first : first + size])
+        result = both(images)
+        if views == 6:
+            height, width = images.shape[2:]
+            padded = F.pad(images, (1, 1, 1, 1), mode="reflect")
+            shifted = both(padded[:, :, :height, :width]) + both(padded[:, :, 2:, 2:])
+            result = 0.5 * result + 0.25 * shifted
+        results.append(result)
+    return minitorch.cat(results)
+
+
+def accuracy(net, test_set, views):
+    """The fraction of the test images that is named rightly."""
+    return float((scores(net, test_set.data, views).argmax(1).numpy() == np.asarray(test_set.targets)).mean())
+
+
+# ------------------------------------------------------------------------------------------------ training
+def train(train_set, test_set, epochs, seed, batch=BATCH, report=print):
+    """Train a net; returns it and a dict of results. `report` receives a dict after each epoch."""
+    per_epoch = len(train_set) // batch
+    total = math.ceil(per_epoch * epochs)
+    if not total:
+        raise SystemExit(f"{epochs} epochs of {len(train_set):,} images have no batch of {batch:,}: nothing to train")
+    start = time.perf_counter()
+    minitorch.manual_seed(seed)
+    net = make_net(len(train_set.classes))
+    some = np.random.default_rng(seed).permutation(len(train_set))[:5000]
+    whiten(net[0], normalize(train_set.data[some]))
+    optimizer = make_optimizer(net, batch)
+    scheduler = minitorch.optim.lr_scheduler.LambdaLR(optimizer, triangle(total))
+    lookahead = Lookahead(net)
+    views = Views(train_set.data, train_set.targets, seed)
+    seconds, step = time.perf_counter() - start, 0
+
+    for epoch in range(math.ceil(epochs)):
+        net.train()
+        net[0].bias.requires_grad_(epoch < WHITEN_BIAS_EPOCHS)
+        summed, correct, seen, start = 0.0, 0, 0, time.perf_counter()
+        steps = min(per_epoch, total - step)
+        with tqdm(total=steps, desc=f"epoch {epoch + 1}", unit="batch", leave=False, disable=None) as bar:
+            for images, labels in views.batches(epoch, batch):
+                outputs = net(images)
+                loss = F.cross_entropy(outputs, labels, label_smoothing=SMOOTHING, reduction="sum")
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                scheduler.step()
+                step += 1
+                if step % 5 == 0:
+                    lookahead.update(0.95**5 * (step / total) ** 3)
+                if step == total:
+                    lookahead.update(1.0)  # the slow copy is the result
+
+                seen += batch
+                summed += loss.item()
+                correct += int((outputs.argmax(1) == labels).sum())
+                speed = seen / (time.perf_counter() - start)
+                bar.set_postfix_str(f"loss {summed / seen:.3f}, accuracy {correct / seen:.1%}, {speed:.0f} images/s")
+                bar.update()
+                if step == total:
+                    break
+        seconds += time.perf_counter() - start
+        report(
+            {
+                "epoch": min(epoch + 1, epochs),
+                "loss": summed / seen,
+                "accuracy": correct / seen,
+                "test_accuracy": accuracy(net, test_set, views=1),
+                "images_per_second": speed,
+                "seconds": seconds,
+            }
+        )
+    start = time.perf_counter()
+    results = {
+        "test_accuracy": accuracy(net, test_set, views=1),
+        "test_accuracy_mirrored": accuracy(net, test_set, views=2),
+        "test_accuracy_tta": accuracy(net, test_set, views=6),
+        "seconds_training": seconds,
+        "seconds_tests": time.perf_counter() - start,
+        "seed": seed,
+        "epochs": epochs,
+        "threads": minitorch.get_num_threads(),
+    }
+    return net, results
+
+
+def main():
+    """Parse the arguments, train, test, and say where everything lies."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="cifar10", help="cifar10, shapes or a folder")
+    parser.add_argument("--epochs", type=float, default=9.9, help="may be a fraction (9.9)")
+    parser.add_argument("--batch-size", type=int, default=BATCH, help="1024; learning rates follow it")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order and shifts (0)")
+    parser.add_argument("--threads", type=int, help="how many cores to use (all)")
+    parser.add_argument("--limit", type=int, help="use so many training images only, to try things out")
+    parser.add_argument("--out", type=Path, default=Path("runs/airbench"), help="where results go (runs/airbench)")
+    args = parser.parse_args()
+    if args.threads:
+        minitorch.set_num_threads(args.threads)
+    args.out.mkdir(parents=True, exist_ok=True)
+    train_set, test_set = load(args.data)
+    if args.limit and args.limit < len(train_set):
+        some = np.random.default_rng(args.seed).permutation(len(train_set))[: args.limit]
+        train_set.data, train_set.targets = train_set.data[some], [train_set.targets[i] for i in some]
+    classes = len(train_set.classes)
+    print(f"{len(train_set):,} training and {len(test_set):,} test images of {classes} classes", flush=True)
+
+    with open(args.out / "metrics.jsonl", "w") as metrics:
+
+        def report(row):
+            metrics.write(json.dumps(row) + "\n")
+            metrics.flush()
+            print(
+                f"epoch {row['epoch']:g}/{args.epochs:g}: training loss {row['loss']:.4f}, "
+                f"accuracy {row['accuracy']:.2%}; test accuracy {row['test_accuracy']:.2%}; "
+                f"{row['images_per_second']:,.0f} images/s, {row['seconds']:,.0f} s of training",
+                flush=True,
+            )
+
+        net, results = train(train_set, test_set, args.epochs, args.seed, args.batch_size, report)
+        metrics.write(json.dumps(results) + "\n")
+    minitorch.save(net.state_dict(), args.out / "weights.zip")
+    print(f"test accuracy {results['test_accuracy']:.2%}; of six views {results['test_accuracy_tta']:.2%}")
+    print(f"{results['seconds_training']:,.1f} s of training, {results['seconds_tests']:,.1f} s of tests at the end")
+    print(f"numbers: {args.out / 'metrics.jsonl'}   weights: {args.out / 'weights.zip'}")
+
+
+if __name__ == "__main__":
+    main()
