@@ -2,7 +2,8 @@
 
 python examples/cifar10_airbench.py --data cifar10      CIFAR-10, downloaded to ./data
 python examples/cifar10_airbench.py --data FOLDER       CIFAR-10's files, or train/<class>/*.jpg and test/<class>/*.jpg
-python examples/cifar10_airbench.py --data shapes       the built-in Shapes: 1,000 test images, no download
+python examples/cifar10_airbench.py --data shapes       the built-in Shapes: no download
+python examples/cifar10_airbench.py --resume            go on after Ctrl-C, or whatever ended it
 
 Ten passes over the images are few, so nothing may be wasted. What the recipe does about it, in the order of this file:
 the first layer is computed from the images and not learned; the other convolutions begin as the identity; an image is
@@ -11,24 +12,22 @@ those of the biases 64 times larger still; a running average of the weights pull
 the end six views of each test image vote.
 """
 
-import argparse
 import json
 import math
 import time
-from pathlib import Path
 
+import common
 import numpy as np
-from tqdm.auto import tqdm
+from cifar10 import load
 
 import minitorch
 from minitorch import nn
+from minitorch.files import replacing
 from minitorch.nn import functional as F
-from minitorch.vision import datasets
 
 MEAN = np.array((0.4914, 0.4822, 0.4465), np.float32)  # of CIFAR-10's pixels, in [0, 1]
 STD = np.array((0.2470, 0.2435, 0.2616), np.float32)
 
-BATCH = 1024
 MOMENTUM = 0.85
 RATE = 11.5  # learning rate for 1,024 examples; see `make_optimizer`
 DECAY = 0.0153  # weight decay for 1,024 examples
@@ -39,20 +38,6 @@ TRANSLATE = 2  # pixels, in each direction
 
 
 # ------------------------------------------------------------------------------------------------ images
-def load(data):
-    """(training set, test set), both with all images in memory as uint8 (N, H, W, C)."""
-    if data == "shapes":
-        return datasets.Shapes(train=True), datasets.Shapes(train=False)
-    if data == "cifar10":
-        return datasets.CIFAR10("data", train=True, download=True), datasets.CIFAR10("data", train=False)
-    folder = Path(data)
-    if not folder.is_dir():
-        raise SystemExit(f"--data {data}: there is no such folder; say shapes, cifar10 or a folder of images")
-    if (folder / "train").is_dir():
-        return tuple(datasets.ImageFolder(folder / part).in_memory() for part in ("train", "test"))
-    return datasets.CIFAR10(folder, train=True), datasets.CIFAR10(folder, train=False)
-
-
 def normalize(pixels):
     """uint8 (N, H, W, C) as a float32 Tensor (N, C, H, W), whose memory stays channels-last."""
     images = pixels * (1 / (255 * STD))
@@ -67,8 +52,10 @@ class Views:
     every epoch, half of the images would come as they came the epoch before.
     """
 
-    def __init__(self, pixels, labels, seed):
-        self.labels, self.seed = np.asarray(labels), seed
+    def __init__(self, pixels, labels, size, seed):
+        if len(pixels) < size:
+            raise SystemExit(f"--batch-size {size}: there are only {len(pixels):,} training images; take fewer")
+        self.labels, self.size, self.seed = np.asarray(labels), size, seed
         mirrored = np.random.default_rng(seed).random(len(pixels)) < 0.5
         pixels = np.where(mirrored[:, None, None, None], pixels[:, :, ::-1], pixels)
         pad = TRANSLATE
@@ -76,15 +63,18 @@ class Views:
         windows = np.lib.stride_tricks.sliding_window_view(padded, pixels.shape[1:3], (1, 2))
         self.windows = windows.transpose(0, 1, 2, 4, 5, 3)  # image, shift down, shift right, then the view (H, W, C)
 
-    def batches(self, epoch, size):
-        """The batches of an epoch, which follow from seed and epoch alone; what does not fill a batch is left out."""
-        rng = np.random.default_rng([self.seed, epoch])
+    def __len__(self):
+        return len(self.labels) // self.size
+
+    def epoch(self, number, first=0):
+        """The batches of an epoch from `first` on. They follow from seed and epoch; what fills no batch is left out."""
+        rng = np.random.default_rng([self.seed, number])
         order = rng.permutation(len(self.labels))
         shifts = rng.integers(0, 2 * TRANSLATE + 1, (2, len(order)))
-        for first in range(0, len(order) - size + 1, size):
-            chosen = slice(first, first + size)
+        for batch in range(first, len(self)):
+            chosen = slice(batch * self.size, (batch + 1) * self.size)
             pixels = self.windows[order[chosen], shifts[0, chosen], shifts[1, chosen]]
-            if epoch % 2:
+            if number % 2:
                 pixels = pixels[:, :, ::-1]
             yield normalize(pixels), minitorch.as_tensor(self.labels[order[chosen]])
 
@@ -101,12 +91,12 @@ class Scale(nn.Module):
         return x * self.factor
 
 
-def make_net(classes):
-    """A frozen 2x2 whitening layer, three groups of two convolutions (64, 256 and 256 channels), one linear layer."""
+def make_net(classes, widths=(64, 256, 256)):
+    """A frozen 2x2 whitening layer, three groups of two convolutions, one linear layer."""
     layers, channels = [nn.Conv2d(3, 24, 2), nn.GELU()], 24
     layers[0].weight.requires_grad_(False)
     nn.init.zeros_(layers[0].bias)
-    for width in (64, 256, 256):
+    for width in widths:
         for pool in ([nn.MaxPool2d(2)], []):
             conv = nn.Conv2d(channels, width, 3, padding=1, bias=False)
             with minitorch.no_grad():
@@ -171,10 +161,18 @@ class Lookahead:
             slow.lerp_(fast, 1 - decay)
             fast.copy_(slow)
 
+    def state_dict(self):
+        """The slow copy."""
+        return {str(index): value for index, value in enumerate(self.slow)}
+
+    def load_state_dict(self, state):
+        """Take a slow copy from a checkpoint."""
+        self.slow = [state[str(index)].clone() for index in range(len(self.slow))]
+
 
 # ------------------------------------------------------------------------------------------------ test
 @minitorch.no_grad()
-def scores(net, pixels, views, size=1000):
+def scores(net, pixels, views, stop=(), size=1000):
     """What the net says of images, on average over some views of each: 1, 2 (mirrored, too) or 6 (shifted, too).
 
     The images as they are count for a half; the two shifted by a pixel, up and left or down and right, for a quarter.
@@ -194,123 +192,94 @@ def scores(net, pixels, views, size=1000):
             shifted = both(padded[:, :, :height, :width]) + both(padded[:, :, 2:, 2:])
             result = 0.5 * result + 0.25 * shifted
         results.append(result)
+        if stop:
+            raise common.Stopped
     return minitorch.cat(results)
 
 
-def accuracy(net, test_set, views):
+def accuracy(outputs, test_set):
     """The fraction of the test images that is named rightly."""
-    return float((scores(net, test_set.data, views).argmax(1).numpy() == np.asarray(test_set.targets)).mean())
+    return float((outputs.argmax(1).numpy() == np.asarray(test_set.targets)).mean())
 
 
 # ------------------------------------------------------------------------------------------------ training
-def train(train_set, test_set, epochs, seed, batch=BATCH, report=print):
-    """Train a net; returns it and a dict of results. `report` receives a dict after each epoch."""
-    per_epoch = len(train_set) // batch
-    total = math.ceil(per_epoch * epochs)
-    if not total:
-        raise SystemExit(f"{epochs} epochs of {len(train_set):,} images have no batch of {batch:,}: nothing to train")
-    start = time.perf_counter()
-    minitorch.manual_seed(seed)
+def train(args, train_set, test_set):
+    """Train a net; returns it, the history and a dict of results."""
+    views = Views(train_set.data, train_set.targets, args.batch_size, args.seed)
+    total = math.ceil(len(views) * args.epochs)
     net = make_net(len(train_set.classes))
-    some = np.random.default_rng(seed).permutation(len(train_set))[:5000]
+    some = np.random.default_rng(args.seed).permutation(len(train_set))[:5000]
     whiten(net[0], normalize(train_set.data[some]))
-    optimizer = make_optimizer(net, batch)
+    optimizer = make_optimizer(net, args.batch_size)
     scheduler = minitorch.optim.lr_scheduler.LambdaLR(optimizer, triangle(total))
     lookahead = Lookahead(net)
-    views = Views(train_set.data, train_set.targets, seed)
-    seconds, step = time.perf_counter() - start, 0
+    watch = common.Watch(net)
 
-    for epoch in range(math.ceil(epochs)):
-        net.train()
-        net[0].bias.requires_grad_(epoch < WHITEN_BIAS_EPOCHS)
-        summed, correct, seen, start = 0.0, 0, 0, time.perf_counter()
-        steps = min(per_epoch, total - step)
-        with tqdm(total=steps, desc=f"epoch {epoch + 1}", unit="batch", leave=False, disable=None) as bar:
-            for images, labels in views.batches(epoch, batch):
-                outputs = net(images)
-                loss = F.cross_entropy(outputs, labels, label_smoothing=SMOOTHING, reduction="sum")
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                scheduler.step()
-                step += 1
-                if step % 5 == 0:
-                    lookahead.update(0.95**5 * (step / total) ** 3)
-                if step == total:
-                    lookahead.update(1.0)  # the slow copy is the result
+    def loss_of(outputs, labels):
+        return F.cross_entropy(outputs, labels, label_smoothing=SMOOTHING, reduction="sum")
 
-                seen += batch
-                summed += loss.item()
-                correct += int((outputs.argmax(1) == labels).sum())
-                speed = seen / (time.perf_counter() - start)
-                bar.set_postfix_str(f"loss {summed / seen:.3f}, accuracy {correct / seen:.1%}, {speed:.0f} images/s")
-                bar.update()
-                if step == total:
-                    break
-        seconds += time.perf_counter() - start
-        report(
-            {
-                "epoch": min(epoch + 1, epochs),
-                "loss": summed / seen,
-                "accuracy": correct / seen,
-                "test_accuracy": accuracy(net, test_set, views=1),
-                "images_per_second": speed,
-                "seconds": seconds,
-            }
-        )
+    def step(images, labels):
+        net[0].bias.requires_grad_(scheduler.last_epoch < WHITEN_BIAS_EPOCHS * len(views))
+        with watch:
+            outputs = net(images)
+            loss = loss_of(outputs, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        watch.check(loss, lambda: loss_of(net(images), labels), images)
+        optimizer.step()
+        scheduler.step()
+        number = scheduler.last_epoch  # of steps done
+        if number % 5 == 0:
+            lookahead.update(0.95**5 * (number / total) ** 3)
+        if number == total:
+            lookahead.update(1.0)  # the slow copy is the result
+        return loss.item(), int((outputs.argmax(1) == labels).sum())
+
+    def test(stop):
+        return {"accuracy": accuracy(scores(net, test_set.data, 1, stop), test_set)}
+
+    parts = {"model": net, "optimizer": optimizer, "scheduler": scheduler, "lookahead": lookahead}
+    history = common.train(args, parts, step, views, test, total)
     start = time.perf_counter()
-    results = {
-        "test_accuracy": accuracy(net, test_set, views=1),
-        "test_accuracy_mirrored": accuracy(net, test_set, views=2),
-        "test_accuracy_tta": accuracy(net, test_set, views=6),
-        "seconds_training": seconds,
-        "seconds_tests": time.perf_counter() - start,
-        "seed": seed,
-        "epochs": epochs,
-        "threads": minitorch.get_num_threads(),
-    }
-    return net, results
+    results = {"test_accuracy": history[-1]["test_accuracy"]}
+    for views_each, name in ((2, "mirrored"), (6, "tta")):
+        outputs = scores(net, test_set.data, views_each)
+        results[f"test_accuracy_{name}"] = accuracy(outputs, test_set)
+    results |= {"seconds_training": history[-1]["seconds"], "seconds_tests": time.perf_counter() - start}
+    results |= {"seed": args.seed, "epochs": args.epochs, "threads": minitorch.get_num_threads()}
+    return net, history, results, outputs
 
 
 def main():
     """Parse the arguments, train, test, and say where everything lies."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="cifar10", help="cifar10, shapes or a folder")
-    parser.add_argument("--epochs", type=float, default=9.9, help="may be a fraction (9.9)")
-    parser.add_argument("--batch-size", type=int, default=BATCH, help="1024; learning rates follow it")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order and shifts (0)")
-    parser.add_argument("--threads", type=int, help="how many cores to use (all)")
+    parser = common.arguments(__doc__, epochs=9.9, batch_size=1024, lr=None, out="runs/airbench")
+    parser.add_argument("--data", default="cifar10", help="cifar10, shapes, a folder or an archive (cifar10)")
     parser.add_argument("--limit", type=int, help="use so many training images only, to try things out")
-    parser.add_argument("--out", type=Path, default=Path("runs/airbench"), help="where results go (runs/airbench)")
     args = parser.parse_args()
-    if args.threads:
-        minitorch.set_num_threads(args.threads)
-    args.out.mkdir(parents=True, exist_ok=True)
-    train_set, test_set = load(args.data)
+    common.start(args)
+    try:
+        train_set, test_set = load(args.data, None, None)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SystemExit(f"--data {args.data}: {error}") from None
     if args.limit and args.limit < len(train_set):
         some = np.random.default_rng(args.seed).permutation(len(train_set))[: args.limit]
         train_set.data, train_set.targets = train_set.data[some], [train_set.targets[i] for i in some]
-    classes = len(train_set.classes)
-    print(f"{len(train_set):,} training and {len(test_set):,} test images of {classes} classes", flush=True)
+    classes = train_set.classes
+    print(f"{len(train_set):,} training and {len(test_set):,} test images of {len(classes)} classes", flush=True)
 
-    with open(args.out / "metrics.jsonl", "w") as metrics:
-
-        def report(row):
-            metrics.write(json.dumps(row) + "\n")
-            metrics.flush()
-            print(
-                f"epoch {row['epoch']:g}/{args.epochs:g}: training loss {row['loss']:.4f}, "
-                f"accuracy {row['accuracy']:.2%}; test accuracy {row['test_accuracy']:.2%}; "
-                f"{row['images_per_second']:,.0f} images/s, {row['seconds']:,.0f} s of training",
-                flush=True,
-            )
-
-        net, results = train(train_set, test_set, args.epochs, args.seed, args.batch_size, report)
-        metrics.write(json.dumps(results) + "\n")
-    minitorch.save(net.state_dict(), args.out / "weights.zip")
-    print(f"test accuracy {results['test_accuracy']:.2%}; of six views {results['test_accuracy_tta']:.2%}")
-    print(f"{results['seconds_training']:,.1f} s of training, {results['seconds_tests']:,.1f} s of tests at the end")
-    print(f"numbers: {args.out / 'metrics.jsonl'}   weights: {args.out / 'weights.zip'}")
+    net, history, results, outputs = train(args, train_set, test_set)
+    with replacing(args.out / "results.json") as file:
+        file.write(json.dumps(results, indent=1).encode())
+    lines = [
+        f"Test accuracy {results['test_accuracy']:.2%}; {results['test_accuracy_mirrored']:.2%} of two views, "
+        f"{results['test_accuracy_tta']:.2%} of six. {results['seconds_training']:,.1f} s of training on "
+        f"{results['threads']} threads."
+    ]
+    print(*lines)
+    losses = F.cross_entropy(outputs, minitorch.tensor(test_set.targets), reduction="none").numpy()
+    truth, guesses = np.asarray(test_set.targets), outputs.argmax(1).numpy()
+    examined = common.Examined(float(losses.mean()), results["test_accuracy_tta"], losses, truth, guesses)
+    common.report(args, f"airbench94 on {args.data}", history, examined, test_set, classes, net, lines)
 
 
 if __name__ == "__main__":

@@ -121,5 +121,5 @@ def test_the_example_learns(tmp_path):
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "test accuracy " in out.stdout
     state = minitorch.load(tmp_path / "checkpoint.zip")
-    assert state["epoch"] == 1 and len(state["model"]) > 10
+    assert state["progress"]["epoch"] == 1 and len(state["model"]) > 10
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
