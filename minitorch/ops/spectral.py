@@ -309,6 +309,7 @@ svd_of.vjp(x=_svd_grad)
 
 
 def no_svd(x: np.ndarray) -> LinAlgError:
+    """The error where LAPACK finds no singular values."""
     index = _first(x, lambda matrix: np.linalg.svd(matrix, compute_uv=False))
     why = "is ill-conditioned" if np.isfinite(x).all() else "contained non-finite values"
     return LinAlgError(f"linalg.svd: {which(x, index)}The algorithm failed to converge because the input matrix {why}.")

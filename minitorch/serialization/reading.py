@@ -30,9 +30,11 @@ class Careful:
         self.file, self.seek, self.tell = file, file.seek, file.tell
 
     def seekable(self) -> bool:
+        """It is."""
         return True
 
     def read(self, size: int = -1) -> bytes:
+        """So many bytes, or all that are left. Raises ValueError for more than a directory may have."""
         content = self.file.read(size if 0 <= size <= _DIRECTORY else _DIRECTORY + 1)
         if len(content) > _DIRECTORY:
             raise ValueError(f"its directory has more than the {_DIRECTORY:,} bytes that are read")

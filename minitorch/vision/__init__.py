@@ -1,5 +1,18 @@
-"""Images: data sets, and what is done to pictures before training."""
+"""Images: data sets, what is done to pictures before training, and nets that are known by name."""
 
-from . import datasets, models, ops, transforms
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import datasets, transforms
+
+if TYPE_CHECKING:
+    from . import models, ops
 
 __all__ = ["datasets", "models", "ops", "transforms"]
+
+
+def __getattr__(name: str) -> Any:
+    """`models` and `ops` are imported when someone asks for them: data sets need no layers."""
+    if name in ("models", "ops"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
