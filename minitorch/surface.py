@@ -26,6 +26,7 @@ from .ops import (  # noqa: F401 they declare names
     join,
     linalg,
     loss,
+    lu,
     matrices,
     moving,
     names,

@@ -78,6 +78,11 @@ def which(stack: np.ndarray, index: int) -> str:
     return f"(Batch element {index}): " if stack.ndim > 2 else ""
 
 
+def recorded(x: Any) -> bool:
+    """Whether a result that is computed from x is to have a place on the tape."""
+    return is_grad_enabled() and x.edge is not None
+
+
 # ----------------------------------------------------------------------------------------------- several results in one
 def packed(*parts: np.ndarray) -> np.ndarray:
     """Several results of a primitive as one vector, which `cut` takes apart."""
@@ -217,7 +222,7 @@ class Solution(NamedTuple):
     info: Any
 
 
-def _system(name: str, a: Any, b: Any, left: bool, vectors: bool) -> tuple[Any, Any, bool]:
+def system(name: str, a: Any, b: Any, left: bool, vectors: bool) -> tuple[Any, Any, bool]:
     """A, B and whether B held vectors, which are columns now, so that A X = B; for X A = B all is transposed."""
     check_square(name, a)
     check_same_dtype(name, a, b)
@@ -241,7 +246,7 @@ def _system(name: str, a: Any, b: Any, left: bool, vectors: bool) -> tuple[Any, 
     return (a, b, vector) if left else (a.mT, b.mT, vector)
 
 
-def _restored(x: Any, vector: bool, left: bool) -> Any:
+def restored(x: Any, vector: bool, left: bool) -> Any:
     """The solution in the form that B had."""
     return standalone(squeeze(x, -1)) if vector else x if left else standalone(x.mT).contiguous()
 
@@ -253,9 +258,9 @@ def solve(A: Any, B: Any, *, left: bool = True) -> Any:
     Raises LinAlgError, which names the matrix, where A is singular.
     """
     check_floats("solve", A)
-    a, b, vector = _system("solve", A, B, flag(left, "left"), True)
+    a, b, vector = system("solve", A, B, flag(left, "left"), True)
     try:
-        return _restored(solve_of(a, b), vector, left)
+        return restored(solve_of(a, b), vector, left)
     except np.linalg.LinAlgError:
         raise _solve_error(a.array, _singular(a.array)) from None
 
@@ -269,7 +274,7 @@ def _solve_error(a: np.ndarray, info: np.ndarray) -> LinAlgError:
 def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> Solution:
     """(result, info): info is 0, or for a singular matrix the number of its pivot that is zero; its result is NaN."""
     check_floats("solve", A)
-    a, b, vector = _system("solve", A, B, flag(left, "left"), True)
+    a, b, vector = system("solve", A, B, flag(left, "left"), True)
     try:
         x, info = solve_of(a, b), np.zeros(a.array.shape[:-2], np.int32)
     except np.linalg.LinAlgError:
@@ -277,14 +282,14 @@ def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -
         if flag(check_errors, "check_errors"):
             raise _solve_error(a.array, info) from None
         x = solve_of(regular(a, info), b) / ones_or_nan(a, info)
-    return Solution(_restored(x, vector, left), wrap(info))
+    return Solution(restored(x, vector, left), wrap(info))
 
 
 # ------------------------------------------------------------------------------------------------------------ triangles
 BLOCK = 64  # rows of a triangle that are solved as any matrix is
 
 
-def _by_blocks(a: np.ndarray, b: np.ndarray, upper: bool) -> np.ndarray:
+def by_blocks(a: np.ndarray, b: np.ndarray, upper: bool) -> np.ndarray:
     """X of A X = B for a triangle A: half of the unknowns, then what is left for the other half."""
     n = a.shape[-1]
     if n <= BLOCK:
@@ -294,8 +299,8 @@ def _by_blocks(a: np.ndarray, b: np.ndarray, upper: bool) -> np.ndarray:
             return _row_by_row(a, b, upper)
     h = n // 2
     first, then = (slice(h, n), slice(0, h)) if upper else (slice(0, h), slice(h, n))
-    x = _by_blocks(a[..., first, first], b[..., first, :], upper)
-    y = _by_blocks(a[..., then, then], b[..., then, :] - a[..., then, first] @ x, upper)
+    x = by_blocks(a[..., first, first], b[..., first, :], upper)
+    y = by_blocks(a[..., then, then], b[..., then, :] - a[..., then, first] @ x, upper)
     return np.concatenate([y, x] if upper else [x, y], -2)
 
 
@@ -316,7 +321,7 @@ def solve_triangular_of(a: np.ndarray, b: np.ndarray, *, upper: bool, unit: bool
     a = np.triu(a) if upper else np.tril(a)
     if unit:
         a[..., np.arange(a.shape[-1]), np.arange(a.shape[-1])] = 1
-    return _by_blocks(a, b, upper)
+    return by_blocks(a, b, upper)
 
 
 # As for solve, in the triangle: elsewhere, and on a diagonal of ones, A is not read.
@@ -344,9 +349,9 @@ def solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitrian
     Zeros on the diagonal give inf and NaN.
     """
     check_floats("solve_triangular", A, ints=NotImplementedError)
-    a, b, _ = _system("solve_triangular", A, B, flag(left, "left"), False)
+    a, b, _ = system("solve_triangular", A, B, flag(left, "left"), False)
     upper = flag(upper, "upper") == left
-    return _restored(solve_triangular_of(a, b, upper=upper, unit=flag(unitriangular, "unitriangular")), False, left)
+    return restored(solve_triangular_of(a, b, upper=upper, unit=flag(unitriangular, "unitriangular")), False, left)
 
 
 # --------------------------------------------------------------------------------------------------------- determinants
@@ -403,7 +408,7 @@ def det(A: Any) -> Any:
     """The determinant of each matrix of A (..., N, N); its derivatives are right for singular matrices, too."""
     check_floats("det", A)
     check_square("det", A)
-    if is_grad_enabled() and A.edge is not None and A.array.size and not _is_regular(A.array):
+    if recorded(A) and A.array.size and not _is_regular(A.array):
         return _singular_det(A)
     return det_of(A)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ..autograd import Variable, primitive
 from ..autograd.tape import plain, wrap
 from .dims import check_tensors, flag, no_tensor, normalize, whole
 from .einsum import matrix_power
-from .factor import check_floats, check_same_dtype, check_square, inverse, kind, solve
+from .factor import check_floats, check_matrices, check_same_dtype, check_square, inverse, kind, solve
 from .index import tril
 from .join import cat
 from .linalg import matmul
@@ -24,42 +24,88 @@ from .promotion import cast_all, to_dtype, unbroadcastable
 from .reduce import cumprod
 from .reduce import sum as sum_of
 from .shape import expand, fit, permute, reshape, squeeze, standalone, unsqueeze
+from .spectral import stopped
 
 public("matmul", on="l o")(matmul)
 public("matrix_power", on="l o")(matrix_power)
 
 
-@public("householder_product", on="l o")
-@public("orgqr", on="T t o")
-def householder_product(A: Any, tau: Any) -> Any:
-    """The first columns of the product of reflections 1 - tau_i v_i v_i^T; v_i is column i of A below a one."""
-    check_floats("householder_product", A, ints=NotImplementedError)
-    shape = A.outline.shape
+# --------------------------------------------------------------------------------------------------------- reflections
+class Reflections(NamedTuple):
+    """What `geqrf` returns."""
+
+    a: Any
+    tau: Any
+
+
+@public("geqrf", on="T t o")
+def geqrf(input: Any) -> Reflections:
+    """(a, tau): R in the upper triangle of a, and below and in tau the reflections whose product is Q."""
+    check_floats("geqrf", input)
+    check_matrices("geqrf", input, "input")
+    h, tau = np.linalg.qr(input.array, "raw")
+    why = "the derivative for 'geqrf' is not implemented."
+    return Reflections(*[stopped(part, input, why, NotImplementedError) for part in (np.ascontiguousarray(h.mT), tau)])
+
+
+def _check_reflections(name: str, a: Any, tau: Any) -> None:
+    check_floats(name, a, ints=NotImplementedError)
+    name = f"torch.{'linalg.' if name == 'householder_product' else ''}{name}"
+    shape = a.outline.shape
     if len(shape) < 2:
-        raise RuntimeError("torch.linalg.householder_product: input must have at least 2 dimensions.")
-    m, n = shape[-2:]
-    if m < n:
+        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
+    check_same_dtype("householder_product", a, tau, "tau")
+    if shape[-2] < shape[-1] and name != "torch.ormqr":
+        raise RuntimeError(f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1]")
+    if len(shape) - len(tau.outline.shape) != 1 or tau.outline.shape[-1] > min(shape[-2:]):
         raise RuntimeError(
-            "torch.linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1]"
-        )
-    check_same_dtype("householder_product", A, tau, "tau")
-    count = tau.outline.shape[-1] if tau.outline.shape else n + 1
-    if count > n or len(shape) - len(tau.outline.shape) != 1:
-        raise RuntimeError(
-            "torch.linalg.householder_product: input.shape[-1] must be greater than or equal to tau.shape[-1], and tau "
-            "must have one dimension less than input"
+            f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1], and tau must have one dimension "
+            "less than input"
         )
     if tau.outline.shape[:-1] != shape[:-2]:
         raise RuntimeError(
-            f"torch.linalg.householder_product: Expected batch of tau to be {list(shape[:-2])}, but got "
-            f"{list(tau.outline.shape[:-1])}"
+            f"{name}: Expected batch of tau to be {list(shape[:-2])}, but got {list(tau.outline.shape[:-1])}"
         )
-    eye = wrap(np.eye(m, n, dtype=A.array.dtype))
-    v, q = tril(A, -1) + eye, expand(eye, shape=shape)
-    for i in range(count - 1, -1, -1):
+
+
+def _reflected(a: Any, tau: Any, x: Any, turned: bool) -> Any:
+    """The product of reflections 1 - tau_i v_i v_i^T, or its transpose, times x; v_i is column i of A below a one."""
+    v = tril(a, -1) + wrap(np.eye(*a.outline.shape[-2:], dtype=a.array.dtype))
+    count = tau.outline.shape[-1]
+    for i in range(count) if turned else range(count - 1, -1, -1):
         column = v[..., i : i + 1]
-        q = q - tau[..., i, None, None] * (column @ (column.mT @ q))
-    return q if count else where(wrap(np.zeros(shape, bool)), A, q)
+        x = x - tau[..., i, None, None] * (column @ (column.mT @ x))
+    return x
+
+
+@public("householder_product", on="l o")
+@public("orgqr", on="T t o")
+def householder_product(A: Any, tau: Any) -> Any:
+    """The first columns, as many as A (..., M, N) has, of the product of the reflections that `geqrf` found."""
+    _check_reflections("householder_product", A, tau)
+    shape = A.outline.shape
+    eye = expand(wrap(np.eye(*shape[-2:], dtype=A.array.dtype)), shape=shape)
+    q = _reflected(A, tau, eye, False)
+    return q if tau.outline.shape[-1] else where(wrap(np.zeros(shape, bool)), A, q)
+
+
+@public("ormqr", on="T t o")
+def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool = False) -> Any:
+    """Q other, or other Q if not `left`, with Q the M x M product of the reflections, or its transpose."""
+    _check_reflections("ormqr", input, tau)
+    check_same_dtype("ormqr", input, other, "other")
+    check_matrices("ormqr", other, "other")
+    left, turned = flag(left, "left"), flag(transpose, "transpose")
+    size = -2 if left else -1
+    if other.outline.shape[size] != input.outline.shape[-2]:
+        raise RuntimeError(f"torch.ormqr: other.shape[{size}] must be equal to input.shape[-2]")
+    if other.outline.shape[:-2] != input.outline.shape[:-2]:
+        raise RuntimeError(
+            f"torch.ormqr: Expected batch dimensions of other to be {list(input.outline.shape[:-2])}, but got "
+            f"{list(other.outline.shape[:-2])}"
+        )
+    x = _reflected(input, tau, other if left else other.mT, turned == left)
+    return x if left else standalone(x.mT).contiguous()
 
 
 # ------------------------------------------------------------------------------------------------------ exponentials

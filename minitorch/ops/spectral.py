@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autograd import Variable, is_grad_enabled, primitive
+from ..autograd import Variable, primitive
 from ..autograd.function import Function
 from ..autograd.tape import plain, wrap
 from .dims import flag, no_tensor
@@ -22,6 +22,7 @@ from .factor import (
     cut,
     ones_or_nan,
     packed,
+    recorded,
     regular,
     solve_triangular,
     solve_triangular_of,
@@ -185,23 +186,20 @@ class _Stop(Function):
     """A result at which a backward pass stops with an error."""
 
     @staticmethod
-    def forward(ctx: Any, out: Any, x: Any, why: str) -> Any:
+    def forward(ctx: Any, out: Any, x: Any, error: Exception) -> Any:
         """A copy of `out`."""
-        ctx.why = why
+        ctx.error = error
         return out.clone()
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """Raises RuntimeError."""
-        raise RuntimeError(ctx.why)
+        """Raises the error."""
+        raise ctx.error
 
 
-def _recorded(x: Any) -> bool:
-    return is_grad_enabled() and x.edge is not None
-
-
-def _stopped(out: Any, x: Any, why: str) -> Any:
-    return _Stop.apply(wrap(out), x, why) if _recorded(x) else wrap(out)
+def stopped(out: Any, x: Any, why: str, error: type = RuntimeError) -> Any:
+    """An array that was computed from x as a tensor, at which a backward pass stops with an error."""
+    return _Stop.apply(wrap(out), x, error(why)) if recorded(x) else wrap(out)
 
 
 @public("qr", on="l o")
@@ -222,13 +220,13 @@ def qr(A: Any, mode: str = "reduced") -> QR:
             "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, "
             "mode='reduced') if you are going to differentiate through linalg.qr."
         )
-        return QR(wrap(np.zeros(0, A.array.dtype)), _stopped(np.linalg.qr(A.array, "r"), A, why))
+        return QR(wrap(np.zeros(0, A.array.dtype)), stopped(np.linalg.qr(A.array, "r"), A, why))
     if mode == "complete" and m > n:
         why = "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
-        return QR(*[_stopped(part, A, why) for part in np.linalg.qr(A.array, "complete")])
+        return QR(*[stopped(part, A, why) for part in np.linalg.qr(A.array, "complete")])
     if m >= n:
         return QR(*cut(qr_of(A), *_qr_shapes((*batch, m, n))))
-    if not _recorded(A):
+    if not recorded(A):
         return QR(*map(wrap, np.linalg.qr(A.array)))
     q, r = cut(qr_of(A[..., :m]), *_qr_shapes((*batch, m, m)))
     return QR(q, cat([r, q.mT @ A[..., m:]], -1))
@@ -309,7 +307,7 @@ svd_of.vjp(x=_svd_grad)
 
 
 def no_svd(x: np.ndarray) -> LinAlgError:
-    """The error where LAPACK finds no singular values."""
+    """The error for the first matrix of a stack whose singular values LAPACK does not find."""
     index = _first(x, lambda matrix: np.linalg.svd(matrix, compute_uv=False))
     why = "is ill-conditioned" if np.isfinite(x).all() else "contained non-finite values"
     return LinAlgError(f"linalg.svd: {which(x, index)}The algorithm failed to converge because the input matrix {why}.")
@@ -341,7 +339,7 @@ def svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> SVD
 def svdvals(A: Any, *, driver: str | None = None) -> Any:
     """The singular values of each matrix, from the largest."""
     _check_svd(A, driver)
-    if _recorded(A):
+    if recorded(A):
         return svd(A, False).S
     try:
         return wrap(np.linalg.svd(A.array, compute_uv=False))
@@ -424,7 +422,7 @@ def eigh(A: Any, UPLO: str = "L") -> Eigen:
 def eigvalsh(A: Any, UPLO: str = "L") -> Any:
     """The eigenvalues of symmetric matrices, ascending."""
     which_one = _check_eigh(A, UPLO)
-    if _recorded(A):
+    if recorded(A):
         return eigh(A, UPLO).eigenvalues
     try:
         return wrap(np.linalg.eigvalsh(A.array, which_one))

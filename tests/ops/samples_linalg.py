@@ -8,7 +8,7 @@ import numpy as np
 from samples import S, row
 from samples_matrices import shifted
 
-from minitorch.ops import factor, matrices, products, spectral
+from minitorch.ops import factor, lu, matrices, products, spectral
 
 
 def flat(*parts: np.ndarray) -> np.ndarray:
@@ -38,6 +38,17 @@ def triangular(a: np.ndarray, b: np.ndarray, upper: bool, unit: bool) -> np.ndar
     if unit:
         a = a - a * np.eye(a.shape[-1]) + np.eye(a.shape[-1])
     return np.linalg.inv(a) @ b
+
+
+def doolittle(x: np.ndarray) -> np.ndarray:
+    """L and U one element after the other, each from the sums that came before."""
+    out = np.zeros_like(x)
+    for i in range(x.shape[-1]):
+        for j in range(x.shape[-1]):
+            k = min(i, j)
+            rest = x[..., i, j] - (out[..., i, :k] * out[..., :k, j]).sum(-1)
+            out[..., i, j] = rest / out[..., j, j] if i > j else rest
+    return out
 
 
 row(
@@ -118,4 +129,10 @@ row(
     lambda n: [S(n(2, 3), n(2, 3), dim=-1), S(n(3, 4), n(1, 3, 1), dim=-2), S(n(0, 3), n(0, 3), dim=-1)],
     lambda x, y, dim: np.cross(np.broadcast_arrays(x, y)[0], np.broadcast_arrays(x, y)[1], axis=dim),
     linear=True,
+)
+row(
+    "lu",
+    lambda n: [S(n(3, 3)), S(n(2, 2, 2)), S(n(1, 1)), S(n(0, 2, 2))],
+    lambda x: doolittle(shifted(x)),
+    call=lambda x: lu.lu_of(shifted(x)),
 )

@@ -21,14 +21,16 @@ from parity_calls import Foreign, copied, ours  # noqa: E402
 from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
 
 NAMES = """
-    cholesky cholesky_inverse cholesky_solve corrcoef cov cross logdet matrix_exp norm outer pinverse qr svd trace
+    cholesky cholesky_inverse cholesky_solve corrcoef cov cross geqrf logdet lu lu_solve lu_unpack matrix_exp norm ormqr
+    outer pinverse qr svd trace triangular_solve
     linalg.cholesky linalg.cholesky_ex linalg.cond linalg.cross linalg.det linalg.diagonal linalg.eigh linalg.eigvalsh
-    linalg.householder_product linalg.inv linalg.inv_ex linalg.lstsq linalg.matrix_norm linalg.matrix_power
+    linalg.householder_product linalg.inv linalg.inv_ex linalg.lstsq linalg.lu
+    linalg.lu_factor linalg.lu_factor_ex linalg.lu_solve linalg.matrix_norm linalg.matrix_power
     linalg.matrix_rank linalg.multi_dot linalg.norm linalg.pinv linalg.qr linalg.slogdet linalg.solve linalg.solve_ex
     linalg.solve_triangular linalg.svd linalg.svdvals linalg.tensorinv linalg.tensorsolve linalg.vander linalg.vecdot
     linalg.vector_norm
 """.split()  # noqa: SIM905
-TRIANGULAR = {"cholesky_inverse": 0, "cholesky_solve": 1}  # which argument is a triangle with a positive diagonal
+TRIANGULAR = {"cholesky_inverse": 0, "cholesky_solve": 1, "triangular_solve": 1}  # which argument is a triangle with a positive diagonal
 # Second derivatives of which PyTorch loses half of the digits; ours were compared with mpmath's.
 FIRST = ("matrix_exp",)
 FEW = 40  # samples of each operator and dtype
