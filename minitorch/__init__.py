@@ -155,6 +155,7 @@ from .settings import (
     set_num_interop_threads,
     use_deterministic_algorithms,
 )
+from .summary import summary
 from .tensor import Tensor, as_tensor, from_numpy, is_tensor, tensor
 from .utils import dlpack as _dlpack  # noqa: F401 `minitorch.utils.dlpack` is there without another import
 from .version import __version__

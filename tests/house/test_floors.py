@@ -65,6 +65,7 @@ FLOORS = {
     "config": {"kernels", "version"},
     "warmup": {"autograd", "kernels", "nn", "ops", "optim"},
     "explain": {"files", "autograd", "ops", "geometry", "dtypes", "tensor", "creation", "nn"},
+    "summary": {"autograd", "creation", "geometry", "nn", "random", "tensor"},
     "vision": {"files", "tensor", "random", "creation", "dtypes", "utils", "nn", "ops", "serialization"},
 }
 THIRD = {

@@ -22,7 +22,7 @@ NAMES = {
         get_default_dtype get_num_threads get_rng_state iinfo inference_mode initial_seed int int32 int64
         is_anomaly_enabled is_grad_enabled is_inference_mode_enabled is_tensor linalg linspace load long manual_seed multinomial nn no_grad normal ones ones_like
         optim print_tape rand rand_like randint randn randn_like randperm return_types save seed set_default_dtype
-        set_grad_enabled set_num_threads set_rng_state show_config special tensor uint8 utils version vision vmap zeros
+        set_grad_enabled set_num_threads set_rng_state show_config special summary tensor uint8 utils version vision vmap zeros
         zeros_like binomial poisson randint_like""",
     "minitorch.autograd": """
         Function GradcheckError Node OutOfMemoryError Primitive Variable ZERO backward detect_anomaly enable_grad functional grad gradcheck
@@ -84,7 +84,7 @@ PARTS = {
 }
 # What PyTorch calls otherwise or has not: see docs.
 EXTENSIONS = {
-    "minitorch": {"explain", "print_tape", "show_config", "vision", "version"},
+    "minitorch": {"explain", "print_tape", "show_config", "summary", "vision", "version"},
     "minitorch.autograd": {
         "GradcheckError",
         "OutOfMemoryError",
