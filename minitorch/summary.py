@@ -229,9 +229,8 @@ def _copy(model: Module) -> tuple[Module, set[int]]:
     try:
         return copy.deepcopy(model, memo).eval(), frozen
     except Exception as error:
-        raise TypeError(
-            f"summary runs a copy of the model, and {type(model).__name__} can't be copied: {error}"
-        ) from error
+        name = type(model).__name__
+        raise TypeError(f"summary: a copy of the model runs, and {name} can't be copied: {error}") from error
 
 
 class _Watch:
@@ -427,7 +426,7 @@ def _conv_windows(geometry: ConvGeometry) -> Iterator[tuple[int, int]]:
 
 
 def _transposed_windows(geometry: ConvGeometry) -> Iterator[tuple[int, Fraction]]:
-    """The same for the small side, as an output pixel sees it: taps that reach it lie s / g apart, d / g pixels there."""
+    """The same for an output pixel of a transposed one: taps that reach it lie s / g apart, d / g pixels there."""
     for k, s, d in zip(geometry.kernel_size, geometry.stride, geometry.dilation, strict=True):
         g = int(np.gcd(s, d))
         yield (k - 1) // (s // g) * (d // g), Fraction(1, s)
