@@ -361,7 +361,8 @@ def receptive_field(node: Node, known: Mapping[Any, Field]) -> Field:
     A window of k pixels at stride s and dilation d sees n + d (k - 1) j pixels, where one before it sees n with step j;
     its own step is s j. A transposed convolution's pixel is reached from 1 + floor((k - 1) / (s / g)) (d / g) pixels at
     most, g the greatest common divisor of s and d, and its step is j / s. Padding counts as pixels, statistics of a
-    norm do not count. What follows a flattened image or a sum over its pixels sees all of it.
+    norm do not count. What follows a flattened image or a sum over its pixels sees all of it. So n is exact but for
+    windows of an even size behind a transposed convolution, which may see a few pixels less.
     """
     sources = [known[p] for p in node.parents if p is not None and p in known]
     if not sources:
