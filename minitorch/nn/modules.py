@@ -9,6 +9,7 @@ from . import (
     adaptive,
     container,
     conv,
+    distance,
     dropout,
     embedding,
     fold,
@@ -20,7 +21,9 @@ from . import (
     padding,
     pool,
     resample,
+    rnn,
     shape,
+    transformer,
     tuples,
 )
 from .module import Module
@@ -31,8 +34,10 @@ PLACES = {
     "activation": activation,
     "adaptive": adaptive,
     "batchnorm": norm,
+    "channelshuffle": resample,
     "container": container,
     "conv": conv,
+    "distance": distance,
     "dropout": dropout,
     "flatten": shape,
     "fold": fold,
@@ -45,7 +50,9 @@ PLACES = {
     "padding": padding,
     "pixelshuffle": resample,
     "pooling": pool,
+    "rnn": rnn,
     "sparse": embedding,
+    "transformer": transformer,
     "upsampling": resample,
     "utils": tuples,
 }

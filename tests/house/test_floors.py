@@ -63,6 +63,8 @@ FLOORS = {
     "serialization": {"files", "tensor", "dtypes", "devices", "nn", "ops", "autograd"},
     "backends": {"kernels", "ops"},
     "config": {"kernels", "version"},
+    "run": {"missing", "version"},
+    "__main__": {"config", "version"},
     "warmup": {"autograd", "kernels", "nn", "ops", "optim"},
     "explain": {"files", "autograd", "ops", "geometry", "dtypes", "tensor", "creation", "nn"},
     "summary": {"autograd", "creation", "geometry", "nn", "random", "tensor"},

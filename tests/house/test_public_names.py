@@ -76,6 +76,7 @@ PARTS = {
     "ops",
     "printing",
     "random",
+    "run",
     "serialization",
     "settings",
     "tensor",

@@ -1,23 +1,19 @@
 """Programs in the manner of public PyTorch scripts, run by PyTorch and by minitorch from the same weights.
 
-A program in tests/scripts/programs says `import torch` and means what runs it: here `torch` and all below it are names for
-minitorch's modules. `models()` makes the modules, whose state is copied from PyTorch's; `train(**models)` yields losses
-and other numbers. They are to agree within 1e-3.
+A program in tests/scripts/programs says `import torch` and means what runs it (`minitorch.run.install`). `models()` makes
+the modules, whose state is copied from PyTorch's; `train(**models)` yields losses and other numbers. They are to agree
+within 1e-3.
 
     python tests/parity/parity_programs.py NAME torch        the numbers of one program
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.abc
-import importlib.machinery
 import io
 import runpy
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,23 +23,12 @@ NAMES = sorted(path.stem for path in PROGRAMS.glob("*.py"))
 SMALL = 1e-3
 
 
-class Renamed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports minitorch's module where a program asks for torch's of the same name."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        return importlib.machinery.ModuleSpec(name, self) if name.split(".")[0] == "torch" else None
-
-    def create_module(self, spec: Any) -> Any:
-        return importlib.import_module("minitorch" + spec.name.removeprefix("torch"))
-
-    def exec_module(self, module: Any) -> None:
-        """The module is there already."""
-
-
 def run(name: str, library: str, weights: bytes) -> tuple[list[float], bytes]:
     """What a program yields, and the state that its modules began with, as an .npz file. To be run once per process."""
     if library == "minitorch":
-        sys.meta_path.insert(0, Renamed())
+        from minitorch.run import install
+
+        install()
     import torch
 
     torch.manual_seed(0)
