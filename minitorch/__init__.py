@@ -132,6 +132,7 @@ from .nn.functional import (
     pixel_unshuffle,
     rms_norm,
 )
+from .positional import *  # noqa: F403
 from .printing import set_printoptions
 from .random import (
     Generator,
@@ -159,6 +160,7 @@ from .summary import summary
 from .tensor import Tensor, as_tensor, from_numpy, is_tensor, tensor
 from .utils import dlpack as _dlpack  # noqa: F401 `minitorch.utils.dlpack` is there without another import
 from .version import __version__
+from .windows import *  # noqa: F403
 
 double, float, half, long, int, short = float64, float32, float16, int64, int32, int16
 newaxis = None

@@ -32,8 +32,8 @@ REASONS: dict[str, str] = {
     r"[Dd]atapipe|DataPipe|^DataChunk|runtime_validation|argument_validation|^non_deterministic|^guaranteed_":
         "PyTorch gave it up: write a Dataset or an IterableDataset",
     r"mkldnn|onednn|^native_|^batch_norm_|^cpp$|[Ss]torage|^set_$|^const_data_ptr|^hash_tensor|Dispatch|^AliasDb"
-    r"|Argument|^Capsule|^CallStack|Benchmark|Logger|^PyTorchFile|^PRIVATE|^USE_|_copy$|^unsafe_|^slice_inverse|^resize$"
-    r"|^resize_as$|^output_nr$|^dim_order$|^grad_dtype$|^module_load$|_torch_function|^Disable|^(AVG|SUM|Tag|Use|Value)$"
+    r"|Argument|^Capsule|^CallStack|Benchmark|Logger|^PyTorchFile|^PRIVATE|^USE_|^slice_inverse|^resize$"
+    r"|^resize_as$|^output_nr$|^grad_dtype$|^module_load$|_torch_function|^Disable|^(AVG|SUM|Tag|Use|Value)$"
     r"|^Kineto|^kineto|^Profiler|^ExecutionPlan|^ErrorReport|^OperatorInfo|^StaticModule|^DeepCopyMemo|^Deserialization"
     r"|^FatalError|^BufferDict|^factory_kwargs|^init_num_threads|^classproperty|^boolean_dispatch|^assert_int_or"
     r"|^get_file_path|^prepare_|^thread_safe|^windows$|^cudnn_|^types$|^overrides$|^monitor$|^torch_version$|^debug_unwrap"

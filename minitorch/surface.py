@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from .autograd import Variable
-from .autograd.inplace import in_place, into
+from .autograd.inplace import in_place, in_view, into
 from .autograd.primitive import registry
 from .ops import (  # noqa: F401 they declare names
     arithmetic,
+    copies,
     distance,
     einsum,
     factor,
@@ -76,10 +77,10 @@ COMPARISONS = {
 UFUNCS = {"invert": "bitwise_not", "left_shift": "bitwise_left_shift", "right_shift": "bitwise_right_shift"}
 # The in-place forms that PyTorch has as functions, too.
 IN_PLACE = """
-    abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil celu clamp clamp_max
-    clamp_min clip cos cosh deg2rad detach erf erfc exp exp2 expm1 fill fix floor frac gcd i0 lcm ldexp log log10 log1p
-    log2 logit nan_to_num neg negative rad2deg reciprocal relu round rsqrt selu sigmoid sin sinc sinh sqrt square tan
-    tanh threshold trunc xlogy zero"""
+    abs acos acosh addmv arccos arccosh arcsin arcsinh arctan arctanh as_strided asin asinh atan atanh ceil celu
+    clamp clamp_max clamp_min clip cos cosh deg2rad detach erf erfc exp exp2 expm1 fill fix floor frac gcd i0
+    index_put lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg reciprocal relu round rsqrt selu
+    sigmoid sin sinc sinh sqrt square tan tanh threshold trunc xlogy zero"""
 
 
 def _operator(op: Callable) -> Callable:
@@ -98,11 +99,14 @@ def _reflected(op: Callable) -> Callable:
     return method
 
 
-def in_place_method(op: Callable, name: str) -> Callable:
-    """The in-place form of an op: the result goes into self's memory, and self takes its place on the tape."""
+def in_place_method(op: Callable, name: str, change: Callable = in_place) -> Callable:
+    """The in-place form of an op: the result goes into self's memory, and self takes its place on the tape.
+
+    change: `in_view` for views, which change how self shows its memory.
+    """
 
     def method(self: Any, *args: Any, **settings: Any) -> Any:
-        return in_place(op, self, *args, **settings)
+        return change(op, self, *args, **settings)
 
     method.__name__ = method.__qualname__ = f"{name}_"
     method.__doc__ = f"`{name}`, in place; returns self."
@@ -123,6 +127,8 @@ def methods() -> dict[str, Callable]:
             found[entry.name] = function
         if "i" in entry.on:
             found[f"{entry.name}_"] = in_place_method(function, entry.name)
+        if "v" in entry.on:
+            found[f"{entry.name}_"] = in_place_method(function, entry.name, in_view)
     return found
 
 
@@ -178,7 +184,7 @@ def functions(where: str = "t") -> dict[str, Callable]:
 
 def _in_place_function(name: str) -> Callable:
     """The in-place form of an op as a function of the package."""
-    op = next((e.function for e in PUBLIC if e.name == name and set("it") & set(e.on)), None)
+    op = next((e.function for e in PUBLIC if e.name == name and "v" not in e.on and set("it") & set(e.on)), None)
 
     def call(input: Any, *args: Any, **settings: Any) -> Any:
         if not isinstance(input, Variable):
@@ -316,7 +322,7 @@ def _method(name: str, method: Callable) -> str:
     if name.startswith("__"):
         return "self" if name in ("__neg__", "__abs__", "__invert__") else "self, other: Any"
     if name.endswith("_"):
-        method = next((e.function for e in PUBLIC if f"{e.name}_" == name and "i" in e.on), method)
+        method = next((e.function for e in PUBLIC if f"{e.name}_" == name and set("iv") & set(e.on)), method)
     return _signature(method, True)
 
 
@@ -329,7 +335,7 @@ def page() -> str:
         rows[id(entry.function)][2] |= set(entry.on)
     table = []
     for function, called, on in rows.values():
-        where = [*(["method"] if "T" in on else []), *(["in place"] if "i" in on else [])]
+        where = [*(["method"] if "T" in on else []), *(["in place"] if {"i", "v"} & on else [])]
         where += [*(["function"] if "t" in on else []), *(["special"] if "s" in on else [])]
         where += ["linalg"] if "l" in on else []
         where += ["`out`"] if "o" in on else []

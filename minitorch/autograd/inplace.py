@@ -2,7 +2,8 @@
 
 `x.add_(y)` computes x + y as any op does, then `assign` puts the result into x's memory, counts the change, and gives x
 the result's place on the tape. If x is a view, it is the base that changed: base = overwrite(base, x at these places),
-and every view notices by the version and takes itself again from the base (`Variable.refresh`).
+and every view notices by the version and takes itself again from the base (`Variable.refresh`). `x.t_()` changes no
+memory, but how x shows it (`in_view`).
 """
 
 from __future__ import annotations
@@ -39,17 +40,11 @@ overwrite.vjp(
 )
 
 
-def assign(x: Any, value: Any, copied: bool = False) -> Any:
-    """Give tensor `x` the values and the history of `value`, a fresh tensor of its shape; returns x.
-
-    copied: the value was not computed from x, whose gradient then is zeros.
-
-    Raises RuntimeError, before anything changes, where x is a leaf that requires grad (or a view of one), a view that
-    was taken without recording of what is on the tape, or its memory is read-only or holds several of its elements in
-    one place.
-    """
+def _changing(x: Any, recording: bool) -> Any:
+    """What changes with x: the tensor that it is a view of, or x. Raises RuntimeError where the tape can't follow."""
+    if x.base is not None:
+        x.refresh()
     base = x if x.base is None else x.base
-    recording = is_grad_enabled() and (value.edge is not None or x.edge is not None)
     unrecorded = is_grad_enabled() and base is not x and base.edge is not None and x.edge is None
     if unrecorded or (recording and x._made == "no_grad"):
         raise RuntimeError(
@@ -62,12 +57,26 @@ def assign(x: Any, value: Any, copied: bool = False) -> Any:
             "functions do not allow the output views to be modified inplace. You should replace the inplace operation "
             "by an out-of-place one, or take the view by an index."
         )
-    if recording and base._requires_grad and base._node is None:
-        what = "leaf Variable" if x.base is None else "view of a leaf Variable"
+    if recording and any([v._requires_grad and v._node is None for v in (base, x)]):
+        what = "leaf Variable" if x._requires_grad else "view of a leaf Variable"
         raise RuntimeError(
             f"a {what} that requires grad is being used in an in-place operation. "
             "Change it under no_grad(), or change a clone."
         )
+    return base
+
+
+def assign(x: Any, value: Any, copied: bool = False) -> Any:
+    """Give tensor `x` the values and the history of `value`, a fresh tensor of its shape; returns x.
+
+    copied: the value was not computed from x, whose gradient then is zeros.
+
+    Raises RuntimeError, before anything changes, where x is a leaf that requires grad (or a view of one), a view that
+    was taken without recording of what is on the tape, or its memory is read-only or holds several of its elements in
+    one place.
+    """
+    recording = is_grad_enabled() and (value.edge is not None or x.edge is not None)
+    base = _changing(x, recording)
     pending = x.pending
     if pending is None:
         x.check_writeable()
@@ -124,6 +133,29 @@ def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
             )
         value = value.to(mine.dtype)
     return assign(x, value)
+
+
+def in_view(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
+    """x as op(x, ...), a view of it, shows it: other axes over the same memory; returns x.
+
+    Views that were taken of x before stay what they were: x becomes a view beside them of a tensor that nobody sees.
+    Raises RuntimeError as `assign`.
+    """
+    _changing(x, is_grad_enabled() and x.edge is not None)
+    old, version, value = x.node, x.version, op(unhooked(x), *args, **settings)
+    version.count += 1
+    if value is x:
+        return x
+    if x.base is None:
+        x.base = wrap(x.array)
+        x.base._inference, x.base._shared, x.base._node = x._inference, version, old
+    if value._node is not None:
+        value._node.keep_retainer(x, old)
+    paths = {id(other()): path for other, path in version.sharers}
+    version.sharers[:] = [(other, paths[id(value)] if other() is x else path) for other, path in version.sharers]
+    x._node, x.array = value._node if is_grad_enabled() else old, value.array
+    x.chain, x._seen = value.chain, version.count
+    return x
 
 
 def into(out: Any, function: Any, args: tuple, settings: dict[str, Any]) -> Any:

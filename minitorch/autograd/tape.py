@@ -292,12 +292,15 @@ class Variable:
         seen = self.version.count
         if seen == self._seen:
             return
-        base = self.base
-        if base._node is not None or self._node is not None:  # type: ignore[union-attr]
+        base: Any = self.base
+        if base.base is not None:  # it shows its memory in another way by now: see in_view
+            self.base = base = base.base
+        if base._node is not None or self._node is not None:
             with GradMode(True):
                 tensor = follow(self.chain, base)
-            tensor._node.keep_retainer(self, self._node)
-            self._node = tensor._node
+            if tensor._node is not None:
+                tensor._node.keep_retainer(self, self._node)
+                self._node = tensor._node
         self._seen = seen
 
     @property

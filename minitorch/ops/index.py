@@ -411,7 +411,7 @@ def gather(x: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
     return reshape(out, shape=positions.shape)
 
 
-@public("scatter_add", on="T t o")
+@public("scatter_add", on="T i t o")
 def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
     """x with src[i][j] added at x[index[i][j]][j] for dim=0, and so on; index int64 or int32, src of x's dtype."""
     d, positions = _checked(x, dim, index, "scatter_add")
@@ -490,6 +490,26 @@ def nonzero(x: Any, *, as_tuple: bool = False) -> Any:
     if flag(as_tuple, "as_tuple"):
         return tuple(map(wrap, np.nonzero(np.atleast_1d(x.array))))
     return wrap(np.argwhere(x.array))
+
+
+@public("where", on="t o")
+def where_or_places(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """input where the condition holds, other elsewhere; of a condition alone, `nonzero` with a tensor per axis."""
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
+    if input is None or other is None:
+        raise TypeError("where takes a condition, or a condition, input and other")
+    return where(condition, input, other)
+
+
+@public("nonzero_static", on="T t o")
+def nonzero_static(x: Any, *, size: int, fill_value: int = -1) -> Any:
+    """The first `size` rows of `nonzero`, with rows of `fill_value` after the last."""
+    if whole(size, "size") < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, but got {size}")
+    found, out = np.argwhere(x.array)[:size], np.full((size, x.array.ndim), fill_value, np.int64)
+    out[: len(found)] = found
+    return wrap(out)
 
 
 def _triangle(name: str, x: Any, diagonal: int, upper: bool) -> Any:

@@ -106,9 +106,9 @@ def _check_axes(name: str, x: Any) -> None:
         raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
 
 
-@public("split")
-def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple:
-    """Views of x along `dim`: pieces of one size (the last may be smaller), or of the listed sizes."""
+@public("unsafe_split")
+def unsafe_split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple:
+    """`split`, whose pieces may each be changed in place where that is recorded."""
     _check_axes("split", x)
     (d,) = normalize((dim,), x.array.ndim)
     n = x.array.shape[d]
@@ -124,24 +124,36 @@ def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple:
                 f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {d}), "
                 f"but got split_sizes={pieces}"
             )
-    return _several([narrow(x, d, builtins.sum(pieces[:i]), length) for i, length in enumerate(pieces)])
+    return tuple([narrow(x, d, builtins.sum(pieces[:i]), length) for i, length in enumerate(pieces)])
 
 
-def _several(views: list) -> tuple:
+@public("split")
+def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> tuple:
+    """Views of x along `dim`: pieces of one size (the last may be smaller), or of the listed sizes."""
+    return _several(unsafe_split(x, split_size, dim))
+
+
+def _several(views: Sequence) -> tuple:
     """Views made by one call, which can't be changed in place where that would be recorded."""
     for view in views:
         view._made = view._made or "several"
     return tuple(views)
 
 
-@public("chunk")
-def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
-    """At most `chunks` views of nearly equal size along `dim`."""
+@public("unsafe_chunk")
+def unsafe_chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
+    """`chunk`, whose pieces may each be changed in place where that is recorded."""
     _check_axes("chunk", x)
     if whole(chunks, "chunks") <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     (d,) = normalize((dim,), x.array.ndim)
-    return split(x, max(1, -(-x.array.shape[d] // chunks)), d)
+    return unsafe_split(x, max(1, -(-x.array.shape[d] // chunks)), d)
+
+
+@public("chunk")
+def chunk(x: Any, chunks: int, dim: int = 0) -> tuple:
+    """At most `chunks` views of nearly equal size along `dim`."""
+    return _several(unsafe_chunk(x, chunks, dim))
 
 
 @public("unbind")

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd import Variable, primitive
-from ..autograd.tape import watch, wrap
+from ..autograd.tape import wrap
 from .dims import check_size, listed, no_tensor, normalize, sizes, whole
 from .index import getitem, nonzero, setitem
 from .join import cat, narrow, split, stack
@@ -155,7 +155,7 @@ strided_placed.vjp(
 )
 
 
-@public("as_strided")
+@public("as_strided", on="T v t")
 def as_strided(x: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Any:
     """A view of the memory of x, or of what x is a view of: `size` elements, `stride` elements apart.
 
@@ -331,7 +331,7 @@ def repeat_interleave(x: Any, repeats: Any = None, dim: int | None = None, *, ou
     places = np.repeat(np.arange(n), counts)
     if output_size is not None and output_size != places.size:
         raise RuntimeError("allocated size does not match required size")
-    return watch(getitem(x, key=(slice(None),) * d + (places, Ellipsis)), repeats)
+    return getitem(x, key=(slice(None),) * d + (places, Ellipsis))
 
 
 def _counts(repeats: Any) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 class Public(NamedTuple):
     """A public name: what it calls, and where users find it.
 
-    on: T a method of Tensor, i its in-place form, t a function of the package, s one of minitorch.special, l one of
-    minitorch.linalg, o with an argument `out`.
+    on: T a method of Tensor, i its in-place form, v that of a view, which moves no element, t a function of the
+    package, s one of minitorch.special, l one of minitorch.linalg, o with an argument `out`.
     """
 
     name: str
@@ -24,9 +24,9 @@ PUBLIC: list[Public] = []
 
 def public(names: str, on: str = "T t") -> Callable[[Any], Any]:
     """Decorator: a function of tensors under these names, at these places; see `Public`."""
-    unknown = set(on.split()) - set("Titosl")
+    unknown = set(on.split()) - set("Tivtosl")
     if unknown:
-        raise ValueError(f"public({names!r}): no place is called {sorted(unknown)}; choose from T, i, t, s, l and o")
+        raise ValueError(f"public({names!r}): no place is called {sorted(unknown)}; choose from T, i, v, t, s, l and o")
 
     def declare(function: Any) -> Any:
         for name in names.split():

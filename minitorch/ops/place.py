@@ -13,10 +13,10 @@ from ..autograd import Variable, primitive
 from ..autograd.inplace import assign
 from ..autograd.tape import wrap
 from .dims import check_size, no_tensor, sizes
-from .layout import ordered_back
+from .layout import order_of, ordered_back
 from .names import public
-from .promotion import operand
-from .shape import transpose
+from .promotion import operand, to_dtype
+from .shape import expand, transpose
 
 
 def order_in(memory_format: devices.memory_format, ndim: int) -> tuple[int, ...]:
@@ -123,6 +123,32 @@ def is_inference(input: Any) -> bool:
     return input.is_inference()
 
 
+@public("get_device", on="t")
+def get_device(input: Any) -> int:
+    """-1, the number of the CPU."""
+    _about(input, "get_device")
+    return -1
+
+
+@public("dim_order", on="T")
+def dim_order(x: Any, *, ambiguity_check: Any = False) -> tuple[int, ...]:
+    """The axes as they follow each other in memory, outermost first."""
+    return tuple(order_of(x.array))
+
+
+@public("fill", on="t")
+def fill(input: Any, value: Any) -> Any:
+    """A tensor like input with `value`, a number or a tensor without axes, everywhere."""
+    _about(input, "fill")
+    if isinstance(value, Variable):
+        if value.array.ndim:
+            raise RuntimeError(
+                f"fill only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions"
+            )
+        return expand(to_dtype(value, input.array.dtype), shape=input.array.shape).clone()
+    return wrap(np.full_like(input.array, dtypes.number(value, input.array.dtype)))
+
+
 @public("conj conj_physical resolve_conj resolve_neg")
 def conj(input: Any) -> Any:
     """input itself: numbers are real."""
@@ -194,6 +220,15 @@ def map_(x: Any, tensor: Any, callable: Callable) -> Any:
     return assign(
         x, wrap(np.fromiter((callable(a, b) for a, b in pairs), array.dtype, array.size).reshape(array.shape))
     )
+
+
+@public("map2_", on="T")
+def map2_(x: Any, tensor1: Any, tensor2: Any, callable: Callable) -> Any:
+    """Replace every element by `callable(element, those of two other tensors)`: slow. Returns x."""
+    array = _to_call(x, "map2_")
+    lines = [np.broadcast_to(v.array, array.shape).ravel().tolist() for v in (x, tensor1, tensor2)]
+    found = np.fromiter((callable(*row) for row in zip(*lines, strict=True)), array.dtype, array.size)
+    return assign(x, wrap(found.reshape(array.shape)))
 
 
 # ------------------------------------------------------------------------------------------------------ other sizes

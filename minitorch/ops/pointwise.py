@@ -48,7 +48,7 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
     return np.where(condition, x, y)
 
 
-where = pointwise("where", _where, meet=_meet_where, atom=True, on="t o",
+where = pointwise("where", _where, meet=_meet_where, atom=True, on="",
                   x=lambda g, condition: where(condition, g, 0.0), y=lambda g, condition: where(condition, 0.0, g),
                   doc="x where the condition holds, y elsewhere; no gradient passes through what was not chosen.")
 WORDS["where"] = _where  # it is what NumPy calls, and no formula of words

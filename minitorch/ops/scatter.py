@@ -241,7 +241,7 @@ def index_add(x: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) ->
     line, key = _lined(x), (slice(None),) * d + (positions, Ellipsis)
     source = _slices("index_add", line, d, positions, source)
     added = place(source if alpha == 1 else source * alpha, key=key, shape=line.array.shape)
-    return watch(_shaped(line + added, x), index)
+    return _shaped(line + watch(added, index), x)
 
 
 @public("index_copy", on="T i t o")

@@ -290,7 +290,7 @@ def permute_to(x: Any, *axes: Any, dims: Any = None) -> Any:
     return permute(x, dims=normalize(order, x.array.ndim))
 
 
-@public("transpose swapdims")
+@public("transpose swapdims", on="T v t")
 def transpose(x: Any, dim0: int, dim1: int) -> Any:
     """x with two axes exchanged."""
     order = list(range(x.ndim))
@@ -302,13 +302,13 @@ def transpose(x: Any, dim0: int, dim1: int) -> Any:
     return permute(x, dims=tuple(order))
 
 
-@public("swapaxes")
+@public("swapaxes", on="T v t")
 def swapaxes(x: Any, axis0: int, axis1: int) -> Any:
     """`transpose`, by NumPy's name."""
     return transpose(x, axis0, axis1)
 
 
-@public("t")
+@public("t", on="T v t")
 def t(x: Any) -> Any:
     """The transpose of a matrix; vectors and scalars as they are. Raises RuntimeError for more dimensions."""
     if x.array.ndim > 2:
@@ -351,7 +351,7 @@ def unflatten(x: Any, dim: int, sizes: Sequence[int]) -> Any:
     return reshape(x, shape=(*shape[:d], *infer(tuple(sizes), shape[d]), *shape[d + 1 :]))
 
 
-@public("squeeze")
+@public("squeeze", on="T v t")
 def squeeze(x: Any, dim: int | Sequence[int] | None = None) -> Any:
     """x without its axes of size 1, or without those of `dim` that have size 1."""
     shape = x.shape
@@ -359,7 +359,7 @@ def squeeze(x: Any, dim: int | Sequence[int] | None = None) -> Any:
     return reshape(x, shape=tuple(n for i, n in enumerate(shape) if n != 1 or i not in dims))
 
 
-@public("unsqueeze")
+@public("unsqueeze", on="T v t")
 def unsqueeze(x: Any, dim: int) -> Any:
     """x with a new axis of size 1 at `dim`."""
     shape = x.shape

@@ -57,8 +57,10 @@ FLOORS = {
     "cuda": {"amp", "devices", "missing"},
     **dict.fromkeys(("accelerator", "cpu", "mps", "xpu"), set()),
     "nn": {"autograd", "ops", "geometry", "dtypes", "random", "tensor", "creation", "version", "printing"}
-    | {"devices", "missing"},
+    | {"devices", "func", "missing"},
     "optim": {"autograd", "ops", "kernels", "nn", "dtypes", "random", "tensor", "creation", "missing"},
+    "positional": {"nn", "ops"},
+    "windows": {"creation", "dtypes", "ops"},
     "utils": {"exchange", "autograd", "tensor", "random", "creation", "dtypes", "serialization", "nn", "ops"},
     "serialization": {"files", "tensor", "dtypes", "devices", "nn", "ops", "autograd"},
     "backends": {"kernels", "ops"},
