@@ -22,6 +22,10 @@ from .pointwise import where
 
 def _choose(x: np.ndarray, geometry: PoolGeometry) -> tuple[np.ndarray, np.ndarray]:
     """The largest element of each window, and where it stands in the flattened image (int32)."""
+    if x.dtype in (np.int32, np.int64):
+        values, ranks = np.unique(x, return_inverse=True)  # the kernel compares floats, which hold every rank
+        ranks, choice = _choose(ranks.reshape(x.shape).astype(np.float64), geometry)
+        return values[ranks.astype(np.int64)], choice
     shape = (x.shape[0], *geometry.output_size, x.shape[1])
     out, choice = kernels.empty(shape, x.dtype), kernels.empty(shape, np.int32)
     kernels.max_pool(channels_last(x), out, choice, geometry)
@@ -123,6 +127,15 @@ def average_transpose(y: np.ndarray, *, geometry: PoolGeometry, scale: tuple) ->
     out = kernels.empty((y.shape[0], *geometry.input_size, y.shape[1]), y.dtype)
     kernels.window_spread(channels_last(y), np.array(scale, y.dtype), out, geometry)
     return channels_first(out)
+
+
+def average_of_integers(x: Any, geometry: PoolGeometry, divisors: np.ndarray) -> Any:
+    """The sums of int64 over each window, modulo 2^64, divided by the window's divisor; fractions are cut off."""
+    one = (1.0,) * math.prod(geometry.output_size)
+    high, low = x.array >> 32, x.array & 0xFFFFFFFF  # whose sums float64 holds
+    sums = [average.function(v.astype(np.float64), geometry=geometry, scale=one).astype(np.int64) for v in (high, low)]
+    total = (sums[0] << 32) + sums[1]
+    return wrap(np.sign(total) * np.sign(divisors) * (np.abs(total) // np.abs(divisors)))
 
 
 average.flat = True

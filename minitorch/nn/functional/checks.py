@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ... import dtypes
 from ...autograd import Variable
+from ...autograd.tape import wrap
 from ...ops import shape as shaping
 from ...ops.dims import whole
 from ...ops.promotion import to_dtype
@@ -86,6 +88,33 @@ def whole_numbers(*operands: Any) -> list[Any]:
     if operands[0].array.dtype == np.bool_:
         raise NotImplementedError("not implemented for bools; convert them first, with .float() or .long()")
     return [None if x is None else to_dtype(x, np.dtype(np.float64)) for x in operands]
+
+
+def of_integers(run: Callable, x: Any, w: Any, b: Any = None, axis: int = -1) -> Any:
+    """run(x, w, b) of integers in their dtype, exact modulo 2^64: run is bilinear in x and w, and adds b along `axis`.
+
+    It is given floats, whose sums of products are exact below 2^53. For larger numbers x and w are cut into pieces of
+    16 bits, each with each. Raises NotImplementedError for bools.
+    """
+    dtype, none = x.array.dtype, None if b is None else wrap(np.zeros(b.array.shape))
+    wide = whole_numbers(x, w)
+    largest = [np.abs(v.array).max(initial=0.0) for v in wide]
+    if largest[0] * largest[1] * w.array.size < 2.0**53:
+        out = run(*wide, none).array.astype(np.int64)
+    else:
+        pieces = [[_piece(v.array, k) for k in range(4)] for v in (x, w)]
+        out = sum(
+            run(pieces[0][k], pieces[1][m], none).array.astype(np.uint64) << np.uint64(16 * (k + m))
+            for k in range(4) for m in range(4 - k)
+        ).view(np.int64)  # fmt: skip
+    if b is not None:
+        out = out + b.array.reshape(-1, *(1,) * (-1 - axis))
+    return wrap(out.astype(dtype))
+
+
+def _piece(x: np.ndarray, k: int) -> Any:
+    """Bits 16 k to 16 k + 15 of integers, as floats."""
+    return wrap((x.astype(np.int64).view(np.uint64) >> np.uint64(16 * k) & np.uint64(0xFFFF)).astype(np.float64))
 
 
 def given(**arguments: Any) -> dict[str, Any]:

@@ -9,14 +9,13 @@ from ...geometry import ConvGeometry, transposed_input_size
 from ...ops import conv as convolution
 from ...ops import shape as shaping
 from ...ops.dims import whole
-from ...ops.promotion import to_dtype
 from .checks import (
     as_ints,
     as_setting,
     check_operands,
     has_batch,
+    of_integers,
     renamed,
-    whole_numbers,
     with_batch,
     without_batch,
 )
@@ -108,8 +107,8 @@ def conv_nd(
     try:
         check_operands(name, x, weight=w, bias=b)
     except NotImplementedError:
-        wide = (*whole_numbers(x, w, b), stride, padding, dilation, groups)
-        return to_dtype(conv_nd(name, rank, *wide), x.array.dtype)
+        settings: tuple = (stride, padding, dilation, groups)
+        return of_integers(lambda x, w, b: conv_nd(name, rank, x, w, b, *settings), x, w, b, -1 - rank)
     geometry, batched = _conv_plan(
         name,
         rank,
@@ -225,8 +224,8 @@ def conv_transpose_nd(
     try:
         check_operands(name, y, weight=w, bias=b)
     except NotImplementedError:
-        wide = (*whole_numbers(y, w, b), stride, padding, output_padding, groups, dilation, mode)
-        return to_dtype(conv_transpose_nd(name, rank, *wide), y.array.dtype)
+        settings: tuple = (stride, padding, output_padding, groups, dilation, mode)
+        return of_integers(lambda y, w, b: conv_transpose_nd(name, rank, y, w, b, *settings), y, w, b, -1 - rank)
     geometry, batched, widths = _transposed_plan(
         name,
         rank,

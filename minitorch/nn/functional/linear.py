@@ -17,6 +17,7 @@ from ...ops.shape import reshape, unsqueeze
 from .checks import (
     check_operands,
     check_tensor,
+    of_integers,
     whole_numbers,
 )
 
@@ -28,7 +29,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     try:
         check_operands("linear", input, weight=weight, bias=bias)
     except NotImplementedError:
-        return to_dtype(linear(*whole_numbers(input, weight, bias)), input.array.dtype)
+        return of_integers(linear, input, weight, bias)
     x, w = input.outline.shape, weight.array.shape
     if len(w) != 2 or not x or x[-1] != w[1]:
         if len(w) == 1 and x and x[-1] == w[0] and bias is None:

@@ -217,7 +217,9 @@ def avg_pool_nd(
 ) -> Any:
     """Average pooling of any rank, under the public name of the caller."""
     name = f"avg_pool{rank}d"
-    check_operands(name, x)
+    whole_numbers = check_tensor(name, x).array.dtype == np.int64
+    if not whole_numbers:
+        check_operands(name, x)
     geometry, scale, batched = _avg_pool_plan(
         name,
         rank,
@@ -229,6 +231,9 @@ def avg_pool_nd(
         include,
         divisor,
     )
+    if whole_numbers:
+        divisors = np.array(geometry.divisors(include, divisor)).astype(np.int64).reshape(geometry.output_size)
+        return _pooled(x, batched, lambda x: pool.average_of_integers(x, geometry, divisors))
     return _pooled(x, batched, lambda x: pool.average(x, geometry=geometry, scale=scale))
 
 
@@ -256,7 +261,7 @@ def avg_pool2d(
     """The mean of each window of input (N, C, H, W) or (C, H, W); stride None is the kernel size.
 
     Padding counts as zeros, or with count_include_pad=False not at all; `divisor_override` divides by another number.
-    Raises RuntimeError where no window fits, or padding exceeds half a kernel.
+    Means of int64 are cut off to integers. Raises RuntimeError where no window fits, or padding exceeds half a kernel.
     """
     return avg_pool_nd(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
