@@ -18,6 +18,7 @@ from .autograd.inplace import in_place, in_view, into
 from .autograd.primitive import registry
 from .ops import (  # noqa: F401 they declare names
     arithmetic,
+    bessel,
     copies,
     distance,
     einsum,

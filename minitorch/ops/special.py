@@ -77,9 +77,8 @@ class _Stop(Function):
         raise NotImplementedError(f"the derivative for '{ctx.name}' is not implemented.")
 
 
-def _stopped(name: str, op: Callable, x: Any, y: Any) -> Any:
-    """op(x, y), without a derivative by x."""
-    out = op(x, y)
+def stopped(name: str, out: Any, x: Any) -> Any:
+    """`out`, without a derivative by x."""
     return _Stop.apply(out, x, name) if isinstance(x, Variable) and x.edge is not None and is_grad_enabled() else out
 
 
@@ -126,7 +125,7 @@ zeta_of = binary("zeta", lambda x, y: _zeta(x, y), floating=True, vector=no_prog
 @public("zeta", on="s o")
 def zeta(input: Any, other: Any) -> Any:
     """The sum of (other + k)^-input over k = 0, 1, ...; input may be a number. No derivative for `input`."""
-    return _stopped("zeta", zeta_of, input, other)
+    return stopped("zeta", zeta_of(input, other), input)
 
 
 def _polygamma(x: Any, *, n: int) -> Any:
@@ -310,13 +309,13 @@ upper = binary("igammac", lambda x, y: _incomplete(x, y, True), meet=_floats_onl
 @public("igamma", on="T i t o")
 def igamma(input: Any, other: Any) -> Any:
     """The integral of t^(input - 1) e^-t from 0 to `other`, divided by gamma(input). No derivative for `input`."""
-    return _stopped("igamma: input", lower, input, other)
+    return stopped("igamma: input", lower(input, other), input)
 
 
 @public("igammac", on="T i t o")
 def igammac(input: Any, other: Any) -> Any:
     """1 - igamma(input, other), exact also where that is tiny. No derivative for `input`."""
-    return _stopped("igammac: input", upper, input, other)
+    return stopped("igammac: input", upper(input, other), input)
 
 
 # ------------------------------------------------------------------------------------------------ the bell curve

@@ -142,6 +142,7 @@ def incoming(shape: tuple, dtype: Any = np.float64) -> np.ndarray:
     return np.cos(np.arange(int(np.prod(shape))) * 1.7 + 0.3).reshape(shape).astype(dtype)
 
 
+import samples_bessel  # noqa: E402, F401 more rows
 import samples_conv  # noqa: E402, F401 more rows
 import samples_index  # noqa: E402, F401 more rows
 import samples_linalg  # noqa: E402, F401 more rows
