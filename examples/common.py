@@ -8,6 +8,7 @@ The training step itself stays in each example. Here is what surrounds it:
     Watch(model)                      stop at the first NaN, and say which module and op made it
     examine(model, loader, ...)       loss, accuracy and every single guess on the test set
     report(args, ...)                 report.md with pictures
+    grid(images, path)                images side by side
 """
 
 import argparse
@@ -436,6 +437,21 @@ def draw(path, size, rows, columns, paint):
     with contextlib.suppress(OSError), replacing(path) as file:
         figure.savefig(file, format="png", dpi=120)
     plt.close(figure)
+
+
+def grid(images, path, columns=8):
+    """Images (N, C, H, W) or (N, H, W) of numbers in [0, 1], side by side in one picture."""
+    images = np.clip(images.detach().numpy() if isinstance(images, minitorch.Tensor) else images, 0, 1)
+    images = np.moveaxis(images, 1, -1) if images.ndim == 4 else images[..., None]
+
+    def paint(axes):
+        for ax in axes:
+            ax.axis("off")
+        for ax, image in zip(axes, images, strict=False):
+            ax.imshow(image if image.shape[-1] == 3 else image[..., 0], cmap="gray", vmin=0, vmax=1)
+
+    rows = -(-len(images) // columns)
+    draw(Path(path), (columns, rows), rows, columns, paint)
 
 
 def curves(history, path):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import minitorch
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,3 +25,12 @@ def example():
             sys.path.pop(0)
 
     return example
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small nets are not faster on two threads, and much slower where other tests have the second core."""
+    threads = minitorch.get_num_threads()
+    minitorch.set_num_threads(1)
+    yield
+    minitorch.set_num_threads(threads)
