@@ -11,7 +11,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check surface fix parity fuzz faults bench bench-quick leaks clean
+.PHONY: help setup train test check surface fix parity fuzz faults bench bench-quick leaks dist clean
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,8 +56,11 @@ bench-quick: .venv/torch.done  ## the same in under two minutes, printed only
 leaks: .venv/dev.done  ## thousands of steps of each net, of double backward and hooks: does memory stay flat? 3 minutes
 	$(BIN)/python benchmarks/leaks.py $(ARGS)
 
+dist: .venv/dev.done  ## wheel and sdist in dist/, tried in bare environments with and without each extra
+	$(BIN)/python tests/scripts/try_dist.py $(ARGS)
+
 clean:  ## remove .venv, caches and runs
-	rm -rf .venv build runs *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv build dist runs *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps: the environment is made once, and again when the dependencies change.
