@@ -133,6 +133,29 @@ def test_volume(example):
 
 
 @compiled
+def test_finetune(example, monkeypatch, tmp_path):
+    """Weights come from a .pt file, the last layer is new, frozen layers stay what they were; a wrong file says so."""
+    module = example("finetune")
+    minitorch.manual_seed(1)
+    old = module.models.resnet18().state_dict()
+    minitorch.save(old, tmp_path / "old.pt")
+    words = ["--weights", str(tmp_path / "old.pt"), "--epochs", "2", "--lr", "0.01", "--out", str(tmp_path / "new.pt")]
+
+    def load(data, size):
+        transform = module.transforms.ToTensor()
+        return [ArrayImages(*stripes(n, 32, 4, 3, n), "abcd", transform=transform) for n in (128, 64)]
+
+    monkeypatch.setattr(module, "load", load)
+    assert module.main(words) > 0.5
+    new = minitorch.load(tmp_path / "new.pt")
+    assert new.keys() == old.keys() and new["fc.weight"].shape == (4, 512)
+    assert all((new[name] == old[name]).all() for name in old if not name.startswith("fc."))
+    (tmp_path / "old.pt").write_bytes(b"no weights")
+    with pytest.raises(SystemExit, match="old.pt"):
+        module.main(words)
+
+
+@compiled
 def test_char_lstm(example, tmp_path, capsys):
     """A text of one sentence is learned nearly by heart."""
     text = tmp_path / "text.txt"
