@@ -21,9 +21,9 @@ import numpy as np
 from cifar10 import load
 
 import minitorch
-from minitorch import nn
 from minitorch.files import replacing
 from minitorch.nn import functional as F
+from minitorch.vision import models
 
 MEAN = np.array((0.4914, 0.4822, 0.4465), np.float32)  # of CIFAR-10's pixels, in [0, 1]
 STD = np.array((0.2470, 0.2435, 0.2616), np.float32)
@@ -79,50 +79,6 @@ class Views:
             yield normalize(pixels), minitorch.as_tensor(self.labels[order[chosen]])
 
 
-# ------------------------------------------------------------------------------------------------ net
-class Scale(nn.Module):
-    """Multiplies by a constant."""
-
-    def __init__(self, factor):
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x):
-        return x * self.factor
-
-
-def make_net(classes, widths=(64, 256, 256)):
-    """A frozen 2x2 whitening layer, three groups of two convolutions, one linear layer."""
-    layers, channels = [nn.Conv2d(3, 24, 2), nn.GELU()], 24
-    layers[0].weight.requires_grad_(False)
-    nn.init.zeros_(layers[0].bias)
-    for width in widths:
-        for pool in ([nn.MaxPool2d(2)], []):
-            conv = nn.Conv2d(channels, width, 3, padding=1, bias=False)
-            with minitorch.no_grad():
-                nn.init.dirac_(conv.weight[:channels])  # as many outputs as inputs begin as copies of them
-            norm = nn.BatchNorm2d(width, eps=1e-12, momentum=0.4)
-            norm.weight.requires_grad_(False)  # a bias is all that a norm learns
-            layers += [conv, *pool, norm, nn.GELU()]
-            channels = width
-    return nn.Sequential(*layers, nn.MaxPool2d(3), nn.Flatten(), nn.Linear(channels, classes, bias=False), Scale(1 / 9))
-
-
-@minitorch.no_grad()
-def whiten(layer, images, eps=5e-4):
-    """Set the weights of the first layer so that its outputs on 2x2 patches are uncorrelated and equally large.
-
-    Patches p have the covariance C = E[p p^T] = V diag(s) V^T. The rows of diag(s + eps)^(-1/2) V^T take p to a vector
-    of covariance one (but for eps). The layer has these rows twice, with both signs, for GELU keeps only one of them.
-    """
-    size = layer.kernel_size
-    patches = np.lib.stride_tricks.sliding_window_view(images.numpy(), size, (2, 3))
-    patches = patches.transpose(0, 2, 3, 1, 4, 5).reshape(-1, layer.weight[0].numel())
-    s, v = np.linalg.eigh(patches.T @ patches / np.float32(len(patches)))
-    rows = (v / np.sqrt(s + eps)).T[::-1].reshape(-1, *layer.weight.shape[1:])
-    layer.weight.copy_(minitorch.tensor(np.concatenate([rows, -rows]).astype(np.float32)))
-
-
 # ------------------------------------------------------------------------------------------------ optimizer
 def make_optimizer(net, batch):
     """SGD with Nesterov momentum, and settings that mean the same at any batch size.
@@ -133,7 +89,7 @@ def make_optimizer(net, batch):
     """
     scale = 1024 * (1 + 1 / (1 - MOMENTUM))
     rate, decay = RATE / scale, DECAY * batch / scale
-    norms = {id(m.bias) for m in net.modules() if isinstance(m, nn.BatchNorm2d)}
+    norms = {id(bias) for bias in net.norm_biases()}
     trained = [p for p in net.parameters() if p.requires_grad]
     groups = []
     for chosen, lr in ((True, rate * BIAS_SCALER), (False, rate)):
@@ -203,13 +159,13 @@ def accuracy(outputs, test_set):
 
 
 # ------------------------------------------------------------------------------------------------ training
-def train(args, train_set, test_set):
-    """Train a net; returns it, the history and a dict of results."""
+def train(args, train_set, test_set, **settings):
+    """Train a net with these settings; returns it, the history, a dict of results and the scores of six views."""
     views = Views(train_set.data, train_set.targets, args.batch_size, args.seed)
     total = math.ceil(len(views) * args.epochs)
-    net = make_net(len(train_set.classes))
+    net = models.airbench94(num_classes=len(train_set.classes), **settings)
     some = np.random.default_rng(args.seed).permutation(len(train_set))[:5000]
-    whiten(net[0], normalize(train_set.data[some]))
+    net.whiten(normalize(train_set.data[some]))
     optimizer = make_optimizer(net, args.batch_size)
     scheduler = minitorch.optim.lr_scheduler.LambdaLR(optimizer, triangle(total))
     lookahead = Lookahead(net)

@@ -62,10 +62,10 @@ def test_views_alternate_and_shift(recipe):
 
 
 def test_whitening(recipe):
-    """The first layer makes of 2x2 patches twelve uncorrelated numbers of variance one, and their negatives."""
+    """The first layer makes of 2x2 patches twelve uncorrelated numbers of mean square one, and their negatives."""
     images = recipe.normalize(smooth(50, 16))
-    net = recipe.make_net(10)
-    recipe.whiten(net[0], images, eps=0.0)
+    net = recipe.models.airbench94()
+    net.whiten(images, eps=0.0)
     outputs = net[0](images).detach().numpy().transpose(1, 0, 2, 3).reshape(24, -1).astype(np.float64)
     np.testing.assert_allclose(outputs[:12] @ outputs[:12].T / outputs.shape[1], np.eye(12), atol=2e-3)
     np.testing.assert_allclose(outputs[12:], -outputs[:12], atol=1e-5)
@@ -74,14 +74,14 @@ def test_whitening(recipe):
 
 def test_convolutions_begin_as_the_identity(recipe):
     """As many outputs as there are inputs are copies of them."""
-    conv = recipe.make_net(10)[2]
+    conv = recipe.models.airbench94()[2]
     x = minitorch.randn(1, 24, 5, 5)
     np.testing.assert_allclose(conv(x).detach().numpy()[:, :24], x.numpy(), rtol=1e-6)
 
 
 def test_rates_and_decays(recipe):
     """Biases of norms learn 64 times faster; a weight shrinks as much at any learning rate; the schedule's corners."""
-    optimizer = recipe.make_optimizer(recipe.make_net(10), 1024)
+    optimizer = recipe.make_optimizer(recipe.models.airbench94(), 1024)
     biases, others = optimizer.param_groups
     assert [p.ndim for p in biases["params"]] == [1] * 6
     assert {p.ndim for p in others["params"]} == {1, 2, 4}  # the first layer's bias among them
@@ -129,7 +129,7 @@ def test_six_views_vote(recipe):
     np.testing.assert_allclose(recipe.scores(Corner(), pixels, 6, size=2).numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_it_learns(recipe, monkeypatch, tmp_path):
+def test_it_learns(recipe, tmp_path):
     """Two classes, a bright left or right half, in a few steps of a narrow net."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 192)
@@ -137,10 +137,10 @@ def test_it_learns(recipe, monkeypatch, tmp_path):
     for image, label in zip(pixels, labels, strict=True):
         image[16 * label : 16 * label + 16] += 100
     sets = [ArrayImages(pixels[part], labels[part].tolist(), "ab") for part in (slice(128), slice(128, None))]
-    make = recipe.make_net
-    monkeypatch.setattr(recipe, "make_net", lambda classes: make(classes, widths=(24, 24, 24)))
     args = dict(batch_size=16, epochs=2.5, seed=0, out=tmp_path, resume=False, save_every=100.0)
-    net, history, results, outputs = recipe.train(SimpleNamespace(**args), *sets)
+    net, history, results, outputs = recipe.train(SimpleNamespace(**args), *sets, widths=(24, 24, 24))
     assert [row["epoch"] for row in history] == [1, 2, 2.5]
     assert results["test_accuracy_tta"] > 0.75 and outputs.shape == (64, 2)
     assert net[0].bias.requires_grad
+    white = net[0](recipe.normalize(sets[0].data)).detach().numpy()[:, :12]
+    np.testing.assert_allclose((white**2).mean((0, 2, 3)), 1, rtol=0.1)  # the bias has hardly moved
