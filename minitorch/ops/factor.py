@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autograd import Variable, is_grad_enabled, primitive
+from ..autograd import Variable, enable_grad, grad, is_grad_enabled, primitive
+from ..autograd.primitive import identity
 from ..autograd.tape import plain, wrap
 from .dims import flag, no_tensor
 from .names import public
@@ -289,18 +290,21 @@ def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -
 BLOCK = 64  # rows of a triangle that are solved as any matrix is
 
 
-def by_blocks(a: np.ndarray, b: np.ndarray, upper: bool) -> np.ndarray:
-    """X of A X = B for a triangle A: half of the unknowns, then what is left for the other half."""
+def by_blocks(a: np.ndarray, b: np.ndarray, upper: bool, unit: bool = False) -> np.ndarray:
+    """X of A X = B for a triangle of A: half of the unknowns, then what is left for the other half."""
     n = a.shape[-1]
     if n <= BLOCK:
+        a = np.triu(a) if upper else np.tril(a)
+        if unit:
+            a[..., np.arange(n), np.arange(n)] = 1
         try:
             return np.linalg.solve(a, b)
         except np.linalg.LinAlgError:
             return _row_by_row(a, b, upper)
     h = n // 2
     first, then = (slice(h, n), slice(0, h)) if upper else (slice(0, h), slice(h, n))
-    x = by_blocks(a[..., first, first], b[..., first, :], upper)
-    y = by_blocks(a[..., then, then], b[..., then, :] - a[..., then, first] @ x, upper)
+    x = by_blocks(a[..., first, first], b[..., first, :], upper, unit)
+    y = by_blocks(a[..., then, then], b[..., then, :] - a[..., then, first] @ x, upper, unit)
     return np.concatenate([y, x] if upper else [x, y], -2)
 
 
@@ -318,10 +322,7 @@ def _row_by_row(a: np.ndarray, b: np.ndarray, upper: bool) -> np.ndarray:
 @primitive(name="solve_triangular")
 def solve_triangular_of(a: np.ndarray, b: np.ndarray, *, upper: bool, unit: bool) -> np.ndarray:
     """X of A X = B with a triangle of A (..., N, N) alone, whose diagonal counts as ones if `unit`."""
-    a = np.triu(a) if upper else np.tril(a)
-    if unit:
-        a[..., np.arange(a.shape[-1]), np.arange(a.shape[-1])] = 1
-    return by_blocks(a, b, upper)
+    return by_blocks(a, b, upper, unit)
 
 
 # As for solve, in the triangle: elsewhere, and on a diagonal of ones, A is not read.
@@ -357,22 +358,54 @@ def solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitrian
 # --------------------------------------------------------------------------------------------------------- determinants
 @primitive(name="det")
 def det_of(x: np.ndarray) -> np.ndarray:
-    """The determinants of a stack (..., N, N), of which none is singular where they are differentiated."""
+    """The determinants of a stack (..., N, N)."""
     return np.asarray(np.linalg.det(x))
 
 
-# d|A| = |A| tr(A^-1 dA).
-det_of.vjp(x=lambda g, x, out: (g * out)[..., None, None] * inverse_of(x).mT)
-
-
-def _is_regular(x: np.ndarray) -> bool:
-    """Whether none of the matrices is so near to singular that its inverse loses more than a quarter of its digits."""
+def _condition(x: np.ndarray) -> np.ndarray:
+    """About how many digits the inverses of a stack lose; inf if there is one that has none."""
     try:
         inverse = np.linalg.inv(x)
     except np.linalg.LinAlgError:
-        return False
-    condition = np.abs(x).sum(-2).max(-1, initial=0) * np.abs(inverse).sum(-2).max(-1, initial=0)
-    return bool((condition < np.finfo(x.dtype).eps ** -0.25).all())
+        return np.where(_singular(x) != 0, np.inf, 1)
+    return np.abs(x).sum(-2).max(-1, initial=0) * np.abs(inverse).sum(-2).max(-1, initial=0)
+
+
+def _cofactors(x: np.ndarray) -> np.ndarray:
+    """|A| A^-T. With A = U S V^T it is |U| |V| U diag(c) V^T, c_i the product of all s but s_i, also if |A| is 0."""
+    try:
+        inverse = np.linalg.inv(x)
+        out, lost = np.linalg.det(x)[..., None, None] * inverse.mT, ~np.isfinite(inverse).all((-1, -2))
+    except np.linalg.LinAlgError:
+        lost = _singular(x) != 0
+        out = np.empty_like(x)
+        out[~lost] = _cofactors(x[~lost])
+    if lost.any() and np.isfinite(x).all():
+        u, s, vh = np.linalg.svd(x[lost])
+        c = np.where(np.eye(x.shape[-1], dtype=bool), x.dtype.type(1), s[..., None, :]).prod(-1)
+        out[lost] = (np.linalg.det(u) * np.linalg.det(vh))[:, None, None] * (c[..., None, :] * u @ vh)
+    return out
+
+
+# d|A| = |A| tr(A^-1 dA). Where that is recorded and A near to singular, another formula of |A| is differentiated.
+NEAR = {4: 3e4, 8: 1e7}  # the condition at which the second derivative by an inverse has lost half of its digits
+
+
+def _det_grad(g: Any, x: Any, out: Any) -> Any:
+    wide = g[..., None, None]
+    if not isinstance(g, Variable):
+        return wide * _cofactors(x)
+    if x.array.size and (_condition(x.array) > NEAR[x.array.itemsize]).any():
+        if x.edge is None:
+            return wide * wrap(_cofactors(x.array))
+        with enable_grad():
+            own = identity(x)
+            (found,) = grad(_singular_det(own), [own], g, create_graph=True)
+        return found
+    return wide * out[..., None, None] * inverse_of(x).mT
+
+
+det_of.vjp(x=_det_grad)
 
 
 # A determinant is a polynomial, whose derivatives exist where there is no inverse. With A0 = U S V^T, B = U^T A V has
@@ -380,12 +413,12 @@ def _is_regular(x: np.ndarray) -> bool:
 # constants here, so all of it is a function of A: P is regular, and T as small as the loss of rank.
 def _singular_det(a: Any) -> Any:
     u, s, vh = np.linalg.svd(a.array)
-    r = int((s > s.max(-1, keepdims=True, initial=0) * np.finfo(s.dtype).eps ** 0.25).sum(-1).min(initial=s.shape[-1]))
+    r = int((s > s.max(-1, keepdims=True) / 1e3).sum(-1).min())
     sign = np.asarray(np.linalg.det(u) * np.linalg.det(vh))
-    b = wrap(u.mT) @ a @ wrap(vh.mT)
+    b: Any = wrap(u.mT) @ a @ wrap(vh.mT)
     if not r:
         return _small_det(b) * wrap(sign)
-    p = b[..., :r, :r]
+    p: Any = b[..., :r, :r]
     return det_of(p) * _small_det(b[..., r:, r:] - b[..., r:, :r] @ solve_of(p, b[..., :r, r:])) * wrap(sign)
 
 
@@ -408,8 +441,6 @@ def det(A: Any) -> Any:
     """The determinant of each matrix of A (..., N, N); its derivatives are right for singular matrices, too."""
     check_floats("det", A)
     check_square("det", A)
-    if recorded(A) and A.array.size and not _is_regular(A.array):
-        return _singular_det(A)
     return det_of(A)
 
 

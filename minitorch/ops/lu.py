@@ -49,8 +49,7 @@ def eliminate(a: np.ndarray, pivots: np.ndarray | None = None) -> None:
             a[:, j + 1 :, j] /= np.where(pivot == 0, 1, pivot)  # what stands below the largest is zero, too
             a[:, j + 1 :, j + 1 : end] -= a[:, j + 1 :, j, None] * a[:, j, None, j + 1 : end]
         if end < n:
-            lower = np.tril(a[:, start:end, start:end], -1) + np.eye(end - start, dtype=a.dtype)
-            a[:, start:end, end:] = by_blocks(lower, a[:, start:end, end:], False)
+            a[:, start:end, end:] = by_blocks(a[:, start:end, start:end], a[:, start:end, end:], False, True)
             a[:, end:, end:] -= a[:, end:, start:end] @ a[:, start:end, end:]
 
 
@@ -167,8 +166,8 @@ def _zero_error(lu: np.ndarray, info: np.ndarray) -> RuntimeError:
     place = info.reshape(-1)[index]
     return RuntimeError(
         f"torch.linalg.lu_factor: {which(lu, index)}U[{place},{place}] is zero and using it on lu_solve would result "
-        "in a division by zero. If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
-        "linalg.lu_factor_ex(A, pivot)"
+        "in a division by zero. If you still want to perform the factorization, consider calling linalg.lu(A, pivot) "
+        "or linalg.lu_factor_ex(A, pivot)"
     )
 
 

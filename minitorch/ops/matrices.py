@@ -13,12 +13,14 @@ from ..autograd.tape import plain, wrap
 from . import reduce
 from .dims import flag, no_tensor, normalize
 from .factor import (
+    by_blocks,
     check_floats,
     check_matrices,
     check_same_dtype,
     check_square,
     inv_ex,
     kind,
+    solve_triangular,
 )
 from .names import public
 from .pointwise import where
@@ -26,7 +28,7 @@ from .promotion import to_dtype, unbroadcastable
 from .reduce import amax, amin
 from .reduce import sum as sum_of
 from .shape import permute, squeeze, standalone, unsqueeze
-from .spectral import eigh, eigvalsh, no_svd, svdvals
+from .spectral import eigh, eigvalsh, no_svd, qr, svdvals
 
 
 # ---------------------------------------------------------------------------------------------------------------- norms
@@ -233,6 +235,17 @@ class LeastSquares(NamedTuple):
     singular_values: Any
 
 
+def _is_full(r: np.ndarray, rtol: float) -> bool:
+    """Whether a triangle R is certain to have full rank.
+
+    As it has where its least singular value, 1 / |R^-1| or more, is above rtol |R|, with the roots of sums of squares.
+    """
+    with np.errstate(all="ignore"):
+        inverse = by_blocks(r, np.eye(r.shape[-1], dtype=r.dtype), True)
+        sizes = [np.square(v, dtype=np.float64).sum((-1, -2)) for v in (inverse, r)]
+        return bool((np.sqrt(sizes[0] * sizes[1]) * rtol < 1).all())
+
+
 DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
@@ -267,11 +280,18 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
         raise unbroadcastable("lstsq", A, b) from None
     driver = driver or "gelsy"
     rtol = float(np.finfo(A.array.dtype).eps) * max(shape[-2:]) if rcond is None else rcond
-    x = pinv(A, rtol) @ b
-    values = svdvals(A.detach())
-    rank = _counted(values.array, 0.0, rtol).sum(-1)
-    empty = wrap(np.zeros(0, A.array.dtype))
-    residuals = empty
+    empty = residuals = values = wrap(np.zeros(0, A.array.dtype))
+    tall, rank = shape[-2] >= shape[-1], np.full(shape[:-2], min(shape[-2:]))
+    q, r = qr(A if tall else A.mT)
+    if driver in ("gelsd", "gelss") or not _is_full(r.array, rtol):
+        values = svdvals(r.detach())
+        rank = _counted(values.array, 0.0, rtol).sum(-1)
+    if (rank < min(shape[-2:])).any():
+        x = pinv(A, rtol) @ b
+    elif tall:
+        x = solve_triangular(r, q.mT @ b, upper=True)
+    else:
+        x = q @ solve_triangular(r.mT, b, upper=False)
     if driver != "gelsy" and shape[-2] > shape[-1] and (rank == shape[-1]).all():
         residuals = reduce.sum_squares(A @ x - b, dim=(len(x.outline.shape) - 2,), keepdim=False)
         residuals = standalone(squeeze(residuals, -1)) if vector else residuals

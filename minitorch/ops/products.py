@@ -112,7 +112,7 @@ def ormqr(input: Any, tau: Any, other: Any, left: bool = True, transpose: bool =
 # exp(A) = exp(A / 2^s)^(2^s), with s so that the norm of A / 2^s is at most THETA. There exp is p(A) / p(-A) with
 # p(A) = sum of c_j A^j, c_j = (2q - j)! q! / ((2q)! (q - j)! j!): with q = 13 wrong by less than 2^-53 below 5.37, with
 # q = 7 by less than 2^-24 below 3.9 (Higham 2005). Odd and even powers apart: p(A) = V + U, p(-A) = V - U.
-DEGREES = {4: (7, 3.9), 8: (13, 5.37)}
+DEGREES = {4: ((3, 0.42), (5, 1.88), (7, 3.92)), 8: ((3, 0.0149), (5, 0.253), (7, 0.95), (9, 2.09), (13, 5.37))}
 
 
 def _pade(q: int) -> list[float]:
@@ -123,8 +123,9 @@ def _pade(q: int) -> list[float]:
 @primitive(name="matrix_exp")
 def matrix_exp_of(x: np.ndarray) -> np.ndarray:
     """The exponential of each matrix of a stack (..., N, N)."""
-    q, theta = DEGREES[x.itemsize]
     size = np.abs(x).sum(-2).max(-1, initial=0)
+    degrees = DEGREES[x.itemsize]
+    q, theta = next(row for row in degrees if size.max(initial=0) <= row[1] or row is degrees[-1])
     times = np.ceil(np.log2(np.maximum(np.where(np.isfinite(size), size, 0) / theta, 1))).astype(np.int64)
     a = x * (0.5**times).astype(x.dtype)[..., None, None]
     c, eye = [x.dtype.type(v) for v in _pade(q)], np.eye(x.shape[-1], dtype=x.dtype)
