@@ -24,6 +24,13 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, minitorch.Tensor)
 
 
+def is_plain_tensor(value: object) -> bool:
+    """Whether `value` is a Tensor and nothing more than its array: of no subclass, and without a gradient."""
+    import minitorch
+
+    return type(value) is minitorch.Tensor and not value.requires_grad and value.grad is None
+
+
 def to_array(value: Any) -> np.ndarray:
     """The array of a Tensor, or of anything numpy understands."""
     return value.array if is_tensor(value) else np.asarray(value)
@@ -38,8 +45,11 @@ def stack(tensors: list) -> Any:
 
 def numpy_generator(generator: Any = None) -> np.random.Generator:
     """The numpy Generator inside a `minitorch.Generator`; the one `minitorch.manual_seed` seeds when None."""
-    if generator is None:
-        import minitorch
+    return (default_generator() if generator is None else generator).numpy
 
-        generator = minitorch.default_generator
-    return generator.numpy
+
+def default_generator() -> Any:
+    """The `minitorch.Generator` that `minitorch.manual_seed` seeds."""
+    import minitorch
+
+    return minitorch.default_generator

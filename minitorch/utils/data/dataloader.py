@@ -4,48 +4,33 @@ from __future__ import annotations
 
 import itertools
 import math
+import multiprocessing
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.context import BaseContext
 from typing import Any
 
 from .collate import default_collate, default_convert
-from .dataset import IterableDataset, get_batch, get_samples
+from .dataset import IterableDataset
+from .loading import LocalBatches, Recipe, Task, map_tasks
+from .pool import Pool, WorkerBatches, context_of
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
-from .stream import Stream, draw_seed
+from .stream import draw_seed
 
 Collate = Callable[[Any], Any]
 
 
-def load(dataset: Any, indices: Any, collate_fn: Collate, seed: int, drawn: Counter[int], batched: bool = True) -> Any:
-    """One batch of a map-style dataset: the same for the same arguments, in whatever process it is made.
-
-    `indices` is a list of indices, or a single one where `batched` is False. `seed` is the epoch's: transforms draw
-    from a stream of (seed, index, how often the epoch has drawn it, by `drawn`). The dataset's `__getbatch__` serves
-    where `collate_fn` is `default_collate`.
-    """
-    with Stream(seed, indices if batched else [indices], drawn).active():
-        if not batched:
-            return collate_fn(dataset[indices])
-        if collate_fn is default_collate:
-            batch = get_batch(dataset, indices)
-            if batch is not NotImplemented:
-                return batch
-        return collate_fn(get_samples(dataset, indices))
-
-
-def get_worker_info() -> None:
-    """None: the code that asks runs in the main process."""
-    return None
-
-
 class DataLoader:
-    """Iterate over batches of `dataset`. Arguments, order and defaults are PyTorch's.
+    """Iterate over batches of `dataset`. Arguments, order and defaults are PyTorch's; see docs/data.md.
 
     An epoch draws its order and one seed from `generator` (the default generator where None). The seed decides every
-    augmentation together with the sample's index, so a batch does not depend on how the others were loaded. An index
-    that a sampler draws several times in an epoch is augmented anew each time.
-    Samples are loaded in the calling process; `num_workers`, `pin_memory` and what goes with them are accepted.
+    augmentation together with the sample's index, so a batch does not depend on how the others were loaded: any
+    `num_workers` gives the same batches. An index that a sampler draws several times in an epoch is augmented anew
+    each time.
+
+    Workers are processes, started by forkserver unless `multiprocessing_context` says otherwise. A set in memory that
+    makes a whole batch in one call is loaded in the calling process even so, which is faster. `pin_memory` means
+    nothing here.
 
     Raises:
         ValueError: arguments exclude each other or are out of range (messages name them).
@@ -72,7 +57,8 @@ class DataLoader:
         pin_memory_device: str = "",
         in_order: bool = True,
     ) -> None:
-        _check_worker_options(num_workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context)
+        _check_worker_options(num_workers, timeout, prefetch_factor, persistent_workers)
+        context = _checked_context(multiprocessing_context, num_workers)
         iterable = isinstance(dataset, IterableDataset)
         if iterable:
             given = {"shuffle": shuffle or None, "sampler": sampler, "batch_sampler": batch_sampler}
@@ -103,16 +89,12 @@ class DataLoader:
         self.sampler, self.batch_sampler, self.generator = sampler, batch_sampler, generator
         self.collate_fn = collate_fn or (default_convert if batch_sampler is None else default_collate)
         self.num_workers, self.timeout, self.worker_init_fn = num_workers, timeout, worker_init_fn
-        self.multiprocessing_context, self.persistent_workers = multiprocessing_context, persistent_workers
+        self.multiprocessing_context, self.persistent_workers = context, persistent_workers
         self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
         self.pin_memory, self.pin_memory_device, self.in_order = pin_memory, pin_memory_device, in_order
+        self._pool: Pool | None = None
+        self._length: int | None = None  # what `len` of a stream has said
         self._ready = True
-        if num_workers:
-            warnings.warn(
-                f"DataLoader: num_workers={num_workers} is accepted, but samples are loaded in the main process "
-                "(image sets that fit in memory are prepared a whole batch at a time there)",
-                stacklevel=2,
-            )
 
     def __setattr__(self, name: str, value: Any) -> None:
         fixed = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
@@ -121,72 +103,110 @@ class DataLoader:
         super().__setattr__(name, value)
 
     def __len__(self) -> int:
-        if isinstance(self.dataset, IterableDataset):
-            total = len(self.dataset)  # type: ignore[arg-type]
-            if self.batch_size is None:
-                return total
-            return total // self.batch_size if self.drop_last else math.ceil(total / self.batch_size)
-        return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
+        if not isinstance(self.dataset, IterableDataset):
+            return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
+        total = len(self.dataset)  # type: ignore[arg-type]
+        if self.batch_size is not None:
+            total = total // self.batch_size if self.drop_last else math.ceil(total / self.batch_size)
+        self._length = total
+        return total
 
     def __iter__(self) -> Iterator[Any]:
         seed = draw_seed(self.generator)
-        if isinstance(self.dataset, IterableDataset):
-            return self._iterate_stream(seed)
         batched = self.batch_sampler is not None
-        keys = iter(self.batch_sampler if batched else self.sampler)  # type: ignore[arg-type]
-        drawn: Counter[int] = Counter()
-        return (
-            load(self.dataset, list(key) if batched else key, self.collate_fn, seed, drawn, batched) for key in keys
-        )
+        recipe = Recipe(self.dataset, self.collate_fn, batched, self.batch_size, self.drop_last)
+        if isinstance(self.dataset, IterableDataset):
+            batches = self._batches(recipe, itertools.repeat(Task(seed)), seed)
+            return batches if self._length is None else _Counted(batches, self, self._length)
+        keys = self.batch_sampler if batched else self.sampler
+        return self._batches(recipe, map_tasks(keys, seed, batched), seed)  # type: ignore[arg-type]
 
-    def _iterate_stream(self, seed: int) -> Iterator[Any]:
-        samples = _seeded(iter(self.dataset), seed)
-        if self.batch_size is None:
-            yield from map(self.collate_fn, samples)
-            return
-        while batch := list(itertools.islice(samples, self.batch_size)):
-            if len(batch) == self.batch_size or not self.drop_last:
-                yield self.collate_fn(batch)
+    def _batches(self, recipe: Recipe, tasks: Iterator[Task], seed: int) -> Iterator[Any]:
+        """The batches of an epoch, made here or in workers."""
+        if self.num_workers and self.worker_init_fn is None and recipe.makes_whole_batches:
+            # The way to a worker and back costs more than the one call that makes a batch of a set in memory.
+            first = list(itertools.islice(tasks, 1))
+            tasks = itertools.chain(first, tasks)
+            here = all(recipe.in_one_call(task) for task in first)
+        else:
+            here = not self.num_workers
+        if here:
+            return LocalBatches(recipe.source(), tasks)
+        pool = self._pool
+        if pool is None or not pool.alive:
+            pool = Pool(recipe, self.num_workers, context_of(self.multiprocessing_context), seed, self.worker_init_fn)
+        self._pool = pool if self.persistent_workers else None
+        ahead = max(1, self.prefetch_factor or 0) * self.num_workers
+        return WorkerBatches(pool, tasks, ahead, self.timeout, self.in_order, self.persistent_workers)
 
 
-def _seeded(samples: Iterator, seed: int) -> Iterator:
-    """The same samples, the k-th made while the random stream of (seed, k) is active."""
-    for position in itertools.count():
-        with Stream(seed, [position]).active():
-            try:
-                sample = next(samples)
-            except StopIteration:
-                return
-        yield sample
+class _Counted:
+    """Batches of a stream; warns as soon as there are more than `len(loader)` said."""
+
+    def __init__(self, batches: Iterator[Any], loader: DataLoader, length: int) -> None:
+        self._batches, self._loader, self._length = batches, loader, length
+        self._count = 0
+
+    def __iter__(self) -> _Counted:
+        return self
+
+    def __next__(self) -> Any:
+        batch = next(self._batches)
+        self._count += 1
+        if self._count == self._length + 1:
+            text = (
+                f"Length of IterableDataset {self._loader.dataset} was reported to be {self._length} (when accessing "
+                f"len(dataloader)), but {self._count} samples have been fetched"
+            )
+            if self._loader.num_workers:
+                text += "; each worker reads a copy of its own: divide the samples by `get_worker_info()`"
+            warnings.warn(text, stacklevel=2)
+        return batch
 
 
 def _check_worker_options(
-    num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool, context: Any
+    num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool
 ) -> None:
+    if not isinstance(num_workers, int):
+        raise TypeError(f"DataLoader: num_workers option should be an int, but got {num_workers!r}")
     if num_workers < 0:
         raise ValueError(
-            f"DataLoader: `num_workers` should be non-negative, but got {num_workers}; 0 loads in the main process"
+            "DataLoader: num_workers option should be non-negative; use num_workers=0 to disable multiprocessing, "
+            f"but got {num_workers}"
         )
     if timeout < 0:
-        raise ValueError(f"DataLoader: `timeout` should be non-negative, but got {timeout}")
+        raise ValueError(f"DataLoader: timeout option should be non-negative, but got {timeout}")
     if num_workers == 0 and prefetch_factor is not None:
-        raise ValueError(f"DataLoader: prefetch_factor={prefetch_factor} needs num_workers > 0; leave it out or None")
+        raise ValueError(
+            "DataLoader: prefetch_factor option could only be specified in multiprocessing: let num_workers > 0 to "
+            f"enable multiprocessing, otherwise set prefetch_factor to None, but got {prefetch_factor}"
+        )
     if prefetch_factor is not None and prefetch_factor < 0:
-        raise ValueError(f"DataLoader: `prefetch_factor` should be non-negative, but got {prefetch_factor}")
+        raise ValueError(f"DataLoader: prefetch_factor option should be non-negative, but got {prefetch_factor}")
     if persistent_workers and num_workers == 0:
-        raise ValueError("DataLoader: persistent_workers=True needs num_workers > 0")
-    if context is None:
-        return
-    if num_workers == 0:
-        raise ValueError("DataLoader: `multiprocessing_context` needs num_workers > 0, but got num_workers=0")
-    import multiprocessing
+        raise ValueError("DataLoader: persistent_workers option needs num_workers > 0")
 
+
+def _checked_context(context: Any, num_workers: int) -> BaseContext | None:
+    """The multiprocessing context of that name, or the context itself."""
+    if context is None:
+        return None
+    if num_workers == 0:
+        raise ValueError(
+            "DataLoader: multiprocessing_context can only be used with multi-process loading (num_workers > 0), "
+            "but got num_workers=0"
+        )
     if isinstance(context, str):
         methods = multiprocessing.get_all_start_methods()
         if context not in methods:
-            raise ValueError(f"DataLoader: `multiprocessing_context` should be one of {methods}, but got {context!r}")
-    elif not isinstance(context, multiprocessing.context.BaseContext):
+            raise ValueError(
+                f"DataLoader: multiprocessing_context option should specify a valid start method in {methods}, but got "
+                f"multiprocessing_context={context!r}"
+            )
+        return multiprocessing.get_context(context)
+    if not isinstance(context, BaseContext):
         raise TypeError(
-            f"DataLoader: `multiprocessing_context` should be a context or the name of a start method, "
-            f"but got {context!r}"
+            "DataLoader: multiprocessing_context option should be a valid context object or a string specifying the "
+            f"start method, but got multiprocessing_context={context!r}"
         )
+    return context

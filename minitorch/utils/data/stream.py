@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from .bridge import numpy_generator
+from .bridge import default_generator, numpy_generator
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: successive keys never repeat
 _current: ContextVar[Stream | None] = ContextVar("minitorch_stream", default=None)
@@ -38,7 +38,8 @@ def mix(x: np.ndarray) -> np.ndarray:
 class Stream:
     """The random numbers of a batch of n samples: each draw gives every sample its own next number.
 
-    `drawn`, where given, counts how often each index was drawn in this epoch; the batch is added to it.
+    `turns`, where given, says how often the epoch drew each index before (see `count_turns`). `begin(k)` is called
+    before sample k is loaded, and `begin(-1)` after the last.
 
     Example:
         >>> both = Stream(seed=7, indices=[3, 4])
@@ -46,16 +47,18 @@ class Stream:
         True
     """
 
-    def __init__(self, seed: int, indices: Sequence[Any] | np.ndarray, drawn: Counter[int] | None = None) -> None:
-        start, words = mix(np.array([seed & (2**64 - 1)], np.uint64)), _as_words(indices)
-        self._keys = mix(start + words * GAMMA)
-        if drawn is not None:
-            turns = np.empty(len(words), np.uint64)
-            for position, word in enumerate(words.tolist()):
-                turns[position] = drawn[word]
-                drawn[word] += 1
+    def __init__(
+        self,
+        seed: int,
+        indices: Sequence[Any] | np.ndarray,
+        turns: np.ndarray | None = None,
+        begin: Callable[[int], None] | None = None,
+    ) -> None:
+        start = mix(np.array([seed & (2**64 - 1)], np.uint64))
+        self._keys = mix(start + _as_words(indices) * GAMMA)
+        if turns is not None:
             self._keys = np.where(turns > 0, mix(self._keys + turns * GAMMA), self._keys)
-        self._drawn = 0
+        self._drawn, self.begin = 0, begin
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -64,6 +67,10 @@ class Stream:
         """The next 64 random bits of each sample, uint64 (n,)."""
         self._drawn += 1
         return mix(self._keys + np.array([self._drawn], np.uint64) * GAMMA)
+
+    def word(self) -> int:
+        """64 bits that belong to the batch by its first sample; they are none of the samples' own draws."""
+        return int(mix(self._keys[:1])[0]) if len(self) else 0
 
     def integers(self, high: int | np.ndarray) -> np.ndarray:
         """Integers in [0, high), int64 (n,), for 1 <= high <= 2**32. The bias is below high / 2**32."""
@@ -77,7 +84,7 @@ class Stream:
         """One Stream per sample, to load them one by one."""
         for position in range(len(self._keys)):
             one = Stream.__new__(Stream)
-            one._keys, one._drawn = self._keys[position : position + 1], self._drawn
+            one._keys, one._drawn, one.begin = self._keys[position : position + 1], self._drawn, None
             yield one
 
     @contextmanager
@@ -95,12 +102,42 @@ def current_stream(size: int) -> Stream:
     return _current.get() or Stream(draw_seed(), np.arange(size))
 
 
-def sample_streams(size: int) -> list[AbstractContextManager[None]]:
+def sample_streams(size: int) -> Iterator[AbstractContextManager[None]]:
     """For each sample of a batch of `size`, a block inside which transforms draw that sample's own numbers."""
     stream = _current.get()
     if stream is None or len(stream) != size:
-        return [nullcontext()] * size
-    return [one.active() for one in stream.split()]
+        yield from [nullcontext()] * size
+        return
+    begin = stream.begin or (lambda position: None)
+    for position, one in enumerate(stream.split()):
+        begin(position)
+        yield one.active()
+    begin(-1)
+
+
+def count_turns(indices: Sequence[Any], drawn: Counter[int]) -> np.ndarray | None:
+    """How often each index was drawn before, by `drawn`, to which the indices are added; None where none was."""
+    words = _as_words(indices).tolist()
+    turns = np.empty(len(words), np.uint64)
+    for position, word in enumerate(words):
+        turns[position] = drawn[word]
+        drawn[word] += 1
+    return turns if turns.any() else None
+
+
+@contextmanager
+def own_default_generator(stream: Stream) -> Iterator[None]:
+    """Inside the block the default generator draws numbers that belong to the batch of `stream`.
+
+    So `minitorch.rand` in a dataset gives the same in every process, and takes nothing from the numbers that the
+    program draws between two batches (dropout, say).
+    """
+    default, word = default_generator(), stream.word()
+    kept, default.numpy = default.numpy, np.random.Generator(np.random.PCG64(word))
+    try:
+        yield
+    finally:
+        default.numpy = kept
 
 
 def draw_seed(generator: Any = None) -> int:
