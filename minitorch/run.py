@@ -143,7 +143,7 @@ def install() -> None:
         parent, _, last = name.rpartition(".")
         vars(sys.modules[parent]).setdefault(last, module)
     minitorch.__version__ = Version(f"{TORCH}+minitorch.{version.__version__}")
-    minitorch.vision.__version__ = Version(f"{VISION}+minitorch.{version.__version__}")  # type: ignore[attr-defined]
+    minitorch.vision.__version__ = Version(f"{VISION}+minitorch.{version.__version__}")
     _hand_on()
 
 

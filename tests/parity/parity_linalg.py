@@ -30,7 +30,11 @@ NAMES = """
     linalg.solve_triangular linalg.svd linalg.svdvals linalg.tensorinv linalg.tensorsolve linalg.vander linalg.vecdot
     linalg.vector_norm
 """.split()  # noqa: SIM905
-TRIANGULAR = {"cholesky_inverse": 0, "cholesky_solve": 1, "triangular_solve": 1}  # which argument is a triangle with a positive diagonal
+TRIANGULAR = {
+    "cholesky_inverse": 0,
+    "cholesky_solve": 1,
+    "triangular_solve": 1,
+}  # which argument is a triangle with a positive diagonal
 # Second derivatives of which PyTorch loses half of the digits; ours were compared with mpmath's.
 FIRST = ("matrix_exp",)
 FEW = 40  # samples of each operator and dtype
