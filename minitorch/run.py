@@ -190,7 +190,7 @@ def main(arguments: list[str]) -> None:
         code, attributes = _module(arguments[1]) if as_module else _script(arguments[0])
         module = types.ModuleType("__main__")
         vars(module).update(__builtins__=builtins, **attributes)
-        sys.modules["__main__"] = module
+        sys.modules["__main__"] = sys.modules["__mp_main__"] = module  # the second name is for what children send
         exec(code, vars(module))
     except SystemExit:
         raise
