@@ -35,6 +35,9 @@ def kind(x: Any) -> str:
     )
 
 
+LOW = ("inv", "slogdet", "pinv", "matrix_rank", "lstsq")  # of which PyTorch refuses float16 by another class
+
+
 def check_floats(name: str, x: Any, argument: str = "A", ints: type = RuntimeError, half: bool = False) -> None:
     """Raises TypeError for no tensor, RuntimeError (or `ints`) for integers and, but with `half`, for float16."""
     if not isinstance(x, Variable):
@@ -42,7 +45,8 @@ def check_floats(name: str, x: Any, argument: str = "A", ints: type = RuntimeErr
     if x.outline.dtype.kind != "f":
         raise ints(f"linalg.{name}: Expected a floating point tensor as input. Got {kind(x)}")
     if x.outline.dtype.itemsize < 4 and not half:
-        raise NotImplementedError(f'"linalg.{name}" not implemented for Half: low precision dtypes are not supported')
+        refused = RuntimeError if name in LOW else NotImplementedError
+        raise refused(f'"linalg.{name}" not implemented for Half: low precision dtypes are not supported')
 
 
 def check_matrices(name: str, x: Any, argument: str = "A") -> None:
@@ -63,10 +67,16 @@ def check_square(name: str, x: Any, argument: str = "A") -> None:
         )
 
 
+def check_tensors(name: str, *named: tuple[str, Any]) -> None:
+    """Raises TypeError for the first that is no tensor."""
+    for argument, x in named:
+        if not isinstance(x, Variable):
+            raise no_tensor(name, argument, x)
+
+
 def check_same_dtype(name: str, x: Any, y: Any, argument: str = "B") -> None:
     """Raises RuntimeError where two operands differ in dtype."""
-    if not isinstance(y, Variable):
-        raise no_tensor(name, argument, y)
+    check_tensors(name, ("A", x), (argument, y))
     if x.outline.dtype != y.outline.dtype:
         raise RuntimeError(
             f"linalg.{name}: Expected A and {argument} to have the same dtype, but found A of type {kind(x)} and "
@@ -225,8 +235,8 @@ class Solution(NamedTuple):
 
 def system(name: str, a: Any, b: Any, left: bool, vectors: bool) -> tuple[Any, Any, bool]:
     """A, B and whether B held vectors, which are columns now, so that A X = B; for X A = B all is transposed."""
+    check_tensors(name, ("A", a), ("B", b))
     check_square(name, a)
-    check_same_dtype(name, a, b)
     shape, other = a.outline.shape, b.outline.shape
     vector = vectors and (len(other) == 1 or (len(shape) - 1 == len(other) and other == shape[:-1]))
     if vector and not left:
@@ -258,8 +268,9 @@ def solve(A: Any, B: Any, *, left: bool = True) -> Any:
 
     Raises LinAlgError, which names the matrix, where A is singular.
     """
-    check_floats("solve", A)
     a, b, vector = system("solve", A, B, flag(left, "left"), True)
+    check_same_dtype("solve", A, B)
+    check_floats("solve", A)
     try:
         return restored(solve_of(a, b), vector, left)
     except np.linalg.LinAlgError:
@@ -274,8 +285,9 @@ def _solve_error(a: np.ndarray, info: np.ndarray) -> LinAlgError:
 @public("solve_ex", on="l o")
 def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> Solution:
     """(result, info): info is 0, or for a singular matrix the number of its pivot that is zero; its result is NaN."""
-    check_floats("solve", A)
     a, b, vector = system("solve", A, B, flag(left, "left"), True)
+    check_same_dtype("solve", A, B)
+    check_floats("solve", A)
     try:
         x, info = solve_of(a, b), np.zeros(a.array.shape[:-2], np.int32)
     except np.linalg.LinAlgError:
@@ -349,8 +361,9 @@ def solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitrian
 
     Zeros on the diagonal give inf and NaN.
     """
-    check_floats("solve_triangular", A, ints=NotImplementedError)
     a, b, _ = system("solve_triangular", A, B, flag(left, "left"), False)
+    check_floats("solve_triangular", A, ints=NotImplementedError)
+    check_same_dtype("solve_triangular", A, B)
     upper = flag(upper, "upper") == left
     return restored(solve_triangular_of(a, b, upper=upper, unit=flag(unitriangular, "unitriangular")), False, left)
 

@@ -181,11 +181,11 @@ def lu_factor(A: Any, *, pivot: bool = True) -> Factored:
     return Factored(lu, pivots)
 
 
-@public("lu", on="T t")
+@public("lu", on="T t o")
 def old_lu(A: Any, pivot: bool = True, get_infos: bool = False) -> tuple:
     """(LU, pivots) of `linalg.lu_factor_ex`, and info if it is asked for."""
     found = lu_factor_ex(A, pivot=pivot)
-    return tuple(found) if flag(get_infos, "get_infos") else tuple(found[:2])
+    return found if flag(get_infos, "get_infos") else tuple(found[:2])
 
 
 @public("lu_unpack", on="t o")
@@ -197,7 +197,7 @@ def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_piv
     dtype = LU_data.outline.dtype
     p = lower = upper = wrap(np.zeros(0, dtype))
     if flag(unpack_pivots, "unpack_pivots"):
-        order = _order(_checked_pivots("lu_unpack", LU_pivots), m)
+        order = _order(_checked_pivots("lu_unpack", LU_pivots, m), m)
         matrix = np.zeros((*batch, m, m), dtype)
         np.put_along_axis(matrix, order[..., None, :], 1, -2)
         p = wrap(matrix)
@@ -207,12 +207,16 @@ def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_piv
     return LU(p, lower, upper)
 
 
-def _checked_pivots(name: str, pivots: Any) -> np.ndarray:
+def _checked_pivots(name: str, pivots: Any, m: int) -> np.ndarray:
     if not isinstance(pivots, Variable):
         raise no_tensor(name, "pivots", pivots)
     if pivots.outline.dtype != np.int32:
         raise RuntimeError(
             f"{name}: pivots should be a Tensor of scalar type torch.int32, as linalg.lu_factor returns it"
+        )
+    if pivots.array.size and not (pivots.array.min() >= 1 and pivots.array.max() <= m):
+        raise RuntimeError(
+            f"{name}: pivots must be between 1 and LU.size(-2) inclusive, as linalg.lu_factor returns them"
         )
     return pivots.array
 
@@ -230,8 +234,8 @@ def lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool =
     check_floats("lu_solve", LU, ints=NotImplementedError)
     check_square("lu_solve", LU)
     check_same_dtype("lu_solve", LU, B)
-    rows = _checked_pivots("linalg.lu_solve", pivots)
     shape = LU.outline.shape
+    rows = _checked_pivots("linalg.lu_solve", pivots, shape[-1])
     if rows.shape[-1:] != shape[-1:]:
         raise RuntimeError("linalg.lu_solve: Number of pivots per batch should be same as the dimension of the matrix")
     if rows.shape[:-1] != shape[:-2]:
@@ -276,4 +280,5 @@ def triangular_solve(
             )
     turned = flag(transpose, "transpose")
     x = solve_triangular(A.mT if turned else A, b, upper=flag(upper, "upper") != turned, unitriangular=unitriangular)
-    return Triangular(x, A.clone())
+    full = x.outline.shape[:-2] + A.outline.shape[-2:]
+    return Triangular(x, (A if A.outline.shape == full else expand(A, shape=full)).clone())

@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd import Variable, primitive
-from ..autograd.tape import plain, wrap
+from ..autograd.tape import wrap
 from . import reduce
-from .dims import flag, no_tensor, normalize
+from .dims import flag, no_tensor, normalize, number
 from .factor import (
     by_blocks,
     check_floats,
@@ -50,7 +50,7 @@ def _widened(name: str, x: Any, dtype: Any) -> Any:
 def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The ord-norm over `dim`, by default over all elements; ord is a number, also 0, inf and -inf."""
     x = _widened("vector_norm", x, dtype)
-    if isinstance(ord, str | bool) or not isinstance(ord, int | float):
+    if not isinstance(ord, int | float):
         raise TypeError(f"linalg.vector_norm(): argument 'ord' must be Number, not {type(ord).__name__}")
     return reduce.norm(x, float(ord), dim, keepdim)
 
@@ -67,6 +67,10 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
     """
     A = _widened("matrix_norm", A, dtype)
     check_matrices("matrix_norm", A)
+    if ord is None or isinstance(dim, int):
+        raise TypeError(
+            f"linalg.matrix_norm(): expected a name or a number for ord and two ints for dim, got {ord}, {dim}"
+        )
     if isinstance(ord, bool) or ord not in ORDERS:
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if not isinstance(dim, tuple | list) or len(dim) != 2:
@@ -97,7 +101,7 @@ def linalg_norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False,
     if not isinstance(A, Variable):
         raise no_tensor("norm", "A", A)
     ndim, dims = len(A.outline.shape), (dim,) if isinstance(dim, int) else dim
-    if dims is not None and ord is not None and len(dims) not in (1, 2):
+    if dims is not None and len(dims) not in (1, 2):
         raise RuntimeError(f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}")
     if ord is not None and dims is None and ndim not in (1, 2):
         raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {ndim}D.")
@@ -116,7 +120,8 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     -inf. Raises RuntimeError for integers.
     """
     if isinstance(p, str) and p == "nuc":
-        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+        dim = tuple(range(len(input.outline.shape))) if dim is None else (dim,) if isinstance(dim, int) else dim
+        return matrix_norm(input, "nuc", dim, keepdim, dtype=dtype)
     return reduce.norm(input, p, dim, keepdim, dtype)
 
 
@@ -142,22 +147,16 @@ def cond(A: Any, p: Any = None) -> Any:
 # ------------------------------------------------------------------------------------------------------ pseudo-inverses
 def _tolerances(name: str, x: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
     """Below which singular values count as 0, absolutely and as a part of the largest: numbers or (..., 1) arrays."""
-    if rtol is None:
-        plain_zero = atol is None or (not isinstance(atol, Variable) and atol == 0)
-        least = float(np.finfo(x.outline.dtype).eps) * max(x.outline.shape[-2:])
-        rtol = (
-            least
-            if plain_zero
-            else np.where(plain(atol)[..., None] > 0, 0, least)
-            if isinstance(atol, Variable)
-            else 0.0
-        )
-    return tuple([_column(name, t) for t in (0.0 if atol is None else atol, rtol)])
+    absolute = _column(name, 0.0 if atol is None else atol)
+    if rtol is not None:
+        return absolute, _column(name, rtol)
+    least = float(np.finfo(x.outline.dtype).eps) * max(x.outline.shape[-2:])
+    return absolute, np.where(absolute > 0, 0, least)
 
 
 def _column(name: str, t: Any) -> Any:
     if not isinstance(t, Variable):
-        return t
+        return number(name, "tol", t)
     if t.array.dtype.kind not in "fiu":
         raise RuntimeError(f"linalg.{name}: tolerances must be real numbers, but got {t.dtype}")
     return t.array[..., None] if t.array.ndim else float(t.array)
@@ -250,17 +249,17 @@ DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
 @public("lstsq", on="l")
-def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
-    """(solution, residuals, rank, singular_values): the X of least size that makes the norm of A X - B smallest.
+def lstsq(A: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
+    """(solution, residuals, rank, singular_values): the X of least size that makes the norm of A X - b smallest.
 
     As with PyTorch's drivers, residuals (the sums of squares) are empty for "gelsy", the default, and unless A has full
     rank and more rows than columns; rank is empty for "gels", and singular values are for all but "gelsd" and "gelss".
     """
+    check_same_dtype("lstsq", A, b, "b")
     check_floats("lstsq", A)
     if len(A.outline.shape) < 2:
         raise RuntimeError("torch.linalg.lstsq: input must have at least 2 dimensions.")
-    check_same_dtype("lstsq", A, B)
-    shape, other = A.outline.shape, B.outline.shape
+    shape, other = A.outline.shape, b.outline.shape
     if not other:
         raise RuntimeError("torch.linalg.lstsq: other must have at least 1 dimension.")
     if driver is not None and driver not in DRIVERS:
@@ -271,7 +270,7 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
             "<= 1"
         )
     vector = len(shape) - 1 == len(other)
-    b = unsqueeze(B, -1) if vector else B
+    b = unsqueeze(b, -1) if vector else b
     if shape[-2] != b.outline.shape[-2]:
         raise RuntimeError(f"torch.linalg.lstsq: input.size(-2) should match other.size(-{1 if vector else 2})")
     try:
@@ -294,7 +293,6 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
         x = q @ solve_triangular(r.mT, b, upper=False)
     if driver != "gelsy" and shape[-2] > shape[-1] and (rank == shape[-1]).all():
         residuals = reduce.sum_squares(A @ x - b, dim=(len(x.outline.shape) - 2,), keepdim=False)
-        residuals = standalone(squeeze(residuals, -1)) if vector else residuals
     return LeastSquares(
         standalone(squeeze(x, -1)) if vector else x,
         residuals,

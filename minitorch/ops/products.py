@@ -11,16 +11,17 @@ import numpy as np
 
 from ..autograd import Variable, primitive
 from ..autograd.tape import plain, wrap
-from .dims import check_tensors, flag, no_tensor, normalize, whole
+from .dims import check_tensors as listed_tensors
+from .dims import flag, no_tensor, normalize, whole
 from .einsum import matrix_power
-from .factor import check_floats, check_matrices, check_same_dtype, check_square, inverse, kind, solve
+from .factor import check_floats, check_matrices, check_same_dtype, check_square, check_tensors, inverse, kind, solve
 from .index import tril
 from .join import cat
 from .linalg import matmul
 from .moving import diagonal
 from .names import public
 from .pointwise import where
-from .promotion import cast_all, to_dtype, unbroadcastable
+from .promotion import to_dtype, unbroadcastable
 from .reduce import cumprod
 from .reduce import sum as sum_of
 from .shape import expand, fit, permute, reshape, squeeze, standalone, unsqueeze
@@ -41,7 +42,7 @@ class Reflections(NamedTuple):
 @public("geqrf", on="T t o")
 def geqrf(input: Any) -> Reflections:
     """(a, tau): R in the upper triangle of a, and below and in tau the reflections whose product is Q."""
-    check_floats("geqrf", input)
+    check_floats("geqrf", input, ints=NotImplementedError)
     check_matrices("geqrf", input, "input")
     h, tau = np.linalg.qr(input.array, "raw")
     why = "the derivative for 'geqrf' is not implemented."
@@ -49,12 +50,11 @@ def geqrf(input: Any) -> Reflections:
 
 
 def _check_reflections(name: str, a: Any, tau: Any) -> None:
-    check_floats(name, a, ints=NotImplementedError)
-    name = f"torch.{'linalg.' if name == 'householder_product' else ''}{name}"
+    own, name = name, f"torch.{'linalg.' if name == 'householder_product' else ''}{name}"
+    check_same_dtype(own, a, tau, "tau")
     shape = a.outline.shape
     if len(shape) < 2:
         raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
-    check_same_dtype("householder_product", a, tau, "tau")
     if shape[-2] < shape[-1] and name != "torch.ormqr":
         raise RuntimeError(f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1]")
     if len(shape) - len(tau.outline.shape) != 1 or tau.outline.shape[-1] > min(shape[-2:]):
@@ -66,6 +66,7 @@ def _check_reflections(name: str, a: Any, tau: Any) -> None:
         raise RuntimeError(
             f"{name}: Expected batch of tau to be {list(shape[:-2])}, but got {list(tau.outline.shape[:-1])}"
         )
+    check_floats(own, a, ints=NotImplementedError)
 
 
 def _reflected(a: Any, tau: Any, x: Any, turned: bool) -> Any:
@@ -161,8 +162,10 @@ matrix_exp_of.vjp(x=_exp_grad)
 @public("matrix_exp", on="T t l")
 def matrix_exp(A: Any) -> Any:
     """The sum of A^k / k! of each matrix of A (..., N, N)."""
-    check_floats("matrix_exp", A)
+    check_floats("matrix_exp", A, half=True)
     check_square("matrix_exp", A)
+    if A.outline.dtype == np.float16:
+        return to_dtype(matrix_exp_of(to_dtype(A, np.dtype(np.float32))), A.outline.dtype)
     return matrix_exp_of(A)
 
 
@@ -174,7 +177,7 @@ def cross_of(x: np.ndarray, y: np.ndarray, *, dim: int) -> np.ndarray:
     a, b, c = (np.moveaxis(v, dim, 0) for v in (x, y, out))
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3
-        np.multiply(a[j], b[k], out=c[i])
+        np.multiply(a[j], b[k], out=c[i, ...])
         c[i] -= a[k] * b[j]
     return out
 
@@ -189,9 +192,7 @@ cross_of.vjp(
 @public("cross", on="l o")
 def linalg_cross(input: Any, other: Any, *, dim: int = -1) -> Any:
     """The cross product of vectors of three along `dim`; the other axes broadcast."""
-    for v, argument in ((input, "input"), (other, "other")):
-        if not isinstance(v, Variable):
-            raise no_tensor("cross", argument, v)
+    check_tensors("cross", ("input", input), ("other", other))
     a, b = input.outline.shape, other.outline.shape
     if len(a) != len(b):
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
@@ -203,12 +204,17 @@ def linalg_cross(input: Any, other: Any, *, dim: int = -1) -> Any:
         np.broadcast_shapes(a, b)
     except ValueError:
         raise unbroadcastable("cross", input, other) from None
-    return cross_of(*cast_all([input, other]), dim=d - len(a))
+    if input.outline.dtype.kind == "b":
+        raise NotImplementedError("\"cross\" not implemented for 'Bool'")
+    if input.outline.dtype != other.outline.dtype:
+        raise RuntimeError(f"cross: expected scalar type {kind(input)} but found {kind(other)}")
+    return cross_of(input, other, dim=d - len(a))
 
 
 @public("cross", on="T t o")
 def cross(input: Any, other: Any, dim: int | None = None) -> Any:
     """The cross product of vectors of three along `dim`, by default the first axis of size 3; the others broadcast."""
+    check_tensors("cross", ("input", input), ("other", other))
     if dim is None:
         dim = next((d for d, n in enumerate(input.outline.shape) if n == 3), None)
         if dim is None:
@@ -219,9 +225,8 @@ def cross(input: Any, other: Any, dim: int | None = None) -> Any:
 @public("vecdot", on="l o")
 def vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
     """The sum of products along `dim`; the other axes broadcast."""
-    for v, argument in ((x, "x"), (y, "y")):
-        if not isinstance(v, Variable):
-            raise no_tensor("vecdot", argument, v)
+    check_same_dtype("vecdot", x, y, "y")
+    check_floats("vecdot", x, half=True)
     return sum_of(x * y, dim)
 
 
@@ -234,7 +239,7 @@ def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) 
 @public("multi_dot", on="l o")
 def multi_dot(tensors: Sequence) -> Any:
     """The product of matrices, the first and the last maybe vectors, in the order that takes fewest multiplications."""
-    tensors = check_tensors("multi_dot", tensors)
+    tensors = listed_tensors("multi_dot", tensors)
     n = len(tensors)
     if n < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {n}")
@@ -288,10 +293,10 @@ def linalg_vander(x: Any, *, N: int | None = None) -> Any:
     x = x if x.outline.shape else reshape(x, shape=(1,))
     shape = x.outline.shape
     count = shape[-1] if N is None else whole(N, "N")
-    if N is not None and count <= 1:
+    if count <= 1:
         raise RuntimeError("N must be greater than 1.")
     ones = wrap(np.ones((*shape, 1), x.array.dtype))
-    return cumprod(cat([ones, expand(unsqueeze(x, -1), shape=(*shape, max(count - 1, 0)))], -1), -1)
+    return cumprod(cat([ones, expand(unsqueeze(x, -1), shape=(*shape, count - 1))], -1), -1)
 
 
 @public("vander", on="t")
@@ -315,12 +320,12 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 @public("tensorinv", on="l o")
 def tensorinv(A: Any, ind: int = 2) -> Any:
     """The inverse of the linear map that A is from its last axes to its first `ind`."""
-    check_floats("tensorinv", A)
+    check_tensors("tensorinv", ("A", A))
     if whole(ind, "ind") <= 0:
         raise RuntimeError("Expected a strictly positive integer for 'ind'")
     shape = A.outline.shape
     first, last = math.prod(shape[:ind]), math.prod(shape[ind:])
-    if first != last:
+    if first != last or ind > len(shape):
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
             f"{last} != {first}"
@@ -329,19 +334,18 @@ def tensorinv(A: Any, ind: int = 2) -> Any:
 
 
 @public("tensorsolve", on="l o")
-def tensorsolve(A: Any, B: Any, dims: Sequence[int] | None = None) -> Any:
-    """X with tensordot(A, X, X.ndim) = B; `dims` of A go to its end first."""
-    check_floats("tensorsolve", A)
-    check_same_dtype("tensorsolve", A, B)
+def tensorsolve(A: Any, other: Any, dims: Sequence[int] | None = None) -> Any:
+    """X with tensordot(A, X, X.ndim) = other; `dims` of A go to its end first."""
+    check_tensors("tensorsolve", ("A", A), ("other", other))
     if dims is not None:
         moved = normalize(tuple(dims), len(A.outline.shape))
         A = permute(A, dims=(*[d for d in range(len(A.outline.shape)) if d not in moved], *moved))
-    ndim, shape = len(B.outline.shape), A.outline.shape
+    ndim, shape = len(other.outline.shape), A.outline.shape
     first, last = math.prod(shape[:ndim]), math.prod(shape[ndim:])
     if first != last:
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
             f"but got {last} != {first}"
         )
-    found = solve(reshape(A, shape=(first, last)), reshape(B, shape=(B.array.size,)))
+    found = solve(reshape(A, shape=(first, last)), reshape(other, shape=(other.array.size,)))
     return standalone(reshape(found, shape=shape[ndim:]))

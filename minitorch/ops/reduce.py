@@ -682,12 +682,12 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     if p == 0:
         counted = to_dtype(x != 0, x.array.dtype) if x.edge is None else where(x != 0, 1.0, x * 0.0)  # on the tape
         return reduce_sum(counted, dim=axes, keepdim=keepdim)
+    if (p < 0 or math.isinf(p)) and not _count(x, axes):
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation does not have an "
+            "identity"
+        )
     if math.isinf(p):
-        if not _count(x, axes):
-            raise RuntimeError(
-                f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation does not "
-                "have an identity"
-            )
         return (amax_over if p > 0 else amin_over)(abs(x), dim=axes, keepdim=keepdim)
     sizes = abs(x)
     zero = wrap(sizes.array == 0) if p < 2 else None

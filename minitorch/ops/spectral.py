@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..autograd import Variable, primitive
+from ..autograd import primitive
 from ..autograd.function import Function
 from ..autograd.tape import plain, wrap
-from .dims import flag, no_tensor
+from .dims import flag
 from .factor import (
     BLOCK,
     LinAlgError,
@@ -21,6 +21,7 @@ from .factor import (
     check_floats,
     check_matrices,
     check_square,
+    check_tensors,
     cut,
     ones_or_nan,
     packed,
@@ -54,7 +55,10 @@ def cholesky_of(x: np.ndarray) -> np.ndarray:
     """
     n = x.shape[-1]
     if n <= 2 * BLOCK:
-        return np.linalg.cholesky(x)
+        out = np.linalg.cholesky(x)
+        if np.isnan(out).any():
+            raise np.linalg.LinAlgError
+        return out
     h, out = n // 2, np.zeros_like(x, order="C")
     out[..., :h, :h] = top = cholesky_of.function(x[..., :h, :h])
     out[..., h:, :h] = left = by_blocks(top, x[..., h:, :h].mT, False).mT
@@ -89,10 +93,10 @@ def _not_positive(x: np.ndarray) -> np.ndarray:
         while high - low > 1:
             middle = (low + high) // 2
             try:
-                np.linalg.cholesky(matrix[:middle, :middle])
-                low = middle
+                positive = not np.isnan(np.linalg.cholesky(matrix[:middle, :middle])).any()
             except np.linalg.LinAlgError:
-                high = middle
+                positive = False
+            low, high = (middle, high) if positive else (low, middle)
         found.reshape(-1)[i] = 0 if high > len(matrix) else high
     return found
 
@@ -106,8 +110,7 @@ def _cholesky_error(x: np.ndarray, info: np.ndarray) -> LinAlgError:
 
 
 @public("cholesky", on="l o")
-@public("cholesky", on="T t o")
-def cholesky(A: Any, upper: bool = False) -> Any:
+def cholesky(A: Any, *, upper: bool = False) -> Any:
     """The triangle L with L L^T = A of each symmetric matrix with positive eigenvalues; or its transpose, `upper`.
 
     Only the triangle of A that is asked for is read. Raises LinAlgError, which names the matrix, for others.
@@ -120,6 +123,12 @@ def cholesky(A: Any, upper: bool = False) -> Any:
     except np.linalg.LinAlgError:
         raise _cholesky_error(x.array, _not_positive(x.array)) from None
     return out.mT if upper else out
+
+
+@public("cholesky", on="T t o")
+def old_cholesky(input: Any, upper: bool = False) -> Any:
+    """`linalg.cholesky`."""
+    return cholesky(input, upper=upper)
 
 
 @public("cholesky_ex", on="l o")
@@ -142,23 +151,29 @@ def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> C
 @public("cholesky_inverse", on="T t o")
 def cholesky_inverse(L: Any, upper: bool = False) -> Any:
     """The inverse of L L^T, or of U^T U if `upper`, from its triangle."""
-    check_floats("cholesky_inverse", L)
+    check_floats("cholesky_inverse", L, ints=NotImplementedError)
     check_square("cholesky_inverse", L)
+    zero = np.diagonal(L.array, axis1=-2, axis2=-1).reshape(-1, L.outline.shape[-1] or 1) == 0
+    if zero.any():
+        index = int(zero.any(-1).argmax())
+        raise LinAlgError(
+            f"cholesky_inverse: {which(L.array, index)}The diagonal element {int(zero[index].argmax()) + 1} is zero, "
+            "the inversion could not be completed because the input matrix is singular."
+        )
     eye = wrap(np.eye(L.outline.shape[-1], dtype=L.array.dtype))
     found = solve_triangular(L, eye, upper=flag(upper, "upper"))
     return found @ found.mT if upper else found.mT @ found
 
 
 @public("cholesky_solve", on="T t o")
-def cholesky_solve(B: Any, L: Any, upper: bool = False) -> Any:
-    """X of L L^T X = B, or of U^T U X = B if `upper`."""
-    if not isinstance(L, Variable):
-        raise no_tensor("cholesky_solve", "L", L)
-    for v, argument in ((B, "b"), (L, "u")):
+def cholesky_solve(B: Any, input2: Any, upper: bool = False) -> Any:
+    """X of L L^T X = B with L = input2, or of U^T U X = B if `upper`."""
+    check_tensors("cholesky_solve", ("B", B), ("L", input2))
+    for v, argument in ((B, "b"), (input2, "u")):
         if len(v.outline.shape) < 2:
             raise RuntimeError(f"{argument} should have at least 2 dimensions, but has {len(v.outline.shape)}")
-    half = solve_triangular(L.mT if flag(upper, "upper") else L, B, upper=False)
-    return solve_triangular(L if upper else L.mT, half, upper=True)
+    lower = input2.mT if flag(upper, "upper") else input2
+    return solve_triangular(lower.mT, solve_triangular(lower, B, upper=False), upper=True)
 
 
 # ------------------------------------------------------------------------------------------------------------------- QR
@@ -222,6 +237,8 @@ def qr(A: Any, mode: str = "reduced") -> QR:
     """
     check_floats("qr", A)
     check_matrices("qr", A)
+    if not isinstance(mode, str):
+        raise TypeError(f"linalg.qr(): argument 'mode' must be str, not {type(mode).__name__}")
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(
             f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
