@@ -61,7 +61,8 @@ FLOORS = {
     "optim": {"autograd", "ops", "kernels", "nn", "dtypes", "random", "tensor", "creation", "missing"},
     "positional": {"nn", "ops"},
     "windows": {"creation", "dtypes", "ops"},
-    "utils": {"exchange", "autograd", "tensor", "random", "creation", "dtypes", "serialization", "nn", "ops"},
+    "utils": {"exchange", "autograd", "tensor", "random", "creation", "dtypes", "serialization", "nn", "ops"}
+    | {"missing"},
     "serialization": {"files", "tensor", "dtypes", "devices", "nn", "ops", "autograd"},
     "backends": {"kernels", "ops"},
     "config": {"kernels", "version"},

@@ -1,5 +1,6 @@
 """Datasets, samplers and the DataLoader: `torch.utils.data` by name."""
 
+from ... import missing
 from .collate import default_collate, default_convert
 from .dataloader import DataLoader
 from .dataset import (
@@ -7,6 +8,7 @@ from .dataset import (
     ConcatDataset,
     Dataset,
     IterableDataset,
+    StackDataset,
     Subset,
     TensorDataset,
     random_split,
@@ -31,6 +33,7 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
@@ -40,3 +43,5 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+__getattr__ = missing.guide(__name__)

@@ -17,6 +17,21 @@ def to_tensor(array: np.ndarray) -> Any:
     return minitorch.as_tensor(array)
 
 
+def numbers_to_tensor(numbers: list) -> Any:
+    """Python numbers as a Tensor, float64 if the first is a float; ints and floats together have the default dtype.
+
+    Raises ValueError for an int that has no 64 bits.
+    """
+    import minitorch
+
+    array = np.array(numbers)
+    if array.dtype.kind not in "biufc":
+        raise ValueError(f"Overflow: an int of {numbers} has more than 64 bits")
+    if array.dtype.kind == "f" and not isinstance(numbers[0], float):
+        return minitorch.tensor(numbers)
+    return to_tensor(array)
+
+
 def is_tensor(value: object) -> bool:
     """Whether `value` is a minitorch Tensor."""
     import minitorch
@@ -44,12 +59,17 @@ def stack(tensors: list) -> Any:
 
 
 def numpy_generator(generator: Any = None) -> np.random.Generator:
-    """The numpy Generator inside a `minitorch.Generator`; the one `minitorch.manual_seed` seeds when None."""
-    return (default_generator() if generator is None else generator).numpy
+    """The numpy Generator inside a `minitorch.Generator`; the one `minitorch.manual_seed` seeds when None.
+
+    Raises TypeError for anything else.
+    """
+    from minitorch.random import numpy_generator
+
+    return numpy_generator(generator)
 
 
 def default_generator() -> Any:
     """The `minitorch.Generator` that `minitorch.manual_seed` seeds."""
-    import minitorch
+    from minitorch.random import default_generator
 
-    return minitorch.default_generator
+    return default_generator

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .bridge import is_tensor, stack, to_tensor
+from .bridge import is_tensor, numbers_to_tensor, stack, to_tensor
 
 _KINDS: tuple = (np.ndarray, (bool, int, float, complex, np.generic), (str, bytes), Mapping, Sequence)
 
@@ -73,7 +73,7 @@ def default_collate(batch: list) -> Any:
             raise TypeError(f"default_collate: an array of {first.dtype} cannot become a Tensor; pass a `collate_fn`")
         return _stack_arrays([np.asarray(x) for x in batch])
     if isinstance(first, (bool, int, float, complex)):
-        return to_tensor(np.array(batch))
+        return numbers_to_tensor(batch)
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Mapping):

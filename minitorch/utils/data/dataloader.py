@@ -58,7 +58,6 @@ class DataLoader:
         in_order: bool = True,
     ) -> None:
         _check_worker_options(num_workers, timeout, prefetch_factor, persistent_workers)
-        context = _checked_context(multiprocessing_context, num_workers)
         iterable = isinstance(dataset, IterableDataset)
         if iterable:
             given = {"shuffle": shuffle or None, "sampler": sampler, "batch_sampler": batch_sampler}
@@ -89,7 +88,7 @@ class DataLoader:
         self.sampler, self.batch_sampler, self.generator = sampler, batch_sampler, generator
         self.collate_fn = collate_fn or (default_convert if batch_sampler is None else default_collate)
         self.num_workers, self.timeout, self.worker_init_fn = num_workers, timeout, worker_init_fn
-        self.multiprocessing_context, self.persistent_workers = context, persistent_workers
+        self.multiprocessing_context, self.persistent_workers = multiprocessing_context, persistent_workers
         self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
         self.pin_memory, self.pin_memory_device, self.in_order = pin_memory, pin_memory_device, in_order
         self._pool: Pool | None = None
@@ -100,6 +99,8 @@ class DataLoader:
         fixed = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
         if name in fixed and "_ready" in vars(self):
             raise ValueError(f"DataLoader: `{name}` cannot change once the loader is made; make a new DataLoader")
+        if name == "multiprocessing_context":
+            value = _checked_context(value, self.num_workers)
         super().__setattr__(name, value)
 
     def __len__(self) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import operator
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
@@ -78,6 +79,65 @@ class TensorDataset(Dataset[tuple]):
 
     def __len__(self) -> int:
         return int(self.tensors[0].shape[0])
+
+
+class StackDataset(Dataset):
+    """Sample i is the tuple of the datasets' samples i; a dict of them where the datasets were named.
+
+    Raises:
+        ValueError: there is none, they have different lengths, or some have names and some have not.
+
+    Example:
+        >>> StackDataset(image=["a", "b"], mask=["c", "d"])[1]
+        {'image': 'b', 'mask': 'd'}
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args and kwargs:
+            raise ValueError(
+                "StackDataset: supported are datasets by position (samples are tuples) or by name (samples are dicts), "
+                "but both types are given"
+            )
+        self.datasets: tuple | dict = args or kwargs
+        lengths = [len(dataset) for dataset in args or kwargs.values()]
+        if not lengths:
+            raise ValueError("StackDataset: at least one dataset should be passed")
+        if len(set(lengths)) > 1:
+            raise ValueError(f"StackDataset: size mismatch between datasets: {lengths}")
+        self._length = lengths[0]
+
+    def _join(self, get: Any) -> Any:
+        """What `get` makes of each dataset, under its name or in its place."""
+        if isinstance(self.datasets, dict):
+            return {name: get(dataset) for name, dataset in self.datasets.items()}
+        return tuple(map(get, self.datasets))
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._join(lambda dataset: dataset[index])
+
+    def __getitems__(self, indices: list) -> list:
+        def get(dataset: Any) -> list:
+            samples = get_samples(dataset, indices)
+            if len(samples) != len(indices):
+                raise ValueError(
+                    f"StackDataset: Nested dataset's output size mismatch. Expected {len(indices)}, got {len(samples)}"
+                )
+            return samples
+
+        columns = self._join(get)
+        if isinstance(columns, dict):
+            return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return list(zip(*columns, strict=True))
+
+    def __getbatch__(self, indices: list) -> Any:
+        batches = self._join(lambda dataset: get_batch(dataset, indices))
+        parts = list(batches.values()) if isinstance(batches, dict) else list(batches)
+        if any(part is NotImplemented for part in parts):
+            return NotImplemented
+        return batches if isinstance(batches, dict) else parts
+
+    def __len__(self) -> int:
+        return self._length
 
 
 class Subset(Dataset[T]):
@@ -156,13 +216,15 @@ def random_split(dataset: Dataset[T], lengths: Sequence[int | float], generator:
 
     Raises:
         ValueError: a fraction lies outside [0, 1], or the counts do not add up to `len(dataset)`.
+        TypeError: `lengths` are neither ints nor fractions.
 
     Example:
         >>> [len(part) for part in random_split(range(10), [0.5, 0.25, 0.25])]
         [6, 2, 2]
     """
     total = len(dataset)  # type: ignore[arg-type]
-    counts = [int(length) for length in lengths]
+    lengths = [operator.index(n) if hasattr(n, "__index__") else n for n in lengths]
+    counts: list[Any] = list(lengths)
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
         for position, fraction in enumerate(lengths):
             if not 0 <= fraction <= 1:
@@ -180,6 +242,8 @@ def random_split(dataset: Dataset[T], lengths: Sequence[int | float], generator:
             f"random_split: `lengths` needs to add up to the {total} samples of the dataset, "
             f"but {list(lengths)} adds up to {sum(counts)}"
         )
+    if not all(isinstance(count, int) for count in counts):
+        raise TypeError(f"random_split: `lengths` should be ints, or fractions whose sum is 1, but got {list(lengths)}")
     order = numpy_generator(generator).permutation(total).tolist()
     ends = list(itertools.accumulate(counts))
     return [Subset(dataset, order[end - count : end]) for count, end in zip(counts, ends, strict=True)]

@@ -69,8 +69,9 @@ class RandomSampler(Sampler[int]):
         if self.replacement:
             return iter(random.integers(total, size=self.num_samples).tolist())
         rounds = -(-self.num_samples // total)
-        order = itertools.chain.from_iterable(random.permutation(total).tolist() for _ in range(rounds))
-        return itertools.islice(order, self.num_samples)
+        # All at once: what the program draws between two batches must not come between two rounds.
+        order = [index for _ in range(rounds) for index in random.permutation(total).tolist()]
+        return iter(order[: self.num_samples])
 
     def __len__(self) -> int:
         return self.num_samples
@@ -107,7 +108,10 @@ class WeightedRandomSampler(Sampler[int]):
             raise ValueError(
                 f"WeightedRandomSampler: `replacement` should be a boolean value, but got replacement={replacement}"
             )
-        self.weights = to_array(weights).astype(np.float64)
+        try:
+            self.weights = to_array(weights).astype(np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(f"WeightedRandomSampler: `weights` should be numbers, but got {weights!r}") from None
         if self.weights.ndim != 1:
             raise ValueError(f"WeightedRandomSampler: `weights` needs one axis, but its shape is {self.weights.shape}")
         self.num_samples, self.replacement, self.generator = num_samples, replacement, generator
