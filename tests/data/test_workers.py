@@ -75,18 +75,20 @@ def bits(value):
     return type(value), [bits(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
-@pytest.mark.parametrize("options", [{}, {"drop_last": True}, {"batch_size": None}])
-def test_any_number_of_workers_gives_the_same_batches(options):
+@pytest.mark.parametrize(
+    ("counts", "options"),
+    [((1, 2, 4), {"batch_size": 4}), ((2,), {"batch_size": 4, "drop_last": True}), ((2,), {"batch_size": None})],
+)
+def test_any_number_of_workers_gives_the_same_batches(counts, options):
     """Values, order, dtypes and memory layout are those of the main process, in the second epoch, too."""
 
     def epochs(workers):
-        options.setdefault("batch_size", 4)
         loader = DataLoader(Pictures(), shuffle=True, num_workers=workers, generator=seeded(3), **options)
         return [[bits(batch) for batch in loader] for _ in range(2)]
 
     want = epochs(0)
     assert want[0] != want[1]
-    for workers in (1, 2, 4):
+    for workers in counts:
         assert epochs(workers) == want
 
 
@@ -310,6 +312,35 @@ def test_other_contexts(method):
             Who(), 6, num_workers=1, multiprocessing_context=multiprocessing.get_context(method), collate_fn=len
         )
     assert list(loader) == ([0, 6] if method == "fork" else [6, 6])
+
+
+def surroundings(batch):
+    return os.getcwd(), os.environ.get("MINITORCH_TEST_OF_WORKERS"), minitorch.tensor(1.0).dtype == minitorch.float64
+
+
+def test_workers_have_the_surroundings_of_the_program(monkeypatch, tmp_path):
+    """Folder, environment and default dtype are those of the program when the epoch began."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINITORCH_TEST_OF_WORKERS", "yes")
+    minitorch.set_default_dtype(minitorch.float64)
+    try:
+        got = next(iter(DataLoader(Who(), 12, num_workers=1, collate_fn=surroundings)))
+    finally:
+        minitorch.set_default_dtype(minitorch.float32)
+    assert got == (os.fspath(tmp_path), "yes", True)
+
+
+def test_classes_of_a_session_need_no_file():
+    """What a notebook or `python -c` defines is found by workers that are copies of the process."""
+    code = (
+        "from minitorch.utils.data import DataLoader, Dataset\n"
+        "class Mine(Dataset):\n"
+        "    def __getitem__(self, index): return index * 2\n"
+        "    def __len__(self): return 3\n"
+        "print([x for x in DataLoader(Mine(), num_workers=2, collate_fn=lambda rows: rows[0])])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert run.stdout.strip() == "[0, 2, 4]", run.stderr
 
 
 class Rows(TensorDataset):

@@ -73,3 +73,17 @@ def default_generator() -> Any:
     from minitorch.random import default_generator
 
     return default_generator
+
+
+def default_dtype() -> str:
+    """The name of the dtype that floats get where none is given."""
+    import minitorch
+
+    return minitorch.get_default_dtype().numpy.name
+
+
+def set_default_dtype(name: str) -> None:
+    """Give floats the dtype of that name where none is given."""
+    import minitorch
+
+    minitorch.set_default_dtype(getattr(minitorch, name))

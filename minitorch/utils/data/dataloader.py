@@ -13,7 +13,7 @@ from typing import Any
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
 from .loading import LocalBatches, Recipe, Task, map_tasks
-from .pool import Pool, WorkerBatches, context_of
+from .pool import Pool, WorkerBatches
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 from .stream import draw_seed
 
@@ -135,7 +135,7 @@ class DataLoader:
             return LocalBatches(recipe.source(), tasks)
         pool = self._pool
         if pool is None or not pool.alive:
-            pool = Pool(recipe, self.num_workers, context_of(self.multiprocessing_context), seed, self.worker_init_fn)
+            pool = Pool(recipe, self.num_workers, self.multiprocessing_context, seed, self.worker_init_fn)
         self._pool = pool if self.persistent_workers else None
         ahead = max(1, self.prefetch_factor or 0) * self.num_workers
         return WorkerBatches(pool, tasks, ahead, self.timeout, self.in_order, self.persistent_workers)

@@ -74,16 +74,17 @@ def _write(buffers: list[memoryview]) -> int | None:
     """A file that holds `buffers`; None where they are too small for one, or where there is no room or no way."""
     sizes = [buffer.nbytes for buffer in buffers]
     places, total = _places(sizes)
-    if total < SMALL or not (hasattr(os, "pwrite") and reduction.HAVE_SEND_HANDLE):
+    if total < SMALL or not reduction.HAVE_SEND_HANDLE or os.name == "nt":
         return None
     file = None
     try:
         file = _memory_file()
-        os.posix_fallocate(file, 0, total) if hasattr(os, "posix_fallocate") else os.truncate(file, total)
-        for buffer, place in zip(buffers, places, strict=True):
-            done = 0
-            while done < buffer.nbytes:
-                done += os.pwrite(file, buffer[done:], place + done)
+        with open(file, "wb", buffering=0, closefd=False) as writer:
+            writer.truncate(total)
+            for buffer, place in zip(buffers, places, strict=True):
+                writer.seek(place)
+                while buffer:
+                    buffer = buffer[writer.write(buffer) :]
     except OSError:  # the arrays follow the pickled value through the pipe, which is slower
         if file is not None:
             os.close(file)
@@ -92,13 +93,23 @@ def _write(buffers: list[memoryview]) -> int | None:
 
 
 def _read(file: int, sizes: Sequence[int]) -> list[np.ndarray]:
-    """The contents of the file, each array in memory of its own."""
+    """The contents of the file, each array in memory of its own; closes the file."""
     buffers = [np.empty(size, np.uint8) for size in sizes]
-    for buffer, place in zip(buffers, _places(sizes)[0], strict=True):
-        done = 0
-        while done < len(buffer):
-            done += os.preadv(file, [buffer.data[done:]], place + done)
+    with open(file, "rb", buffering=0) as reader:
+        for buffer, place in zip(buffers, _places(sizes)[0], strict=True):
+            reader.seek(place)
+            rest = buffer.data
+            while rest:
+                rest = rest[reader.readinto(rest) :]
     return buffers
+
+
+def names_main(value: Any) -> bool:
+    """Whether something in `value` is defined in `__main__`, where another process has to find it."""
+    try:
+        return b"__main__" in _pickle(value)[0]
+    except Exception as error:  # noqa: BLE001 - a lambda, say
+        return "__main__" in str(error)
 
 
 def send(connection: Connection, message: Any, value: Any) -> None:
@@ -119,11 +130,7 @@ def receive(connection: Connection) -> tuple[Any, Callable[[], Any]]:
     """What `send` sent: the message, and a function that gives the value (or raises, if it cannot be had here)."""
     message, stream, buffers, in_file = connection.recv()
     if in_file:
-        file = reduction.recv_handle(connection)
-        try:
-            buffers = _read(file, buffers)
-        finally:
-            os.close(file)
+        buffers = _read(reduction.recv_handle(connection), buffers)
     return message, lambda: pickle.loads(stream, buffers=buffers)
 
 

@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from typing import Any
 
 from . import parcel
 from .loading import Recipe, Task
-from .worker import GRACE, WHERE, work
+from .worker import GRACE, WHERE, Surroundings, work
 
 GUARD = (
     "Each worker imports the main script first: what the script does, it does under `if __name__ == '__main__':`, "
@@ -31,14 +32,20 @@ GUARD = (
 )
 
 
-def context_of(chosen: BaseContext | None) -> BaseContext:
+def context_of(chosen: BaseContext | None, parts: dict[str, Any]) -> BaseContext:
     """The multiprocessing context to use: the chosen one, else forkserver (spawn where there is none).
 
-    The server that forks the workers imports minitorch once, so a worker starts in some 20 ms and has no threads.
+    The server that forks the workers has imported minitorch, so that a worker is there after 20 ms, and it has no
+    threads that a fork could break. A notebook's own classes are found nowhere but in a copy of its process: where
+    `parts` hold any, fork.
     """
     if chosen is not None:
         return chosen
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    methods, main = multiprocessing.get_all_start_methods(), sys.modules["__main__"]
+    interactive = getattr(main, "__file__", None) is None and getattr(main, "__spec__", None) is None
+    if interactive and "fork" in methods and parcel.names_main(parts):
+        return multiprocessing.get_context("fork")
+    if "forkserver" not in methods:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["minitorch", "minitorch.utils.data.worker"])
@@ -141,7 +148,7 @@ class Pool:
     """`count` workers that load by `recipe`, until `close` or until nobody holds the pool."""
 
     def __init__(
-        self, recipe: Recipe, count: int, context: BaseContext, seed: int, init: Callable[[int], None] | None
+        self, recipe: Recipe, count: int, chosen: BaseContext | None, seed: int, init: Callable[[int], None] | None
     ) -> None:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             raise RuntimeError(f"DataLoader: this process is about to become a worker and cannot have workers. {GUARD}")
@@ -149,8 +156,10 @@ class Pool:
         self.closed = ""  # why, if something went wrong
         self.epoch = -1
         self._finalizer = weakref.finalize(self, _end, self.workers, os.getpid(), GRACE)
+        parts = {**recipe._asdict(), "worker_init_fn": init}
+        context = context_of(chosen, parts)
         positions = context.RawArray("q", [-1] * count)
-        cargo = parcel.Cargo(**recipe._asdict(), worker_init_fn=init)
+        cargo = parcel.Cargo(**parts, surroundings=Surroundings.here())
         try:
             for number in range(count):
                 self.workers.append(Worker(context, cargo, positions, number, seed))

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy as np
 from .bridge import default_generator, numpy_generator
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd: successive keys never repeat
+_spare: list[np.random.Generator] = []  # for `own_default_generator`
 _current: ContextVar[Stream | None] = ContextVar("minitorch_stream", default=None)
 
 
@@ -33,6 +35,11 @@ def mix(x: np.ndarray) -> np.ndarray:
     x *= np.uint64(0x94D049BB133111EB)
     x ^= x >> np.uint64(31)
     return x
+
+
+@lru_cache(maxsize=16)
+def _start(seed: int) -> np.ndarray:
+    return mix(np.array([seed & (2**64 - 1)], np.uint64))
 
 
 class Stream:
@@ -54,8 +61,7 @@ class Stream:
         turns: np.ndarray | None = None,
         begin: Callable[[int], None] | None = None,
     ) -> None:
-        start = mix(np.array([seed & (2**64 - 1)], np.uint64))
-        self._keys = mix(start + _as_words(indices) * GAMMA)
+        self._keys = mix(_start(seed) + _as_words(indices) * GAMMA)
         if turns is not None:
             self._keys = np.where(turns > 0, mix(self._keys + turns * GAMMA), self._keys)
         self._drawn, self.begin = 0, begin
@@ -70,7 +76,7 @@ class Stream:
 
     def word(self) -> int:
         """64 bits that belong to the batch by its first sample; they are none of the samples' own draws."""
-        return int(mix(self._keys[:1])[0]) if len(self) else 0
+        return int(self._keys[0]) if len(self) else 0
 
     def integers(self, high: int | np.ndarray) -> np.ndarray:
         """Integers in [0, high), int64 (n,), for 1 <= high <= 2**32. The bias is below high / 2**32."""
@@ -132,12 +138,16 @@ def own_default_generator(stream: Stream) -> Iterator[None]:
     So `minitorch.rand` in a dataset gives the same in every process, and takes nothing from the numbers that the
     program draws between two batches (dropout, say).
     """
-    default, word = default_generator(), stream.word()
-    kept, default.numpy = default.numpy, np.random.Generator(np.random.PCG64(word))
+    # To give an old generator another state takes 5 us, to make a new one 28 us.
+    default, own = default_generator(), _spare.pop() if _spare else np.random.Generator(np.random.PCG64())
+    words = {"state": stream.word() << 64 | stream.word(), "inc": 2 * int(GAMMA) + 1}
+    own.bit_generator.state = {"bit_generator": "PCG64", "state": words, "has_uint32": 0, "uinteger": 0}
+    kept, default.numpy = default.numpy, own
     try:
         yield
     finally:
         default.numpy = kept
+        _spare.append(own)
 
 
 def draw_seed(generator: Any = None) -> int:

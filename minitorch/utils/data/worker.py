@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import parcel
-from .bridge import default_generator
+from .bridge import default_dtype, default_generator, set_default_dtype
 from .loading import ENDED, Recipe, Task
 from .stream import Stream
 
@@ -47,6 +47,25 @@ _info: WorkerInfo | None = None
 def get_worker_info() -> WorkerInfo | None:
     """In a worker of a DataLoader, its WorkerInfo; None in the main process."""
     return _info
+
+
+class Surroundings(NamedTuple):
+    """What a dataset may rely on besides itself, and what a process that starts afresh would not have."""
+
+    folder: str
+    environment: dict[str, str]
+    dtype: str
+
+    @classmethod
+    def here(cls) -> Surroundings:
+        """Those of this process."""
+        return cls(os.getcwd(), dict(os.environ), default_dtype())
+
+    def take(self) -> None:
+        """Make them those of this process."""
+        os.chdir(self.folder)
+        os.environ.update(self.environment)
+        set_default_dtype(self.dtype)
 
 
 class Failure(NamedTuple):
@@ -135,6 +154,7 @@ def work(
         try:
             parts = cargo.open()
             line.send("ready")
+            parts.pop("surroundings").take()
             init = parts.pop("worker_init_fn")
             recipe = Recipe(**parts)
             _begin(recipe.dataset, worker, workers, seed, init)
