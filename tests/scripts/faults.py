@@ -310,7 +310,7 @@ FAULTS = [
     Fault("files: what failed stays", "files.py", "with contextlib.suppress(OSError):\n            os.unlink(temporary)", "pass", WHOLE),
     Fault("files: errors name what nobody knows", "files.py", "raise OSError(error.errno, error.strerror, path) from error", "raise", WHOLE),
     Fault("pictures: straight to their place", "explain.py", "with replacing(path) as file:", "with open(path, 'wb') as file:", WHOLE),
-    Fault("downloads: not checked", "vision/datasets/download.py", "check_md5(Path(part.name), md5)", "pass", ("test_vision.py::test_download_that_fails_leaves_nothing",)),
+    Fault("downloads: not checked", "vision/datasets/download.py", "check_md5(Path(part.name), md5)", "pass", ("test_datasets.py::test_download_that_fails_leaves_nothing",)),
     Fault("cache: an entry serves in every folder", "kernels/engine/runtime.py", "{path.parent.name}/{path.name}/", "{path.name}/", CACHED, NUMBA),
     Fault("cache: links followed", "kernels/engine/runtime.py", '"O_NOFOLLOW", ', "", ("test_cache.py::test_entries_are_checked_when_open",), NUMBA),
     Fault("pickles: any dtype", "vision/datasets/array_pickle.py", "if self.dtype.kind not in KINDS:", "if False:", ("test_files.py::test_what_a_pickle_says_of_a_dtype_is_not_believed",)),
