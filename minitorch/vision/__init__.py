@@ -3,12 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import datasets, transforms
+from . import datasets, io, transforms, utils
 
 if TYPE_CHECKING:
     from . import models, ops
 
-__all__ = ["datasets", "models", "ops", "transforms"]
+__all__ = ["datasets", "io", "models", "ops", "transforms", "utils"]
 
 
 def __getattr__(name: str) -> Any:

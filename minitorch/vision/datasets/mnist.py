@@ -1,9 +1,10 @@
-"""MNIST and FashionMNIST: files in the idx format, raw or gzipped."""
+"""MNIST and its kin: files in the idx format, raw or gzipped."""
 
 from __future__ import annotations
 
 import math
 import os
+import string
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,7 @@ class MNIST(ArrayImages):
         "t10k-images-idx3-ubyte": "9fb629c4189551a2d022fa330f9573f3",
         "t10k-labels-idx1-ubyte": "ec29112dd5afa0611ce80d1b7f02629c",
     }
+    advice = "Pass download=True to fetch it"
     classes = [
         "0 - zero",
         "1 - one",
@@ -98,31 +100,34 @@ class MNIST(ArrayImages):
     ) -> None:
         self.train = train
         root = Path(root).expanduser()
-        split = "train" if train else "t10k"
         images_path, labels_path = (
-            self._locate(root, pattern.format(split), download, verify) for pattern in (IMAGES, LABELS)
+            self._locate(root, pattern.format(self._part()), download, verify) for pattern in (IMAGES, LABELS)
         )
         data, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
         if len(data) != len(labels):
             raise RuntimeError(f"{labels_path}: expected {len(data)} labels, one per image, found {len(labels)}")
         if labels.max(initial=0) >= len(self.classes):
-            raise RuntimeError(f"{labels_path}: expected labels from 0 to 9, found {labels.max()}")
+            most = len(self.classes) - 1
+            raise RuntimeError(f"{labels_path}: expected labels from 0 to {most}, found {labels.max()}")
         super().__init__(data, labels.tolist(), self.classes, root, transform, target_transform)
 
     def extra_repr(self) -> str:
         return f"Split: {'Train' if self.train else 'Test'}"
 
+    def _part(self) -> str:
+        """How the names of the wanted files begin."""
+        return "train" if self.train else "t10k"
+
     def _locate(self, root: Path, name: str, fetch: bool, verify: bool | None) -> Path:
         home = root / type(self).__name__ / "raw"
         for path in (folder / (name + ending) for folder in (home, root) for ending in ("", ".gz")):
             if path.is_file():
-                if path.suffix == ".gz" and verify is not False:
+                if path.suffix == ".gz" and verify is not False and name in self.md5:
                     check_md5(path, self.md5[name])
                 return path
         if not fetch:
             raise RuntimeError(
-                f"{type(self).__name__}: expected {name} or {name}.gz in {home} or {root}, found neither. "
-                "Pass download=True to fetch it"
+                f"{type(self).__name__}: expected {name} or {name}.gz in {home} or {root}, found neither. {self.advice}"
             )
         path = home / (name + ".gz")
         download([mirror + path.name for mirror in self.mirrors], path, self.md5[name])
@@ -151,3 +156,62 @@ class FashionMNIST(MNIST):
         "Bag",
         "Ankle boot",
     ]
+
+
+class KMNIST(MNIST):
+    """Kuzushiji-MNIST, 70,000 grey pictures of ten cursive Japanese characters: MNIST's sizes, files and arguments."""
+
+    mirrors = ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"]
+    md5 = {
+        "train-images-idx3-ubyte": "bdb82020997e1d708af4cf47b453dcf7",
+        "train-labels-idx1-ubyte": "e144d726b3acfaa3e44228e80efcd344",
+        "t10k-images-idx3-ubyte": "5c965bf0a639b31b8f53240b1b52f4d7",
+        "t10k-labels-idx1-ubyte": "7320c461ea6c1c855c0b718fb2a4b134",
+    }
+    classes = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+
+
+MERGED = "cijklmopsuvwxyz"  # letters whose two cases look alike
+BY_CLASS = sorted(string.digits + string.ascii_letters)
+BY_MERGE = [name for name in BY_CLASS if name not in MERGED]
+
+
+class EMNIST(MNIST):
+    """Letters and digits in MNIST's form, in six splits: byclass, bymerge, balanced, letters, digits, mnist.
+
+    The idx files of a split, raw or `.gz`, lie in `root/EMNIST/raw` or in `root`. Pictures are as the files have them:
+    rows and columns exchanged. Nothing is downloaded: the archive has 560 MB.
+
+    Raises:
+        ValueError: there is no such split.
+        RuntimeError: a file is missing or damaged; the message names it, what was expected and what was found.
+    """
+
+    splits = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
+    classes_split_dict = {
+        "byclass": BY_CLASS,
+        "bymerge": BY_MERGE,
+        "balanced": BY_MERGE,
+        "letters": ["N/A", *string.ascii_lowercase],
+        "digits": list(string.digits),
+        "mnist": list(string.digits),
+    }
+    md5: dict[str, str] = {}
+    advice = "Get https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip (560 MB) and unpack it there"
+
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        split: str,
+        train: bool = True,
+        transform: Callable | None = None,
+        target_transform: Callable | None = None,
+        download: bool = False,
+    ) -> None:
+        if split not in self.splits:
+            raise ValueError(f"Unknown value '{split}' for argument split. Valid values are {self.splits}.")
+        self.split, self.classes = split, self.classes_split_dict[split]
+        super().__init__(root, train, transform, target_transform, verify=False)
+
+    def _part(self) -> str:
+        return f"emnist-{self.split}-{'train' if self.train else 'test'}"
