@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,14 @@ def test_all_are_there() -> None:
     """Every model of the file is listed, and the others are CIFAR's and airbench94."""
     assert set(models.list_models()) == {*FACTS, *CIFAR, "airbench94"}
     assert set(registry.FILES) == set(FACTS)
+
+
+def test_the_page_lists_them() -> None:
+    """docs/models.md has every model with its number of parameters; docs/make_models.py writes it."""
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    found = {name: int(count.replace(",", "")) for name, count in re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", page, re.M)}
+    airbench = sum(p.numel() for p in models.airbench94().parameters())
+    assert found == {name: facts["parameters"] for name, facts in FACTS.items()} | CIFAR | {"airbench94": airbench}
 
 
 @pytest.mark.parametrize("path", golden.CALLED)
