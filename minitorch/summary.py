@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from .autograd import enable_grad
+from .autograd import enable_grad, inference_mode
 from .autograd.modes import Recorder, _recorder
-from .autograd.tape import Kept, Node
+from .autograd.tape import Kept, Node, wrap
 from .creation import zeros
-from .geometry import ConvGeometry
+from .geometry import ConvGeometry, PoolGeometry
 from .nn import Module, Parameter
 from .nn.parameter import Uninitialized
 from .random import get_rng_state, set_rng_state
@@ -143,7 +143,8 @@ def summary(model: Module, input_size: Any = None, input_data: Any = None, depth
     arguments, or a dict of keywords. depth: of the rows that are shown; the last have the numbers of all below them.
 
     The model stays as it is, mode, buffers, hooks and lazy layers; so does the default generator. A copy runs, which
-    shares the parameters' memory, in evaluation. Raises TypeError for what is no Module or no size, ValueError unless
+    shares the parameters' memory, in evaluation. Of what it does in `no_grad`, multiply-adds and receptive fields are
+    not known: they count as 0. Raises TypeError for what is no Module or no size, ValueError unless
     there is one of input_size and input_data, RuntimeError where the model raises, with the module's name.
 
     >>> from minitorch import nn
@@ -167,10 +168,10 @@ def summary(model: Module, input_size: Any = None, input_data: Any = None, depth
         raise ValueError(f"summary: `depth` must be an int of at least 0, but got {depth!r}")
     if (input_size is None) == (input_data is None):
         raise ValueError("summary: give either input_size, such as (1, 3, 32, 32), or input_data, the input itself")
-    given = _arguments(model, input_size) if input_data is None else input_data
     state = get_rng_state()
     try:
-        return _run(model, given, depth)
+        with inference_mode(False), enable_grad():
+            return _run(model, _arguments(model, input_size) if input_data is None else input_data, depth)
     finally:
         set_rng_state(state)
 
@@ -179,17 +180,17 @@ def _run(model: Module, given: Any, depth: int) -> Summary:
     """The summary of a call with these arguments."""
     net, frozen = _copy(model)
     watch = _Watch(net)
-    args: Sequence[Any] = given if isinstance(given, tuple | list) else () if isinstance(given, Mapping) else (given,)
+    several = isinstance(given, tuple | list) and not hasattr(given, "_fields")  # a packed sequence is one argument
+    args: Sequence[Any] = given if several else () if isinstance(given, Mapping) else (given,)
+    args, kwargs = watch.taken(tuple(args)), watch.taken(dict(given) if isinstance(given, Mapping) else {})
     before = _recorder.get()
-    with enable_grad():
-        args, kwargs = watch.taken(tuple(args)), watch.taken(dict(given) if isinstance(given, Mapping) else {})
-        _recorder.set(Recorder(None, watch))
-        try:
-            net(*args, **kwargs)
-        except Exception as error:
-            raise RuntimeError(watch.failure(error)) from error
-        finally:
-            _recorder.set(before)
+    _recorder.set(Recorder(None, watch))
+    try:
+        net(*args, **kwargs)
+    except Exception as error:
+        raise RuntimeError(watch.failure(error)) from error
+    finally:
+        _recorder.set(before)
     watch.count_parameters(net, frozen)
     buffers = sum(b.array.size for b in net.buffers() if not isinstance(b, Uninitialized))
     memory = sum(p.array.nbytes for p in net.parameters() if not isinstance(p, Uninitialized))
@@ -222,7 +223,7 @@ def _copy(model: Module) -> tuple[Module, set[int]]:
     for parameter in model.parameters():
         if isinstance(parameter, Uninitialized):
             continue
-        shared = Parameter(parameter.detach(), parameter.is_floating_point())
+        shared = Parameter(wrap(parameter.array), parameter.is_floating_point())
         memo[id(parameter)] = shared
         if not parameter.requires_grad:
             frozen.add(id(shared))
@@ -255,11 +256,12 @@ class _Watch:
         if isinstance(given, Tensor):
             if not given.is_floating_point():
                 return given.detach().clone()
-            out = given.detach().requires_grad_().clone()
+            out = given.detach().clone().requires_grad_().clone()
             self.fields[out.edge] = START
             return out
-        if isinstance(given, tuple | list) and not hasattr(given, "_fields"):
-            return type(given)(self.taken(x) for x in given)
+        if isinstance(given, tuple | list):
+            parts = [self.taken(x) for x in given]
+            return type(given)(*parts) if hasattr(given, "_fields") else type(given)(parts)
         if isinstance(given, dict):
             return {key: self.taken(x) for key, x in given.items()}
         return given
@@ -361,8 +363,8 @@ def receptive_field(node: Node, known: Mapping[Any, Field]) -> Field:
     A window of k pixels at stride s and dilation d sees n + d (k - 1) j pixels, where one before it sees n with step j;
     its own step is s j. A transposed convolution's pixel is reached from 1 + floor((k - 1) / (s / g)) (d / g) pixels at
     most, g the greatest common divisor of s and d, and its step is j / s. Padding counts as pixels, statistics of a
-    norm do not count. What follows a flattened image or a sum over its pixels sees all of it. So n is exact but for
-    windows of an even size behind a transposed convolution, which may see a few pixels less.
+    norm do not count. What follows a flattened image, a sum or a pool over all pixels sees all of it. So n is exact but
+    for windows of an even size behind a transposed convolution, which may see a few pixels less.
     """
     sources = [known[p] for p in node.parents if p is not None and p in known]
     if not sources:
@@ -375,6 +377,8 @@ def receptive_field(node: Node, known: Mapping[Any, Field]) -> Field:
     geometry = settings.get("geometry")
     seen = _widest(sources)
     if geometry is not None and name in WINDOWS:
+        if isinstance(geometry, PoolGeometry) and geometry.stops == tuple((size,) for size in geometry.input_size):
+            return ALL  # one window of all pixels
         rank = len(geometry.input_size)
         pairs = ((Fraction(1), Fraction(1)),) * rank if seen == START else seen
         if not isinstance(pairs, tuple) or len(pairs) != rank:
@@ -433,7 +437,7 @@ def _transposed_windows(geometry: ConvGeometry) -> Iterator[tuple[int, Fraction]
         yield (k - 1) // (s // g) * (d // g), Fraction(1, s)
 
 
-def _pool_windows(geometry: Any) -> Iterator[tuple[int, int]]:
+def _pool_windows(geometry: PoolGeometry) -> Iterator[tuple[int, int]]:
     """The same for pooling, of the largest window within the image."""
     for starts, stops in zip(geometry.starts, geometry.stops, strict=True):
         last = max(b - a for a, b in zip(starts, stops, strict=True)) - 1

@@ -106,7 +106,9 @@ FIELDS: list[tuple[list, tuple[int, ...] | str | None]] = [
     ([nn.Conv2d(4, 4, 3), nn.Upsample(scale_factor=2, mode="bilinear")], (4, 4)),
     ([nn.ReflectionPad2d(1), nn.Conv2d(4, 4, 3), nn.ZeroPad2d(2), nn.Conv2d(4, 4, 3)], (5, 5)),
     ([nn.Conv2d(4, 4, 3), nn.ChannelShuffle(2), nn.Dropout(), nn.Identity()], (3, 3)),
-    ([nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1)], (9, 8)),
+    ([nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1)], "all"),
+    ([nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d((7, 2))], (3, 5)),
+    ([nn.Conv2d(4, 4, 3), nn.AdaptiveMaxPool2d((1, 6))], (9, 3)),
     ([nn.Conv2d(4, 4, 3), nn.Flatten()], "all"),
     ([nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)], "all"),
     ([nn.Flatten(), nn.Linear(4 * H * W, 2)], "all"),
@@ -246,6 +248,8 @@ def test_several_inputs_and_outputs() -> None:
     assert summary(layer, input_data=data)[""].output_shape == (5, 2)
     assert summary(layer, input_data={"input1": data[0], "input2": data[1]})[""].output_shape == (5, 2)
     assert summary(nn.LSTM(3, 5), (6, 2, 3))[""].output_shape == [(6, 2, 5), (1, 2, 5), (1, 2, 5)]
+    packed = nn.utils.rnn.pack_sequence([minitorch.ones(4, 3), minitorch.ones(2, 3)])
+    assert summary(nn.GRU(3, 5), input_data=packed).multiply_adds == (4 + 2) * 15 * 8
     state = (minitorch.zeros(1, 2, 5), minitorch.zeros(1, 2, 5))
     assert summary(nn.LSTM(3, 5), input_data=(minitorch.ones(6, 2, 3), state)).multiply_adds == 12 * 20 * 8
 
@@ -301,6 +305,17 @@ def test_the_model_stays_as_it_is() -> None:
     assert all(p.grad is None for p in net.parameters())
     assert data.tolist() == [[1.0] * 3] * 4
     assert all(p.requires_grad for p in net.parameters())
+
+
+def test_where_nothing_is_recorded() -> None:
+    """The same numbers in inference mode and no_grad, of data made there, too."""
+    with minitorch.inference_mode():
+        layer, data = nn.Linear(3, 2), minitorch.ones(5, 3)
+        assert summary(layer, (5, 3)).multiply_adds == 30
+        assert summary(layer, input_data=data).multiply_adds == 30
+        assert minitorch.is_inference_mode_enabled()
+    with minitorch.no_grad():
+        assert summary(layer, input_data=data).multiply_adds == 30
 
 
 def test_lazy_layers_stay_lazy() -> None:
