@@ -3,7 +3,7 @@
 from minitorch.config import show_config
 from minitorch.version import __version__
 
-print(f"""\
+TEXT = f"""\
 minitorch {__version__}: PyTorch's names for tensors, gradients, layers and training, on numpy and numba.
 
   python -m minitorch.run script.py ...   run a script that was written for PyTorch
@@ -12,5 +12,8 @@ minitorch {__version__}: PyTorch's names for tensors, gradients, layers and trai
   docs/coverage.md     what of PyTorch is here       docs/files.md         which files are read and written
   docs/layers.md       layers, with pictures         docs/design.md        how it works inside
   docs/performance.md  times beside PyTorch          examples/             trainings to start from
-""")
-show_config()
+"""
+
+if __name__ == "__main__":
+    print(TEXT)
+    show_config()

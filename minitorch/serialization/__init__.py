@@ -45,6 +45,7 @@ from .writing import LONGEST, MANY, MINOR, STRUCTURE, VERSION, Sink, Writing, en
 
 __all__ = ["load", "save"]
 
+EMPTY = 22  # bytes of an archive without members
 TORCH = (".pt", ".pth", ".pt.tar", ".pth.tar")
 
 
@@ -198,7 +199,7 @@ def _read(file: IO[bytes], name: Any, encoding: str, mmap: bool | None) -> tuple
             raise ValueError(_no_archive(start, str(error), zipfile.is_zipfile(file))) from error
         with archive:
             names = archive.namelist()
-            arrays = bool(names) and all(member.endswith(".npy") for member in names)
+            arrays = all(member.endswith(".npy") for member in names) and (bool(names) or size == EMPTY)
             if arrays:
                 what = "cannot be read as an .npz file"
             elif STRUCTURE not in names and any(member.endswith("data.pkl") for member in names):

@@ -23,12 +23,6 @@ KINDS: dict[str, Elements] = {
 }
 
 
-class Named(OrderedDict):
-    """What a safetensors file holds: tensors by name, and `metadata`, texts by name."""
-
-    metadata: dict[str, str]
-
-
 def flat(obj: Any, ending: str) -> dict[str, np.ndarray]:
     """The arrays of a dict of tensors by name. Raises TypeError for anything else."""
     if not isinstance(obj, dict):
@@ -59,8 +53,11 @@ def safetensors_of(obj: Any) -> bytes:
     return save(arrays, metadata)
 
 
-def read_safetensors(file: IO[bytes], size: int) -> tuple[Named, list[Tensor]]:
-    """The tensors in a file of `size` bytes. The header is compared with it before more is read."""
+def read_safetensors(file: IO[bytes], size: int) -> tuple[OrderedDict, list[Tensor]]:
+    """The tensors in a file of `size` bytes, by name; `.metadata` of the dict has its texts.
+
+    The header is compared with the file before more is read.
+    """
     from safetensors import deserialize
 
     file.seek(0)
@@ -80,7 +77,7 @@ def read_safetensors(file: IO[bytes], size: int) -> tuple[Named, list[Tensor]]:
             raise ValueError(
                 f"{name[:100]} has elements of {str(entry['dtype'])[:50]}, of which there are no tensors here"
             )
-    out = Named()
+    out: Any = OrderedDict()
     out.metadata = metadata
     read = dict(deserialize(start + header + file.read()))
     for name in found:  # in the order of the file

@@ -7,6 +7,7 @@ read, so a short pickle can't fill the memory.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -170,8 +171,10 @@ class Machine:
         if not isinstance(function, Call) or type(arguments) is not tuple:
             raise Refused("its pickle calls what is no function")
         for argument in arguments:
-            if hasattr(argument, "__len__"):
-                self.pay(len(argument) * (4 if isinstance(argument, str | bytes) else 100))
+            if isinstance(argument, str | bytes):
+                self.pay(4 * len(argument))
+            elif isinstance(argument, list | tuple | dict):
+                self.pay(100 * len(argument))
         try:
             made = function.make(*arguments)
         except TypeError as error:
@@ -262,9 +265,9 @@ STEPS: dict[int, Callable[[Machine], Any]] = {
     0x80: lambda m: m.take(1),  # protocol
     0x95: lambda m: m.take(8),  # frame
     ord("("): _mark,
-    ord("N"): lambda m: m.push(None, 8),
-    0x88: lambda m: m.push(True, 8),
-    0x89: lambda m: m.push(False, 8),
+    ord("N"): lambda m: m.push(None, 48),  # in memory it is 8, but in time as much as others
+    0x88: lambda m: m.push(True, 48),
+    0x89: lambda m: m.push(False, 48),
     ord("K"): lambda m: m.push(_1(m), 8),
     ord("M"): lambda m: m.push(_2(m), 32),
     ord("J"): lambda m: _integer(m, 4),
@@ -318,13 +321,15 @@ def check_plain(value: Any, allowed: Callable[[Any], bool]) -> None:
             if isinstance(entry, dict | list | tuple | set):
                 if id(entry) in way:
                     raise Refused("it holds a container that contains itself")
-                if id(entry) in done or not entry:
+                if id(entry) in done:
                     continue
                 if len(open_) > DEEP:
                     raise Refused("it is nested too deeply")
                 way.add(id(entry))
-                inside = iter(entry.values() if isinstance(entry, dict) else entry)
-                open_.append((id(entry), inside))
+                inside = entry.values() if isinstance(entry, dict) else entry
+                open_.append(
+                    (id(entry), itertools.chain(inside, vars(entry).values() if hasattr(entry, "__dict__") else ()))
+                )
                 break
             if not allowed(entry):
                 what = f"the name {entry.name} itself" if isinstance(entry, Call) else f"a {kind.__name__}"

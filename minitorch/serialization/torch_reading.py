@@ -303,8 +303,8 @@ def _size(entries: Any = ()) -> Size:
 
 
 def _device(kind: Any, index: Any = None) -> devices.device:
-    if type(kind) is not str:
-        raise Refused("it has a device that is no text")
+    if type(kind) is not str or len(kind) > 100:
+        raise Refused("it has a device that is no text, or a long one")
     return devices.device(kind, index)
 
 

@@ -50,6 +50,9 @@ def test_safetensors_both_ways(tmp_path):
     again = load(tmp_path / "y.safetensors")
     assert again.metadata == {"by": "someone"} and same(dict(sorted(again.items())), dict(sorted(STATE.items())))
     assert again["float32"].add_(1).tolist() == [[1, 2, 4]]
+    for other in ("z.pt", "z.npz", "z.zip"):
+        save(again, tmp_path / other)
+        assert same(dict(load(tmp_path / other)), dict(again)), other
     save(again, tmp_path / "z.safetensors")
     assert load(tmp_path / "z.safetensors").metadata == {"by": "someone"}
     found = load(io.BytesIO((tmp_path / "x.safetensors").read_bytes()))
@@ -157,4 +160,7 @@ def test_what_is_not_flat(ending, tmp_path):
     ]:
         with pytest.raises(TypeError, match=message):
             save(value, path)
+    save({}, tmp_path / path)
+    assert dict(load(path)) == {}
+    save({"a": m.ones(1)}, path)
     assert load(path)["a"].tolist() == [1] and os.listdir(tmp_path) == [f"x.{ending}"]

@@ -149,6 +149,11 @@ HOSTILE = {
     "attributes of a dict": (of(call("collections.OrderedDict") + b"}" + text("update") + b"Nsb"), "sets attributes of a OrderedDict"),
     "attributes of a tensor": (of(tensor() + b"}" + text("array") + b"Nsb"), "sets attributes of a Tensor"),
     # tensors
+    "a storage beside": (
+        of(call("collections.OrderedDict") + b"}" + text("_metadata") + storage() + b"sb"),
+        "a Storage, which is no value",
+    ),
+    "a device of any length": (of(call("torch.device", text("x" * 9999))), "a device that is no text, or a long one"),
     "a storage cut short": (of(tensor(), [FOUR[0][:-1]]), "storage 0 has 15 bytes, but 16 are announced"),
     "no storage": (of(tensor(), []), "it has no storage 0"),
     "a storage elsewhere": (of(tensor(storage("../../../etc/passwd"))), "it has no storage"),
@@ -188,6 +193,7 @@ HOSTILE = {
     # bombs
     "lists in lists": (of(b"]" * 20_000 + b"a" * 19_999), "nested too deeply"),
     "tuples in tuples": (of(b")" + b"\x85" * 60_000), "nested too deeply"),
+    "a million times nothing": (of(b"(" + b"N" * 4_000_000 + b"t"), "more memory than its length allows"),
     "a list in itself": (of(b"]q\0h\0a"), "contains itself"),
     "a million empty dicts": (of(b"(" + b"}" * 4_000_000 + b"t"), "more memory than its length allows"),
     "a million marks": (of(b"(" * 4_000_000), "more memory than its length allows"),

@@ -133,7 +133,11 @@ def test_the_other_byte_order():
 
 def test_everything_comes_back():
     """Through a .pt file as through our own; parameters, one object twice, views and state dicts with their versions."""
-    kinds = KINDS | {"cpu": m.device("cpu"), "empty": [OrderedDict(), Counter(), set(), np.zeros((0, 2)), np.int8(-3)]}
+    kinds = KINDS | {
+        "cpu": m.device("cpu"),
+        "0-d": [Parameter(m.tensor(1.0)), m.tensor(True)],
+        "empty": [OrderedDict(), Counter(), set(), np.zeros((0, 2)), np.int8(-3)],
+    }
     assert same(through(kinds), kinds)
     x = m.arange(12.0).reshape(3, 4)
     base, row, turned, again = through([x, x[1], x.t(), x])

@@ -168,21 +168,35 @@ def read(call: Callable[[], Any], size: int, what: str, watched: bool) -> Any:
 
 
 def saved(rng: Rng, counts: collections.Counter) -> None:
-    """A checkpoint or a nest, damaged."""
+    """A checkpoint or a nest, damaged: in the project's own format, in PyTorch's, or flat."""
     value = checkpoint(rng) if rng.random() < 0.2 else nest(rng, 3)
     file = io.BytesIO()
+    ending = str(rng.choice(["own", "own", "pt", "pt", "npz", "safetensors"]))
+    if ending in ("npz", "safetensors"):
+        value = {f"k{i}": x for i, x in enumerate(leaf(rng) for _ in range(9)) if isinstance(x, m.Tensor)}
+        value = {name: x.detach() for name, x in value.items()} | {"k": m.ones(2)}
+    file.name = f"x.{ending}"  # type: ignore[attr-defined]
     m.save(value, file)
     name = list(DAMAGES)[rng.integers(len(DAMAGES))]
     damage, telling = DAMAGES[name]
+    if ending == "safetensors":  # it has no checksums, and is no archive
+        damage, telling = [(flipped, False), (cut, True), (patched, False), (lambda content, rng: content, True)][
+            rng.integers(4)
+        ]
+        name = damage.__name__.replace("<lambda>", "whole")
+    elif ending == "npz":
+        telling = name in ("whole", "members in another order")
     content = damage(file.getvalue(), rng)
     watched = rng.random() < 0.25
-    found = read(lambda: m.load(io.BytesIO(content)), len(content), f"load, {name}", watched)
+    found = read(lambda: m.load(io.BytesIO(content)), len(content), f"load of {ending}, {name}", watched)
+    if isinstance(found, dict) and ending in ("npz", "safetensors"):
+        found, value = dict(sorted(found.items())), dict(sorted(value.items()))
     refused = isinstance(found, RuntimeError)
     if name in ("whole", "members in another order") and refused:
-        raise Failure(f"load, {name}\nrefused: {found}")
+        raise Failure(f"load of {ending}, {name}\nrefused: {found}")
     if telling and not refused and not same(found, value):
-        raise Failure(f"load, {name}\ngave something else than was saved: {str(found)[:200]}")
-    counts[f"{name}: {'refused' if refused else 'as saved' if telling else 'another object'}"] += 1
+        raise Failure(f"load of {ending}, {name}\ngave something else than was saved: {str(found)[:200]}")
+    counts[f"{ending}, {name}: {'refused' if refused else 'as saved' if telling else 'another object'}"] += 1
 
 
 def images(rng: Rng, counts: collections.Counter) -> None:

@@ -33,6 +33,15 @@ def write(path): save(value, path)
 """,
         "checkpoint.zip",
     ),
+    "PyTorch's": (
+        """
+import minitorch
+from minitorch.serialization import load, save
+value = {"w": minitorch.arange(10_000), "t": (1, "x")}
+def write(path): save(value, path)
+""",
+        "checkpoint.pt",
+    ),
     "picture": (
         """
 from matplotlib.figure import Figure
