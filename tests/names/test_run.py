@@ -283,6 +283,8 @@ WORKERS = """
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+assert torch.__name__ == "minitorch", "a PyTorch that is installed"
+
 class Squares(Dataset):
     def __len__(self):
         return 8
