@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import dtypes
-from ..autograd import Function, is_grad_enabled
 from ..autograd.tape import wrap
 from ..devices import check_format, refuse
 from ..ops.place import in_format
 from ..tensor import RemovableHandle, Tensor
+from . import hooks
+from .hooks import EVERYWHERE
 from .parameter import Buffer, Parameter, Uninitialized
 
 __all__ = ["Module"]
@@ -29,6 +30,11 @@ class IncompatibleKeys(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+    def errors(self) -> list[str]:
+        """What `strict` says of them."""
+        named = (("Missing", self.missing_keys), ("Unexpected", self.unexpected_keys))
+        return [f"{what} key(s) in state_dict: {_quoted(keys)}. " for what, keys in named if keys]
 
     def __repr__(self) -> str:
         if not self.missing_keys and not self.unexpected_keys:
@@ -66,6 +72,7 @@ class Module:
             _forward_pre_hooks={},
             _backward_hooks={},
             _backward_pre_hooks={},
+            _state_hooks={},
         )
 
     # ---------------------------------------------------------------------------------------------------------- calling
@@ -75,7 +82,8 @@ class Module:
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def _is_hooked(self) -> bool:
-        return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks)
+        own = self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks
+        return bool(own or EVERYWHERE)
 
     def _is_bare(self) -> bool:
         """Whether calling the module is nothing but its class's `forward`."""
@@ -84,25 +92,7 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not self._is_hooked():
             return self.forward(*args, **kwargs)
-        return self._call_with_hooks(args, kwargs)
-
-    def _call_with_hooks(self, args: tuple, kwargs: dict) -> Any:
-        for hook in list(self._forward_pre_hooks.values()):
-            args, kwargs = hook(self, args, kwargs)
-        watch = _BackwardWatch(self) if self._backward_hooks or self._backward_pre_hooks else None
-        if watch:
-            args = watch.inputs(args)
-        waiting = list(self._forward_hooks.values())
-        try:
-            out = self.forward(*args, **kwargs)
-            while waiting:
-                out = waiting.pop(0)(self, args, kwargs, out)
-        except Exception:
-            for hook in waiting:
-                if hook.always:
-                    hook(self, args, kwargs, None)
-            raise
-        return watch.output(out) if watch else out
+        return hooks.call(self, args, kwargs)
 
     def register_forward_pre_hook(
         self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
@@ -112,20 +102,7 @@ class Module:
         prepend: before the hooks that are there. with_kwargs: call hook(module, args, kwargs), which may return a pair
         of new ones.
         """
-
-        def call(module: Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-            replaced = hook(module, args, kwargs) if with_kwargs else hook(module, args)
-            if replaced is None:
-                return args, kwargs
-            if not with_kwargs:
-                return (replaced if isinstance(replaced, tuple) else (replaced,)), kwargs
-            if not (isinstance(replaced, tuple) and len(replaced) == 2):
-                raise RuntimeError(
-                    f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), not {replaced}"
-                )
-            return replaced
-
-        return _register(self._forward_pre_hooks, call, prepend)
+        return hooks.register(self._forward_pre_hooks, hooks.before(hook, with_kwargs), prepend)
 
     def register_forward_hook(
         self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
@@ -133,28 +110,57 @@ class Module:
         """Call hook(module, args, output) after every forward; what it returns, if anything, replaces the output.
 
         prepend: before the hooks that are there. with_kwargs: call hook(module, args, kwargs, output). always_call:
-        also where forward or a hook raises, with None for the output.
+        also where forward or a hook raises, with the output so far, None for none.
         """
-
-        def call(module: Module, args: tuple, kwargs: dict, out: Any) -> Any:
-            replaced = hook(module, args, kwargs, out) if with_kwargs else hook(module, args, out)
-            return out if replaced is None else replaced
-
-        call.always = always_call  # type: ignore[attr-defined]
-        return _register(self._forward_hooks, call, prepend)
+        return hooks.register(self._forward_hooks, hooks.after(hook, with_kwargs, always_call), prepend)
 
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call hook(module, grad_input, grad_output) when backward has passed the module; both are tuples.
 
         What it returns, if anything, replaces grad_input, which has an entry per positional argument, None where no
-        gradient goes. prepend: before the hooks that are there. A call then raises NotImplementedError where the output
-        is neither a tensor nor a tuple of tensors.
+        gradient goes. prepend: before the hooks that are there. Where the output is neither a tensor nor a tuple of
+        tensors a call warns, and the hook sees nothing.
         """
-        return _register(self._backward_hooks, hook, prepend)
+        return hooks.register(self._backward_hooks, hook, prepend)
+
+    def register_backward_hook(self, hook: Callable) -> RemovableHandle:
+        """`register_full_backward_hook` under its older name, which PyTorch keeps for hooks of the last op alone."""
+        return self.register_full_backward_hook(hook)
 
     def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call hook(module, grad_output), a tuple, before backward passes the module; what it returns replaces it."""
-        return _register(self._backward_pre_hooks, hook, prepend)
+        return hooks.register(self._backward_pre_hooks, hook, prepend)
+
+    def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Call hook(module, prefix, keep_vars) before `state_dict` reads the module."""
+        return hooks.register(self._state_hooks.setdefault("save before", {}), hook)
+
+    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Call hook(module, state_dict, prefix, local_metadata), which may change the dict, after it is filled."""
+        return hooks.register(self._state_hooks.setdefault("save after", {}), hooks.returning_none(hook))
+
+    def _register_state_dict_hook(self, hook: Callable) -> RemovableHandle:
+        """`register_state_dict_post_hook`, where what the hook returns, if anything, replaces the dict."""
+        return hooks.register(self._state_hooks.setdefault("save after", {}), hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Call a hook before `load_state_dict` looks for what belongs to the module in a copy of the given dict.
+
+        It is called with (module, state_dict, prefix, local_metadata, True, missing_keys, unexpected_keys,
+        error_msgs), and may change the dict and the three lists.
+        """
+        return hooks.register(self._state_hooks.setdefault("load before", {}), hook)
+
+    def _register_load_state_dict_pre_hook(self, hook: Callable, with_module: bool = False) -> RemovableHandle:
+        """As above, without the module unless `with_module`."""
+        return self.register_load_state_dict_pre_hook(hook if with_module else lambda module, *args: hook(*args))
+
+    def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Call hook(module, incompatible_keys) when everything is loaded, before missing and unexpected keys raise.
+
+        It may change the two lists. Modules that are inside come first.
+        """
+        return hooks.register(self._state_hooks.setdefault("load after", {}), hook)
 
     # ------------------------------------------------------------------------------------------------------- attributes
 
@@ -192,7 +198,7 @@ class Module:
                 raise AttributeError("cannot assign module before Module.__init__() call")
             if name not in state["_modules"]:
                 self._forget(name)
-            state["_modules"][name] = value
+            state["_modules"][name] = hooks.registered("module", self, name, value)
         elif name in state.get("_modules", ()):
             if value is not None:
                 raise TypeError(
@@ -257,7 +263,7 @@ class Module:
                     f"Cannot assign non-leaf Tensor to parameter '{name}': a parameter is made by the user. To compute "
                     f"'{name}' from another tensor, do so in forward()."
                 )
-        self._parameters[name] = param
+        self._parameters[name] = hooks.registered("parameter", self, name, param)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Make `tensor` the buffer `name`: state that is no parameter; saved in `state_dict` if `persistent`.
@@ -271,7 +277,7 @@ class Module:
             raise TypeError(
                 f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' (minitorch Tensor or None required)"
             )
-        self._buffers[name] = tensor
+        self._buffers[name] = hooks.registered("buffer", self, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -282,7 +288,7 @@ class Module:
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{_type_name(module)} is not a Module subclass")
         self._check_name("module", name, self._modules)
-        self._modules[name] = module
+        self._modules[name] = hooks.registered("module", self, name, module)
 
     register_module = add_module
 
@@ -504,16 +510,28 @@ class Module:
     def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """All parameters and persistent buffers by dotted name, detached, sharing memory; as they are if `keep_vars`.
 
-        What `get_extra_state` of a module returns, where it defines one, stands behind them as "<name>._extra_state".
+        What `get_extra_state` of a module returns, where it defines one, stands behind its own as "_extra_state".
 
         `prefix` is put before every name ("model." with its dot); `destination` is a dict to fill instead of a new one.
         """
         destination = OrderedDict() if destination is None else destination
-        for key, _, _, tensor in self._state():
-            destination[prefix + key] = tensor if keep_vars else tensor.detach()
-        for key, module in self._extras("get_extra_state"):
-            destination[prefix + key] = module.get_extra_state()
+        for hook in self._hooks("save before"):
+            hook(self, prefix, keep_vars)
+        for name, tensor in (*self._parameters.items(), *self._buffers.items()):
+            if tensor is not None and name not in self._non_persistent_buffers_set:
+                destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        if type(self).get_extra_state is not Module.get_extra_state:
+            destination[f"{prefix}_extra_state"] = self.get_extra_state()
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in self._hooks("save after"):
+            replaced = hook(self, destination, prefix, {})
+            destination = destination if replaced is None else replaced
         return destination
+
+    def _hooks(self, kind: str) -> list[Callable]:
+        return list(self._state_hooks[kind].values()) if kind in self._state_hooks else []
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -526,16 +544,21 @@ class Module:
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        owners = list(self.named_modules(remove_duplicate=False))
+        noted: tuple[list, list, list] = ([], [], [])  # missing and unexpected keys, errors: what hooks say
+        if any(module._state_hooks for _, module in owners):
+            state_dict = OrderedDict(state_dict)
+            for owner, module in owners:
+                for hook in module._hooks("load before"):
+                    hook(module, state_dict, owner and f"{owner}.", {}, True, *noted)
         state = {key: (module, name, tensor) for key, module, name, tensor in self._state()}
         extras = dict(self._extras("set_extra_state"))
-        missing = [key for key in (*state, *extras) if key not in state_dict]
-        unexpected = [key for key in state_dict if key not in state and key not in extras]
-        errors = []
-        if strict and missing:
-            errors.append(f"Missing key(s) in state_dict: {_quoted(missing)}. ")
-        if strict and unexpected:
-            errors.append(f"Unexpected key(s) in state_dict: {_quoted(unexpected)}. ")
-        plan = []
+        missing = noted[0] + [key for key in (*state, *extras) if key not in state_dict]
+        unexpected = noted[1] + [key for key in state_dict if key not in state and key not in extras]
+        found, errors, plan = IncompatibleKeys(missing, unexpected), noted[2], []
+        later = [(module, hook) for _, module in reversed(owners) for hook in module._hooks("load after")]
+        if strict and not later:
+            errors = found.errors() + errors
         for key, (module, name, tensor) in state.items():
             if key not in state_dict:
                 continue
@@ -545,8 +568,7 @@ class Module:
                 errors.append(problem)
             else:
                 plan.append((module, name, tensor, value))
-        if errors:
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
+        self._refuse(errors)
         for module, name, tensor, value in plan:
             if assign:
                 setattr(module, name, _replacement(tensor, value))
@@ -557,7 +579,15 @@ class Module:
         for key, module in extras.items():
             if key in state_dict:
                 module.set_extra_state(state_dict[key])
-        return IncompatibleKeys(missing, unexpected)
+        for module, hook in later:
+            hooks.loaded(hook, module, found)
+        if strict and later:
+            self._refuse(found.errors())
+        return found
+
+    def _refuse(self, errors: list[str]) -> None:
+        if errors:
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
 
     # ---------------------------------------------------------------------------------------------------- how it prints
 
@@ -576,98 +606,6 @@ class Module:
         if not children and len(extra) <= 1:
             return f"{name}({''.join(extra)})"
         return f"{name}(\n  " + "\n  ".join([*extra, *children]) + "\n)"
-
-
-class _Pass(Function):
-    """The tensors as they are; their gradients, None where none came, go through `change`, which is given them all."""
-
-    @staticmethod
-    def forward(ctx: Any, change: Callable, *tensors: Tensor) -> tuple:
-        ctx.change = change
-        ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*(t for t in tensors if not t.requires_grad))
-        return tensors
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple:
-        return None, *ctx.change(gradients)
-
-
-class _BackwardWatch:
-    """One call of a module with backward hooks: its tensors pass both ends of it, where the hooks see gradients."""
-
-    def __init__(self, module: Module) -> None:
-        self.module = module
-        self.places: list[int] = []  # of the tensors among the arguments
-        self.count = 0
-        self.grad_output: tuple = ()
-
-    def inputs(self, args: tuple) -> tuple:
-        """The arguments, the tensors among them watched if one of them requires grad."""
-        self.count, found = len(args), list(args)
-        places = [i for i, arg in enumerate(args) if isinstance(arg, Tensor)]
-        if is_grad_enabled() and any(args[i].requires_grad for i in places):
-            self.places = places
-            for i, watched in zip(places, _Pass.apply(self._left, *(args[i] for i in places)), strict=True):
-                found[i] = watched
-        return tuple(found)
-
-    def output(self, out: Any) -> Any:
-        """The output, a tensor or several, watched."""
-        several = isinstance(out, tuple)
-        outputs = out if several else (out,)
-        if not all(isinstance(y, Tensor) for y in outputs):
-            raise NotImplementedError(
-                "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors, but "
-                f"{type(self.module).__name__} returned {type(out).__name__}. Register hooks on the tensors instead."
-            )
-        watched = _Pass.apply(self._arrived, *outputs)
-        return watched if several else watched[0]
-
-    def _arrived(self, gradients: tuple) -> tuple:
-        for hook in list(self.module._backward_pre_hooks.values()):
-            gradients = self._replaced(gradients, hook(self.module, gradients), "grad_output")
-        self.grad_output = gradients
-        if not self.places and any(g is not None for g in self._run((None,) * self.count)):
-            raise RuntimeError(
-                "Backward hook for Modules where no input requires gradient should always return None or None for all "
-                "gradients."
-            )
-        return gradients
-
-    def _left(self, gradients: tuple) -> tuple:
-        grad_input: list = [None] * self.count
-        for i, g in zip(self.places, gradients, strict=True):
-            grad_input[i] = g
-        found = self._run(tuple(grad_input))
-        self.grad_output = ()
-        return tuple(found[i] for i in self.places)
-
-    def _run(self, grad_input: tuple) -> tuple:
-        for hook in list(self.module._backward_hooks.values()):
-            grad_input = self._replaced(grad_input, hook(self.module, grad_input, self.grad_output), "grad_input")
-        return grad_input
-
-    def _replaced(self, gradients: tuple, by: Any, what: str) -> tuple:
-        if by is None:
-            return gradients
-        by = by if isinstance(by, tuple) else (by,)
-        if len(by) != len(gradients):
-            raise RuntimeError(
-                f"Backward hook returned an invalid number of {what}, got {len(by)}, but expected {len(gradients)}"
-            )
-        return by
-
-
-def _register(hooks: dict, hook: Callable, prepend: bool = False) -> RemovableHandle:
-    handle = RemovableHandle(hooks)
-    hooks[handle.id] = hook
-    if prepend:
-        others = {key: value for key, value in hooks.items() if key != handle.id}
-        for key in others:
-            del hooks[key]
-        hooks.update(others)
-    return handle
 
 
 def _problem(key: str, tensor: Tensor, value: Any, assign: bool) -> str | None:

@@ -17,6 +17,7 @@ from . import (
     dropout,
     embedding,
     fold,
+    hooks,
     lazy,
     likelihood,
     linear,
@@ -49,7 +50,7 @@ PLACES: dict[str, tuple[ModuleType, ...]] = {
     "lazy": (lazy,),
     "linear": (attention, lazy, linear),
     "loss": (ctc, likelihood, margin, loss),
-    "module": (module,),
+    "module": (hooks, module),
     "normalization": (norm,),
     "padding": (padding,),
     "pixelshuffle": (resample,),
@@ -63,6 +64,7 @@ PLACES: dict[str, tuple[ModuleType, ...]] = {
 # Classes that scripts ask for by PyTorch's private names, as in isinstance(layer, _ConvNd), by their names here.
 BASES = {
     "batchnorm": {"_NormBase": "_Norm"},
+    "module": {"_IncompatibleKeys": "IncompatibleKeys"},
     "conv": {"_ConvNd": "_Conv", "_ConvTransposeNd": "_TransposedConv"},
     "dropout": {"_DropoutNd": "_Dropout"},
     "padding": {f"_{kind}PadNd": f"_{kind}Pad" for kind in ("Circular", "Constant", "Reflection", "Replication")},
