@@ -1,6 +1,6 @@
 """Automatic differentiation: the tape (read `tape.py` first), primitives, grad modes, in-place changes, gradcheck."""
 
-from . import functional, graph
+from . import forward_ad, functional, graph
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -25,6 +25,7 @@ __all__ = [
     "Variable",
     "backward",
     "detect_anomaly",
+    "forward_ad",
     "enable_grad",
     "functional",
     "grad",

@@ -7,15 +7,19 @@ its `unpack` runs the forward pass again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .modes import Recorder, _recorder
-from .tape import Kept, Node, Variable, wrap
+from .modes import Recorder, _recorder, _running
+from .tape import Kept, Node, RemovableHandle, Run, Variable, wrap
 
-__all__ = ["Node", "disable_saved_tensors_hooks", "save_on_cpu", "saved_tensors_hooks"]
+__all__ = [
+    "Node", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks", "increment_version",
+    "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks",
+]  # fmt: skip
 
 
 class Packed:
@@ -104,3 +108,70 @@ class disable_saved_tensors_hooks:
 
     def __exit__(self, *error: object) -> None:
         _recorder.set(self._before.pop())
+
+
+class allow_mutation_on_saved_tensors(saved_tensors_hooks):
+    """Inside, what nodes keep is kept as copies, so that changes in place after the use do no harm."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda tensor: tensor.clone(), lambda tensor: tensor)
+
+
+def increment_version(tensor: Any) -> None:
+    """Count a change of a tensor's memory, or of several tensors', that was made where nobody counts."""
+    for x in (tensor,) if isinstance(tensor, Variable) else tuple(tensor):
+        x.version.count += 1
+
+
+class _MultiHook:
+    """What `register_multi_grad_hook` knows of the backward pass that runs."""
+
+    def __init__(self, edges: list, hook: Callable, every: bool) -> None:
+        self.edges, self.hook, self.every = edges, hook, every
+        self.run: Any = None  # a weak reference
+        self.gradients: list = []
+        self.waiting = 0
+
+    def arrived(self, position: int, g: Any) -> None:
+        """The gradient of one of the tensors is known."""
+        run: Run = _running.get()
+        if self.run is None or self.run() is not run:
+            self.run, self.gradients = weakref.ref(run), [None] * len(self.edges)
+            reached = run.edges() if self.every else set()
+            self.waiting = sum(edge in reached for edge in self.edges) if self.every else 1
+        self.waiting -= 1
+        self.gradients[position] = g
+        if self.waiting == 0:
+            gradients, self.gradients = self.gradients, [None] * len(self.edges)
+            self.hook(gradients if self.every else g)
+
+
+class _Handles(RemovableHandle):
+    """Several handles as one."""
+
+    def __init__(self, handles: Sequence[RemovableHandle]) -> None:
+        self.handles = handles
+
+    def remove(self) -> None:
+        """Take all hooks out."""
+        for handle in self.handles:
+            handle.remove()
+
+
+def register_multi_grad_hook(tensors: Iterable, fn: Callable, *, mode: str = "all") -> RemovableHandle:
+    """Call fn(gradients) in a backward pass when those of all tensors are known; "any": fn(gradient) of the first.
+
+    gradients: one for each tensor, None for those that the pass does not reach, for which nobody waits. Raises
+    ValueError for another mode, RuntimeError for a tensor that does not require grad.
+
+    >>> import minitorch
+    >>> x, y = minitorch.ones(2, requires_grad=True), minitorch.ones(1, requires_grad=True)
+    >>> handle = register_multi_grad_hook((x, y), print)
+    >>> (3 * x).sum().backward()
+    [tensor([3., 3.]), None]
+    """
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    known = tuple(tensors)
+    hook = _MultiHook([x.edge for x in known], fn, mode == "all")
+    return _Handles([x.register_hook(lambda g, i=i: hook.arrived(i, g)) for i, x in enumerate(known)])

@@ -36,6 +36,7 @@ class Recorder(NamedTuple):
 
 
 _recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+_running: ContextVar[Any] = ContextVar("running", default=None)  # the innermost backward pass, a `Run` of tape.py
 
 
 def is_grad_enabled() -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import quiet
-from .modes import GradMode, _enabled, _inference, _recorder, is_inference_mode_enabled
+from .modes import GradMode, _enabled, _inference, _recorder, _running, is_inference_mode_enabled
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -392,6 +392,21 @@ def _needed(roots: Iterable[Node | Variable], wanted: set) -> dict[Any, bool]:
     return needed
 
 
+class Run:
+    """A backward pass while it runs, for hooks that ask who takes part."""
+
+    __slots__ = ("__weakref__", "needed", "roots")
+
+    def __init__(self, roots: Sequence[tuple], needed: dict | None) -> None:
+        self.roots, self.needed = roots, needed
+
+    def edges(self) -> set:
+        """The edges that a gradient reaches."""
+        starts = [edge for edge, _ in self.roots]
+        found = {*starts, *(parent for node in _below(starts) for parent in node.parents)}
+        return found if self.needed is None else found & self.needed.keys()
+
+
 def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, retain_graph: bool) -> dict:
     """Run gradients from `roots` down the tape.
 
@@ -424,11 +439,12 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             gradients[edge] = (wrap(_computed(gradients[edge])) + wrap(_computed(g))).array
             owned.add(edge)
 
-    errors, mode, recorder = quiet.get(), _enabled.get(), _recorder.get()
+    errors, mode, recorder, outer = quiet.get(), _enabled.get(), _recorder.get(), _running.get()
     trace = None if recorder is None else recorder.trace
     try:
         quiet.set(quiet.QUIET)
         _enabled.set(create_graph)
+        _running.set(Run(roots, needed))
         for edge, g in roots:
             deliver(edge, g if create_graph else g.array)
         while heap:
@@ -485,7 +501,10 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
         try:
             _enabled.set(mode)
         finally:  # an interrupt may arrive right after `set`
-            quiet.set(errors)
+            try:
+                quiet.set(errors)
+            finally:
+                _running.set(outer)
     return results
 
 

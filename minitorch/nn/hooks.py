@@ -22,6 +22,7 @@ EVERYWHERE: dict[int, tuple[str, Callable]] = {}  # the hooks of all modules: wh
 
 
 def register(hooks: dict, hook: Callable, prepend: bool = False) -> RemovableHandle:
+    """Add a hook behind the others, with `prepend` before them."""
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     if prepend:
