@@ -78,9 +78,7 @@ from .devices import (
 )
 from .drawing import bernoulli, binomial, multinomial, poisson
 from .dtypes import (
-    bool_ as bool,
-)
-from .dtypes import (
+    bfloat16,
     can_cast,
     dtype,
     finfo,
@@ -96,6 +94,9 @@ from .dtypes import (
     promote_types,
     set_default_dtype,
     uint8,
+)
+from .dtypes import (
+    bool_ as bool,
 )
 from .exchange import asarray, from_dlpack, frombuffer, to_dlpack
 from .explain import explain

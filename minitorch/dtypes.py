@@ -35,6 +35,23 @@ class dtype:
         return as_dtype, (self.name,)
 
 
+class Unstored(dtype):
+    """A dtype that scripts may name, compare and ask for its limits, but that no tensor has."""
+
+    def __init__(self, name: str, type_name: str, itemsize: int) -> None:
+        self.name, self.type_name, self.itemsize = name, type_name, itemsize
+        self.is_floating_point, self.is_complex, self.is_signed = True, False, True
+
+    def __getattr__(self, name: str) -> Any:
+        """Raises TypeError where somebody wants to store numbers in it."""
+        if name != "numpy":
+            raise AttributeError(f"'dtype' object has no attribute {name!r}")
+        raise TypeError(
+            f"no tensor has dtype {self}: NumPy can't store it, and on a CPU it would be slower than float32. "
+            "Use float32, or float16 to save memory"
+        )
+
+
 bool_ = dtype("bool")
 uint8 = dtype("uint8")
 int8 = dtype("int8")
@@ -44,10 +61,12 @@ int64 = dtype("int64")
 float16 = dtype("float16")
 float32 = dtype("float32")
 float64 = dtype("float64")
+bfloat16 = Unstored("bfloat16", "BFloat16Tensor", 2)
 
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
 _NAMED = {d.name: d for d in ALL} | {
-    "float": float32, "double": float64, "half": float16, "int": int32, "long": int64, "short": int16
+    "float": float32, "double": float64, "half": float16, "int": int32, "long": int64, "short": int16,
+    "bfloat16": bfloat16,
 }  # fmt: skip
 _WIDER = {"uint16": "int32", "uint32": "int64"}
 _PYTHON = {bool: bool_, int: int64, float: float64}
@@ -129,6 +148,7 @@ def set_default_dtype(d: Any) -> None:
     d = as_dtype(d)
     if not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {d}")
+    _ = d.numpy  # raises for a dtype without storage
     _default = d
 
 
@@ -139,6 +159,11 @@ class finfo:
         d = _default if type is None else as_dtype(type)
         if not d.is_floating_point:
             raise TypeError(f"minitorch.finfo() requires a floating point input type; for {d} use iinfo()")
+        if d is bfloat16:  # float32 with the first 7 bits of its 23
+            self.bits, self.dtype, self.eps, self.resolution = 16, d.name, 2.0**-7, 0.01
+            self.max, self.tiny, self.smallest_normal = (2 - 2.0**-7) * 2.0**127, 2.0**-126, 2.0**-126
+            self.min = -self.max
+            return
         limits = np.finfo(d.numpy)
         self.bits, self.dtype = limits.bits, d.name
         self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)

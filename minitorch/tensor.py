@@ -382,6 +382,10 @@ class Tensor(Draws, Facts, Methods):
         """As float16, which takes half the memory; arithmetic in it is slow."""
         return self.to(dtypes.float16, memory_format=memory_format)
 
+    def bfloat16(self, memory_format: Any = None) -> Tensor:
+        """Raises TypeError: no tensor has that dtype."""
+        return self.to(dtypes.bfloat16, memory_format=memory_format)
+
     def float(self, memory_format: Any = None) -> Tensor:
         """As float32."""
         return self.to(dtypes.float32, memory_format=memory_format)

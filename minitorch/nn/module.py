@@ -469,6 +469,10 @@ class Module:
         """Cast all floating parameters and buffers to float16; returns self. Layers are slow in it."""
         return self.to(dtypes.float16)
 
+    def bfloat16(self) -> Module:
+        """Raises TypeError: no tensor has that dtype."""
+        return self.to(dtypes.bfloat16)
+
     def type(self, dst_type: Any) -> Module:
         """Cast all floating parameters and buffers to a dtype; returns self."""
         return self.to(dtypes.of_type(dst_type) if isinstance(dst_type, str) else dst_type)

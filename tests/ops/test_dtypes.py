@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -225,3 +227,24 @@ def test_small_dtypes_compute():
     for call in ("1 - m", "m - 1", "x - m", "m - x", "m - True"):
         with pytest.raises(RuntimeError, match="with a bool tensor is not supported"):
             eval(call, {"m": mt.tensor([True]), "x": mt.ones(1)})
+
+
+def test_bfloat16_is_a_name() -> None:
+    """Scripts may name it, compare with it and ask for its limits; no tensor has it, and the error says what to use."""
+    b = mt.bfloat16
+    assert repr(b) == "minitorch.bfloat16" and b.itemsize == 2 and b.is_floating_point and b != mt.float16
+    assert pickle.loads(pickle.dumps(b)) is b and mt.ones(1).dtype != b
+    limits = mt.finfo(b)
+    assert limits.eps == 2**-7 and limits.max == -limits.min == float.fromhex("0x1.fep127") and limits.bits == 16
+    assert limits.tiny == 2**-126 and "dtype=bfloat16" in repr(limits)
+    with mt.autocast("cpu", dtype=b):
+        assert mt.ones(2).dtype is mt.float32
+    calls = [
+        lambda: mt.zeros(2, dtype=b), lambda: mt.tensor(1.0, dtype="bfloat16"), lambda: mt.ones(2).to(b),
+        lambda: mt.ones(2).bfloat16(), lambda: mt.nn.Linear(1, 1).bfloat16(), lambda: mt.set_default_dtype(b),
+        lambda: mt.ones(2).sum(dtype=b), lambda: mt.promote_types(b, mt.float32),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(TypeError, match="no tensor has dtype minitorch.bfloat16.*float16 to save memory"):
+            call()
+    assert mt.get_default_dtype() is mt.float32
