@@ -51,11 +51,11 @@ def decoder(code, width):
 def main(words=None):
     """Train and draw; returns the error on test images beside that of drawing the mean image, as a fraction."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=5, help="passes over the training set (5)")
-    parser.add_argument("--steps", type=int, help="end after so many steps")
-    parser.add_argument("--code", type=int, default=64, help="numbers for each image (64)")
-    parser.add_argument("--width", type=int, default=32, help="channels of the first layer (32)")
-    parser.add_argument("--lr", type=float, default=1e-3, help="learning rate of Adam (0.001)")
+    parser.add_argument("--epochs", type=common.count, default=5, help="passes over the training set (5)")
+    parser.add_argument("--steps", type=common.count, help="end after so many steps")
+    parser.add_argument("--code", type=common.count, default=64, help="numbers for each image (64)")
+    parser.add_argument("--width", type=common.count, default=32, help="channels of the first layer (32)")
+    parser.add_argument("--lr", type=common.rate, default=1e-3, help="learning rate of Adam (0.001)")
     parser.add_argument("--out", type=Path, default=Path("runs/autoencoder.png"), help="the picture")
     args = parser.parse_args(words)
     minitorch.manual_seed(0)

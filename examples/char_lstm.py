@@ -8,6 +8,8 @@ import argparse
 import math
 from pathlib import Path
 
+from common import count, rate
+
 import minitorch
 from minitorch import nn, optim
 from minitorch.nn import functional as F
@@ -51,13 +53,13 @@ def main(words=None):
     """Train and write; returns the loss of the last steps beside that of knowing how frequent each character is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=Path, help="a file to learn from")
-    parser.add_argument("--steps", type=int, default=1000, help="training steps (1000)")
-    parser.add_argument("--width", type=int, default=128, help="numbers for each character and state (128)")
-    parser.add_argument("--layers", type=int, default=1, help="LSTM layers (1)")
-    parser.add_argument("--window", type=int, default=64, help="characters that are read at a time (64)")
-    parser.add_argument("--batch-size", type=int, default=32, help="windows in each step (32)")
-    parser.add_argument("--lr", type=float, default=0.003, help="learning rate of Adam (0.003)")
-    parser.add_argument("--heat", type=float, default=0.7, help="how daring the writing is (0.7)")
+    parser.add_argument("--steps", type=count, default=1000, help="training steps (1000)")
+    parser.add_argument("--width", type=count, default=128, help="numbers for each character and state (128)")
+    parser.add_argument("--layers", type=count, default=1, help="LSTM layers (1)")
+    parser.add_argument("--window", type=count, default=64, help="characters that are read at a time (64)")
+    parser.add_argument("--batch-size", type=count, default=32, help="windows in each step (32)")
+    parser.add_argument("--lr", type=rate, default=0.003, help="learning rate of Adam (0.003)")
+    parser.add_argument("--heat", type=rate, default=0.7, help="how daring the writing is (0.7)")
     args = parser.parse_args(words)
     try:
         text = args.text.read_text(encoding="utf-8") if args.text else default_text()

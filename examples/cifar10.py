@@ -103,6 +103,7 @@ def main():
     """Parse the arguments, train, test, and say where everything lies."""
     parser = common.arguments(__doc__, epochs=8, batch_size=64, lr=0.05, out="runs")
     parser.add_argument("--data", default="shapes", help="shapes, cifar10, a folder or an archive (shapes)")
+    parser.add_argument("--workers", type=common.whole, default=0, help="processes that load images (0: this one)")
     parser.add_argument("--model", default="small", choices=MODELS, help=f"{', '.join(MODELS)} (small)")
     args = parser.parse_args()
     common.start(args)
@@ -113,7 +114,7 @@ def main():
         train_set, test_set = load(args.data, augment, transforms.Compose(normalize))
     except (OSError, RuntimeError, ValueError) as error:
         raise SystemExit(f"--data {args.data}: {error}") from None
-    batches = common.Batches(train_set, args.batch_size, args.seed)
+    batches = common.Batches(train_set, args.batch_size, args.seed, num_workers=args.workers)
     test_loader = DataLoader(test_set, 250)
     classes = train_set.classes
     print(f"{len(train_set):,} training and {len(test_set):,} test images of {len(classes)} classes")
@@ -150,4 +151,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

@@ -210,7 +210,7 @@ def main():
     """Parse the arguments, train, test, and say where everything lies."""
     parser = common.arguments(__doc__, epochs=9.9, batch_size=1024, lr=None, out="runs/airbench")
     parser.add_argument("--data", default="cifar10", help="cifar10, shapes, a folder or an archive (cifar10)")
-    parser.add_argument("--limit", type=int, help="use so many training images only, to try things out")
+    parser.add_argument("--limit", type=common.count, help="use so many training images only, to try things out")
     args = parser.parse_args()
     common.start(args)
     try:
@@ -239,4 +239,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    common.run(main)

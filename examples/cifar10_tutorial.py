@@ -10,6 +10,8 @@ It follows PyTorch's "Training a classifier" step by step, so that the two can b
 import argparse
 from pathlib import Path
 
+from common import count, rate
+
 import minitorch
 from minitorch import nn, optim
 from minitorch.nn import functional as F
@@ -85,8 +87,8 @@ def main(words=None):
     """Train, save, load into a fresh net, and test that; returns the accuracy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="cifar10", help="cifar10, shapes or a folder (cifar10)")
-    parser.add_argument("--epochs", type=int, default=2, help="passes over the training set (2)")
-    parser.add_argument("--lr", type=float, default=0.001, help="learning rate (0.001)")
+    parser.add_argument("--epochs", type=count, default=2, help="passes over the training set (2)")
+    parser.add_argument("--lr", type=rate, default=0.001, help="learning rate (0.001)")
     parser.add_argument("--out", default="cifar_net.zip", help="where the weights go (cifar_net.zip)")
     args = parser.parse_args(words)
     minitorch.manual_seed(0)

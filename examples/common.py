@@ -36,7 +36,7 @@ from minitorch.nn import functional as F
 from minitorch.utils.data import DataLoader
 
 # Flags that may differ between a run and its continuation.
-FREE = ("resume", "out", "threads", "save_every", "data")
+FREE = ("resume", "out", "threads", "workers", "save_every", "data")
 
 
 # ------------------------------------------------------------------------------------------------ arguments
@@ -49,6 +49,21 @@ def number(kind, least, text):
     if value is None or not least <= value < 2**63:
         raise argparse.ArgumentTypeError(f"needs a {'whole ' * (kind is int)}number from {least} on, but is {text!r}")
     return value
+
+
+def count(text):
+    """A whole number from 1 on, for argparse."""
+    return number(int, 1, text)
+
+
+def whole(text):
+    """A whole number from 0 on, for argparse."""
+    return number(int, 0, text)
+
+
+def rate(text):
+    """A number from 0 on, for argparse."""
+    return number(float, 0, text)
 
 
 def arguments(doc, epochs, batch_size, lr, out):
@@ -87,6 +102,14 @@ def start(args):
 def settings(args):
     """What the run was asked for, without what may change when it goes on."""
     return {name: value for name, value in vars(args).items() if name not in FREE}
+
+
+def run(main):
+    """Call main(); Ctrl-C outside of training, which has its own answer to it, ends the program without a traceback."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit("\ninterrupted; what was written stays") from None
 
 
 # ------------------------------------------------------------------------------------------------ batches

@@ -10,6 +10,7 @@ loss weighs the classes, and the result is the accuracy of each class, not of al
 import argparse
 
 import numpy as np
+from common import count, rate
 
 import minitorch
 from minitorch import nn, optim
@@ -56,9 +57,9 @@ def net():
 def main(words=None):
     """Train and test; returns the accuracy of the worst class."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=5, help="passes over the beats (5)")
-    parser.add_argument("--count", type=int, default=4000, help="beats to learn from (4000)")
-    parser.add_argument("--lr", type=float, default=0.003, help="learning rate of AdamW (0.003)")
+    parser.add_argument("--epochs", type=count, default=5, help="passes over the beats (5)")
+    parser.add_argument("--count", type=count, default=4000, help="beats to learn from (4000)")
+    parser.add_argument("--lr", type=rate, default=0.003, help="learning rate of AdamW (0.003)")
     args = parser.parse_args(words)
     minitorch.manual_seed(0)
     loader = DataLoader(TensorDataset(*beats(args.count, 0)), 64, shuffle=True)

@@ -11,6 +11,8 @@ which shows what the old weights are worth.
 import argparse
 from pathlib import Path
 
+from common import count, rate
+
 import minitorch
 from minitorch import nn, optim
 from minitorch.nn import functional as F
@@ -61,10 +63,10 @@ def main(words=None):
     parser.add_argument("--weights", type=Path, help="a .pt, .pth or .safetensors file of a ResNet-18")
     parser.add_argument("--data", default="shapes", help="shapes, or a folder with train/ and test/ (shapes)")
     parser.add_argument("--all", action="store_true", help="train all layers, not the last one alone")
-    parser.add_argument("--size", type=int, default=224, help="pixels to which images of a folder are scaled (224)")
-    parser.add_argument("--epochs", type=int, default=3, help="passes over the training set (3)")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=1e-3, help="of the last layer; of others a tenth (0.001)")
+    parser.add_argument("--size", type=count, default=224, help="pixels to which images of a folder are scaled (224)")
+    parser.add_argument("--epochs", type=count, default=3, help="passes over the training set (3)")
+    parser.add_argument("--batch-size", type=count, default=32)
+    parser.add_argument("--lr", type=rate, default=1e-3, help="of the last layer; of others a tenth (0.001)")
     parser.add_argument("--out", type=Path, default=Path("finetuned.pt"), help="the new weights (finetuned.pt)")
     args = parser.parse_args(words)
     minitorch.manual_seed(0)

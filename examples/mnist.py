@@ -7,6 +7,8 @@ python examples/mnist.py --fashion          FashionMNIST instead
 
 import argparse
 
+from common import count, rate
+
 import minitorch
 from minitorch import nn, optim
 from minitorch.nn import functional as F
@@ -72,9 +74,9 @@ def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="data", help="the folder of the files; those of ./data are downloaded (data)")
     parser.add_argument("--fashion", action="store_true", help="clothes instead of digits")
-    parser.add_argument("--epochs", type=int, default=4, help="passes over the training set (4)")
-    parser.add_argument("--batch-size", type=int, default=64, help="images for each step (64)")
-    parser.add_argument("--lr", type=float, default=1.0, help="learning rate of Adadelta (1.0)")
+    parser.add_argument("--epochs", type=count, default=4, help="passes over the training set (4)")
+    parser.add_argument("--batch-size", type=count, default=64, help="images for each step (64)")
+    parser.add_argument("--lr", type=rate, default=1.0, help="learning rate of Adadelta (1.0)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save", help="write the weights to this file")
     args = parser.parse_args(words)

@@ -60,11 +60,11 @@ def overlaps(guesses, masks):
 def main(words=None):
     """Train on new scenes all the time, test on others; returns the mean overlap of disc and ring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=300, help="training steps (300)")
-    parser.add_argument("--size", type=int, default=48, help="pixels of a side (48)")
-    parser.add_argument("--width", type=int, default=24, help="channels of each layer (24)")
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=0.01, help="highest learning rate (0.01)")
+    parser.add_argument("--steps", type=common.count, default=300, help="training steps (300)")
+    parser.add_argument("--size", type=common.count, default=48, help="pixels of a side (48)")
+    parser.add_argument("--width", type=common.count, default=24, help="channels of each layer (24)")
+    parser.add_argument("--batch-size", type=common.count, default=16)
+    parser.add_argument("--lr", type=common.rate, default=0.01, help="highest learning rate (0.01)")
     parser.add_argument("--out", type=Path, default=Path("runs/segmentation.png"), help="the picture")
     args = parser.parse_args(words)
     minitorch.manual_seed(0)

@@ -6,6 +6,7 @@ python examples/volume.py
 import argparse
 
 import numpy as np
+from common import count, rate
 
 import minitorch
 from minitorch import nn, optim
@@ -48,9 +49,9 @@ def net(width=8):
 def main(words=None):
     """Train on new scans all the time, test on others; returns the accuracy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=200, help="training steps (200)")
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=0.003, help="learning rate of Adam (0.003)")
+    parser.add_argument("--steps", type=count, default=200, help="training steps (200)")
+    parser.add_argument("--batch-size", type=count, default=32)
+    parser.add_argument("--lr", type=rate, default=0.003, help="learning rate of Adam (0.003)")
     args = parser.parse_args(words)
     minitorch.manual_seed(0)
     rng = np.random.default_rng(0)

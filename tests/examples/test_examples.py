@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,22 @@ def test_help(example, name, capsys, monkeypatch):
         example(name).main()
     assert end.value.code == 0
     assert "python examples/" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "gradcheck_your_layer"])
+def test_odd_numbers(example, name, capsys, monkeypatch):
+    """No epochs, steps of none and rates below zero get a sentence."""
+    length = "--steps" if name in ("char_lstm", "segmentation", "volume") else "--epochs"
+    for flag, value in [(length, "0"), (length, "many"), ("--lr", "-1")]:
+        if flag == "--lr" and name == "cifar10_airbench":  # whose rates are the paper's
+            continue
+        monkeypatch.setattr(sys, "argv", [name, flag, value])
+        with pytest.raises(SystemExit) as end:
+            example(name).main()
+        assert end.value.code == 2
+        assert re.search(
+            rf"argument {flag}: needs a (whole )?number from [\d.]+ on, but is '{value}'", capsys.readouterr().err
+        )
 
 
 @compiled
