@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from counted import BENDS
 from hypothesis import settings
 
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=50, database=None)
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-BENDS: dict[str, bool] = {}  # "rule of an argument" -> whether a check noticed; filled by test_bends
 AT_START = pytest.StashKey[tuple[float, int]]()  # when the run began, and how many compiled kernels there were
 
 

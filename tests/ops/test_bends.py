@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import BENDS
+from counted import BENDS
 from samples import ROWS, Row
 from test_primitives import check_first_order, check_second_order
 
