@@ -59,7 +59,7 @@ IMAGES: tuple[Shape, Shape] = (32, 64, 32, 32), (2, 4, 4, 4)
 MATRIX: tuple[Shape, Shape] = (2048, 1024), (8, 8)
 X, POSITIVE, UNIT = (Operand(*IMAGES, kind) for kind in ("normal", "positive", "unit"))
 TARGET, MASK = Operand(*IMAGES, "constant"), Operand(*IMAGES, "mask")
-ROWS = Operand(*MATRIX)
+ROWS, SQUARE = Operand(*MATRIX), Operand((512, 512), (8, 8))
 SHORT = Operand((32, 16, 32, 32), IMAGES[1])  # of ops whose result is four times as large
 LOGITS, LABELS = Operand((16384, 100), (8, 10)), Operand((16384,), (8,), "index", (100, 10))
 CHANNELS = Operand((64,), (4,), "positive")
@@ -329,6 +329,9 @@ OPS: list[Op | Step] = [
         )
     ),
     *toplevel("matmul", Operand((1024, 1024), (8, 8)), Operand((1024, 1024), (8, 8), "weight")),
+    Op("linalg.solve", lambda lib, f, a, b: lib.linalg.solve(a * 0.01 + lib.eye(len(a)), b), (SQUARE, SQUARE)),
+    Op("linalg.cholesky", lambda lib, f, a: lib.linalg.cholesky(a @ a.mT + lib.eye(len(a))), (SQUARE,)),
+    Op("linalg.cross", lambda lib, f, a, b: lib.linalg.cross(a, b), (Operand((500_000, 3), (8, 3)),) * 2),
     *toplevel("bmm", Operand((64, 128, 128), (2, 4, 4)), Operand((64, 128, 128), (2, 4, 4))),
     Op("matrix times vector", lambda lib, f, x, y: x @ y, (ROWS, LAST)),
     # convolutions and pools

@@ -42,9 +42,10 @@ REASONS: dict[str, str] = {
         INSIDE,
     r"^nested$|^jagged$|^to_padded_tensor": "there are no nested tensors: pad, or pack sequences",
     r"autocast": "nothing is cast on its own: `amp.autocast` is a block that changes nothing",
-    r"^(symeig|lstsq|lu|lu_solve|lu_unpack|matrix_rank|triangular_solve|cholesky|cholesky_inverse|cholesky_solve|qr|solve"
-    r"|orgqr|ormqr|geqrf|chain_matmul|lobpcg|frobenius_norm|nuclear_norm)$":
-        "use the function of `minitorch.linalg` for it",
+    r"^(lstsq|matrix_rank|solve)$": "use the function of `minitorch.linalg`",
+    r"^(symeig|lobpcg|(svd|pca)_lowrank)$": "use `minitorch.linalg.eigh` or `svd` for it",
+    r"^(frobenius|nuclear)_norm$": "use `minitorch.linalg.matrix_norm` for it",
+    r"^ldl_": "use `minitorch.linalg.lu_factor` and `lu_solve` for it",
     r"prune|^AdaptiveLogSoftmax|^[Ll]inear_?[Cc]ross|grouped_mm|scaled_mm|^CrossMapLRN|^NLLLoss2d|^Container$|^conv_tbc"
     r"|^(fbgemm|embedding_renorm_|segment_reduce|from_file|hub)$": "it is out of range here",
 }  # fmt: skip

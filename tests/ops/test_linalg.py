@@ -77,6 +77,13 @@ def test_norm_of_equal_singular_values() -> None:
         close(g, np.sign(x))
 
 
+def test_a_tall_zero_has_a_slope() -> None:
+    """Singular values that are 0 divide nothing: the slope is U V^T of those vectors that were found."""
+    a = m.zeros(3, 2, dtype=m.float64, requires_grad=True)
+    (g,) = m.autograd.grad(L.matrix_norm(a, "nuc"), a)
+    close(g.mT @ g, np.eye(2))
+
+
 def test_condition_numbers() -> None:
     """inf where there is no inverse."""
     a = drawn(3, 3)
@@ -111,11 +118,12 @@ for _i, _j, _k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
 def test_determinants_of_any_rank(rank: int) -> None:
     """det is the sum of e_ijk a_0i a_1j a_2k: a polynomial, whose derivatives of all orders exist."""
     x = RNG.standard_normal((3, rank)) @ RNG.standard_normal((rank, 3))
-    a = m.from_numpy(x).requires_grad_()
-    (g,) = m.autograd.grad(m.det(a), a)
-    cofactors = np.stack([np.cross(x[1], x[2]), np.cross(x[2], x[0]), np.cross(x[0], x[1])])
-    np.testing.assert_allclose(g.numpy(), cofactors, rtol=1e-9, atol=1e-12)
-    assert gradgradcheck(m.det, [a])
+    for rows in (x, x[::-1].copy()):
+        a = m.from_numpy(rows).requires_grad_()
+        (g,) = m.autograd.grad(m.det(a), a)
+        cofactors = np.stack([np.cross(rows[i - 2], rows[i - 1]) for i in range(3)])
+        np.testing.assert_allclose(g.numpy(), cofactors, rtol=1e-9, atol=1e-12)
+        assert gradgradcheck(m.det, [a])
     expected = np.einsum("abc,ijk->aibjck", LEVI_CIVITA, LEVI_CIVITA).reshape(9, 9, 9)
     np.testing.assert_allclose(third(m.det, x), expected, atol=1e-8)
 
@@ -126,6 +134,9 @@ def test_determinants_of_a_stack_with_singular_matrices() -> None:
     a = m.from_numpy(x).requires_grad_()
     (g,) = m.autograd.grad(L.det(a).sum(), a)
     close(g, np.array([[[1.0, 0], [0, 1]], [[4, -2], [-2, 1]], [[0, 0], [0, 0]]]))
+    for p, q, r, s in ((2.0, 4.0, 1.0, 2.0), (1.0, -2.0, 2.0, -4.0), (-1.0, 2.0, 2.0, -4.0), (0.0, 0.0, 3.0, 1.0)):
+        one = m.tensor([[p, q], [r, s]], requires_grad=True)
+        np.testing.assert_allclose(m.autograd.grad(L.det(one), one)[0].numpy(), [[s, -r], [-q, p]], atol=1e-5)
     sign, log = L.slogdet(a)
     assert sign.tolist() == [1, 0, 0] and log.tolist() == [0, -INF, -INF] and not sign.requires_grad
     (g,) = m.autograd.grad(log[0], a)

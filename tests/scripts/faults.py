@@ -462,6 +462,13 @@ FAULTS = [
           'minitorch.set_rng_state(state["random"])', "pass", ("test_common.py::test_interrupted_and_resumed",)),
     Fault("a resumed epoch begins with its first batch", "../examples/common.py",
           "[first:].tolist()", ".tolist()", ("test_common.py::test_batches_from_any_batch_on",)),
+    # matrices
+    Fault("solve: the gradient of A is not turned", "ops/factor.py", "fit(-(_solve_b(g, a, memo) @ out.mT), a_shape)", "fit(-(_solve_b(g, a, memo) @ out.mT).mT, a_shape)", primitive("solve")),
+    Fault("det: singular matrices without the sign of U", "ops/factor.py", "out[lost] = (np.linalg.det(u)", "out[lost] = (np.abs(np.linalg.det(u))", ("test_linalg.py::test_determinants_of_a_stack_with_singular_matrices",)),
+    Fault("det: the small part without its sign", "ops/factor.py", "return c * (-1.0) ** n", "return c", ("test_linalg.py::test_determinants_of_any_rank",)),
+    Fault("svd: equal singular values divide by 0", "ops/spectral.py", "return (1 - zero) / (x + zero)", "return 1 / x", ("test_linalg.py::test_norm_of_equal_singular_values", "test_linalg.py::test_a_tall_zero_has_a_slope")),
+    Fault("lu: columns to the right are not exchanged", "ops/lu.py", "a[stack, j], a[stack, p] = a[stack, p], a[stack, j]", "a[stack, j, :k], a[stack, p, :k] = a[stack, p, :k], a[stack, j, :k]", ("test_linalg.py::test_factors_make_the_matrix",)),
+    Fault("matrix_exp: a size is taken out and not put back", "ops/products.py", "[..., :n, n:] * scale", "[..., :n, n:]", ("test_linalg.py::test_the_derivative_of_an_exponential_keeps_its_digits",)),
 ]  # fmt: skip
 
 
