@@ -6,6 +6,7 @@ A stack of matrices is (..., N, N). Rules are formulas of matrices, which read t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,6 +110,14 @@ def cut(flat: Any, *shapes: tuple) -> list:
         out.append(piece.reshape(shape) if isinstance(flat, np.ndarray) else standalone(reshape(piece, shape=shape)))
         start = end
     return out
+
+
+def several(op: Any, x: Any, compute: Callable, *shapes: tuple, **settings: Any) -> list:
+    """The results of `op`, one vector where it is recorded; elsewhere nobody takes apart what `compute` returns."""
+    if recorded(x):
+        return cut(op(x, **settings), *shapes)
+    with np.errstate(all="ignore"):
+        return [wrap(np.asarray(part)) for part in compute(x.array)]
 
 
 def triangle(x: Any, upper: bool = False, diagonal: float = 1.0) -> Any:
@@ -489,7 +498,7 @@ def slogdet(A: Any) -> SignLog:
     check_floats("slogdet", A)
     check_square("slogdet", A)
     shape = A.outline.shape[:-2]
-    log, sign = cut(log_det(A), shape, shape)
+    log, sign = several(log_det, A, lambda x: np.linalg.slogdet(x)[::-1], shape, shape)
     return SignLog(sign.detach(), log)
 
 

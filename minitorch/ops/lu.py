@@ -131,7 +131,8 @@ def _factored(name: str, a: Any, pivot: bool) -> tuple[Any, np.ndarray]:
     values = np.array(a.array, order="C")
     pivots = np.empty((*batch, k), np.int32)
     count = math.prod(batch)
-    eliminate(values.reshape(count, m, n), pivots.reshape(count, k))
+    with np.errstate(all="ignore"):
+        eliminate(values.reshape(count, m, n), pivots.reshape(count, k))
     if not recorded(a):
         return wrap(values), pivots
     moved = _rows(a, _order(pivots, m))

@@ -174,11 +174,10 @@ def matrix_exp(A: Any) -> Any:
 def cross_of(x: np.ndarray, y: np.ndarray, *, dim: int) -> np.ndarray:
     """x x y of vectors along `dim`, counted from the end; the other axes broadcast."""
     out = np.empty(np.broadcast_shapes(x.shape, y.shape), x.dtype)
-    a, b, c = (np.moveaxis(v, dim, 0) for v in (x, y, out))
-    for i in range(3):
-        j, k = (i + 1) % 3, (i + 2) % 3
-        np.multiply(a[j], b[k], out=c[i, ...])
-        c[i] -= a[k] * b[j]
+    keys: list[Any] = [(..., i, *(slice(None),) * (-dim - 1)) for i in range(3)]
+    for i, j, k in (keys, keys[1:] + keys[:1], keys[2:] + keys[:2]):
+        np.multiply(x[j], y[k], out=out[i])
+        out[i] -= x[k] * y[j]
     return out
 
 

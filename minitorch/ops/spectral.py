@@ -27,6 +27,7 @@ from .factor import (
     packed,
     recorded,
     regular,
+    several,
     solve_triangular,
     solve_triangular_of,
     triangle,
@@ -254,7 +255,7 @@ def qr(A: Any, mode: str = "reduced") -> QR:
         why = "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
         return QR(*[stopped(part, A, why) for part in np.linalg.qr(A.array, "complete")])
     if m >= n:
-        return QR(*cut(qr_of(A), *_qr_shapes((*batch, m, n))))
+        return QR(*several(qr_of, A, np.linalg.qr, *_qr_shapes((*batch, m, n))))
     if not recorded(A):
         return QR(*map(wrap, np.linalg.qr(A.array)))
     q, r = cut(qr_of(A[..., :m]), *_qr_shapes((*batch, m, m)))
@@ -359,7 +360,8 @@ def svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> SVD
     _check_svd(A, driver)
     full = flag(full_matrices, "full_matrices")
     try:
-        return SVD(*cut(svd_of(A, full=full), *_svd_shapes(A.outline.shape, full)))
+        found = several(svd_of, A, lambda x: np.linalg.svd(x, full), *_svd_shapes(A.outline.shape, full), full=full)
+        return SVD(*found)
     except np.linalg.LinAlgError:
         raise no_svd(A.array) from None
 
@@ -371,7 +373,7 @@ def svdvals(A: Any, *, driver: str | None = None) -> Any:
     if recorded(A):
         return svd(A, False).S
     try:
-        return wrap(np.linalg.svd(A.array, compute_uv=False))
+        return several(svd_of, A, lambda x: [np.linalg.svd(x, compute_uv=False)])[0]
     except np.linalg.LinAlgError:
         raise no_svd(A.array) from None
 
@@ -442,7 +444,8 @@ def eigh(A: Any, UPLO: str = "L") -> Eigen:
     """
     which_one = _check_eigh(A, UPLO)
     try:
-        return Eigen(*cut(eigh_of(A, UPLO=which_one), *_eigh_shapes(A.outline.shape)))
+        compute = lambda x: np.linalg.eigh(x, which_one)  # noqa: E731
+        return Eigen(*several(eigh_of, A, compute, *_eigh_shapes(A.outline.shape), UPLO=which_one))
     except np.linalg.LinAlgError:
         raise _no_eigh(A.array) from None
 
@@ -454,6 +457,6 @@ def eigvalsh(A: Any, UPLO: str = "L") -> Any:
     if recorded(A):
         return eigh(A, UPLO).eigenvalues
     try:
-        return wrap(np.linalg.eigvalsh(A.array, which_one))
+        return several(eigh_of, A, lambda x: [np.linalg.eigvalsh(x, which_one)])[0]
     except np.linalg.LinAlgError:
         raise _no_eigh(A.array) from None

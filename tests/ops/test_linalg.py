@@ -360,6 +360,34 @@ def test_powers() -> None:
     assert gradcheck(lambda x: L.vander(x, N=4), [drawn(2, 3)])
 
 
+def test_infinities_warn_nobody() -> None:
+    """They are results, or LinAlgError says that there is none; with derivatives, too."""
+    stack = m.stack([m.eye(2), m.full((2, 2), INF), m.full((2, 2), 2e38)])
+    for f in (
+        L.det,
+        L.svdvals,
+        L.eigvalsh,
+        L.lu,
+        L.qr,
+        L.slogdet,
+        L.pinv,
+        L.cond,
+        L.matrix_exp,
+        L.inv_ex,
+        L.cholesky_ex,
+    ):
+        for a in (*stack, stack):
+            x = a.clone().requires_grad_()
+            try:
+                f(a)
+                out = f(x)
+                parts = [out] if isinstance(out, m.Tensor) else out
+                next(part for part in parts if part.requires_grad).sum().backward()
+            except L.LinAlgError:
+                continue
+            assert x.grad.shape == a.shape
+
+
 # ---------------------------------------------------------------------------------------------------------- wrong calls
 def test_singular_matrices_are_named() -> None:
     """LinAlgError says which matrix and which element; info says it without raising."""
