@@ -469,6 +469,17 @@ FAULTS = [
     Fault("svd: equal singular values divide by 0", "ops/spectral.py", "return (1 - zero) / (x + zero)", "return 1 / x", ("test_linalg.py::test_norm_of_equal_singular_values", "test_linalg.py::test_a_tall_zero_has_a_slope")),
     Fault("lu: columns to the right are not exchanged", "ops/lu.py", "a[stack, j], a[stack, p] = a[stack, p], a[stack, j]", "a[stack, j, :k], a[stack, p, :k] = a[stack, p, :k], a[stack, j, :k]", ("test_linalg.py::test_factors_make_the_matrix",)),
     Fault("matrix_exp: a size is taken out and not put back", "ops/products.py", "[..., :n, n:] * scale", "[..., :n, n:]", ("test_linalg.py::test_the_derivative_of_an_exponential_keeps_its_digits",)),
+    # loading
+    Fault("data: batches are handed on as they come", "utils/data/pool.py", "1 if self._in_order else None)", "None)",
+          ("test_workers.py::test_order_is_kept_unless_declined",)),
+    Fault("data: a sample drawn again draws the same", "utils/data/loading.py", "count_turns(indices, drawn))", "None)",
+          ("test_data.py::test_samples_drawn_again_are_augmented_anew",)),
+    Fault("data: a dataset draws the program's numbers", "utils/data/stream.py", "default.numpy = default.numpy, own",
+          "default.numpy = default.numpy, default.numpy", ("test_data_arguments.py::test_loading_takes_no_numbers_from_the_program",)),
+    Fault("data: a stray StopIteration ends the epoch", "utils/data/worker.py", "(StopIteration, StopAsyncIteration)", "()",
+          ("test_worker_failures.py::test_exceptions_of_a_dataset",)),
+    Fault("data: strides are lost on the way", "utils/data/parcel.py", "elif is_plain_tensor(value):", "elif False:",
+          ("test_workers.py::test_any_number_of_workers_gives_the_same_batches",)),
 ]  # fmt: skip
 
 

@@ -40,6 +40,7 @@ class _Pickler(reduction.ForkingPickler):
             axes = sorted(range(value.ndim), key=lambda axis: -abs(value.strides[axis]))
             dense = value.transpose(axes)
             if type(value) is np.ndarray and dense.flags.c_contiguous and not value.flags.c_contiguous:
+                # NumPy does the same from 2.3 on.
                 return np.transpose, (dense, np.argsort(axes).tolist())
         elif is_plain_tensor(value):
             return to_tensor, (value.array,)

@@ -193,7 +193,7 @@ def normalize(tensor: Any, mean: float | Sequence[float], std: float | Sequence[
     if tensor.ndim < 3:
         raise ValueError(f"Normalize: needs a Tensor (..., C, H, W), but its shape is {tuple(tensor.shape)}")
     m, s = (c.reshape(-1, 1, 1) for c in constants(mean, std, tensor.array.dtype, tensor.shape[-3]))
-    if not tensor.requires_grad and not inplace:  # plain arithmetic: a worker loads no kernels for it, which takes 0.3 s
+    if not tensor.requires_grad and not inplace:  # without kernels, which a worker would load in 0.3 s
         return to_tensor((tensor.array - m) / s)
     m, s = to_tensor(m), to_tensor(s)
     return tensor.sub_(m).div_(s) if inplace else (tensor - m) / s
