@@ -18,7 +18,7 @@ import time
 import numpy as np
 import pytest
 
-from minitorch.utils.data import DataLoader, IterableDataset, get_worker_info
+from minitorch.utils.data import DataLoader, IterableDataset, Subset, get_worker_info
 
 SOON = 5.0  # seconds within which the main process hears of it
 
@@ -30,7 +30,7 @@ class Ends:
         self.what = what
 
     def __getitem__(self, index):
-        if index == 5 and self.what is not None:
+        if self.what is not None and np.any(index == 5):
             self.what()
         return index
 
@@ -177,6 +177,22 @@ def test_death_of_a_worker(what, words):
     """A worker that ends on its own is noticed at once: who it was, how it ended and at which sample."""
     with raised_soon(RuntimeError, "DataLoader worker 0 (pid ", "exited unexpectedly", "at sample 5", *words):
         list(DataLoader(Ends(what), 2, num_workers=2, collate_fn=list))
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ({"batch_size": None}, "at sample 5."),
+        ({"batch_size": None, "sampler": [np.arange(4, 6)]}, "at sample [4 5]."),
+        ({"batch_sampler": [np.array([4, 5])]}, "at sample 5."),
+        ({"dataset": Subset(Ends(raise_key_error), [7, 5]), "batch_size": 2}, "at sample 1."),
+    ],
+)
+def test_the_sample_is_named(options, place):
+    """By what the sampler said of it."""
+    options = {"dataset": Ends(raise_key_error), **options}
+    with raised_soon(KeyError, f"in DataLoader worker process 0, {place}"):
+        list(DataLoader(**options, num_workers=1))
 
 
 def test_death_from_outside_while_waiting():

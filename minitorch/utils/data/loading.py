@@ -68,8 +68,6 @@ class Recipe(NamedTuple):
             with own_default_generator(stream):
                 if self.batched:
                     return self.collate_fn(get_samples(self.dataset, indices))
-                if begin is not None:
-                    begin(0)
                 return self.collate_fn(self.dataset[task.key])
 
     def in_one_call(self, task: Task) -> bool:

@@ -96,10 +96,10 @@ class Worker:
         if task.key is None:
             return "while it joined samples of its stream" if position < 0 else f"at sample {position} of its stream"
         if not isinstance(task.key, list):
-            return f"at sample {task.key!r}"
+            return f"at sample {task.key}"
         if position >= 0:
-            return f"at sample {task.key[position]!r}"
-        shown = ", ".join(map(repr, task.key[:8])) + (", ..." if len(task.key) > 8 else "")
+            return f"at sample {task.key[position]}"
+        shown = ", ".join(map(str, task.key[:8])) + (", ..." if len(task.key) > 8 else "")
         return f"in a batch of the samples [{shown}]"
 
     def death(self) -> str:
