@@ -119,6 +119,16 @@ def test_identities(pil):
     np.testing.assert_array_equal(F.elastic_transform(IMAGE, still)[:, :-1], IMAGE[:, 1:])
 
 
+def test_places_that_are_nowhere():
+    """Where a perspective divides by zero there is no image, and no warning."""
+    corners = [[0, 0], [4, 0], [4, 4], [0, 4]]
+    for interpolation in ("nearest", "bilinear"):
+        out = F.perspective(np.full((5, 5, 3), 200, np.uint8), corners, [[0, 0], [4, 1], [4, 3], [0, 4]], interpolation)
+        assert out.shape == (5, 5, 3) and out.max() == 200
+    for strange in (np.full((1, 6, 5, 2), np.nan), np.full((1, 6, 5, 2), np.inf), np.full((1, 6, 5, 2), -1e30)):
+        assert not F.elastic_transform(IMAGE, strange).any()
+
+
 def test_hue_goes_round_the_circle():
     """A third of the circle turns red into green, green into blue, blue into red; grey and black stay."""
     colours = np.float32([[[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0.5], [0, 0, 0], [1, 1, 0]]])
@@ -178,6 +188,10 @@ def test_pil_modes_stay(pil, mode):
         assert out.mode == mode
     if mode != "I;16":
         assert F.rotate(image, 20).mode == F.affine(image, 5, [1, 1], 1.0, 0.0).mode == mode
+    if mode in ("1", "P"):
+        for mixed in (lambda: F.gaussian_blur(image, 3), lambda: F.elastic_transform(image, np.zeros((1, 6, 5, 2)))):
+            with pytest.raises(ValueError, match="can't be mixed"):
+                mixed()
     assert F.get_dimensions(image) == [len(image.getbands()), 6, 5] and F.get_image_size(image) == [5, 6]
 
 

@@ -70,6 +70,17 @@ def test_batches_equal_single_images(transform):
             np.testing.assert_array_equal(other, whole)
 
 
+def test_workers_change_nothing():
+    """Mixtures, and transforms that draw more for some samples than for others, give the same with and without workers."""
+    for transform in (
+        T.Compose([T.RandomResizedCrop(24), T.RandAugment(), T.ColorJitter(0.3), T.ToTensor(), T.RandomErasing()]),
+        T.Compose(
+            [T.RandomOrder([T.RandomCrop(20), T.RandomInvert()]), T.RandomApply([T.GaussianBlur(3)]), T.ToTensor()]
+        ),
+    ):
+        np.testing.assert_array_equal(epoch(transform, 3, num_workers=2), epoch(transform, 4))
+
+
 KINDS = [t for t in ON_BATCHES if not isinstance(t, T.Compose)]
 
 

@@ -14,7 +14,7 @@ from . import functional as F
 from .base import OnBatches, branch
 from .functional.scaling import InterpolationMode, mode_of
 from .functional.warp import degrees_of_shear
-from .kinds import as_batch, bound, is_pil
+from .kinds import as_batch, bound, is_pil, refuse_palette
 
 __all__ = ["AugMix", "AutoAugment", "AutoAugmentPolicy", "RandAugment", "TrivialAugmentWide"]
 
@@ -276,6 +276,7 @@ class AugMix(_Auto):
         self.names = (*GEOMETRY, "Posterize", "Solarize", "AutoContrast", "Equalize", *(COLOURS if all_ops else ()))
 
     def augmented(self, image: Any, own: Stream) -> Any:
+        refuse_palette(image, "AugMix")
         if is_pil(image):  # mixed as arrays
             batch, back = as_batch(image, "AugMix")
             return back(self.augmented(batch, own))

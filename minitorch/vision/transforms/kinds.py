@@ -84,6 +84,12 @@ def change(image: Any, who: str, function: Callable[[np.ndarray], np.ndarray]) -
     return back(function(batch))
 
 
+def refuse_palette(image: Any, who: str) -> None:
+    """Raise ValueError for a PIL image whose numbers are no colours: their mean would be none, either."""
+    if is_pil(image) and image.mode in ("1", "P", "PA"):
+        raise ValueError(f"{who}: images of mode {image.mode} can't be mixed; convert them to L or RGB first")
+
+
 def each(number: Number, dtype: Any = np.float32) -> np.ndarray:
     """A number, or one per image, shaped to meet images (N, H, W, C)."""
     return np.asarray(number, dtype).reshape(-1, 1, 1, 1)

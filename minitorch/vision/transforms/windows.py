@@ -141,8 +141,11 @@ class RandomCrop(OnBatches):
         _, *size = get_dimensions(image)
         margins = self._margins(*size)
         if is_pil(image):
+            top, left = int(tops), int(lefts)
+            if self.padding_mode == "constant" and self.fill == 0:  # which is what lies around an image
+                return F.crop(image, top - margins[1], left - margins[0], *self.size)
             image = F.pad(image, margins, self.fill, self.padding_mode) if any(margins) else image
-            return F.crop(image, int(tops), int(lefts), *self.size)
+            return F.crop(image, top, left, *self.size)
         if any(margins):
             image = bordered(image, margins, self.fill, self.padding_mode, "RandomCrop")
         height, width = self.size

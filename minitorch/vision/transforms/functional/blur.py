@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kinds import Number, back_to, change, is_pil
+from ..kinds import Number, back_to, change, is_pil, refuse_palette
 from .color import _enhanced, _needs_channels, _not_negative, blend
 
 __all__ = ["adjust_sharpness", "gaussian_blur"]
@@ -62,8 +62,9 @@ def gaussian_blur(img: Any, kernel_size: int | Sequence[int], sigma: Any = None)
     not given.
 
     Raises:
-        ValueError: a size is even, or `sigma` is not positive.
+        ValueError: a size is even, `sigma` is not positive, or a PIL image has a palette.
     """
+    refuse_palette(img, "gaussian_blur")
     sizes = sizes_of(kernel_size)
     if sigma is None:
         sigmas: tuple = tuple(size * 0.15 + 0.35 for size in sizes)

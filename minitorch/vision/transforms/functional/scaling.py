@@ -150,10 +150,15 @@ def scaled(images: np.ndarray, height: int, width: int, mode: InterpolationMode,
             low = 0 if images.dtype.kind == "u" else -bound(images.dtype) - 1
             out = back_to(np.clip(out, low, bound(images.dtype)), images.dtype)
         return out
-    pillow = import_pillow("Resize")
+    pillow, method = import_pillow("Resize"), for_pillow(mode)
+
+    def one(part: np.ndarray) -> np.ndarray:
+        return np.asarray(pillow.fromarray(part).resize((width, height), method))
+
+    if images.dtype == np.uint8 and images.shape[3] == 3 and images.flags.c_contiguous:  # RGB: faster than by channel
+        return np.stack([one(image) for image in images])
     planes = np.ascontiguousarray(np.moveaxis(images, -1, 1)).reshape(-1, *images.shape[1:3])
-    done = [np.asarray(pillow.fromarray(plane).resize((width, height), for_pillow(mode))) for plane in planes]
-    out = np.stack(done).reshape(len(images), -1, height, width)
+    out = np.stack([one(plane) for plane in planes]).reshape(len(images), -1, height, width)
     return np.ascontiguousarray(np.moveaxis(out, 1, -1))
 
 

@@ -9,12 +9,14 @@ import numpy as np
 
 from minitorch.utils.data.bridge import is_tensor, to_array
 
+from ...pillow import import_pillow
 from ..kinds import change, fills, is_pil, kind, pair
 from .convert import get_dimensions
 
 __all__ = ["center_crop", "crop", "erase", "five_crop", "hflip", "pad", "ten_crop", "vflip"]
 
-MODES = {"constant": "constant", "edge": "edge", "reflect": "reflect", "symmetric": "symmetric"}
+MODES = ("constant", "edge", "reflect", "symmetric")
+PLAIN = ("L", "RGB", "RGBA")  # of Pillow: what is outside of such an image is black, or what one says
 
 
 def bordered(images: np.ndarray, margins: Sequence[int], fill: Any, mode: str, who: str) -> np.ndarray:
@@ -66,6 +68,13 @@ def pad(img: Any, padding: int | Sequence[int], fill: Any = 0, padding_mode: str
     """
     margins = margins_of(padding, "pad")
     check_mode(padding_mode, "pad")
+    if is_pil(img) and img.mode in PLAIN and padding_mode == "constant" and min(margins) >= 0:
+        left, top, right, bottom = margins
+        values = tuple(int(value) for value in fills(fill, len(img.getbands()), "pad"))
+        size = (left + img.width + right, top + img.height + bottom)
+        out = import_pillow("pad").new(img.mode, size, values)
+        out.paste(img, (left, top))
+        return out
     return change(img, "pad", lambda x: bordered(x, margins, fill, padding_mode, "pad"))
 
 
@@ -82,8 +91,9 @@ def window(images: np.ndarray, top: int, left: int, height: int, width: int) -> 
 
 def crop(img: Any, top: int, left: int, height: int, width: int) -> Any:
     """The window of this height and width at (top, left); black where it leaves the image."""
-    inside = top >= 0 and left >= 0 and is_pil(img) and top + height <= img.height and left + width <= img.width
-    if inside:
+    if is_pil(img) and (
+        img.mode in PLAIN or (top >= 0 and left >= 0 and top + height <= img.height and left + width <= img.width)
+    ):
         return img.crop((left, top, left + width, top + height))
     return change(img, "crop", lambda x: window(x, top, left, height, width))
 

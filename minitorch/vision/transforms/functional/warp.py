@@ -14,7 +14,7 @@ import numpy as np
 
 from minitorch.utils.data.bridge import to_array
 
-from ..kinds import Number, back_to, change, fills, is_pil
+from ..kinds import Number, back_to, change, fills, is_pil, refuse_palette
 from .scaling import InterpolationMode, for_pillow, mode_of
 
 __all__ = ["affine", "elastic_transform", "perspective", "rotate"]
@@ -59,30 +59,35 @@ def sample(
     if mode not in (InterpolationMode.NEAREST, InterpolationMode.BILINEAR):
         raise ValueError(f"{who}: Interpolation mode '{mode.value}' is unsupported with Tensor input")
     count, height, width, channels = images.shape
-    flat = np.ascontiguousarray(images).reshape(count, height * width, channels)
-    rows = np.arange(count)[:, None, None]
-    x, y = x - 0.5, y - 0.5
-
-    def at(column: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        places = np.where(inside, row * width + column, 0).astype(np.int64)
-        return flat[rows, places], inside[..., None]
-
+    pixel = np.ascontiguousarray(images).reshape(-1, channels)
+    first = np.arange(count, dtype=np.int64)[:, None, None] * (height * width)
+    # fmin and fmax pass over NaN, which is outside then
+    x, y = np.fmax(np.fmin(x - 0.5, width + 1), -2), np.fmax(np.fmin(y - 0.5, height + 1), -2)
     if mode is InterpolationMode.NEAREST:
-        values, inside = at(np.rint(x), np.rint(y))
-        return np.where(inside, values, np.asarray(fills(fill, channels, who)).astype(images.dtype))
+        column, row = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        values = pixel.take(np.where(inside, row * width + column, 0) + first, axis=0)
+        colour = np.asarray(fills(fill, channels, who)).astype(images.dtype)
+        return np.where(inside[..., None], values, colour)
     floats = images.dtype if images.dtype.kind == "f" else np.dtype(np.float32)
-    left, top = np.floor(x), np.floor(y)
+    columns, rows = _neighbours(x, width, floats), _neighbours(y, height, floats)
     out, covered = np.zeros((), floats), np.zeros((), floats)
-    for down in (0, 1):
-        for right in (0, 1):
-            values, inside = at(left + right, top + down)
-            share = np.abs(1 - right - (x - left)) * np.abs(1 - down - (y - top))
-            weight = np.where(inside, share[..., None], 0).astype(floats)
-            out, covered = out + values * weight, covered + weight
+    for row, down in rows:
+        for column, right in columns:
+            weight = (down * right)[..., None]
+            out, covered = out + pixel.take(row * width + column + first, axis=0) * weight, covered + weight
     if fill is not None:
         out = out * covered + (1 - covered) * np.asarray(fills(fill, channels, who), floats)
     return back_to(out, images.dtype)
+
+
+def _neighbours(place: np.ndarray, size: int, dtype: np.dtype) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The positions below and above a place on an axis, each with its weight: 0 where it is outside."""
+    below = np.floor(place)
+    share = (place - below).astype(dtype)
+    low = below.astype(np.int64)
+    both = ((low, 1 - share), (low + 1, share))
+    return [(np.clip(at, 0, size - 1), np.where((at >= 0) & (at < size), weight, 0)) for at, weight in both]
 
 
 def _affine_places(matrix: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -249,6 +254,8 @@ def elastic_transform(
     """
     moves = np.asarray(to_array(displacement), np.float64)
     mode = mode_of(interpolation)
+    if mode is not InterpolationMode.NEAREST:
+        refuse_palette(img, "elastic_transform")
 
     def work(images: np.ndarray) -> np.ndarray:
         height, width = images.shape[1:3]
