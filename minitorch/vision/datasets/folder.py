@@ -188,12 +188,10 @@ class ImageFolder(DatasetFolder):
         if self._archive is not None:
             digest.update(self._archive.fingerprint())
         else:
-            for path, number in self.samples:
-                facts = os.stat(path)
-                name = os.path.relpath(path, self.root)
-                digest.update(
-                    f"{name}\0{number}\0{facts.st_size}\0{facts.st_mtime_ns}\0".encode(errors="surrogateescape")
-                )
+            start = len(str(self.root))
+            facts = ((path[start:], number, os.stat(path)) for path, number in self.samples)
+            lines = (f"{name}\0{number}\0{fact.st_size}\0{fact.st_mtime_ns}\0" for name, number, fact in facts)
+            digest.update("".join(lines).encode(errors="surrogateescape"))
         return digest.digest()
 
     def _decode(self, threads: int | None) -> Set:
@@ -251,9 +249,13 @@ def _walk(folder: str, above: tuple[str, ...]) -> Iterator[tuple[str, list[str]]
     here = os.path.realpath(folder)
     if here in above:
         return
-    # os.path.isdir says no of a link to itself, where entry.is_dir() raises
-    entries = [(entry, os.path.isdir(entry)) for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    entries = [(entry, _is_folder(entry)) for entry in os.scandir(folder) if not entry.name.startswith(".")]
     yield folder, [entry.name for entry, is_folder in entries if not is_folder]
     for entry, is_folder in entries:
         if is_folder:
             yield from _walk(entry.path, (*above, here))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one, or a link to one; only links ask the disk once more. Of a link to itself is_dir() raises."""
+    return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
