@@ -96,6 +96,23 @@ def test_empty_and_missing_folders_of_an_archive(tmp_path, ending):
         len(ImageFolder(path / "nowhere"))
 
 
+def test_other_archives_are_named(tmp_path):
+    """A root that leads into another kind of file says which are read."""
+    (tmp_path / "x.tar.xz").write_bytes(b"x")
+    with pytest.raises(NotADirectoryError, match=r"x\.tar\.xz.*\.zip, \.tar"):
+        ImageFolder(tmp_path / "x.tar.xz" / "train")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_long_and_foreign_names(tmp_path, ending):
+    """Names of any length and script, capital endings, and folders that are only a part of other names."""
+    files = {f"train/{'lang' * 40}/é漢 {'x' * 120}.PNG": png(1), "train/b/1.Jpeg": png(2), "training/c/2.png": png(3)}
+    path = pack(tmp_path / f"x{ending}", files)
+    dataset = ImageFolder(path / "train")
+    assert dataset.classes == ["b", "lang" * 40] and dataset.samples[1][0].endswith(f"é漢 {'x' * 120}.PNG")
+    assert dataset.in_memory().data.shape == (2, 4, 5, 3)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_names_that_climb_are_no_files(tmp_path, ending):
     """Absolute names and names with `..` are left out, and nothing is written anywhere."""

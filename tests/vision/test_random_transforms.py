@@ -70,6 +70,18 @@ def test_batches_equal_single_images(transform):
             np.testing.assert_array_equal(other, whole)
 
 
+@pytest.mark.parametrize(
+    "transform", [T.ColorJitter(0.5, 0.5, 0.5, 0.1), T.RandomRotation(30), T.RandomPerspective(0.5, 0.8)], ids=repr
+)
+def test_blocks_of_a_batch(transform):
+    """Large batches are worked upon in blocks, which nobody sees."""
+    images = photographs(200)
+    whole = transform.on_batch(images, Stream(1, range(200)))
+    parts = [transform.on_batch(images[k : k + 20], Stream(1, range(k, k + 20))) for k in range(0, 200, 20)]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert not transform.on_batch(images[:0], Stream(1, [])).size
+
+
 def test_workers_change_nothing():
     """Mixtures, and transforms that draw more for some samples than for others, give the same with and without workers."""
     for transform in (

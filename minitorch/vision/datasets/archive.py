@@ -37,9 +37,17 @@ class Place(NamedTuple):
 
 
 def split_at_archive(root: Path) -> tuple[Path, str] | None:
-    """(archive, folder inside) of a path that leads through an archive, as `data.zip/train` does, else None."""
+    """(archive, folder inside) of a path that leads through an archive, as `data.zip/train` does, else None.
+
+    Raises:
+        NotADirectoryError: it leads through another file.
+    """
     for place in (root, *root.parents):
-        if place.name.lower().endswith(ENDINGS) and place.is_file():
+        if place.is_file():
+            if not place.name.lower().endswith(ENDINGS):
+                raise NotADirectoryError(
+                    f"{place} is neither a folder nor an archive that is read: {', '.join(ENDINGS)}"
+                )
             inner = root.relative_to(place).as_posix()
             return place, "" if inner == "." else inner
     return None

@@ -44,6 +44,8 @@ class ColorJitter(OnBatches):
         ValueError: a factor could be negative, or the hue leave [-0.5, 0.5].
     """
 
+    in_blocks = True
+
     def __init__(self, brightness: Range = 0, contrast: Range = 0, saturation: Range = 0, hue: Range = 0) -> None:
         self.brightness = self._range(brightness, "brightness")
         self.contrast = self._range(contrast, "contrast")
@@ -133,6 +135,8 @@ class RandomGrayscale(Sometimes):
 
 class GaussianBlur(OnBatches):
     """Blurred by a Gaussian whose `sigma` lies between two numbers, or is one. See `F.gaussian_blur`."""
+
+    in_blocks = True
 
     def __init__(self, kernel_size: int | Sequence[int], sigma: float | Sequence[float] = (0.1, 2.0)) -> None:
         self.kernel_size = sizes_of(kernel_size)

@@ -50,6 +50,8 @@ def _checked_fill(fill: Any, who: str) -> Any:
 class RandomRotation(OnBatches):
     """Turned counter-clockwise by an angle in `degrees`, (low, high) or one number for (-it, it). See `F.rotate`."""
 
+    in_blocks = True
+
     def __init__(
         self,
         degrees: float | Sequence[float],
@@ -91,6 +93,8 @@ class RandomAffine(OnBatches):
 
     `shear` in degrees is one number, (low, high) for shearing along x, or four for x and y. See `F.affine`.
     """
+
+    in_blocks = True
 
     def __init__(
         self,
