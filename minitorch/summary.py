@@ -7,6 +7,7 @@ the tape records meanwhile, so that what a `forward` computes by functions count
 from __future__ import annotations
 
 import copy
+import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -29,6 +30,7 @@ __all__ = ["Row", "Summary", "summary"]
 
 Field = tuple[tuple[Fraction, Fraction], ...] | str | None  # for each axis (pixels, step); START, ALL; None: not known
 START, ALL = "start", "all"
+HEADS = ["module", "type", "output shape", "parameters", "multiply-adds", "receptive field", "activations"]
 
 
 @dataclass(eq=False)
@@ -88,19 +90,41 @@ class Summary:
         raise KeyError(path)
 
     def __str__(self) -> str:
-        windows = any(isinstance(row.receptive_field, tuple) for row in self.rows)
-        heads = ["module", "type", "output shape", "parameters", "multiply-adds", "receptive field", "activations"]
-        table = [heads]
+        table = self._table()
+        wide = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(f"{c:<{n}}" if i < 3 else f"{c:>{n}}" for i, (c, n) in enumerate(zip(cells, wide, strict=True)))
+            for cells in table
+        ]
+        rule = "-" * len(lines[0])
+        return "\n".join(line.rstrip() for line in [lines[0], rule, *lines[1:], rule, *self._totals()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The table as notebooks show it."""
+        head, *rows = self._table()
+        lines = ["".join(f"<th>{cell}</th>" for cell in head)]
+        for cells in rows:
+            sides = ["left"] * 3 + ["right"] * len(cells)
+            texts = (html.escape(cell).replace(" ", "&nbsp;") for cell in cells)
+            lines.append(
+                "".join(f'<td style="text-align: {side}">{t}</td>' for side, t in zip(sides, texts, strict=False))
+            )
+        return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>{'<br>'.join(self._totals())}"
+
+    def _table(self) -> list[list[str]]:
+        """The cells, below a row of heads; receptive fields only where something has windows."""
+        table = [HEADS]
         for row in self.root.walk(self.depth):
             whole = row.depth == self.depth  # the rows below it are not shown
             parameters, work, memory = (
                 row.total(name) if whole else getattr(row, name) for name in ("parameters", "multiply_adds", "memory")
             )
-            name = "  " * row.depth + (row.path.rpartition(".")[2] or "(model)")
             again = row.repeated and not parameters
             table.append(
                 [
-                    name,
+                    "  " * row.depth + (row.path.rpartition(".")[2] or "(model)"),
                     row.type,
                     "not called" if row.output_shape is None else _shape_text(row.output_shape),
                     "again" if again else f"{parameters:,}" if parameters else "",
@@ -109,30 +133,18 @@ class Summary:
                     _bytes(memory) if memory else "",
                 ]
             )
-        if not windows:
-            table = [[*cells[:5], cells[6]] for cells in table]
-        wide = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(f"{c:<{n}}" if i < 3 else f"{c:>{n}}" for i, (c, n) in enumerate(zip(cells, wide, strict=True)))
-            for cells in table
-        ]
-        rule = "-" * len(lines[0])
-        frozen = "" if self.trainable == self.parameters else f", {self.trainable:,} of them trainable"
-        return "\n".join(
-            line.rstrip()
-            for line in [
-                lines[0],
-                rule,
-                *lines[1:],
-                rule,
-                f"parameters: {self.parameters:,}{frozen}; buffers: {self.buffers:,}; multiply-adds: "
-                f"{_scaled(self.multiply_adds)}",
-                f"memory: input {_bytes(self.input_memory)}, parameters {_bytes(self.parameter_memory)}, activations "
-                f"{_bytes(self.memory)}",
-            ]
-        )
+        windows = any(isinstance(row.receptive_field, tuple) for row in self.rows)
+        return table if windows else [[*cells[:5], cells[6]] for cells in table]
 
-    __repr__ = __str__
+    def _totals(self) -> list[str]:
+        """What stands below the table."""
+        frozen = "" if self.trainable == self.parameters else f", {self.trainable:,} of them trainable"
+        given, held, returned = map(_bytes, (self.input_memory, self.parameter_memory, self.memory))
+        return [
+            f"parameters: {self.parameters:,}{frozen}; buffers: {self.buffers:,}; multiply-adds: "
+            f"{_scaled(self.multiply_adds)}",
+            f"memory: input {given}, parameters {held}, activations {returned}",
+        ]
 
 
 def summary(model: Module, input_size: Any = None, input_data: Any = None, depth: int = 3) -> Summary:

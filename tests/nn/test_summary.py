@@ -231,6 +231,17 @@ def test_nested_modules_and_depth() -> None:
         found["2"]
 
 
+def test_notebooks_get_a_table() -> None:
+    """The same cells as HTML, with spaces that stay and nothing that is taken for a tag."""
+    odd = type("Odd<b>", (nn.Linear,), {})(3, 2)
+    text = summary(nn.Sequential(odd), (5, 3))._repr_html_()
+    assert text.count("<tr>") == 3
+    for cell in ("&nbsp;&nbsp;0", "Odd&lt;b&gt;", "(5,&nbsp;2)", "40&nbsp;B"):
+        assert f">{cell}</td>" in text
+    assert "receptive" not in text
+    assert "parameters: 8; buffers: 0; multiply-adds: 30<br>" in text
+
+
 def test_frozen_parameters_and_buffers() -> None:
     """How many are trainable; numbers in buffers."""
     net = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
