@@ -21,7 +21,7 @@ from .autograd.modes import Recorder, _recorder
 from .autograd.tape import Kept, Node, wrap
 from .creation import zeros
 from .geometry import ConvGeometry, PoolGeometry
-from .nn import Module, Parameter
+from .nn import Module, Parameter, PixelShuffle, PixelUnshuffle
 from .nn.parameter import Uninitialized
 from .random import get_rng_state, set_rng_state
 from .tensor import Tensor
@@ -311,6 +311,8 @@ class _Watch:
             row.memory = sum(
                 x.array.nbytes for x in results if not any(np.may_share_memory(x.array, a) for a in inside)
             )
+        if isinstance(module, PixelShuffle | PixelUnshuffle):
+            self.fields[out.edge] = _shuffled(self.fields.get(next(_tensors((args, kwargs))).edge), module)
         found = [self.fields.get(x.edge) for x in results if x.edge is not None]
         row.receptive_field = _pixels(found[0]) if found else None
 
@@ -454,6 +456,17 @@ def _pool_windows(geometry: PoolGeometry) -> Iterator[tuple[int, int]]:
     for starts, stops in zip(geometry.starts, geometry.stops, strict=True):
         last = max(b - a for a, b in zip(starts, stops, strict=True)) - 1
         yield last, max((b - a for a, b in zip(starts, starts[1:], strict=False)), default=1)
+
+
+def _shuffled(seen: Any, module: PixelShuffle | PixelUnshuffle) -> Field:
+    """The field behind a module that makes pixels of channels, or channels of r x r pixels."""
+    pairs = ((Fraction(1), Fraction(1)),) * 2 if seen == START else seen
+    if not isinstance(pairs, tuple):
+        return pairs
+    if isinstance(module, PixelShuffle):
+        return tuple((n, j / module.upscale_factor) for n, j in pairs)
+    r = module.downscale_factor
+    return tuple((n + (r - 1) * j, j * r) for n, j in pairs)
 
 
 WINDOWS: dict[str, Callable] = {
