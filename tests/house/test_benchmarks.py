@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import mmap
 import subprocess
 import sys
 import time
@@ -188,11 +189,12 @@ def test_neighbours(bench: ModuleType) -> None:
 def test_leaks_are_noticed(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that keeps 100 KB grows, one that keeps and frees does not, nor does what is kept at the start alone."""
     leaks = importlib.import_module("leaks")
-    kept: list[bytearray] = []
+    kept: list[mmap.mmap] = []
     sent: list[list[int]] = []
 
     def keeps() -> None:
-        kept.append(bytearray(b"x" * 100_000))
+        kept.append(mmap.mmap(-1, 100_000))  # pages of its own: the heap may have room from tests before
+        kept[-1].write(b"x" * 100_000)
 
     def once() -> None:
         if len(kept) < 20:
