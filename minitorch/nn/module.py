@@ -56,6 +56,7 @@ class Module:
     ['fc.weight', 'fc.bias']
     """
 
+    _since_version_2: tuple[str, ...] = ()  # names that older states lack
     training: bool
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
@@ -544,10 +545,12 @@ class Module:
 
         With `assign` the given tensors themselves become parameters and buffers. What has no shape yet, in a lazy
         module, takes the shape it is given. Everything is checked before anything changes. Raises TypeError for what is
-        no mapping, RuntimeError for sizes that differ and, if `strict`, for names that are missing or unexpected.
+        no mapping, RuntimeError for sizes that differ and, if `strict`, for names that are missing or unexpected. What
+        files of before PyTorch 0.4.1 lack, the number of batches of a norm, is not missing and stays.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        versions = getattr(state_dict, "_metadata", {})
         owners = list(self.named_modules(remove_duplicate=False))
         noted: tuple[list, list, list] = ([], [], [])  # missing and unexpected keys, errors: what hooks say
         if any(module._state_hooks for _, module in owners):
@@ -558,6 +561,7 @@ class Module:
         state = {key: (module, name, tensor) for key, module, name, tensor in self._state()}
         extras = dict(self._extras("set_extra_state"))
         missing = noted[0] + [key for key in (*state, *extras) if key not in state_dict]
+        missing = [key for key in missing if key not in state or not _is_newer(key, *state[key], versions)]
         unexpected = noted[1] + [key for key in state_dict if key not in state and key not in extras]
         found, errors, plan = IncompatibleKeys(missing, unexpected), noted[2], []
         later = [(module, hook) for _, module in reversed(owners) for hook in module._hooks("load after")]
@@ -610,6 +614,12 @@ class Module:
         if not children and len(extra) <= 1:
             return f"{name}({''.join(extra)})"
         return f"{name}(\n  " + "\n  ".join([*extra, *children]) + "\n)"
+
+
+def _is_newer(key: str, module: Module, name: str, tensor: Tensor, versions: Mapping) -> bool:
+    """Whether `name` came into the state of the module after the version that a file says, or does not say."""
+    version = versions.get(key.rpartition(".")[0], {}).get("version")
+    return name in module._since_version_2 and (version is None or version < 2)
 
 
 def _problem(key: str, tensor: Tensor, value: Any, assign: bool) -> str | None:

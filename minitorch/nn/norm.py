@@ -52,6 +52,7 @@ class _Norm(Module):
 class _BatchNorm(_Norm):
     """`BatchNorm1d`, `BatchNorm2d`, `BatchNorm3d` but for the ranks they take."""
 
+    _since_version_2 = ("num_batches_tracked",)
     ranks: tuple[int, ...]
     running_mean: Any
     running_var: Any

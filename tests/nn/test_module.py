@@ -320,6 +320,27 @@ def test_load_assign():
     assert net.weight.requires_grad and not net.bias.requires_grad
 
 
+@pytest.mark.parametrize(
+    ("versions", "fails"), [(None, False), ({"1": {"version": 1}}, False), ({}, False), ({"1": {"version": 2}}, True)]
+)
+def test_older_files_count_no_batches(versions, fails):
+    """The number of batches of a norm may be missing, unless the file says that it is new enough; it stays."""
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    net[1].num_batches_tracked.fill_(5)
+    state = OrderedDict((key, value) for key, value in net.state_dict().items() if "num" not in key)
+    if versions is not None:
+        state._metadata = versions
+    if fails:
+        with pytest.raises(RuntimeError, match=r"Missing key\(s\) in state_dict: \"1.num_batches_tracked\""):
+            net.load_state_dict(state)
+    else:
+        assert net.load_state_dict(state).missing_keys == []
+        assert net[1].num_batches_tracked.item() == 5
+    del state["1.running_mean"]
+    with pytest.raises(RuntimeError, match="running_mean"):
+        net.load_state_dict(state)
+
+
 FAILURES = [
     ({}, 'Error(s) in loading state_dict for Linear:\n\tMissing key(s) in state_dict: "weight", "bias". '),
     (

@@ -103,7 +103,8 @@ def test_densenet_loads_the_older_names() -> None:
         for kind in ("norm", "conv"):
             key = key.replace(f"{kind}1.", f"{kind}.1.") if "denselayer" in key else key
             key = key.replace(f"{kind}2.", f"{kind}.2.") if "denselayer" in key else key
-        older[key] = value
+        if "num_batches" not in key:
+            older[key] = value
     assert "features.denseblock1.denselayer1.norm.1.weight" in older
     saver.load_state_dict(older)
     x, gradients = minitorch.randn(2, 3, 32, 32), []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Any
 
 import minitorch
@@ -123,20 +122,18 @@ class DenseNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
         nn.init.zeros_(self.classifier.bias)
+        self.register_load_state_dict_pre_hook(newer_names)
 
     def forward(self, x: Any) -> Any:
         """Images (N, 3, H, W) to scores (N, num_classes)."""
         x = nn.functional.relu(self.features(x), inplace=True)
         return self.classifier(nn.functional.adaptive_avg_pool2d(x, (1, 1)).flatten(1))
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """As every module; the published files, whose names are older ("norm.1" for "norm1"), load, too."""
-        if isinstance(state_dict, Mapping):
-            state_dict = {re.sub(OLD, r"\1", key): value for key, value in state_dict.items()}
-        return super().load_state_dict(state_dict, strict, assign)
 
-
-OLD = r"(denselayer\d+\.(?:norm|relu|conv))\.(?=[12]\.)"
+def newer_names(model: DenseNet, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Before a load: the names of the published files, which are older, "norm.1" for "norm1"."""
+    for key in [key for key in state_dict if key.startswith(prefix)]:
+        state_dict[re.sub(r"(denselayer\d+\.(?:norm|conv))\.(?=[12]\.)", r"\1", key)] = state_dict.pop(key)
 
 
 @register_model()
