@@ -58,7 +58,9 @@ INSTEAD = {
     "is_storage": "there are no storages, only tensors",
     "set_": "assign to `.data`",
     "assert_allclose": "use `assert_close`",
-    "hub": "nothing is downloaded but data sets",
+    "hub": "nothing is downloaded but data sets; `load` reads PyTorch's files",
+    "model_zoo": "nothing is downloaded but data sets; `load` reads PyTorch's files",
+    "_six": "use math.inf and collections.abc, which it stood for",
 } | {
     old: f"PyTorch calls it {old}_ today"
     for old in ("constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "uniform",

@@ -42,9 +42,9 @@ PLACES = {
     "torch.cuda.amp.grad_scaler": "minitorch.cuda.amp",
     "torch.functional": "minitorch",
     "torch.nn.parallel.distributed": "minitorch.nn.parallel",
-    "torch.types": "minitorch",
     "torch.utils.data._utils": "minitorch.utils.data",
     "torch.utils.data._utils.collate": "minitorch.utils.data.collate",
+    "torch.utils.tensorboard.writer": "minitorch.utils.tensorboard",
 }
 PAGE = "docs/coverage.md"
 MAIN = "MINITORCH_RUN_MAIN"  # tells child processes what the parent's __main__ is
@@ -120,6 +120,11 @@ def _share() -> None:
         for root, ours in ROOTS.items():
             if name == ours or name.startswith(ours + "."):
                 sys.modules.setdefault(root + name.removeprefix(ours), module)
+    for name, ours in PLACES.items():
+        parent, _, last = name.rpartition(".")
+        if ours in sys.modules and parent in sys.modules:
+            sys.modules[name] = sys.modules[ours]
+            vars(sys.modules[parent]).setdefault(last, sys.modules[ours])
 
 
 def install() -> None:
@@ -138,10 +143,6 @@ def install() -> None:
             )
     sys.meta_path.insert(0, Names())
     _share()
-    for name, ours in PLACES.items():
-        module = sys.modules[name] = importlib.import_module(ours)
-        parent, _, last = name.rpartition(".")
-        vars(sys.modules[parent]).setdefault(last, module)
     minitorch.__version__ = Version(f"{TORCH}+minitorch.{version.__version__}")
     minitorch.vision.__version__ = Version(f"{VISION}+minitorch.{version.__version__}")
     _hand_on()
@@ -253,7 +254,9 @@ def _explain(error: BaseException | None) -> None:
         seen.add(id(error))
         error.__traceback__ = _cleaned(error.__traceback__)
         text = str(error)
-        if isinstance(error, ImportError | AttributeError) and re.search("minitorch|'Tensor' object", text):
+        if isinstance(error, ImportError | AttributeError) and re.search(
+            "minitorch|'Tensor' object|named 'torch", text
+        ):
             found = re.match(r"cannot import name '(\w+)' from '(minitorch[\w.]*)'", text)
             if found:
                 text = missing.answer(found[1], f"cannot import name {found[1]!r} from {found[2]!r}")

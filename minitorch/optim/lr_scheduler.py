@@ -175,6 +175,9 @@ class LRScheduler:
         return state
 
 
+_LRScheduler = LRScheduler  # PyTorch's old name, from which scripts derive their schedules
+
+
 class _Factor(LRScheduler):
     """rate = initial rate * factor(epoch), reached by multiplying the present rate by ratio(epoch)."""
 
