@@ -54,7 +54,7 @@ class Keys:
         elif kind is int:
             if abs(value) >= 1 << 60:
                 raise Refused("it has a dict or set with a key that is too large a number")
-        elif kind not in (str, bytes, float, bool, type(None), dtypes.dtype, devices.device):
+        elif kind not in (str, bytes, float, bool, type(None), devices.device) and not isinstance(value, dtypes.dtype):
             raise Refused(f"it has a dict or set with a {kind.__name__} as a key")
         return value
 

@@ -315,7 +315,7 @@ PLAIN: dict[str, Any] = arrays.NAMES | {
     "torch.Size": _size,
     "torch.device": _device,
     **{f"torch.{name}": elements for name, elements in ELEMENTS.items()},
-    **{f"torch.{d.name}": d for d in dtypes.ALL},
+    **{f"torch.{d.name}": d for d in (*dtypes.ALL, dtypes.bfloat16)},
     **dict.fromkeys(("torch.storage.UntypedStorage", "torch.storage._UntypedStorage"), StorageType(None)),
 }
 for _module in ("builtins", "__builtin__"):
@@ -326,8 +326,8 @@ for _module in ("torch", "torch.cuda"):
 
 
 def _is_value(entry: Any) -> bool:
-    kinds = (bool, int, float, complex, str, bytes, bytearray, dtypes.dtype, devices.device, np.ndarray)
-    return entry is None or type(entry) in kinds or isinstance(entry, Tensor | np.generic)
+    kinds = (bool, int, float, complex, str, bytes, bytearray, devices.device, np.ndarray)
+    return entry is None or type(entry) in kinds or isinstance(entry, Tensor | np.generic | dtypes.dtype)
 
 
 def read_zip(archive: zipfile.ZipFile, size: int, text: str, mapped: np.ndarray | None) -> tuple[Any, list[Tensor]]:

@@ -58,7 +58,7 @@ class Saving:
             steps.call("torch.Size", tuple(value))
         elif kind is devices.device:
             steps.call("torch.device", str(value))
-        elif kind is dtypes.dtype:
+        elif isinstance(value, dtypes.dtype):
             steps.name(f"torch.{value.name}")
         elif isinstance(value, Tensor):
             self.tensor(value, where)

@@ -116,7 +116,7 @@ def encode(value: Any, place: str, arrays: Writing) -> Any:
         return {"bytes": base64.b64encode(value).decode("ascii")}
     if kind is complex:
         return {"complex": [value.real, value.imag]}
-    if kind is dtypes.dtype:
+    if isinstance(value, dtypes.dtype):
         return {"dtype": value.name}
     if isinstance(value, Tensor):
         from minitorch.nn import Parameter

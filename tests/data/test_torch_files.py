@@ -135,6 +135,7 @@ def test_everything_comes_back():
     """Through a .pt file as through our own; parameters, one object twice, views and state dicts with their versions."""
     kinds = KINDS | {
         "cpu": m.device("cpu"),
+        "unstored": {"dtype": m.bfloat16, m.float32: 1},
         "0-d": [Parameter(m.tensor(1.0)), m.tensor(True)],
         "empty": [OrderedDict(), Counter(), set(), np.zeros((0, 2)), np.int8(-3)],
     }

@@ -86,7 +86,7 @@ def nests(library: Any) -> dict[str, Any]:
         "frozen": library.nn.Parameter(library.ones(2), requires_grad=False),
         "plain": [None, True, 1, -1, 300, -70000, 2**100, 1.5, float("-inf"), "tëxt", b"\0\xff", b"", 1 + 2j],
         "nests": [(), (1, (2, (3, [4, {}]))), {1: 2, (1, "a"): None, None: [], 2.5: {}}, {1, 2}, set()],
-        "classes": [OrderedDict(b=1), Counter("aab"), library.float32, library.device("cpu")],
+        "classes": [OrderedDict(b=1), Counter("aab"), library.float32, library.bfloat16, library.device("cpu")],
         "floats": library.tensor([float("nan"), float("inf"), -0.0, 1e-45]),
     }
 
