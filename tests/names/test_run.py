@@ -219,7 +219,7 @@ MISSING = {
     "import torch.utils.model_zoo": "in minitorch: nothing is downloaded but data sets",
     "import torch.optim.adam.nothing": "'torch.optim.adam' is not a package (docs/coverage.md lists",
     "import torch.hub": "No module named 'torch.hub' in minitorch: nothing is downloaded but data sets",
-    "from torch import bfloat16": "cannot import name 'bfloat16' from 'minitorch': there is no such dtype",
+    "from torch import float8_e5m2": "cannot import name 'float8_e5m2' from 'minitorch': there is no such dtype",
     "from torch.nn import Nothing": "cannot import name 'Nothing' from 'minitorch.nn': docs/coverage.md lists",
     "import torch; torch.hub.load('a', 'b')": "no attribute 'hub': nothing is downloaded but data sets",
     "import torch; torch.nothing": "module 'minitorch' has no attribute 'nothing': docs/coverage.md lists",
