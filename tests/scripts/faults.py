@@ -485,6 +485,28 @@ FAULTS = [
           ("test_worker_failures.py::test_exceptions_of_a_dataset",)),
     Fault("data: strides are lost on the way", "utils/data/parcel.py", "elif is_plain_tensor(value):", "elif False:",
           ("test_workers.py::test_any_number_of_workers_gives_the_same_batches",)),
+    # moving elements, views in place
+    Fault("moving: a diagonal on the other side", "ops/moving.py", "out = x.diagonal(offset, *dims)", "out = x.diagonal(-offset, *dims)", ("test_moving_values.py::test_values[diagonal]",)),
+    Fault("moving: a quarter the other way", "ops/moving.py", "b if turns == 1 else a", "a if turns == 1 else b", ("test_moving_values.py::test_values",)),
+    Fault("moving: the first parts of a split not larger", "ops/moving.py", "i * (n // parts) + builtins.min(i, n % parts)", "i * (n // parts)", ("test_moving_values.py::test_values[tensor_split]",)),
+    Fault("moving: elements in one place overwrite each other", "ops/moving.py", "np.add.at(line, _of_memory(np.arange(line.size), y.shape, stride, offset), y)", "line[_of_memory(np.arange(line.size), y.shape, stride, offset)] = y", ("test_moving.py::test_as_strided_adds_up_where_elements_overlap",)),
+    Fault("moving: rolled by one axis alone", "ops/shape.py", "total[d] = total.get(d, 0) + shift", "total = {d: shift}", ("test_moving_values.py::test_values[roll]",)),
+    Fault("moving: matrices of a block before their columns", "ops/moving.py", "        before += n\n", "", ("test_moving_values.py::test_values[block_diag]",)),
+    Fault("copies: pieces are views", "ops/copies.py", "tuple(v.clone() for v in found) if", "found if", ("test_copies.py::test_copies_in_pieces",)),
+    Fault("views in place: views of before follow", "autograd/tape.py", "            self.base = base = base.base\n", "            pass\n", ("test_in_view.py::test_views_taken_before_stay",)),
+    Fault("views in place: the change not counted", "autograd/inplace.py", "    version.count += 1\n    if value is x:", "    if value is x:", ("test_in_view.py::test_what_the_tape_cannot_follow",)),
+    Fault("views in place: leaves change", "autograd/inplace.py", "    _changing(x, is_grad_enabled() and x.edge is not None)\n", "", ("test_in_view.py::test_leaves_change_under_no_grad_alone",)),
+    Fault("watched: index_add's index", "ops/scatter.py", "line + watch(added, index)", "line + added", ("test_watched.py::test_positions_of_rows[index_add]",)),
+    # integers, Bessel functions, hooks, dual numbers
+    Fault("integers: pieces stand at the wrong bits", "nn/functional/checks.py", "np.uint64(16 * (k + m))", "np.uint64(16 * (k + k))", ("test_integers.py::test_convolution[int64-True]",)),
+    Fault("integers: compared as floats", "ops/pool.py", "if x.dtype in (np.int32, np.int64):", "if False:", ("test_integers.py::test_max_pooling[int64]",)),
+    Fault("bessel: Y's wave the other way", "ops/bessel.py", "p * sine + q * cosine if second", "p * sine - q * cosine if second", ("test_bessel.py::test_values[bessel_y0]",)),
+    Fault("bessel: K_1 without its pole", "ops/bessel.py", "out + 1.0 / x * sign - x", "out - x", ("test_bessel.py::test_values[modified_bessel_k1]",)),
+    Fault("polynomials: Hermite's step", "ops/bessel.py", "2 * (x * q - k * p)", "2 * x * q - k * p", ("test_primitives.py::test_value_by_formula[hermite_polynomial_h]",)),
+    Fault("hooks: called always, with nothing", "nn/hooks.py", "out = hook(module, args, kwargs, out)\n                except", "hook(module, args, kwargs, None)\n                except", ("test_hooks_everywhere.py::test_always_call_when_forward_raises",)),
+    Fault("hooks: a module's own before those of all", "nn/hooks.py", '(*of_all("backward"), *self.module._backward_hooks.values())', '(*self.module._backward_hooks.values(), *of_all("backward"))', ("test_hooks_everywhere.py::test_order_of_all_kinds",)),
+    Fault("hooks of gradients: everybody is waited for", "autograd/graph.py", "sum(edge in reached for edge in self.edges) if", "len(self.edges) if", ("test_multi_hooks.py::test_all_gradients_at_once",)),
+    Fault("dual numbers: tangents stay on the tape", "autograd/forward_ad.py", "_slope(ys, u, vs, record)", "_slope(ys, u, vs, True)", ("test_forward_ad.py::test_tangents",)),
 ]  # fmt: skip
 
 
