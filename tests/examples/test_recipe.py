@@ -129,18 +129,40 @@ def test_six_views_vote(recipe):
     np.testing.assert_allclose(recipe.scores(Corner(), pixels, 6, size=2).numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_it_learns(recipe, tmp_path):
-    """Two classes, a bright left or right half, in a few steps of a narrow net."""
+def test_it_learns_and_goes_on(recipe, tmp_path, monkeypatch):
+    """Two classes, a bright left or right half, in a few steps of a narrow net; a run that broke off ends as it does."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 192)
     pixels = rng.integers(0, 100, (192, 32, 32, 3)).astype(np.uint8)
     for image, label in zip(pixels, labels, strict=True):
         image[16 * label : 16 * label + 16] += 100
     sets = [ArrayImages(pixels[part], labels[part].tolist(), "ab") for part in (slice(128), slice(128, None))]
-    args = dict(batch_size=16, epochs=2.5, seed=0, out=tmp_path, resume=False, save_every=100.0)
-    net, history, results, outputs = recipe.train(SimpleNamespace(**args), *sets, widths=(24, 24, 24))
+
+    def run(folder, resume=False):
+        minitorch.manual_seed(0)
+        folder.mkdir(exist_ok=True)
+        args = dict(batch_size=16, epochs=2.5, seed=0, out=folder, resume=resume, save_every=0.0)
+        return recipe.train(SimpleNamespace(**args), *sets, widths=(24, 24, 24))
+
+    net, history, results, outputs = run(tmp_path / "whole")
     assert [row["epoch"] for row in history] == [1, 2, 2.5]
     assert results["test_accuracy_tta"] > 0.75 and outputs.shape == (64, 2)
-    assert net[0].bias.requires_grad
     white = net[0](recipe.normalize(sets[0].data)).detach().numpy()[:, :12]
     np.testing.assert_allclose((white**2).mean((0, 2, 3)), 1, rtol=0.1)  # the bias has hardly moved
+
+    check, checked = recipe.common.Watch.check, []
+
+    def break_off(self, *args):
+        checked.append(self)
+        if len(checked) == 12:
+            raise RuntimeError("power cut")
+        check(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe.common.Watch, "check", break_off)
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(tmp_path / "broken")
+    again, _, resumed, _ = run(tmp_path / "broken", resume=True)
+    assert resumed["test_accuracy_tta"] == results["test_accuracy_tta"]
+    for name, value in net.state_dict().items():
+        assert (again.state_dict()[name] == value).all(), name
