@@ -216,6 +216,28 @@ OPS: list[Op | Step] = [
     *functional("mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy_with_logits", X, TARGET),
     *functional("cross_entropy nll_loss multi_margin_loss", LOGITS, LABELS),
     *functional("hinge_embedding_loss soft_margin_loss poisson_nll_loss multilabel_soft_margin_loss", X, TARGET),
+    Op("kl_div", lambda lib, f, x, y: f.kl_div(x, y, reduction="batchmean"), (X, TARGET)),
+    Op("gaussian_nll_loss", lambda lib, f, x, y, v: f.gaussian_nll_loss(x, y, v), (X, TARGET, POSITIVE)),
+    Op("triplet_margin_loss", lambda lib, f, x, y, z: f.triplet_margin_loss(x, y, z), (ROWS, ROWS, ROWS)),
+    # special functions
+    *toplevel("i0 sinc lgamma digamma", POSITIVE),
+    *toplevel("erfinv", UNIT),
+    Op("logit", lambda lib, f, x: lib.logit(x, 0.01), (TARGET,), backward=False),
+    *(
+        Op(name, lambda lib, f, x, name=name: getattr(lib.special, name)(x), (POSITIVE,), backward)
+        for name, backward in (
+            ("ndtr", True),
+            ("log_ndtr", True),
+            ("erfcx", True),
+            ("i1e", True),
+            ("bessel_j0", False),
+            ("bessel_y1", False),
+            ("modified_bessel_k0", False),
+            ("spherical_bessel_j0", False),
+            ("airy_ai", False),
+        )
+    ),
+    Op("legendre_polynomial_p", lambda lib, f, x: lib.special.legendre_polynomial_p(x, 5), (UNIT,), backward=False),
     # reductions and scans
     Op("sum", lambda lib, f, x: x.sum()),
     Op("sum of pixels", lambda lib, f, x: x.sum((2, 3))),
@@ -251,6 +273,21 @@ OPS: list[Op | Step] = [
     Op("softmax of channels", lambda lib, f, x: f.softmax(x, 1)),
     Op("log_softmax of rows", lambda lib, f, x: f.log_softmax(x, -1), (ROWS,)),
     Op("log_softmax of channels", lambda lib, f, x: f.log_softmax(x, 1)),
+    # sorting, statistics
+    Op("argsort of rows", lambda lib, f, x: x.argsort(dim=-1, stable=True), (ROWS,), backward=False),
+    Op("kthvalue of rows", lambda lib, f, x: x.kthvalue(7)[0], (ROWS,)),
+    Op("msort", lambda lib, f, x: x.msort(), (ROWS,)),
+    Op("bucketize", lambda lib, f, x: lib.bucketize(x, lib.linspace(-2, 2, 65)), (ROWS,), backward=False),
+    Op("unique", lambda lib, f, i: lib.unique(i), (Operand(*MATRIX, "index", (1000, 8)),), backward=False),
+    Op("bincount", lambda lib, f, i: i.bincount(), (Operand((1 << 20,), (64,), "index", (1000, 8)),), backward=False),
+    Op("histc", lambda lib, f, x: x.histc(100, -3, 3), backward=False),
+    Op("quantile of rows", lambda lib, f, x: x.quantile(0.3, -1), (ROWS,)),
+    Op("aminmax", lambda lib, f, x: x.aminmax(), backward=False),
+    Op("cummax of rows", lambda lib, f, x: x.cummax(-1)[0], (ROWS,)),
+    Op("diff of rows", lambda lib, f, x: x.diff(), (ROWS,)),
+    Op("trapezoid of rows", lambda lib, f, x: lib.trapezoid(x), (ROWS,)),
+    Op("cov", lambda lib, f, x: x.cov(), (Operand((512, 2048), (8, 8)),)),
+    Op("nanmean of rows", lambda lib, f, x: x.nanmean(-1), (ROWS,)),
     # norms
     Op("layer_norm of rows", lambda lib, f, x, w, b: f.layer_norm(x, w.shape, w, b), (ROWS, LAST, LAST)),
     Op("layer_norm of images", lambda lib, f, x: f.layer_norm(x, x.shape[1:])),
@@ -289,6 +326,15 @@ OPS: list[Op | Step] = [
     Op("roll", lambda lib, f, x: x.roll((1, 1), (2, 3))),
     Op("clone", lambda lib, f, x: x.clone()),
     Op("tril", lambda lib, f, x: x.tril(), (ROWS,)),
+    Op("rot90", lambda lib, f, x: x.rot90(1, (2, 3))),
+    Op("tile", lambda lib, f, x: x.tile(2, 2), (SHORT,)),
+    Op("repeat_interleave", lambda lib, f, x: x.repeat_interleave(2, 1), (SHORT,)),
+    Op("diag_embed", lambda lib, f, x: x.diag_embed(), (Operand((2048, 32), (8, 8)),)),
+    Op("diagonal", lambda lib, f, x: x.diagonal(0, 2, 3)),
+    Op("tensor_split of channels", lambda lib, f, x: x.tensor_split(3, 1)),
+    Op("as_strided, windows", lambda lib, f, x: x.as_strided((x.numel() // 4 - 1, 8), (4, 1)), (ROWS,)),
+    Op("transpose_copy", lambda lib, f, x: lib.transpose_copy(x, 0, 1), (ROWS,)),
+    Op("block_diag", lambda lib, f, x, y: lib.block_diag(x, y), (ROWS, ROWS)),
     *map(pads, ("constant", "reflect", "replicate", "circular")),
     Op("rows by index", lambda lib, f, x, i: x[i], (ROWS, Operand((2048,), (8,), "index", (2048, 8)))),
     Op(
@@ -302,6 +348,25 @@ OPS: list[Op | Step] = [
         lambda lib, f, x, i, y: x.scatter_add(1, i, y),
         (ROWS, Operand(*MATRIX, "index", (1024, 8)), ROWS),
     ),
+    *(
+        Op(name, function, (ROWS, Operand((2048,), (8,), "index", (2048, 8)), ROWS))
+        for name, function in (
+            ("index_add", lambda lib, f, x, i, y: x.index_add(0, i, y)),
+            ("index_put, accumulating", lambda lib, f, x, i, y: x.index_put((i,), y, True)),
+            ("index_reduce amax", lambda lib, f, x, i, y: x.index_reduce(0, i, y, "amax")),
+        )
+    ),
+    *(
+        Op(name, function, (ROWS, Operand(*MATRIX, "index", (1024, 8)), ROWS))
+        for name, function in (
+            ("take_along_dim", lambda lib, f, x, i, y: x.take_along_dim(i, 1) * y),
+            ("take", lambda lib, f, x, i, y: x.take(i) * y),
+            ("scatter_reduce amax", lambda lib, f, x, i, y: x.scatter_reduce(1, i, y, "amax")),
+            ("scatter_reduce mean", lambda lib, f, x, i, y: x.scatter_reduce(1, i, y, "mean")),
+        )
+    ),
+    Op("masked_select", lambda lib, f, x, mask: x.masked_select(mask), (X, MASK)),
+    Op("masked_scatter", lambda lib, f, x, mask, y: x.masked_scatter(mask, y), (X, MASK, X)),
     Op(
         "embedding",
         lambda lib, f, i, w: f.embedding(i, w),
@@ -334,6 +399,31 @@ OPS: list[Op | Step] = [
     Op("linalg.cross", lambda lib, f, a, b: lib.linalg.cross(a, b), (Operand((500_000, 3), (8, 3)),) * 2),
     *toplevel("bmm", Operand((64, 128, 128), (2, 4, 4)), Operand((64, 128, 128), (2, 4, 4))),
     Op("matrix times vector", lambda lib, f, x, y: x @ y, (ROWS, LAST)),
+    Op(
+        "einsum bij,bkj->bik",
+        lambda lib, f, x, y: lib.einsum("bij,bkj->bik", x, y),
+        (Operand((64, 128, 128), (2, 4, 4)), Operand((64, 128, 128), (2, 4, 4))),
+    ),
+    Op("einsum ij,ij->i", lambda lib, f, x, y: lib.einsum("ij,ij->i", x, y), (ROWS, ROWS)),
+    Op("tensordot", lambda lib, f, x, y: lib.tensordot(x, y, 1), (ROWS, Operand((1024, 256), (8, 4)))),
+    Op("outer", lambda lib, f, x, y: lib.outer(x, y), (LAST, Operand((2048,), (8,)))),
+    Op("kron", lambda lib, f, x, y: lib.kron(x, y), (Operand((64, 64), (4, 4)), Operand((32, 32), (2, 2)))),
+    *(
+        Op(
+            name,
+            function,
+            (*operands, Operand((gates * 256, 256), (gates * 4, 4)), Operand((gates * 256, 256), (gates * 4, 4))),
+        )
+        for name, gates, operands, function in (
+            ("gru_cell", 3, (Operand((256, 256), (2, 4)),) * 2, lambda lib, f, x, h, w, u: lib.gru_cell(x, h, w, u)),
+            (
+                "lstm_cell",
+                4,
+                (Operand((256, 256), (2, 4)),) * 3,
+                lambda lib, f, x, h, c, w, u: lib.lstm_cell(x, (h, c), w, u),
+            ),
+        )
+    ),
     # convolutions and pools
     conv("conv2d 1x1", 1),
     conv("conv2d 3x3", 3),

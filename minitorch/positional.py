@@ -34,17 +34,17 @@ def _chosen(name: str, argument: str, value: Any, names: Sequence[str]) -> str:
 
 
 def _loss(function: Callable) -> Callable:
-    """A loss whose reduction is a number, after the arguments before it: 0 none, 1 mean, 2 sum."""
+    """A loss whose reduction is a number: 0 none, which is the default as in PyTorch, 1 mean, 2 sum."""
     kept = [p for n, p in inspect.signature(function).parameters.items() if n not in ("size_average", "reduce")]
 
     @functools.wraps(function)
     def call(*args: Any, **settings: Any) -> Any:
         given = call.__signature__.bind(*args, **settings).arguments  # type: ignore[attr-defined]
-        given["reduction"] = _chosen(function.__name__, "reduction", given.get("reduction", 1), REDUCTIONS)
+        given["reduction"] = _chosen(function.__name__, "reduction", given.get("reduction", 0), REDUCTIONS)
         return function(**given)
 
     call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [p.replace(default=1) if p.name == "reduction" else p for p in kept]
+        [p.replace(default=0) if p.name == "reduction" else p for p in kept]
     )
     call.__module__ = __name__
     return call
@@ -57,9 +57,9 @@ triplet_margin_loss = _loss(F.triplet_margin_loss)
 
 
 def binary_cross_entropy_with_logits(
-    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 1
+    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: int = 0
 ) -> Any:
-    """`nn.functional.binary_cross_entropy_with_logits`, with reduction 0 none, 1 mean, 2 sum."""
+    """`nn.functional.binary_cross_entropy_with_logits`, with reduction 0 none, the default, 1 mean, 2 sum."""
     chosen = _chosen("binary_cross_entropy_with_logits", "reduction", reduction, REDUCTIONS)
     return F.binary_cross_entropy_with_logits(input, target, weight, pos_weight=pos_weight, reduction=chosen)
 

@@ -472,13 +472,13 @@ class Tensor(Draws, Facts, Methods):
         return assign(self, promotion.converted(value, self.outline.dtype), copied=True)
 
     def fill_(self, value: Any) -> Tensor:
-        """Set every element to a number; returns self."""
+        """Set every element to a number, or a tensor without axes, which gets the gradients; returns self."""
         if isinstance(value, Tensor):
             if value.array.ndim:
                 raise RuntimeError(
                     f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
                 )
-            value = value.item()
+            return self.copy_(value)
         filled = np.broadcast_to(dtypes.number(value, self.outline.dtype), self.outline.shape)
         return assign(self, tape.wrap(filled))
 

@@ -15,8 +15,8 @@ from ..autograd.tape import wrap
 from .dims import check_size, no_tensor, sizes
 from .layout import order_of, ordered_back
 from .names import public
-from .promotion import operand, to_dtype
-from .shape import expand, transpose
+from .promotion import operand
+from .shape import transpose
 
 
 def order_in(memory_format: devices.memory_format, ndim: int) -> tuple[int, ...]:
@@ -140,13 +140,7 @@ def dim_order(x: Any, *, ambiguity_check: Any = False) -> tuple[int, ...]:
 def fill(input: Any, value: Any) -> Any:
     """A tensor like input with `value`, a number or a tensor without axes, everywhere."""
     _about(input, "fill")
-    if isinstance(value, Variable):
-        if value.array.ndim:
-            raise RuntimeError(
-                f"fill only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions"
-            )
-        return expand(to_dtype(value, input.array.dtype), shape=input.array.shape).clone()
-    return wrap(np.full_like(input.array, dtypes.number(value, input.array.dtype)))
+    return input.clone().fill_(value)
 
 
 @public("conj conj_physical resolve_conj resolve_neg")

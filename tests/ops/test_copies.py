@@ -76,6 +76,18 @@ def test_fill() -> None:
         mt.fill(x, mt.ones(1))
 
 
+def test_fill_in_place_with_a_tensor() -> None:
+    """The value gets the gradient of all it filled, views included; what was there before gets none."""
+    v, a = mt.tensor(2.0, requires_grad=True), mt.ones(4, requires_grad=True)
+    x = a * 1
+    x[1:3].fill_(v * v)
+    assert x.tolist() == [1, 4, 4, 1]
+    x.sum().backward()
+    assert v.grad == 8 and a.grad.tolist() == [1, 0, 0, 1]
+    with pytest.raises(RuntimeError, match="0-dim"):
+        x.fill_(mt.ones(1))
+
+
 def test_nonzero_static() -> None:
     """A fixed number of rows, cut off or filled."""
     x = mt.tensor([[1, 0], [3, 2]])
