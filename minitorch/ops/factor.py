@@ -151,14 +151,17 @@ def _zero_pivot(a: np.ndarray) -> int:
     return len(a)
 
 
+def _is_singular(a: np.ndarray) -> np.ndarray:
+    """Which matrices of a stack have a pivot that is zero."""
+    with np.errstate(all="ignore"):
+        return np.asarray(np.linalg.slogdet(a)[0] == 0)
+
+
 def _singular(a: np.ndarray) -> np.ndarray:
     """For each matrix of a stack 0, or the number of the pivot that is zero."""
-    found = np.zeros(a.shape[:-2], np.int32)
-    for i, matrix in enumerate(a.reshape(-1, *a.shape[-2:])):
-        try:
-            np.linalg.inv(matrix)
-        except np.linalg.LinAlgError:
-            found.reshape(-1)[i] = _zero_pivot(matrix)
+    singular = _is_singular(a)
+    found = np.zeros(singular.shape, np.int32)
+    found[singular] = [_zero_pivot(matrix) for matrix in a[singular]]
     return found
 
 
@@ -190,7 +193,7 @@ class Inverse(NamedTuple):
 
 
 def regular(a: Any, info: np.ndarray) -> Any:
-    """A with the identity in place of the matrices that `info` names."""
+    """A with the identity in place of the matrices that `info` names, by what is not 0."""
     eye, singular = np.eye(a.shape[-1], dtype=plain(a).dtype), (info != 0)[..., None, None]
     return where(wrap(singular), wrap(eye), a) if isinstance(a, Variable) else np.where(singular, eye, a)
 
@@ -389,7 +392,7 @@ def _condition(x: np.ndarray) -> np.ndarray:
     try:
         inverse = np.linalg.inv(x)
     except np.linalg.LinAlgError:
-        return np.where(_singular(x) != 0, np.inf, 1)
+        return np.where(_is_singular(x), np.inf, 1)
     return np.abs(x).sum(-2).max(-1, initial=0) * np.abs(inverse).sum(-2).max(-1, initial=0)
 
 
@@ -399,10 +402,11 @@ def _cofactors(x: np.ndarray) -> np.ndarray:
         inverse = np.linalg.inv(x)
         out, lost = np.linalg.det(x)[..., None, None] * inverse.mT, ~np.isfinite(inverse).all((-1, -2))
     except np.linalg.LinAlgError:
-        lost = _singular(x) != 0
-        out = np.empty_like(x)
+        lost = _is_singular(x)
+        out = np.full_like(x, np.nan)
         out[~lost] = _cofactors(x[~lost])
-    if lost.any() and np.isfinite(x).all():
+    lost = lost & np.isfinite(x).all((-1, -2))
+    if lost.any():
         u, s, vh = np.linalg.svd(x[lost])
         c = np.where(np.eye(x.shape[-1], dtype=bool), x.dtype.type(1), s[..., None, :]).prod(-1)
         out[lost] = (np.linalg.det(u) * np.linalg.det(vh))[:, None, None] * (c[..., None, :] * u @ vh)
@@ -418,7 +422,7 @@ def _det_grad(g: Any, x: Any, out: Any) -> Any:
     if not isinstance(g, Variable):
         return wide * _cofactors(x)
     if x.array.size and (_condition(x.array) > NEAR[x.array.itemsize]).any():
-        if x.edge is None:
+        if x.edge is None or not np.isfinite(x.array).all():
             return wide * wrap(_cofactors(x.array))
         with enable_grad():
             own = identity(x)
@@ -471,8 +475,8 @@ def _log_slope(x: Any) -> Any:
     try:
         return inverse_of(x).mT
     except np.linalg.LinAlgError:
-        info = _singular(plain(x))
-        return inverse_of(regular(x, info)).mT / ones_or_nan(x, info)
+        singular = _is_singular(plain(x))
+        return inverse_of(regular(x, singular)).mT / ones_or_nan(x, singular)
 
 
 @primitive

@@ -362,7 +362,7 @@ def test_powers() -> None:
 
 def test_infinities_warn_nobody() -> None:
     """They are results, or LinAlgError says that there is none; with derivatives, too."""
-    stack = m.stack([m.eye(2), m.full((2, 2), INF), m.full((2, 2), 2e38)])
+    stack = m.stack([m.eye(2), m.zeros(2, 2), m.full((2, 2), INF), m.full((2, 2), 2e38)])
     for f in (
         L.det,
         L.svdvals,
@@ -386,6 +386,8 @@ def test_infinities_warn_nobody() -> None:
             except L.LinAlgError:
                 continue
             assert x.grad.shape == a.shape
+    (g,) = m.autograd.grad(L.det(x).sum(), x, create_graph=True)
+    assert g.isfinite().all((1, 2))[:3].tolist() == [True, True, False]
 
 
 # ---------------------------------------------------------------------------------------------------------- wrong calls
