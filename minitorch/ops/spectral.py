@@ -52,7 +52,7 @@ def _first(x: np.ndarray, refused: Any) -> int:
 def cholesky_of(x: np.ndarray) -> np.ndarray:
     """The lower triangle L with L L^T = x, of the lower triangle of x (..., N, N).
 
-    Halves of large ones are products and smaller ones: 512 x 512 takes 2 ms so, not 5 (2026-11, one core).
+    Large ones are products of their halves: 512 x 512 takes 3.7 ms so, by LAPACK alone 7.6 (2026-11, one core).
     """
     n = x.shape[-1]
     if n <= 2 * BLOCK:
