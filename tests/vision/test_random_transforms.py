@@ -314,6 +314,8 @@ def test_samples_of_several_parts():
     np.testing.assert_array_equal(np.asarray(first), np.asarray(second))
     x, y = v2.Compose([v2.RandomCrop(5), v2.Normalize([0.5], [0.5])])(minitorch.ones(1, 9, 9), minitorch.zeros(1, 9, 9))
     assert x.shape == (1, 5, 5) and x.array.max() == 1 and y.shape == (1, 9, 9)
+    x, y, z = T.Compose([T.RandomCrop(9), T.ToTensor(), v2.Lambda(lambda n: n + 1, int)])(image, 3, "name")
+    assert x.shape == (3, 9, 9) and (y, z) == (4, "name")
     crops = T.Compose([T.FiveCrop(8), T.Lambda(lambda parts: minitorch.stack([T.ToTensor()(part) for part in parts]))])
     assert crops(image).shape == (5, 3, 8, 8) and len(T.TenCrop((4, 5))(image)) == 10
     with pytest.raises(TypeError, match="RandomCrop"):

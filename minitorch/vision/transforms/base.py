@@ -224,8 +224,9 @@ class Lambda:
             raise TypeError(f"Lambda: `lambd` should be callable, but got {type(lambd).__name__}")
         self.lambd, self.types = lambd, types
 
-    def __call__(self, image: Any) -> Any:
-        return self.lambd(image) if not self.types or isinstance(image, self.types) else image
+    def __call__(self, *inputs: Any) -> Any:
+        done = tuple(self.lambd(one) if not self.types or isinstance(one, self.types) else one for one in inputs)
+        return done if len(inputs) > 1 else done[0]
 
     def __repr__(self) -> str:
         return "Lambda()"

@@ -30,17 +30,22 @@ __all__ = [
 ]
 
 
-class _First(Transform):
-    """Changes the first image of a sample into another kind by `one`."""
+class _Converted(Transform):
+    """Makes an image of another kind of each image by `one`."""
 
     def one(self, image: Any) -> Any:
+        """The image in its new kind."""
         raise NotImplementedError
+
+    def __call__(self, *inputs: Any) -> Any:
+        alone = len(inputs) == 1 and not isinstance(inputs[0], (tuple, list, dict))
+        return self.one(inputs[0]) if alone else super().__call__(*inputs)
 
     def _changed(self, image: Any, drawn: tuple) -> Any:
         return self.one(image)
 
 
-class ToTensor:
+class ToTensor(_Converted):
     """An image (H, W, C) or (H, W) as a Tensor (C, H, W): uint8 becomes float32 in [0, 1], other values stay.
 
     Black-and-white PIL images become float32, too. Numbers of 16 bits become int32 or float32, as they are: 16-bit grey
@@ -51,7 +56,7 @@ class ToTensor:
         ValueError: an array has neither two nor three axes.
     """
 
-    def __call__(self, image: Any) -> Any:
+    def one(self, image: Any) -> Any:
         return F.to_tensor(image)
 
     def on_batch(self, images: np.ndarray, stream: Stream | None = None) -> np.ndarray:
@@ -60,45 +65,43 @@ class ToTensor:
             raise TypeError(f"ToTensor: needs images of uint8, but got {images.dtype}; is it applied twice?")
         return unit_floats(images)
 
-    def __repr__(self) -> str:
-        return "ToTensor()"
 
-
-class PILToTensor:
+class PILToTensor(_Converted):
     """A PIL image as a Tensor (C, H, W) of its own dtype, not scaled."""
 
-    def __call__(self, pic: Any) -> Any:
-        return F.pil_to_tensor(pic)
-
-    def __repr__(self) -> str:
-        return "PILToTensor()"
+    def one(self, image: Any) -> Any:
+        return F.pil_to_tensor(image)
 
 
-class ToPILImage:
+class ToPILImage(_Converted):
     """A Tensor (C, H, W) or an array (H, W, C) as a PIL image, of `mode` if given. See `functional.to_pil_image`."""
 
     def __init__(self, mode: str | None = None) -> None:
         self.mode = mode
 
-    def __call__(self, pic: Any) -> Any:
-        return pic if is_pil(pic) else F.to_pil_image(pic, self.mode)
+    def one(self, image: Any) -> Any:
+        return F.to_pil_image(image, self.mode)
 
-    def __repr__(self) -> str:
-        return "ToPILImage()" if self.mode is None else f"ToPILImage(mode={self.mode})"
+    def extra_repr(self) -> str:
+        return "" if self.mode is None else f"mode={self.mode}"
 
 
-class ToImage(_First):
+class ToImage(_Converted):
     """An image of any kind as a Tensor (C, H, W) of its own dtype, not scaled."""
 
     def one(self, image: Any) -> Any:
-        if is_tensor(image):
-            return image
         if is_pil(image):
             return F.pil_to_tensor(image)
-        return to_tensor(np.moveaxis(image if image.ndim > 2 else image[..., None], -1, -3))
+        if isinstance(image, np.ndarray) and image.ndim > 1:
+            return to_tensor(np.moveaxis(image if image.ndim > 2 else image[..., None], -1, -3))
+        if not is_tensor(image):
+            raise TypeError(
+                f"ToImage: Input can either be a pure Tensor, a numpy array, or a PIL image, but got {kind(image)}"
+            )
+        return image
 
 
-class ConvertImageDtype(_First):
+class ConvertImageDtype(_Converted):
     """Values of a Tensor in another dtype; white stays white. See `functional.convert_image_dtype`."""
 
     def __init__(self, dtype: Any) -> None:
@@ -155,7 +158,7 @@ class RGB(OnBatches):
         return image
 
 
-class Normalize(_First):
+class Normalize(_Converted):
     """`(x - mean[c]) / std[c]` for each channel c of a float Tensor (..., C, H, W).
 
     Raises:
@@ -165,9 +168,6 @@ class Normalize(_First):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
         self.mean, self.std, self.inplace = mean, std, inplace
-
-    def __call__(self, *inputs: Any) -> Any:
-        return self.one(inputs[0]) if len(inputs) == 1 and is_tensor(inputs[0]) else super().__call__(*inputs)
 
     def one(self, image: Any) -> Any:
         return F.normalize(image, self.mean, self.std, self.inplace)
