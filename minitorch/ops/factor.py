@@ -7,10 +7,11 @@ A stack of matrices is (..., N, N). Rules are formulas of matrices, which read t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .. import return_types
 from ..autograd import Variable, enable_grad, grad, is_grad_enabled, primitive
 from ..autograd.primitive import identity
 from ..autograd.tape import plain, wrap
@@ -185,13 +186,6 @@ def inverse(A: Any) -> Any:
         raise _inverse_error(A.array, _singular(A.array)) from None
 
 
-class Inverse(NamedTuple):
-    """What `inv_ex` returns."""
-
-    inverse: Any
-    info: Any
-
-
 def regular(a: Any, info: np.ndarray) -> Any:
     """A with the identity in place of the matrices that `info` names, by what is not 0."""
     eye, singular = np.eye(a.shape[-1], dtype=plain(a).dtype), (info != 0)[..., None, None]
@@ -199,17 +193,17 @@ def regular(a: Any, info: np.ndarray) -> Any:
 
 
 @public("inv_ex", on="l o")
-def inv_ex(A: Any, *, check_errors: bool = False) -> Inverse:
+def inv_ex(A: Any, *, check_errors: bool = False) -> tuple:
     """(inverse, info): info is 0, or for a singular matrix the number of its pivot that is zero; its inverse is NaN."""
     check_floats("inv", A)
     check_square("inv", A)
     try:
-        return Inverse(inverse_of(A), wrap(np.zeros(A.array.shape[:-2], np.int32)))
+        return return_types.linalg_inv_ex(inverse_of(A), wrap(np.zeros(A.array.shape[:-2], np.int32)))
     except np.linalg.LinAlgError:
         info = _singular(A.array)
     if flag(check_errors, "check_errors"):
         raise _inverse_error(A.array, info)
-    return Inverse(inverse_of(regular(A, info)) / ones_or_nan(A, info), wrap(info))
+    return return_types.linalg_inv_ex(inverse_of(regular(A, info)) / ones_or_nan(A, info), wrap(info))
 
 
 def ones_or_nan(a: Any, info: np.ndarray) -> Any:
@@ -236,13 +230,6 @@ solve_of.vjp(
     a=lambda g, a, out, a_shape, memo: fit(-(_solve_b(g, a, memo) @ out.mT), a_shape),
     b=lambda g, a, b_shape, memo: fit(_solve_b(g, a, memo), b_shape),
 )
-
-
-class Solution(NamedTuple):
-    """What `solve_ex` returns."""
-
-    result: Any
-    info: Any
 
 
 def system(name: str, a: Any, b: Any, left: bool, vectors: bool) -> tuple[Any, Any, bool]:
@@ -295,7 +282,7 @@ def _solve_error(a: np.ndarray, info: np.ndarray) -> LinAlgError:
 
 
 @public("solve_ex", on="l o")
-def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> Solution:
+def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -> tuple:
     """(result, info): info is 0, or for a singular matrix the number of its pivot that is zero; its result is NaN."""
     a, b, vector = system("solve", A, B, flag(left, "left"), True)
     check_same_dtype("solve", A, B)
@@ -307,7 +294,7 @@ def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False) -
         if flag(check_errors, "check_errors"):
             raise _solve_error(a.array, info) from None
         x = solve_of(regular(a, info), b) / ones_or_nan(a, info)
-    return Solution(restored(x, vector, left), wrap(info))
+    return return_types.linalg_solve_ex(restored(x, vector, left), wrap(info))
 
 
 # ------------------------------------------------------------------------------------------------------------ triangles
@@ -489,21 +476,14 @@ def log_det(x: np.ndarray) -> np.ndarray:
 log_det.vjp(x=lambda g, x: cut(g, x.shape[:-2], x.shape[:-2])[0][..., None, None] * _log_slope(x))
 
 
-class SignLog(NamedTuple):
-    """What `slogdet` returns."""
-
-    sign: Any
-    logabsdet: Any
-
-
 @public("slogdet", on="T t l o")
-def slogdet(A: Any) -> SignLog:
+def slogdet(A: Any) -> tuple:
     """(sign, logabsdet), the determinant's sign and the logarithm of its size: 0 and -inf for a singular matrix."""
     check_floats("slogdet", A)
     check_square("slogdet", A)
     shape = A.outline.shape[:-2]
     log, sign = several(log_det, A, lambda x: np.linalg.slogdet(x)[::-1], shape, shape)
-    return SignLog(sign.detach(), log)
+    return return_types.linalg_slogdet(sign.detach(), log)
 
 
 @public("logdet", on="T t")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .. import return_types
 from ..autograd import Variable, primitive
 from ..autograd.tape import plain, wrap
 from .dims import flag, no_tensor
@@ -94,29 +95,6 @@ def _lu_grad(g: Any, out: Any) -> Any:
 lu_of.vjp(x=_lu_grad)
 
 
-class Factored(NamedTuple):
-    """What `lu_factor` returns."""
-
-    LU: Any
-    pivots: Any
-
-
-class FactoredInfo(NamedTuple):
-    """What `lu_factor_ex` returns."""
-
-    LU: Any
-    pivots: Any
-    info: Any
-
-
-class LU(NamedTuple):
-    """What `lu` and `lu_unpack` return."""
-
-    P: Any
-    L: Any
-    U: Any
-
-
 def _factored(name: str, a: Any, pivot: bool) -> tuple[Any, np.ndarray]:
     """LU and the pivots of A (..., M, N). What stands beside the square of the first rows and columns is solved for."""
     check_floats(name, a, ints=NotImplementedError)
@@ -153,13 +131,13 @@ def _zero_pivots(values: np.ndarray) -> np.ndarray:
 
 
 @public("lu_factor_ex", on="l o")
-def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> FactoredInfo:
+def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False) -> tuple:
     """(LU, pivots, info): info is 0, or the number of the first element on U's diagonal that is zero."""
     lu, pivots = _factored("linalg.lu_factor", A, pivot)
     info = _zero_pivots(lu.array)
     if flag(check_errors, "check_errors") and info.any():
         raise _zero_error(lu.array, info)
-    return FactoredInfo(lu, wrap(pivots), wrap(info))
+    return return_types.linalg_lu_factor_ex(lu, wrap(pivots), wrap(info))
 
 
 def _zero_error(lu: np.ndarray, info: np.ndarray) -> RuntimeError:
@@ -173,13 +151,13 @@ def _zero_error(lu: np.ndarray, info: np.ndarray) -> RuntimeError:
 
 
 @public("lu_factor", on="l o")
-def lu_factor(A: Any, *, pivot: bool = True) -> Factored:
+def lu_factor(A: Any, *, pivot: bool = True) -> tuple:
     """(LU, pivots): L, which has ones on its diagonal, below that of LU, U above; row i was changed for pivots[i] - 1.
 
     Raises RuntimeError where U has a zero on its diagonal.
     """
     lu, pivots, _ = lu_factor_ex(A, pivot=pivot, check_errors=True)
-    return Factored(lu, pivots)
+    return return_types.linalg_lu_factor(lu, pivots)
 
 
 @public("lu", on="T t o")
@@ -190,7 +168,7 @@ def old_lu(A: Any, pivot: bool = True, get_infos: bool = False) -> tuple:
 
 
 @public("lu_unpack", on="t o")
-def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True) -> LU:
+def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True) -> tuple:
     """(P, L, U) of what `lu_factor` found; what is not asked for is empty."""
     check_matrices("lu_unpack", LU_data, "LU_data")
     *batch, m, n = LU_data.outline.shape
@@ -205,7 +183,7 @@ def lu_unpack(LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_piv
     if flag(unpack_data, "unpack_data"):
         lower = tril(LU_data[..., :k], -1) + wrap(np.eye(m, k, dtype=dtype))
         upper = triu(LU_data[..., :k, :])
-    return LU(p, lower, upper)
+    return return_types.lu_unpack(p, lower, upper)
 
 
 def _checked_pivots(name: str, pivots: Any, m: int) -> np.ndarray:
@@ -223,10 +201,10 @@ def _checked_pivots(name: str, pivots: Any, m: int) -> np.ndarray:
 
 
 @public("lu", on="l o")
-def lu(A: Any, *, pivot: bool = True) -> LU:
+def lu(A: Any, *, pivot: bool = True) -> tuple:
     """(P, L, U) with P L U = A: P exchanges rows, L has ones on its diagonal and zeros above, U has zeros below."""
     found, pivots = _factored("linalg.lu", A, pivot)
-    return lu_unpack(found, wrap(pivots))
+    return return_types.linalg_lu(*lu_unpack(found, wrap(pivots)))
 
 
 @public("lu_solve", on="l o")
@@ -259,17 +237,8 @@ def old_lu_solve(b: Any, LU_data: Any, LU_pivots: Any) -> Any:
     return lu_solve(LU_data, LU_pivots, b)
 
 
-class Triangular(NamedTuple):
-    """What `triangular_solve` returns."""
-
-    solution: Any
-    cloned_coefficient: Any
-
-
 @public("triangular_solve", on="T t o")
-def triangular_solve(
-    b: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
-) -> Triangular:
+def triangular_solve(b: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False) -> tuple:
     """(X, a copy of A) with A X = b, or A^T X = b if `transpose`, of a triangle of A: `linalg.solve_triangular`."""
     for v, argument in ((b, "b"), (A, "A")):
         if not isinstance(v, Variable):
@@ -282,4 +251,4 @@ def triangular_solve(
     turned = flag(transpose, "transpose")
     x = solve_triangular(A.mT if turned else A, b, upper=flag(upper, "upper") != turned, unitriangular=unitriangular)
     full = x.outline.shape[:-2] + A.outline.shape[-2:]
-    return Triangular(x, (A if A.outline.shape == full else expand(A, shape=full)).clone())
+    return return_types.triangular_solve(x, (A if A.outline.shape == full else expand(A, shape=full)).clone())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, return_types
 from ..autograd import Variable, primitive
 from ..autograd.tape import wrap
 from . import reduce
@@ -225,15 +225,6 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, atol: Any =
     return wrap(np.asarray(_counted(values, atol, rtol).sum(-1)))
 
 
-class LeastSquares(NamedTuple):
-    """What `lstsq` returns."""
-
-    solution: Any
-    residuals: Any
-    rank: Any
-    singular_values: Any
-
-
 def _is_full(r: np.ndarray, rtol: float) -> bool:
     """Whether a triangle R is certain to have full rank.
 
@@ -249,7 +240,7 @@ DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
 @public("lstsq", on="l")
-def lstsq(A: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> LeastSquares:
+def lstsq(A: Any, b: Any, rcond: float | None = None, *, driver: str | None = None) -> tuple:
     """(solution, residuals, rank, singular_values): the X of least size that makes the norm of A X - b smallest.
 
     As with PyTorch's drivers, residuals (the sums of squares) are empty for "gelsy", the default, and unless A has full
@@ -293,7 +284,7 @@ def lstsq(A: Any, b: Any, rcond: float | None = None, *, driver: str | None = No
         x = q @ solve_triangular(r.mT, b, upper=False)
     if driver != "gelsy" and shape[-2] > shape[-1] and (rank == shape[-1]).all():
         residuals = reduce.sum_squares(A @ x - b, dim=(len(x.outline.shape) - 2,), keepdim=False)
-    return LeastSquares(
+    return return_types.linalg_lstsq(
         standalone(squeeze(x, -1)) if vector else x,
         residuals,
         wrap(np.zeros(0, np.int64) if driver == "gels" else np.asarray(rank)),

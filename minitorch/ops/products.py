@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .. import return_types
 from ..autograd import Variable, primitive
 from ..autograd.tape import plain, wrap
 from .dims import check_tensors as listed_tensors
@@ -32,21 +33,16 @@ public("matrix_power", on="l o")(matrix_power)
 
 
 # --------------------------------------------------------------------------------------------------------- reflections
-class Reflections(NamedTuple):
-    """What `geqrf` returns."""
-
-    a: Any
-    tau: Any
-
-
 @public("geqrf", on="T t o")
-def geqrf(input: Any) -> Reflections:
+def geqrf(input: Any) -> tuple:
     """(a, tau): R in the upper triangle of a, and below and in tau the reflections whose product is Q."""
     check_floats("geqrf", input, ints=NotImplementedError)
     check_matrices("geqrf", input, "input")
     h, tau = np.linalg.qr(input.array, "raw")
     why = "the derivative for 'geqrf' is not implemented."
-    return Reflections(*[stopped(part, input, why, NotImplementedError) for part in (np.ascontiguousarray(h.mT), tau)])
+    return return_types.geqrf(
+        *[stopped(part, input, why, NotImplementedError) for part in (np.ascontiguousarray(h.mT), tau)]
+    )
 
 
 def _check_reflections(name: str, a: Any, tau: Any) -> None:

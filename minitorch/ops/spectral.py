@@ -6,10 +6,11 @@ factors fulfil, and are formulas of the factors, so every order of derivative fo
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .. import return_types
 from ..autograd import primitive
 from ..autograd.function import Function
 from ..autograd.tape import plain, wrap
@@ -79,13 +80,6 @@ def _cholesky_grad(g: Any, out: Any) -> Any:
 cholesky_of.vjp(x=_cholesky_grad)
 
 
-class Cholesky(NamedTuple):
-    """What `cholesky_ex` returns."""
-
-    L: Any
-    info: Any
-
-
 def _not_positive(x: np.ndarray) -> np.ndarray:
     """For each matrix of a stack 0, or the order of its first leading minor that is not positive."""
     found = np.zeros(x.shape[:-2], np.int32)
@@ -133,7 +127,7 @@ def old_cholesky(input: Any, upper: bool = False) -> Any:
 
 
 @public("cholesky_ex", on="l o")
-def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> Cholesky:
+def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> tuple:
     """(L, info): info is 0, or the order of the first leading minor that is not positive; L is NaN then."""
     check_floats("cholesky_ex", A)
     check_square("cholesky_ex", A)
@@ -146,7 +140,7 @@ def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False) -> C
         if flag(check_errors, "check_errors"):
             raise _cholesky_error(x.array, info) from None
         out = cholesky_of(regular(x, info)) / ones_or_nan(x, info)
-    return Cholesky(out.mT if upper else out, wrap(info))
+    return return_types.linalg_cholesky_ex(out.mT if upper else out, wrap(info))
 
 
 @public("cholesky_inverse", on="T t o")
@@ -178,13 +172,6 @@ def cholesky_solve(B: Any, input2: Any, upper: bool = False) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------------------------- QR
-class QR(NamedTuple):
-    """What `qr` returns."""
-
-    Q: Any
-    R: Any
-
-
 def _qr_shapes(shape: tuple) -> tuple[tuple, tuple]:
     *batch, m, n = shape
     return (*batch, m, n), (*batch, n, n)
@@ -231,7 +218,7 @@ def stopped(out: Any, x: Any, why: str, error: type = RuntimeError) -> Any:
 
 
 @public("qr", on="l o")
-def qr(A: Any, mode: str = "reduced") -> QR:
+def qr(A: Any, mode: str = "reduced") -> tuple:
     """(Q, R) with Q R = A, the columns of Q orthonormal and R an upper triangle; min(M, N) columns if "reduced".
 
     "complete": all M columns; "r": R alone, and Q is empty. These two have no derivative where M is above N, or at all.
@@ -250,41 +237,25 @@ def qr(A: Any, mode: str = "reduced") -> QR:
             "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please use linalg.qr(A, "
             "mode='reduced') if you are going to differentiate through linalg.qr."
         )
-        return QR(wrap(np.zeros(0, A.array.dtype)), stopped(np.linalg.qr(A.array, "r"), A, why))
+        return return_types.linalg_qr(wrap(np.zeros(0, A.array.dtype)), stopped(np.linalg.qr(A.array, "r"), A, why))
     if mode == "complete" and m > n:
         why = "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
-        return QR(*[stopped(part, A, why) for part in np.linalg.qr(A.array, "complete")])
+        return return_types.linalg_qr(*[stopped(part, A, why) for part in np.linalg.qr(A.array, "complete")])
     if m >= n:
-        return QR(*several(qr_of, A, np.linalg.qr, *_qr_shapes((*batch, m, n))))
+        return return_types.linalg_qr(*several(qr_of, A, np.linalg.qr, *_qr_shapes((*batch, m, n))))
     if not recorded(A):
-        return QR(*map(wrap, np.linalg.qr(A.array)))
+        return return_types.linalg_qr(*map(wrap, np.linalg.qr(A.array)))
     q, r = cut(qr_of(A[..., :m]), *_qr_shapes((*batch, m, m)))
-    return QR(q, cat([r, q.mT @ A[..., m:]], -1))
+    return return_types.linalg_qr(q, cat([r, q.mT @ A[..., m:]], -1))
 
 
 @public("qr", on="T t o")
-def old_qr(input: Any, some: bool = True) -> QR:
+def old_qr(input: Any, some: bool = True) -> tuple:
     """`linalg.qr`, of mode "reduced", or "complete" unless `some`."""
-    return qr(input, "reduced" if flag(some, "some") else "complete")
+    return return_types.qr(*qr(input, "reduced" if flag(some, "some") else "complete"))
 
 
 # ------------------------------------------------------------------------------------------------------ singular values
-class SVD(NamedTuple):
-    """What `linalg.svd` returns."""
-
-    U: Any
-    S: Any
-    Vh: Any
-
-
-class OldSVD(NamedTuple):
-    """What `svd` returns: V is not transposed."""
-
-    U: Any
-    S: Any
-    V: Any
-
-
 def _svd_shapes(shape: tuple, full: bool) -> tuple[tuple, tuple, tuple]:
     *batch, m, n = shape
     k = min(m, n)
@@ -351,7 +322,7 @@ def _check_svd(x: Any, driver: Any) -> None:
 
 
 @public("svd", on="l o")
-def svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> SVD:
+def svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> tuple:
     """(U, S, Vh) with U diag(S) Vh = A, singular values from the largest; U and Vh square, or as narrow as A.
 
     Derivatives by U and Vh are those of the first min(M, N) columns and rows, and take singular values to be different:
@@ -361,7 +332,7 @@ def svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> SVD
     full = flag(full_matrices, "full_matrices")
     try:
         found = several(svd_of, A, lambda x: np.linalg.svd(x, full), *_svd_shapes(A.outline.shape, full), full=full)
-        return SVD(*found)
+        return return_types.linalg_svd(*found)
     except np.linalg.LinAlgError:
         raise no_svd(A.array) from None
 
@@ -379,24 +350,17 @@ def svdvals(A: Any, *, driver: str | None = None) -> Any:
 
 
 @public("svd", on="T t o")
-def old_svd(input: Any, some: bool = True, compute_uv: bool = True) -> OldSVD:
+def old_svd(input: Any, some: bool = True, compute_uv: bool = True) -> tuple:
     """(U, S, V) with U diag(S) V^T = input; U and V are zeros unless `compute_uv`."""
     if flag(compute_uv, "compute_uv"):
         u, s, vh = svd(input, not flag(some, "some"))
-        return OldSVD(u, s, vh.mT)
+        return return_types.svd(u, s, vh.mT)
     *batch, m, n = input.outline.shape
     u, v = (wrap(np.zeros((*batch, size, size), input.array.dtype)) for size in (m, n))
-    return OldSVD(u, svdvals(input), v)
+    return return_types.svd(u, svdvals(input), v)
 
 
 # ---------------------------------------------------------------------------------------------------------- eigenvalues
-class Eigen(NamedTuple):
-    """What `eigh` returns."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
 def _eigh_shapes(shape: tuple) -> tuple[tuple, tuple]:
     return shape[:-1], shape
 
@@ -436,7 +400,7 @@ def _no_eigh(x: np.ndarray) -> LinAlgError:
 
 
 @public("eigh", on="l o")
-def eigh(A: Any, UPLO: str = "L") -> Eigen:
+def eigh(A: Any, UPLO: str = "L") -> tuple:
     """(eigenvalues, eigenvectors) of symmetric matrices, the values ascending; only the triangle UPLO is read.
 
     The derivative is that of a symmetric matrix. Of equal eigenvalues, only what does not depend on the choice of their
@@ -445,7 +409,7 @@ def eigh(A: Any, UPLO: str = "L") -> Eigen:
     which_one = _check_eigh(A, UPLO)
     try:
         compute = lambda x: np.linalg.eigh(x, which_one)  # noqa: E731
-        return Eigen(*several(eigh_of, A, compute, *_eigh_shapes(A.outline.shape), UPLO=which_one))
+        return return_types.linalg_eigh(*several(eigh_of, A, compute, *_eigh_shapes(A.outline.shape), UPLO=which_one))
     except np.linalg.LinAlgError:
         raise _no_eigh(A.array) from None
 
