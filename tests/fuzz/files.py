@@ -78,7 +78,7 @@ def checkpoint(rng: Rng) -> dict:
 def flipped(content: bytes, rng: Rng) -> bytes:
     """Some bytes changed; more often near the end, where archives have their directory."""
     out = bytearray(content)
-    for _ in range(int(rng.choice([1, 1, 1, 2, 3, 10]))):
+    for _ in range(int(rng.choice([1, 1, 1, 2, 3, 10])) if content else 0):
         n = len(out)
         at = int(rng.integers(0, n)) if rng.random() < 0.5 else n - 1 - int(rng.integers(0, min(n, 400)))
         out[at] = int(rng.choice([out[at] ^ 1 << int(rng.integers(8)), int(rng.integers(256)), 0, 255]))
