@@ -1,4 +1,4 @@
-"""Hooks of modules beside the everyday ones of test_nn.py: of all modules, of states, where something raises."""
+"""Hooks of modules beside the everyday ones of test_module_hooks.py: of all modules, of states, where something raises."""
 
 from __future__ import annotations
 
