@@ -215,6 +215,10 @@ def _script(name: str) -> tuple[types.CodeType, dict[str, Any]]:
     except OSError as error:
         print(f"minitorch.run: can't open file {path!r}: [Errno {error.errno}] {error.strerror}", file=sys.stderr)
         raise SystemExit(2) from None
+    if not re.search(rb"^\s*if\b.*\b__name__\b", content, re.MULTILINE):
+        from minitorch.utils.data import pool
+
+        pool.guarded = False
     if not getattr(sys.flags, "safe_path", False):
         _first_path(os.path.dirname(os.path.realpath(path)))
     loader = importlib.machinery.SourceFileLoader("__main__", path)

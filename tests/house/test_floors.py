@@ -66,7 +66,7 @@ FLOORS = {
     "serialization": {"files", "tensor", "dtypes", "devices", "nn", "ops", "autograd"},
     "backends": {"kernels", "ops"},
     "config": {"kernels", "version"},
-    "run": {"missing", "version"},
+    "run": {"missing", "version", "utils"},
     "__main__": {"config", "version"},
     "warmup": {"autograd", "kernels", "nn", "ops", "optim"},
     "explain": {"files", "autograd", "ops", "geometry", "dtypes", "tensor", "creation", "nn"},

@@ -311,3 +311,11 @@ def test_workers_of_a_loader(tmp_path: Path) -> None:
     """Their data set, its samples and the collate function are the script's own."""
     done = run(written(tmp_path, WORKERS))
     assert done.stdout == "14.0 [0, 1, 2, 3] True\n126.0 [4, 5, 6, 7] True\n", done.stderr
+
+
+def test_workers_of_a_script_without_a_guard(tmp_path: Path) -> None:
+    """As with PyTorch on Linux, they are copies of it, and do not do again what it did."""
+    before, _, rest = WORKERS.partition('if __name__ == "__main__":\n')
+    text = before + "print('once')\n" + rest.replace("\n    ", "\n").removeprefix("    ")
+    done = run(written(tmp_path, text.replace("print(x.sum", "    print(x.sum")))
+    assert done.stdout == "once\n14.0 [0, 1, 2, 3] True\n126.0 [4, 5, 6, 7] True\n", done.stderr

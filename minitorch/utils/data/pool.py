@@ -31,19 +31,21 @@ GUARD = (
     "so that a worker does not do it again"
 )
 
+guarded = True  # whether the main script may be imported; minitorch.run says no of scripts that would do all again
+
 
 def context_of(chosen: BaseContext | None, parts: dict[str, Any]) -> BaseContext:
     """The multiprocessing context to use: the chosen one, else forkserver (spawn where there is none).
 
     The server that forks the workers has imported minitorch, so that a worker is there after 20 ms, and it has no
     threads that a fork could break. A notebook's own classes are found nowhere but in a copy of its process: where
-    `parts` hold any, fork.
+    `parts` hold any, fork; so, too, under minitorch.run, where a script has no guard.
     """
     if chosen is not None:
         return chosen
     methods, main = multiprocessing.get_all_start_methods(), sys.modules["__main__"]
     interactive = getattr(main, "__file__", None) is None and getattr(main, "__spec__", None) is None
-    if interactive and "fork" in methods and parcel.names_main(parts):
+    if "fork" in methods and (not guarded or interactive and parcel.names_main(parts)):
         return multiprocessing.get_context("fork")
     if "forkserver" not in methods:
         return multiprocessing.get_context("spawn")
