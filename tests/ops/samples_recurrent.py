@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from samples import Draw, S, Sample, row
 
-UNITS, FEATURES = 3, 2
+UNITS, FEATURES = 2, 2
 LENGTHS = [((2, 2, 2), False), ((3, 2, 2, 1), False), ((3, 1), True), ((1,), True), ((0,), False)]
 
 
@@ -85,12 +85,12 @@ def gru(x: Any, h: Any, *weights: Any, sizes: tuple, reverse: bool) -> np.ndarra
 
 def projected(n: Draw) -> list[Sample]:
     """An LSTM whose state is narrower than its cells."""
-    narrow = 2
+    narrow = 1
     known = {"sizes": (3, 2), "reverse": True}
     weights = n(4 * UNITS, FEATURES), n(4 * UNITS, narrow), n(4 * UNITS), n(4 * UNITS), n(narrow, UNITS)
     return [S(n(5, FEATURES), n(3, narrow), n(3, UNITS), *weights, **known)]
 
 
 row("rnn", lambda n: samples(n, 1, 1, relu=False) + samples(n, 1, 1, relu=True)[:3], rnn)
-row("lstm", lambda n: samples(n, 4, 2) + projected(n), lstm)
+row("lstm", lambda n: projected(n) + samples(n, 4, 2), lstm)
 row("gru", lambda n: samples(n, 3, 1), gru)
