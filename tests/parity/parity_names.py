@@ -192,7 +192,9 @@ SPARE = {
 THEIRS = {"pow": {"exponent"}, "split": {"split_size_or_sections"}, "swapdims": {"axis0", "axis1"}, "permute": {"dim"},
           "swapaxes": {"dim0", "dim1"}, "histogram": {"min", "max"}, "msort": {"descending"}, "topk": {"descending"},
           "isin": {"e", "te"}, "dot": {"other"}, "diag_embed": {"diagonal"}, "index_reduce": {"include_input"},
-          "split_with_sizes": {"split_size_or_sections"}, "unsafe_split_with_sizes": {"split_size_or_sections"}}  # fmt: skip
+          "split_with_sizes": {"split_size_or_sections"}, "unsafe_split_with_sizes": {"split_size_or_sections"},
+          "unsafe_split": {"split_size_or_sections"}, "cholesky_solve": {"input1"}, "ormqr": {"input2", "input3"},
+          "where": {"x", "y"}}  # fmt: skip
 
 
 def test_names_of_arguments() -> None:
