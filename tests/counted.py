@@ -1,3 +1,13 @@
-"""What tests count and the end of the run prints."""
+"""What tests count."""
 
-BENDS: dict[str, bool] = {}  # "rule of an argument" -> whether a check noticed; filled by test_bends
+import gc
+
+# "rule of an argument" -> whether a check noticed; filled by test_bends, printed at the end
+BENDS: dict[str, bool] = {}
+
+
+def living() -> int:
+    """Living tensors and nodes. Only types are asked: `isinstance` would ask the objects of others for their class."""
+    from minitorch.autograd import Node, Variable  # not sooner: conftest imports this file
+
+    return sum(issubclass(type(thing), (Variable, Node)) for thing in gc.get_objects())
