@@ -1,6 +1,6 @@
 """Automatic differentiation: the tape (read `tape.py` first), primitives, grad modes, in-place changes, gradcheck."""
 
-from . import forward_ad, functional, graph
+from . import forward_ad, functional, graph, plain
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -36,6 +36,7 @@ __all__ = [
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "no_grad",
+    "plain",
     "primitive",
     "print_tape",
     "registry",

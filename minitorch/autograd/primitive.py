@@ -127,13 +127,18 @@ class Primitive:
     # ------------------------------------------------------------------------------------------------------- the rules
 
     def vjp(self, **rules: Any) -> None:
-        """Give the derivative rule of each argument that has one; a misspelt name fails here, at import."""
+        """Give the derivative rule of each argument that has one; a misspelt name fails here, at import.
+
+        A text stands for a rule that is still to be written: asked for, it raises NotImplementedError with the text.
+        """
         allowed = self._names_allowed | {f"{a}_shape" for a in self.arguments}
         if self.variadic:
             allowed ^= {self.arguments[-1], f"{self.arguments[-1]}_shapes"}  # the one takes the place of the other
         for argument, rule in rules.items():
             if argument not in self.arguments:
                 raise TypeError(f"{self.name} has no argument {argument!r} to differentiate; it has {self.arguments}")
+            if isinstance(rule, str) and rule is not ZERO:
+                rule = _unwritten(rule)
             names = () if rule is ZERO else tuple(inspect.signature(rule).parameters)
             wrong = [name for name in names if name not in allowed]
             if wrong:
@@ -327,6 +332,13 @@ class Primitive:
                 piece._node.watched = node.watched
             pieces.append((parent, piece))
         return pieces
+
+
+def _unwritten(text: str) -> Callable:
+    def rule() -> Any:
+        raise NotImplementedError(text)
+
+    return rule
 
 
 def primitive(

@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
+from ..autograd import plain as _plain
 from ..kernels.tile import algorithm as _algorithm
 from ..ops import fuse as _fuse
 from . import cuda, cudnn, mkl, mkldnn, mps, openmp
 
-__all__ = ["conv", "cuda", "cudnn", "fusion", "mkl", "mkldnn", "mps", "openmp"]
+__all__ = ["conv", "cuda", "cudnn", "fusion", "mkl", "mkldnn", "mps", "openmp", "plain"]
 
 
 class _Conv:
@@ -56,4 +57,25 @@ class _Fusion:
         _fuse.enabled = value
 
 
-conv, fusion = _Conv(), _Fusion()
+class _PlainMode:
+    """Of the formulas alone (see `autograd/plain.py`): `enabled`, a bool.
+
+    Turned on here it leaves the kernels as they are; MINITORCH_PLAIN=1 also chooses those of NumPy. Raises TypeError
+    for what is no bool.
+    """
+
+    __slots__ = ()
+
+    @property
+    def enabled(self) -> bool:
+        """Whether shortcuts are off from now on, in this process."""
+        return _plain.enabled
+
+    @enabled.setter
+    def enabled(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"backends.plain.enabled must be a bool, but got {value!r}")
+        _plain.enabled = value
+
+
+conv, fusion, plain = _Conv(), _Fusion(), _PlainMode()

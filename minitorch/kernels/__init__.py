@@ -49,7 +49,8 @@ def implementation() -> str:
 @cache
 def _fast() -> dict[str, Any]:
     """The numba kernels by name; none when the reference is chosen, or numba is missing or broken."""
-    chosen = os.environ.get("MINITORCH_KERNELS", "numba")
+    plain = os.environ.get("MINITORCH_PLAIN", "0") not in ("", "0")  # see autograd/plain.py
+    chosen = os.environ.get("MINITORCH_KERNELS") or ("reference" if plain else "numba")
     if chosen not in ("numba", "reference"):
         raise ValueError(f"MINITORCH_KERNELS must be 'numba' or 'reference', but is {chosen!r}")
     disabled = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")

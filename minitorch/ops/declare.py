@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autograd import ZERO, Primitive, Variable
+from ..autograd import Primitive, Variable
 from ..autograd.inplace import into
 from ..kernels.broadcast import Program
 from . import promotion
@@ -488,7 +488,7 @@ def pointwise(
     if atom:
         vector = _atom(name)
     op = Pointwise(name, value, meet, Formula(name, value, vector, least, static), doc)
-    op.vjp(**{argument: rule if rule is ZERO else Rule(op, argument, rule) for argument, rule in rules.items()})
+    op.vjp(**{argument: r if isinstance(r, str) else Rule(op, argument, r) for argument, r in rules.items()})
     if atom:
         WORDS[name] = value if isinstance(value, np.ufunc) else op.value
     op.asks_input = any(op.arguments[0] in names for names in op._names)

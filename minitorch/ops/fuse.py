@@ -30,7 +30,7 @@ Rules, each the answer to a wrong result:
   computed array.
 - A pending result keeps alive what it is made of, which may be much larger. So at most WAITING of them wait: the next
   one has the oldest computed.
-- `enabled` (minitorch.backends.fusion.enabled, MINITORCH_FUSION=0) turns all of it off.
+- `enabled` (minitorch.backends.fusion.enabled, MINITORCH_FUSION=0) turns all of it off, and so does plain mode.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import kernels
-from ..autograd import Node, Primitive, Variable, is_grad_enabled, is_inference_mode_enabled, quiet, tape
+from ..autograd import Node, Primitive, Variable, is_grad_enabled, is_inference_mode_enabled, plain, quiet, tape
 from ..autograd.primitive import kept_array
 from ..autograd.tape import Version, wrap
 from ..geometry import ConvGeometry
@@ -191,7 +191,7 @@ class Pending:
 
     def claim(self, op: Primitive) -> bool:
         """Whether `op` may join; of those that would run a product again only the first."""
-        if not enabled or self.claimed or op not in self.producer.joins:
+        if not enabled or plain.enabled or self.claimed or op not in self.producer.joins:
             return False
         self.claimed = not isinstance(self.producer, Normalized)
         return True
@@ -232,7 +232,7 @@ def _unwatched(x: Any) -> Any:
 # ------------------------------------------------------------------------------------------------------------ producers
 def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
     """conv or conv_bias of a large image."""
-    if not enabled or not all([isinstance(arg, Variable) for arg in args]):
+    if not enabled or plain.enabled or not all([isinstance(arg, Variable) for arg in args]):
         return None
     (x, w, *b), geometry = args, settings["geometry"]
     recorded = is_grad_enabled() and any([arg.edge is not None for arg in args])
@@ -246,7 +246,7 @@ def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
 
 def _linear(op: Primitive, args: tuple, settings: dict) -> Any:
     """affine with a large result."""
-    if not enabled or not all([isinstance(arg, Variable) for arg in args]):
+    if not enabled or plain.enabled or not all([isinstance(arg, Variable) for arg in args]):
         return None
     x, w, b = args
     if x.outline.shape[0] * w.outline.shape[0] * w.outline.dtype.itemsize < kernels.SMALL or x.version.exposed:
@@ -258,7 +258,7 @@ def _linear(op: Primitive, args: tuple, settings: dict) -> Any:
 def _batch_norm(op: Primitive, args: tuple, settings: dict) -> Any:
     """batch_norm or normalize, whose statistics are known, of a large image."""
     x = args[0]
-    if not enabled or not isinstance(x, Variable) or not _steady(x):
+    if not enabled or plain.enabled or not isinstance(x, Variable) or not _steady(x):
         return None
     return op.place(args, _wait(Pending(Normalized(x.array), _normalizing(args, settings), [x.version])), settings)
 
@@ -344,7 +344,7 @@ class Gate:
 def _gate(node: Node, g: Any) -> Gate | None:
     """The gradient at a ReLU's input, for a primitive that reads through the gate; None if it gains nothing."""
     y = kept_array(node, "out")
-    if enabled and type(g) is np.ndarray and kernels.pooled(y) and g.strides == y.strides:
+    if enabled and not plain.enabled and type(g) is np.ndarray and kernels.pooled(y) and g.strides == y.strides:
         return Gate(g, y, node.settings.get("gate"))
     return None
 

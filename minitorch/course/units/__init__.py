@@ -1,0 +1,1 @@
+"""The units of the course, a file each; see ../outline.py."""
