@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.tape import watch, wrap
 from .dims import flag, no_tensor, normalize
 from .index import _checked, _grid, add_along, first_outside, gather, getitem, place, plain_key, setitem, take_along
-from .layout import copied
+from .layout import copied, room
 from .names import public
 from .pointwise import where
 from .promotion import to_dtype, unbroadcastable
@@ -28,6 +28,30 @@ def _along(index: np.ndarray, dim: int) -> tuple:
     return tuple(key)
 
 
+def _places(index: np.ndarray, dim: int, shape: tuple) -> np.ndarray:
+    """The same places as positions in row-major memory of `shape`: `ufunc.at` is five times as fast with these."""
+    step, at = 1, np.zeros((), np.int64)
+    for axis in reversed(range(index.ndim)):
+        at = at + (index if axis == dim else _grid(index.shape)[axis]) * step
+        step *= shape[axis]
+    return at.reshape(-1)
+
+
+def _line(x: np.ndarray) -> np.ndarray:
+    """A copy of the elements of x in row-major order."""
+    return np.array(x, order="C").reshape(-1)
+
+
+def _as_before(line: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The elements in x's shape and order of memory."""
+    out = line.reshape(x.shape)
+    if x.flags.c_contiguous:
+        return out
+    ordered = room(x, x.shape)
+    kernels.fill(ordered, out)
+    return ordered
+
+
 # ----------------------------------------------------------------------------------- reductions, and their derivatives
 
 
@@ -39,17 +63,19 @@ def scatter_extreme(
 
     Those that are equal share it. A place that nothing meets keeps x.
     """
-    key, out, choose = _along(index, dim), copied(x), np.maximum if largest else np.minimum
-    counted = np.ones(x.shape, np.bool_)
+    at, line, values = _places(index, dim, x.shape), _line(x), src.reshape(-1)
+    own, share = np.ones(line.size, np.bool_), np.zeros(line.size, x.dtype)
     if not include_self:
-        counted[key] = False
-        out[key] = src  # a start that is one of the elements
-    choose.at(out, key, src)
-    own, theirs = counted & _same(x, out), _same(src, out[key])
-    share = own.astype(x.dtype)
-    np.add.at(share, key, theirs)
+        own[at] = False
+        line[at] = values  # a start that is one of the elements
+    (np.maximum if largest else np.minimum).at(line, at, values)
+    own &= _same(_line(x), line)
+    theirs = _same(values, line[at]).astype(x.dtype)
+    share += own
+    np.add.at(share, at, theirs)
     share = 1 / np.maximum(share, 1)
-    return out, (own * share).astype(x.dtype), (theirs * share[key]).astype(x.dtype)
+    mine, given = own * share, theirs * share[at]
+    return _as_before(line, x), mine.reshape(x.shape).astype(x.dtype), given.reshape(src.shape).astype(x.dtype)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -65,11 +91,11 @@ scatter_extreme.vjp(
 @primitive
 def scatter_product(x: np.ndarray, src: np.ndarray, index: np.ndarray, *, dim: int, include_self: bool) -> np.ndarray:
     """The product of x and the elements of src that meet it; a place that nothing meets keeps x."""
-    out, key = copied(x), _along(index, dim)
+    at, line = _places(index, dim, x.shape), _line(x)
     if not include_self:
-        out[key] = 1
-    np.multiply.at(out, key, src)
-    return out
+        line[at] = 1
+    np.multiply.at(line, at, src.reshape(-1))
+    return _as_before(line, x)
 
 
 # The derivative by a factor is the product of the others: out / factor; where the factor is the only zero of its place,
@@ -77,13 +103,14 @@ def scatter_product(x: np.ndarray, src: np.ndarray, index: np.ndarray, *, dim: i
 def _others(g: Any, out: Any, x: Any, src: Any, index: Any, dim: int, include_self: bool, of_src: bool) -> Any:
     index = index.array if isinstance(index, Variable) else index
     first, second = (v.array if isinstance(v, Variable) else v for v in (x, src))
-    key, zeros = _along(index, dim), (first == 0).astype(np.int64)
-    met = np.zeros(first.shape, np.bool_)
-    met[key] = True
+    at, zeros = _places(index, dim, first.shape), (first == 0).reshape(-1).astype(np.int64)
+    met = np.zeros(first.size, np.bool_)
+    met[at] = True
     if not include_self:
         zeros[met] = 0
-    np.add.at(zeros, key, second == 0)
-    lone, lone_src = (first == 0) & (zeros == 1), (second == 0) & (zeros[key] == 1)
+    zeros += np.bincount(at[(second == 0).reshape(-1)], minlength=first.size)
+    only, met = (zeros == 1).reshape(first.shape), met.reshape(first.shape)
+    lone, lone_src = (first == 0) & only, (second == 0) & only.reshape(-1)[at].reshape(second.shape)
     one = first.dtype.type(1)
     filled = scatter_product(where(lone, one, x), where(lone_src, one, src), index, dim=dim, include_self=include_self)
     if of_src:
@@ -114,9 +141,8 @@ def _reduced(x: Any, src: Any, index: np.ndarray, dim: int, reduce: str, include
     out = start + add_along(src, index, dim=dim, shape=shape)
     if reduce == "sum":
         return out
-    counts = np.full(shape, int(include_self), np.int64)
-    np.add.at(counts, key, 1)
-    counts = np.maximum(counts, 1)
+    counts = np.bincount(_places(index, dim, shape), minlength=out.array.size).reshape(shape)
+    counts = np.maximum(counts + int(include_self), 1)
     if x.array.dtype.kind != "f":
         return wrap(out.array // counts.astype(x.array.dtype))
     return out / wrap(counts.astype(x.array.dtype))
@@ -405,13 +431,12 @@ def masked_scatter(x: Any, mask: Any, source: Any) -> Any:
         shape = np.broadcast_shapes(x.array.shape, mask.array.shape)
     except ValueError:
         raise unbroadcastable("masked_scatter", x, mask) from None
-    chosen = np.array(np.broadcast_to(mask.array, shape))
-    count = int(np.count_nonzero(chosen))
-    if count > source.array.size:
+    places = np.flatnonzero(np.broadcast_to(mask.array, shape))
+    if places.size > source.array.size:
         raise RuntimeError(
             f"masked_scatter: expected number of elements in source ({source.array.size}) to be at least the number of "
-            f"ones in mask ({count})"
+            f"ones in mask ({places.size})"
         )
     full = x if x.array.shape == shape else expand(x, shape=shape)
-    taken = getitem(_line_of(source), key=(slice(count),))
-    return watch(setitem(full, taken, key=(chosen,)), mask)
+    taken = getitem(_line_of(source), key=(slice(places.size),))
+    return watch(standalone(reshape(setitem(_line_of(full), taken, key=(places,)), shape=shape)), mask)

@@ -156,8 +156,31 @@ def _digamma(x: Any) -> Any:
     return where(x < 0, where(r == 0, math.nan, out - PI / tan(r * PI)), out)
 
 
-digamma = unary("digamma", _digamma, names="digamma", on="T i t o", x=lambda g, x: g * polygamma_of(x, n=1),
+digamma = unary("digamma", _digamma, names="digamma", on="T i t o", x=lambda g, x: g * trigamma(x),
                 doc="The derivative of lgamma; NaN at negative integers, -inf at 0.")
+
+
+# Its derivative by the same steps: psi'(y) = 1/y + 1 / 2y^2 + sum of B_2k / y^(2k+1), psi'(p) = psi'(y) + 1/p^2 + ... +
+# 1/(p + 7)^2, and psi'(x) = (pi / sin(pi x))^2 - psi'(1 - x).
+_TRIGAMMA = [float(b) for b in B2[:10]]
+
+
+def _trigamma(x: Any) -> Any:
+    p = where(x < 0, 1.0 - x, x)
+    steps = 1.0 / (p * p)
+    for k in range(1, 8):
+        q = p + float(k)
+        steps = steps + 1.0 / (q * q)
+    y = where(p < 8, p + 8.0, p)
+    inverse = 1.0 / y
+    w = inverse * inverse
+    out = inverse + 0.5 * w + inverse * w * _series(w, _TRIGAMMA) + where(p < 8, steps, 0.0)
+    sine = sin((x - round(x)) * PI) * (1 / PI)
+    return where(x < 0, 1.0 / (sine * sine) - out, out)
+
+
+trigamma = unary("trigamma", _trigamma, on="", x=lambda g, x: g * polygamma_of(x, n=2),
+                 doc="The derivative of digamma; inf at 0 and negative integers.")
 
 
 @public("polygamma", on="t s o")
@@ -168,7 +191,7 @@ def polygamma(n: int, input: Any) -> Any:
     n = whole(n, "n")
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
-    return digamma(input) if n == 0 else polygamma_of(input, n=n)
+    return digamma(input) if n == 0 else trigamma(input) if n == 1 else polygamma_of(input, n=n)
 
 
 @public("polygamma", on="T i")
