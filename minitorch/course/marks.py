@@ -64,6 +64,11 @@ def taken(text: str, tasks: Collection[str] | None = None) -> dict[str, list[str
     return out
 
 
+def outside(text: str) -> str:
+    """The source with nothing between its marks: what a student is to leave as it is."""
+    return _replaced(text, dict.fromkeys(blocks(text), ""))
+
+
 def put(text: str, solutions: Mapping[str, Sequence[str]]) -> str:
     """The source with these solutions in the blocks of their tasks, whatever stood there.
 

@@ -1,0 +1,182 @@
+"""`python -m minitorch.course`: a folder for a student, and in it: what is next, tests, hints, demos and points."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import checking, folder, outline
+from .folder import Folder
+from .outline import CourseError, Task
+
+COMMAND = "python -m minitorch.course"
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    new = verbs.add_parser("new", help="make a student's folder")
+    new.add_argument("folder", type=Path)
+    new.add_argument("--tasks", metavar="1-4,6.2", help="units and tasks that are to be written; by default all")
+    new.add_argument("--solved", metavar="1-3", default="", help="units and tasks that are written already")
+    new.add_argument("--classroom", action="store_true", help="with a workflow for GitHub Classroom")
+    verbs.add_parser("next", help="which task is next, and what to write")
+    check = verbs.add_parser("check", help="run the tests of tasks")
+    check.add_argument(
+        "tasks", nargs="*", metavar="TASK", help="1.2, or 1 for a unit, or all; by default the next task"
+    )
+    hint = verbs.add_parser("hint", help="a hint, one more at each call")
+    hint.add_argument("task", nargs="?", metavar="TASK")
+    explain = verbs.add_parser("explain", help="run the demo of a unit")
+    explain.add_argument("unit", nargs="?", metavar="UNIT")
+    chosen = parser.parse_args(words)
+    try:
+        course = outline.here()
+        if chosen.verb == "new":
+            return make(course, chosen)
+        if chosen.verb in (None, "next"):
+            return following(course)
+        if chosen.verb == "check":
+            return check_tasks(course, chosen.tasks)
+        if chosen.verb == "hint":
+            return give_hint(course, chosen.task)
+        return run_demo(course, chosen.unit)
+    except (CourseError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def make(course: outline.Course, chosen: argparse.Namespace) -> int:
+    """`new`."""
+    blank = None if chosen.tasks is None else course.chosen(chosen.tasks)
+    solved = course.chosen(chosen.solved) if chosen.solved else []
+    about = folder.new(course, chosen.folder, blank, solved, chosen.classroom)
+    print(
+        f"{chosen.folder}: {len(about['tasks'])} tasks in {len(about['units'])} units are yours to write. Begin with:"
+    )
+    print(f"  cd {chosen.folder}\n  {COMMAND} next")
+    return 0
+
+
+def following(course: outline.Course) -> int:
+    """`next`."""
+    place = Folder(course)
+    task = place.open()
+    if task is None:
+        print(f"All {len(place.tasks)} tasks are written, and their tests passed. Points: {COMMAND} grade")
+        return 0
+    unit = course.unit_of(task.id)
+    done = sum(place.done(t) for t in place.tasks.values())
+    print(
+        f"Task {task.id}: {task.title}   (unit {unit.number}, {unit.title}; {done} of {len(place.tasks)} tasks done)\n"
+    )
+    print(textwrap.fill(task.write, 100) + "\n")
+    handout = course.handout(unit)
+    if handout.exists():
+        print(f"  read   {os.path.relpath(handout, place.path)}")
+    for name, line, _ in place.blocks(task):
+        print(f"  write  {name}:{line}")
+    print(f"  try    {COMMAND} check {task.id}      about {task.minutes} minutes; stuck? {COMMAND} hint {task.id}")
+    return 0
+
+
+def check_tasks(course: outline.Course, words: list[str]) -> int:
+    """`check`."""
+    place = Folder(course)
+    here = {**place.tasks, **place.given}
+    if words:
+        ids = [id for id in (course.tasks if words == ["all"] else course.chosen(words)) if id in here]
+        if not ids:
+            raise CourseError(f"{' '.join(words)} has no task in this folder")
+    else:
+        task = place.open()
+        if task is None:
+            return following(course)
+        ids = [task.id]
+    progress, failed = place.progress, []
+    for changed in place.changed():
+        print(f"note: {changed} is not as it came; a grader uses its own")
+    for changed in place.changed_outside():
+        print(f"note: {changed} was changed outside the marks; a grader takes only what stands between them")
+    for tasks, trial in trials(course, [here[id] for id in ids]):
+        for task in tasks:
+            try:
+                spot = "{0[0]}:{0[1]}".format(place.blocks(task)[0])
+            except (ValueError, OSError) as error:
+                spot = f"note: {error}"
+            print(f"{task.id}  {task.title}   {spot}")
+            print(checking.report(task, trial))
+            if checking.passed(task, trial):
+                progress["passed"][task.id] = place.written(task)
+            else:
+                progress["passed"].pop(task.id, None)
+                failed.append(task)
+        if trial.kind in ("syntax", "import"):
+            break
+    place.keep(progress)
+    print()
+    if failed:
+        first = failed[0].id
+        print(f"Next: write on at task {first}, then {COMMAND} check {first}    (stuck? {COMMAND} hint {first})")
+        return 1
+    task = place.open()
+    print(f"All tests pass. Next: task {task.id}, {task.title}: {COMMAND} next" if task else "All tests pass.")
+    return 0
+
+
+def trials(course: outline.Course, tasks: list[Task]) -> Iterator[tuple[list[Task], checking.Trial]]:
+    """Tasks of a unit in one process; where it came to a bad end, each in its own."""
+    for _, group in itertools.groupby(tasks, key=lambda task: (course.unit_of(task.id).number, task.kernels)):
+        together = list(group)
+        trial = checking.try_tasks(course, together)
+        if not trial.trouble or trial.kind in ("syntax", "import") or len(together) == 1:
+            yield together, trial
+        else:
+            yield from (([task], checking.try_tasks(course, [task])) for task in together)
+
+
+def give_hint(course: outline.Course, word: str | None) -> int:
+    """`hint`."""
+    place = Folder(course)
+    task = place.open() if word is None else course.tasks.get(word)
+    if task is None:
+        raise CourseError(f"there is no task {word!r}; tasks are called 1.2" if word else "all tasks are done")
+    progress = place.progress
+    level = min(progress["hints"].get(task.id, 0) + 1, len(task.hints))
+    progress["hints"][task.id] = level
+    place.keep(progress)
+    print(f"Task {task.id}, hint {level} of {len(task.hints)}:")
+    print(textwrap.fill(task.hints[level - 1], 100))
+    return 0
+
+
+def run_demo(course: outline.Course, word: str | None) -> int:
+    """`explain`."""
+    place = Folder(course)
+    task = place.open()
+    number = word if word is not None else str(course.unit_of(task.id).number if task else course.units[0].number)
+    unit = next((unit for unit in course.units if str(unit.number) == number.partition(".")[0]), None)
+    demo = course.demo(unit) if unit else None
+    if unit is None or demo is None or not demo.exists():
+        raise CourseError(f"there is no demo of unit {number}")
+    paths = [str(course.root), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "MINITORCH_PLAIN": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    ended = subprocess.run([sys.executable, str(demo)], env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    blank = re.search(r"NotImplementedError: (task \d+\.\d+): (.*)\s*\Z", ended.stderr)
+    if blank:
+        print(f"\nThe demo stops here: it needs {blank[1]}, {blank[2].strip()}, which is still to be written.")
+    else:
+        print(ended.stderr, end="", file=sys.stderr)
+    return ended.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
