@@ -1,6 +1,6 @@
 """Automatic differentiation: the tape (read `tape.py` first), primitives, grad modes, in-place changes, gradcheck."""
 
-from . import forward_ad, functional, graph, plain
+from . import diagnosis, forward_ad, functional, graph, plain
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .function import Function
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -25,6 +25,7 @@ __all__ = [
     "Variable",
     "backward",
     "detect_anomaly",
+    "diagnosis",
     "forward_ad",
     "enable_grad",
     "functional",

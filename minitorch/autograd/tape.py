@@ -481,10 +481,7 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                 if tensors or type(piece) is not np.ndarray:
                     piece = _checked(piece, node, parent, tensors, create_graph)
                 if piece.shape != like.shape:
-                    raise RuntimeError(
-                        f"the derivative rule of {primitive.name} gave shape {tuple(piece.shape)} "
-                        f"for an argument of shape {like.shape}"
-                    )
+                    raise _misshapen(node, parent, tuple(piece.shape), like.shape)
                 if not create_graph and piece.dtype != like.dtype:
                     piece = _computed(piece).astype(like.dtype)
                 elif create_graph and type(piece) is not Several and piece.outline.dtype != like.dtype:
@@ -506,6 +503,20 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             finally:
                 _running.set(outer)
     return results
+
+
+def _misshapen(node: Node, parent: Any, given: tuple, wanted: tuple) -> RuntimeError:
+    """What to say where a rule gave a gradient of another shape than its argument has."""
+    from .diagnosis import shapes
+
+    names = getattr(node.primitive, "arguments", [])
+    at = next(i for i, p in enumerate(node.parents) if p is parent)
+    argument = f" `{names[min(at, len(names) - 1)]}`" if names else ""
+    suspected = shapes(given, wanted)
+    return RuntimeError(
+        f"the derivative rule of {node.primitive.name} gave shape {given} for an argument{argument} of shape {wanted}"
+        + (f"; suspected: {suspected}" if suspected else "")
+    )
 
 
 def _checked(piece: Any, node: Node, parent: Any, tensors: bool, create_graph: bool) -> Any:
