@@ -11,7 +11,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check surface fix parity fuzz faults bench bench-quick leaks dist clean
+.PHONY: help setup train test check surface fix parity fuzz faults bench bench-quick leaks dist docs clean
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,12 @@ leaks: .venv/dev.done  ## thousands of steps of each net, of double backward and
 dist: .venv/dev.done  ## wheel and sdist in dist/, tried in bare environments with and without each extra
 	$(BIN)/python tests/scripts/try_dist.py $(ARGS)
 
+docs: .venv/docs.done  ## the site in build/docs, the chapters of the course run anew; ARGS=--check looks at every page
+	$(BIN)/python -m sphinx -b html -E -W --keep-going docs build/docs
+	$(if $(filter --check,$(ARGS)),$(BIN)/python tests/scripts/check_site.py)
+
 clean:  ## remove .venv, caches and runs
-	rm -rf .venv build dist runs *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv build dist runs *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks docs/course docs/source
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps: the environment is made once, and again when the dependencies change.
@@ -74,6 +78,10 @@ clean:  ## remove .venv, caches and runs
 
 .venv/dev.done: .venv/run.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[viz,dev]'
+	@touch $@
+
+.venv/docs.done: .venv/run.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
 .venv/torch.done: .venv/dev.done
