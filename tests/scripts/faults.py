@@ -256,7 +256,7 @@ FAULTS = [
     Fault("fusion: a convolution run for everybody who asks", FUSE, "self.claimed = not isinstance(self.producer, Normalized)", "self.claimed = False", FUSION),
     Fault("fusion: a second residual joins", FUSE, " or pending.epilogue.residual is not None:", ":", FUSION),
     Fault("fusion: memory that users hold is waited on", FUSE, "        and not (x._shared is not None and x._shared.exposed)\n", "", FUSION),
-    Fault("fusion: joined though it is switched off", FUSE, "if not enabled or self.claimed or", "if self.claimed or", FUSION),
+    Fault("fusion: joined though it is switched off", FUSE, "if not enabled or plain.enabled or self.claimed or", "if plain.enabled or self.claimed or", FUSION),
     Fault("fusion: -0.0 lost without a batch norm", FUSE, "np.full(channels, -0.0, dtype)", "np.full(channels, 0.0, dtype)", ("test_fuse_conv.py::test_negative_zeros_stay",), NUMBA),
     Fault("fusion: by the algorithm of another time", FUSE, "algorithm.as_of(self.algorithm)", "algorithm.as_of(algorithm.setting)", FUSION, NUMBA),
     Fault("fusion: ReLU's gate left open", FUSE, "return pixels(self.h), none, *self.factors", "return pixels(self.h), none, none, none", FUSION),
