@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from . import plain as plainly
 from . import quiet
 from .modes import GradMode, _enabled, _inference, _recorder, _running, is_inference_mode_enabled
 
@@ -368,7 +369,11 @@ def plain(x: Any) -> Any:
 
 
 def _below(edges: Iterable[Any]) -> list[Node]:
-    """The nodes among `edges` and below them, oldest first: parents before children."""
+    """The nodes among `edges` and below them, oldest first: parents before children.
+
+    An edge, and a parent, is a Node, a leaf or None; these last two are left out.
+    """
+    # BEGIN SOLUTION 2.1
     nodes, stack = set(), [edge for edge in edges if type(edge) is Node]
     while stack:
         node = stack.pop()
@@ -376,6 +381,7 @@ def _below(edges: Iterable[Any]) -> list[Node]:
             nodes.add(node)
             stack += [parent for parent in node.parents if type(parent) is Node]
     return sorted(nodes, key=_age)
+    # END SOLUTION
 
 
 _age = operator.attrgetter("sequence")
@@ -445,8 +451,13 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
         quiet.set(quiet.QUIET)
         _enabled.set(create_graph)
         _running.set(Run(roots, needed))
-        for edge, g in roots:
-            deliver(edge, g if create_graph else g.array)
+        nodes = _below([edge for edge, _ in roots]) if plainly.enabled and trace is None else []
+        if nodes and not any(map(_is_special, nodes)):
+            hand_on = _plain_rules(wanted, needed, results, create_graph, retain_graph)
+            gradients = plainly.sweep(nodes, roots, hand_on)
+        else:
+            for edge, g in roots:
+                deliver(edge, g if create_graph else g.array)
         while heap:
             node = heapq.heappop(heap)[1]
             g, primitive = gradients.pop(node), node.primitive
@@ -503,6 +514,34 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             finally:
                 _running.set(outer)
     return results
+
+
+def _is_special(node: Node) -> bool:
+    """Whether backward does more at this node than to run rules: for hooks, retained gradients, classes of users."""
+    own = not node.primitive.on_arrays and not hasattr(node.primitive, "rules")
+    return bool(node.hooks or node.after or own) or node.retained is not None
+
+
+def _plain_rules(wanted: set | None, needed: dict | None, results: dict, create_graph: bool, retain_graph: bool) -> Any:
+    """What plain mode's sweep calls for each node: its rules, on tensors; gradients that are wanted go to `results`."""
+
+    def hand_on(node: Node, g: Any) -> list[tuple]:
+        if wanted and node in wanted:
+            results[node] = g if create_graph else g.array
+        if needed is not None and not needed.get(node):
+            return []
+        pieces = []
+        for parent, piece in node.primitive.backward(node, g, needed):
+            like = parent if type(parent) is Node else parent.array
+            piece = _checked(piece, node, parent, True, True)
+            if piece.shape != like.shape:
+                raise _misshapen(node, parent, tuple(piece.shape), like.shape)
+            pieces.append((parent, piece if piece.outline.dtype == like.dtype else piece.to(like.dtype)))
+        if node.holds and not retain_graph:
+            node.kept = None
+        return pieces
+
+    return hand_on
 
 
 def _misshapen(node: Node, parent: Any, given: tuple, wanted: tuple) -> RuntimeError:
@@ -587,16 +626,20 @@ def _own(g: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def accumulate(leaf: Any, g: Any, create_graph: bool) -> None:
-    """leaf.grad += g, a tensor with `create_graph`, else an array.
+    """Add g to leaf._grad, which is None at first: g is a tensor with `create_graph`, else an array.
 
-    The first gradient is copied: no two gradients ever share memory.
+    The first gradient is copied, as no two gradients may share memory: a tensor by its `clone`, an array by `_own`,
+    whose copy becomes a tensor by `wrap`. Later ones are added: tensors to a new tensor, as the tape may hold the old,
+    arrays into the memory that is there: `leaf._grad.write()` is that memory, to be written to.
     """
+    # BEGIN SOLUTION 2.3
     if leaf._grad is None:
         leaf._grad = g.clone() if create_graph else wrap(_own(g, leaf.array))
     elif create_graph:
         leaf._grad = leaf._grad + g
     else:
         np.add(leaf._grad.array, g, out=leaf._grad.write())
+    # END SOLUTION
 
 
 def _seed(index: int, output: Any, g: Any) -> tuple:

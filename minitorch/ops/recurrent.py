@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..autograd import Primitive, Variable, grad, primitive
+from ..autograd import Primitive, Variable, enable_grad, grad, primitive
 from ..autograd.primitive import identity
 from . import activation, collapse
 from .dims import no_tensor
@@ -146,9 +146,10 @@ def _recorded(cell: Callable, g: Any, operands: dict[str, Any], settings: dict) 
 
     Operands get nodes of their own first: one may depend on another, and that way is not this rule's.
     """
-    fresh = {name: x if x is None or x.edge is None else identity(x) for name, x in operands.items()}
-    asked = {name: x for name, x in fresh.items() if x is not None and x.edge is not None}
-    found = grad(_composed(cell, **fresh, **settings), list(asked.values()), g, create_graph=True)
+    with enable_grad():  # in plain mode rules see tensors also where nothing is recorded
+        fresh = {name: x if x is None or x.edge is None else identity(x) for name, x in operands.items()}
+        asked = {name: x for name, x in fresh.items() if x is not None and x.edge is not None}
+        found = grad(_composed(cell, **fresh, **settings), list(asked.values()), g, create_graph=True)
     return dict(zip(asked, found, strict=True))
 
 
