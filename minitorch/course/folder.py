@@ -14,7 +14,14 @@ from typing import Any
 from . import marks
 from .outline import Course, CourseError, Task
 
-STAFF = {"course/staff.py", "course/wrong", "course/tests", "course/handouts", "course/demos"}  # the last three move up
+STAFF = {
+    "course/staff.py",
+    "course/grading.py",
+    "course/wrong",
+    "course/tests",
+    "course/handouts",
+    "course/demos",
+}  # the last three move up
 SUFFIXES = {".py", ".pyi", ".typed"}
 FORMAT = 1
 
@@ -117,7 +124,7 @@ def new(
 def fill(course: Course, folder: Path, open_: list[str], given: list[str], classroom: bool = False) -> dict:
     """Write a student's folder, file by file; returns its course.json."""
     titles = {id: course.tasks[id].title for id in open_}
-    hashes, outside = {}, {}
+    hashes, outside, made_of = {}, {}, version(course.root)
     for name, text in sources(course.root):
         text = marks.blank(text, titles) if "SOLUTION" in text else text
         write(folder / name, text)
@@ -138,7 +145,7 @@ def fill(course: Course, folder: Path, open_: list[str], given: list[str], class
                     hashes[f"{kind}/{file.name}"] = digest(file.read_text())
     about = {
         "course": FORMAT,
-        "minitorch": version(course.root),
+        "minitorch": made_of,
         "units": [unit.number for unit in units],
         "tasks": open_,
         "given": given,
@@ -147,13 +154,13 @@ def fill(course: Course, folder: Path, open_: list[str], given: list[str], class
     }
     write(folder / "course.json", json.dumps(about, indent=1) + "\n")
     write(folder / "course.py", LAUNCHER)
-    write(folder / "README.md", README.format(version=about["minitorch"], count=len(open_), units=len(units)))
+    write(folder / "README.md", README.format(version=made_of, count=len(open_), units=len(units)))
     write(folder / "Makefile", MAKEFILE)
     write(folder / ".gitignore", IGNORED)
     if classroom:
         from .grading import workflow
 
-        write(folder / ".github" / "workflows" / "classroom.yml", workflow(course, open_, about["minitorch"]))
+        write(folder / ".github" / "workflows" / "classroom.yml", workflow(course, open_, made_of))
     return about
 
 
@@ -191,9 +198,10 @@ def version(root: Path) -> str:
 class Folder:
     """A student's folder, or the package itself, in which every task is written."""
 
-    def __init__(self, course: Course, path: Path | None = None) -> None:
+    def __init__(self, course: Course, path: Path | None = None, about: Path | None = None) -> None:
+        """path: where it is, by default here. about: a course.json that counts in place of the folder's own."""
         self.course, self.path = course, path or course.root
-        file = self.path / "course.json"
+        file = about or self.path / "course.json"
         try:
             self.about = json.loads(file.read_text()) if file.exists() else None
         except (OSError, ValueError):
@@ -208,11 +216,25 @@ class Folder:
         given = [] if self.about is None else [id for id in self.about["given"] if id in known]
         self.given: dict[str, Task] = {id: known[id] for id in given}
 
+    def read(self, name: str) -> str:
+        """The text of a file. Raises ValueError where it is missing, is no ordinary file, too long, or no UTF-8."""
+        path = self.path / name
+        if any(part.is_symlink() for part in (path, *path.parents) if part != self.path and self.path in part.parents):
+            raise ValueError(f"{name} is a link")
+        if not path.is_file():
+            raise ValueError(f"{name} is missing")
+        if path.stat().st_size > 1_000_000:
+            raise ValueError(f"{name} is too long: {path.stat().st_size:,} bytes")
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{name} can't be read: {error}") from None
+
     def blocks(self, task: Task) -> list[tuple[str, int, str]]:
         """The blocks of a task: file, line of its first mark counted from 1, text. Raises ValueError without marks."""
         out = []
         for name in task.files:
-            text = (self.path / name).read_text()
+            text = self.read(name)
             try:
                 found = [block for block in marks.blocks(text) if block.task == task.id]
             except ValueError as error:
@@ -223,11 +245,20 @@ class Folder:
             out += [(name, block.first + 1, text) for block, text in zip(found, texts, strict=True)]
         return out
 
+    def solution(self, task: Task) -> dict[str, list[str]] | str:
+        """The texts of a task's blocks in each of its files, or why they can't be told."""
+        out: dict[str, list[str]] = {}
+        try:
+            for name, _, text in self.blocks(task):
+                out.setdefault(name, []).append(text)
+        except ValueError as error:
+            return str(error)
+        return out
+
     def blank(self, task: Task) -> tuple[str, int] | None:
         """File and line of the first block of a task that nothing was written into."""
-        said = f"task {task.id}: {task.title}"
         for name, line, text in self.blocks(task):
-            if said in text or not text.strip():
+            if marks.said(task.id, task.title) in text or not text.strip():
                 return name, line
         return None
 
@@ -247,9 +278,9 @@ class Folder:
 
     def _digest(self, name: str, outside: bool = False) -> str | None:
         try:
-            text = (self.path / name).read_text()
+            text = self.read(name)
             return digest(marks.outside(text) if outside else text)
-        except (OSError, ValueError):
+        except ValueError:
             return None
 
     # What was done so far.
@@ -275,7 +306,7 @@ class Folder:
         passed = self.progress["passed"] if passed is None else passed
         try:
             return passed.get(task.id) == self.written(task)
-        except (ValueError, OSError):
+        except ValueError:
             return False
 
     def open(self) -> Task | None:

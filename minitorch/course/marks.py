@@ -86,8 +86,13 @@ def put(text: str, solutions: Mapping[str, Sequence[str]]) -> str:
     return _replaced(text, contents)
 
 
+def said(task: str, title: str) -> str:
+    """What a blank says."""
+    return f"task {task}: {title}"
+
+
 def _blank(block: Block, title: str) -> str:
-    message = f'"task {block.task}: {title}"'
+    message = f'"{said(block.task, title)}"'
     if block.arguments:
         return "".join(f"{block.indent}{argument}={message},\n" for argument in block.arguments)
     return f"{block.indent}raise NotImplementedError({message})\n"

@@ -8,6 +8,7 @@ that code was imported must stand there afterwards, and the functions of `tellin
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import hmac
 import importlib
@@ -219,18 +220,15 @@ def differing(before: dict, modules: list[ModuleType], kept: list[dict], job: di
 
 
 def unlike(module: Any, text: str) -> Iterator[str]:
-    """The names of a module whose functions are not those of its source."""
-    body = compile(text, "", "exec", dont_inherit=True)
-    for made in body.co_consts:
-        if isinstance(made, CodeType):
-            now = vars(module).get(made.co_name)
-            if isinstance(now, type):
-                codes = nested(made)
-                for key, value in vars(now).items():
-                    if isinstance(value, FunctionType) and value.__code__ not in codes:
-                        yield f"{made.co_name}.{key}"
-            elif made.co_name[0] != "<" and (not isinstance(now, FunctionType) or now.__code__ != made):
-                yield made.co_name
+    """The names of a module whose functions are not those of its source; decorated ones are left out."""
+    codes = nested(compile(text, "", "exec", dont_inherit=True))
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.decorator_list:
+            value = vars(module).get(node.name)
+            parts = vars(value) if isinstance(value, type) else {"": value}
+            for key, part in parts.items():
+                if (isinstance(part, FunctionType) and part.__code__ not in codes) or (not key and code(part) is None):
+                    yield f"{node.name}.{key}".rstrip(".")
 
 
 def nested(made: CodeType) -> set[CodeType]:
