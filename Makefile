@@ -11,7 +11,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check surface fix parity fuzz faults bench bench-quick leaks dist docs clean
+.PHONY: help setup train test check course surface fix parity fuzz faults bench bench-quick leaks dist docs clean
 
 help:  ## show this list
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "  make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ check: .venv/dev.done  ## only reads: lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+course: .venv/dev.done  ## prove the course: blanks, order, leaks, points, typical mistakes; under 6 minutes
+	$(BIN)/python -m minitorch.course verify $(ARGS)
 
 surface: .venv/dev.done  ## write the stubs and docs/ops.md from the declarations of ops
 	$(BIN)/python -c "from minitorch import surface; surface.write()"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import itertools
 import os
 import re
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -45,6 +47,14 @@ def main(words: list[str] | None = None) -> int:
     grade.add_argument("--json", type=Path, metavar="FILE", help="write results.json as Gradescope reads it")
     grade.add_argument("--hidden", type=Path, metavar="FOLDER", help="more tests, as `pack` writes them")
     grade.add_argument("--course", type=Path, metavar="FILE", help="a course.json that counts in place of the folder's")
+    if (Path(__file__).parent / "staff.py").exists():
+        verify = verbs.add_parser("verify", help="for the staff: prove that the course holds together")
+        verify.add_argument("--jobs", type=int, default=2, help="processes at a time")
+        pack = verbs.add_parser("pack", help="for the staff: hidden tests, and a zip that grades with them")
+        pack.add_argument("--hidden", type=Path, metavar="FOLDER", required=True, help="where to write them")
+        pack.add_argument("--salt", type=int, default=None, help="a number that changes their random numbers")
+        pack.add_argument("--tasks", metavar="1-4,6.2", help="as for `new`")
+        pack.add_argument("--solved", metavar="1-3", default="", help="as for `new`")
     chosen = parser.parse_args(words)
     try:
         course = outline.here()
@@ -58,7 +68,9 @@ def main(words: list[str] | None = None) -> int:
             return give_hint(course, chosen.task)
         if chosen.verb == "explain":
             return run_demo(course, chosen.unit)
-        return grade_folder(course, chosen)
+        if chosen.verb == "grade":
+            return grade_folder(course, chosen)
+        return for_staff(course, chosen)
     except (CourseError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -231,6 +243,20 @@ def delegate(course: outline.Course, path: Path, chosen: argparse.Namespace) -> 
             if (value := getattr(chosen, name)) is not None:
                 command += [f"--{name}", str(value.absolute())]
         return subprocess.run(command, cwd=empty, env=environment, check=False).returncode
+
+
+def for_staff(course: outline.Course, chosen: argparse.Namespace) -> int:
+    """`verify` and `pack`."""
+    staff = importlib.import_module(f"{__package__}.staff")
+    if chosen.verb == "verify":
+        return int(bool(staff.verify(course, chosen.jobs)))
+    salt = secrets.randbelow(2**30) if chosen.salt is None else chosen.salt
+    blank = None if chosen.tasks is None else course.chosen(chosen.tasks)
+    seeds = staff.pack(course, chosen.hidden, blank, course.chosen(chosen.solved) if chosen.solved else [], salt)
+    for name, count in seeds.items():
+        print(f"{chosen.hidden}/hidden/{name}: {count} seeds changed")
+    print(f"{chosen.hidden}/autograder.zip: for Gradescope; salt {salt}")
+    return 0
 
 
 if __name__ == "__main__":
