@@ -3,7 +3,7 @@
 from . import diagnosis, forward_ad, functional, graph, plain
 from .anomaly import detect_anomaly, set_detect_anomaly
 from .function import Function
-from .gradcheck import GradcheckError, gradcheck, gradgradcheck
+from .gradcheck import GradcheckError, check_rules, gradcheck, gradgradcheck
 from .modes import (
     enable_grad,
     inference_mode,
@@ -24,6 +24,7 @@ __all__ = [
     "Primitive",
     "Variable",
     "backward",
+    "check_rules",
     "detect_anomaly",
     "diagnosis",
     "forward_ad",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -123,7 +125,7 @@ def test_random_and_coarse():
     x = X.astype(np.float32)
     m = differences(lambda x: x**2, x)
     said = suspect(np.diag(2 * x.ravel()), m, x=x, out=x**2, call=lambda x: x**2)
-    assert said.startswith("float32 is too coarse for eps=1e-06: eps=0.01 with atol=1e-05") and "x.double()" in said
+    assert re.match(r"float32 is too coarse for eps=1e-06: eps=0.00?01 would do, or float64 \(x.double", said)
     assert "float32" not in suspect(np.diag(4 * x.ravel()), m, x=x, out=x**2, call=lambda x: x**2)
 
 
