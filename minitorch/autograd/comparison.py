@@ -31,10 +31,12 @@ class GradcheckError(RuntimeError):
 
 
 def as_tuple(value: Any) -> tuple:
+    """A tuple of a sequence's items, or of the single value."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def differentiable(tensors: Sequence) -> list[tuple[int, Any]]:
+    """The tensors that require grad, each with its position."""
     return [(i, t) for i, t in enumerate(tensors) if isinstance(t, Variable) and t.edge is not None]
 
 

@@ -48,7 +48,7 @@ def suspect(
     inputs, by their names, as matrices of the same result. values: other inputs. call: from an array in the place of x
     to the result. reached: whether a gradient arrived at x. eps, atol, rtol: of the comparison.
 
-    >>> suspect(np.array([1.0, 2.0]), np.array([2.0, 4.0]))
+    >>> suspect(np.array([1.0, 2.0, 5.0]), np.array([2.0, 4.0, 10.0]))
     'a constant factor: the factor 2 is missing'
     """
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
