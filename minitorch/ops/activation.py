@@ -20,11 +20,17 @@ def _sigmoid(x: Any) -> Any:
     return where(x < 0.0, e, 1.0) / (e + 1.0)
 
 
-sigmoid = unary("sigmoid", _sigmoid, atom=True, x=lambda g, out: g * (out * (1 - out)),
+sigmoid = unary("sigmoid", _sigmoid, atom=True,
+                # BEGIN SOLUTION 3.3: x
+                x=lambda g, out: g * (out * (1 - out)),
+                # END SOLUTION
                 doc="1 / (1 + exp(-x)), without overflow: exp is only taken of -|x|.")
 # Of two equal numbers np.maximum returns the second, so that -0.0 stays.
 relu = unary("relu", lambda x: np.maximum(0, x), vector=lambda x: where(x < 0, 0.0, x), floating=False,
-             x=lambda g, out: where(out <= 0, 0.0, g), doc="max(x, 0); NaN and -0.0 stay as they are.")
+             # BEGIN SOLUTION 3.4: x
+             x=lambda g, out: where(out <= 0, 0.0, g),
+             # END SOLUTION
+             doc="max(x, 0), with slope 0 at 0; NaN and -0.0 stay as they are.")
 relu_grad = binary("relu_grad", lambda h, y: where(y <= 0, 0.0, h), on="", h=lambda g, y: where(y <= 0, 0.0, g), y=ZERO,
                    doc="h where y = relu(x) is positive or NaN, else 0.")
 leaky_relu = pointwise("leaky_relu", lambda x, *, negative_slope: where(x > 0, x, x * negative_slope), on="",

@@ -49,7 +49,9 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 
 
 where = pointwise("where", _where, meet=_meet_where, atom=True, on="",
+                  # BEGIN SOLUTION 3.4: x y
                   x=lambda g, condition: where(condition, g, 0.0), y=lambda g, condition: where(condition, 0.0, g),
+                  # END SOLUTION
                   doc="x where the condition holds, y elsewhere; no gradient passes through what was not chosen.")
 WORDS["where"] = _where  # it is what NumPy calls, and no formula of words
 
@@ -98,12 +100,23 @@ def _negative(x: Any) -> Any:
 
 
 add = binary("add", lambda x, y: x + y, x=lambda g: g, y=lambda g: g, on="", doc="x + y.")
-subtract = binary("subtract", _subtract, meet=_meet_subtract, x=lambda g: g, y=lambda g: -g, on="", doc="x - y.")
+subtract = binary("subtract", _subtract, meet=_meet_subtract,
+                  # BEGIN SOLUTION 3.2: x y
+                  x=lambda g: g, y=lambda g: -g,
+                  # END SOLUTION
+                  on="", doc="x - y.")
 multiply = binary("multiply", lambda x, y: x * y, x=lambda g, y: g * y, y=lambda g, x: g * x, names="mul multiply",
                   doc="x * y.")
-divide = binary("divide", lambda x, y: x / y, floating=True, x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y,
+divide = binary("divide", lambda x, y: x / y, floating=True,
+                # BEGIN SOLUTION 3.2: x y
+                x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y,
+                # END SOLUTION
                 on="", doc="x / y.")
-negative = unary("negative", _negative, floating=False, x=lambda g: -g, names="neg negative", doc="-x.")
+negative = unary("negative", _negative, floating=False,
+                 # BEGIN SOLUTION 3.2: x
+                 x=lambda g: -g,
+                 # END SOLUTION
+                 names="neg negative", doc="-x.")
 
 
 def _power(x: Any, y: Any) -> Any:
@@ -133,13 +146,19 @@ def _exponent_slope(g: Any, x: Any, y: Any, out: Any) -> Any:
 
 power = binary("power", _power, x=_base_slope, y=_exponent_slope, static=(-2, -1, -0.5, 0, 0.5, 1, 2, 3, 4),
                names="pow", doc="x to the power y. Raises RuntimeError for an integer to a negative integer.")
-maximum = binary("maximum", np.maximum, meet=tensors_only("maximum"),
-                 atom=True, x=lambda g, x, y: where(x < y, 0.0, where(x == y, g * 0.5, g)),
-                 y=lambda g, x, y: where(y < x, 0.0, where(x == y, g * 0.5, g)), on="T t o",
+maximum = binary("maximum", np.maximum, meet=tensors_only("maximum"), atom=True,
+                 # BEGIN SOLUTION 3.4: x y
+                 x=lambda g, x, y: where(x < y, 0.0, where(x == y, g * 0.5, g)),
+                 y=lambda g, x, y: where(y < x, 0.0, where(x == y, g * 0.5, g)),
+                 # END SOLUTION
+                 on="T t o",
                  doc="The larger of x and y, NaN if either is; equals share the gradient.")
-minimum = binary("minimum", np.minimum, meet=tensors_only("minimum"),
-                 atom=True, x=lambda g, x, y: where(x > y, 0.0, where(x == y, g * 0.5, g)),
-                 y=lambda g, x, y: where(y > x, 0.0, where(x == y, g * 0.5, g)), on="T t o",
+minimum = binary("minimum", np.minimum, meet=tensors_only("minimum"), atom=True,
+                 # BEGIN SOLUTION 3.4: x y
+                 x=lambda g, x, y: where(x > y, 0.0, where(x == y, g * 0.5, g)),
+                 y=lambda g, x, y: where(y > x, 0.0, where(x == y, g * 0.5, g)),
+                 # END SOLUTION
+                 on="T t o",
                  doc="The smaller of x and y, NaN if either is; equals share the gradient.")
 
 
@@ -155,16 +174,32 @@ hypot = binary("hypot", np.hypot, meet=tensors_only("hypot", floating=True),
 copysign = binary("copysign", np.copysign, meet=tensor_first("copysign", floating=True), atom=True, y=ZERO,
                   x=lambda g, x, out: where(x == 0, 0.0, where(x == out, g, -g)), doc="x with the sign of y.")
 square = unary("square", lambda x: x**2 if getattr(x, "dtype", None) != np.bool_ else x.astype(np.int64),
-               floating=False, x=lambda g, x: g * (x * 2), doc="x to the power 2.")
+               floating=False,
+               # BEGIN SOLUTION 3.2: x
+               x=lambda g, x: g * (x * 2),
+               # END SOLUTION
+               doc="x to the power 2.")
 reciprocal = unary("reciprocal", lambda x: 1.0 / x, x=lambda g, out: -g * (out * out), doc="1 / x.")
 
 # ------------------------------------------------------------------------------------------------ roots, exponentials
-sqrt = unary("sqrt", np.sqrt, x=lambda g, out: g / (out * 2), doc="The square root of x; its slope at 0 is infinite.")
+sqrt = unary("sqrt", np.sqrt,
+             # BEGIN SOLUTION 3.3: x
+             x=lambda g, out: g / (out * 2),
+             # END SOLUTION
+             doc="The square root of x; its slope at 0 is infinite.")
 rsqrt = unary("rsqrt", lambda x: 1.0 / sqrt(x), x=lambda g, out: g * (out * out * out) * -0.5, doc="1 / sqrt(x).")
-exp = unary("exp", np.exp, x=lambda g, out: g * out, doc="e to the power x.")
+exp = unary("exp", np.exp,
+            # BEGIN SOLUTION 3.3: x
+            x=lambda g, out: g * out,
+            # END SOLUTION
+            doc="e to the power x.")
 expm1 = unary("expm1", np.expm1, x=lambda g, out: g * (out + 1), doc="exp(x) - 1, exact for small x.")
 exp2 = unary("exp2", np.exp2, x=lambda g, out: g * out * math.log(2), doc="2 to the power x.")
-log = unary("log", np.log, x=lambda g, x: g / x, doc="The natural logarithm of x.")
+log = unary("log", np.log,
+            # BEGIN SOLUTION 3.3: x
+            x=lambda g, x: g / x,
+            # END SOLUTION
+            doc="The natural logarithm of x.")
 log2 = unary("log2", np.log2, x=lambda g, x: g / (x * math.log(2)), doc="The logarithm of x to base 2.")
 log10 = unary("log10", np.log10, x=lambda g, x: g / (x * math.log(10)), doc="The logarithm of x to base 10.")
 log1p = unary("log1p", np.log1p, x=lambda g, x: g / (x + 1), doc="log(1 + x), exact for small x.")
@@ -204,7 +239,11 @@ atan2 = binary("atan2", np.arctan2, meet=tensors_only("atan2", floating=True), a
                doc="The angle of the point (y, x), from -pi to pi: that of x / y in the right quadrant; slope 0 at 0.")
 sinh = unary("sinh", np.sinh, x=lambda g, x: g * cosh(x), doc="The hyperbolic sine of x.")
 cosh = unary("cosh", np.cosh, x=lambda g, x: g * sinh(x), doc="The hyperbolic cosine of x.")
-tanh = unary("tanh", np.tanh, x=lambda g, out: g * (1 - out * out), doc="The hyperbolic tangent of x.")
+tanh = unary("tanh", np.tanh,
+             # BEGIN SOLUTION 3.3: x
+             x=lambda g, out: g * (1 - out * out),
+             # END SOLUTION
+             doc="The hyperbolic tangent of x.")
 asinh = unary("asinh", np.arcsinh, x=lambda g, x: g * rsqrt(x * x + 1), names="asinh arcsinh",
               doc="The number whose hyperbolic sine is x.")
 acosh = unary("acosh", np.arccosh, x=lambda g, x: g * rsqrt(x * x - 1), names="acosh arccosh",
@@ -241,7 +280,10 @@ def _of_floats(function: Any) -> Any:
     return lambda x: function(x) if x.dtype.kind == "f" else x.copy()
 
 
-absolute = unary("absolute", np.absolute, vector=lambda x: abs(x), floating=False, x=lambda g, x: g * sign(x),
+absolute = unary("absolute", np.absolute, vector=lambda x: abs(x), floating=False,
+                 # BEGIN SOLUTION 3.4: x
+                 x=lambda g, x: g * sign(x),
+                 # END SOLUTION
                  names="abs absolute", doc="|x|; its slope at 0 is 0.")
 sign = unary("sign", _sign, vector=lambda x: where(x > 0, 1.0, where(x < 0, -1.0, 0.0)), floating=False, x=ZERO,
              names="sign sgn", doc="-1, 0 or 1 by the sign of x; 0 for NaN.")

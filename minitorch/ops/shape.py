@@ -35,7 +35,11 @@ def _copies(x: np.ndarray, shape: tuple) -> bool:
     return x.size > 0 and not gaps <= set(itertools.accumulate(shape, operator.mul))
 
 
-reshape.vjp(x=lambda g, x_shape: reshape(g, shape=x_shape))
+reshape.vjp(
+    # BEGIN SOLUTION 3.5: x
+    x=lambda g, x_shape: reshape(g, shape=x_shape),
+    # END SOLUTION
+)
 
 
 @primitive(view=True)
@@ -44,7 +48,11 @@ def permute(x: np.ndarray, *, dims: tuple) -> np.ndarray:
     return x.transpose(dims)
 
 
-permute.vjp(x=lambda g, dims: permute(g, dims=tuple(dims.index(i) for i in range(len(dims)))))
+permute.vjp(
+    # BEGIN SOLUTION 3.5: x
+    x=lambda g, dims: permute(g, dims=tuple(dims.index(i) for i in range(len(dims)))),
+    # END SOLUTION
+)
 
 
 @primitive(view=True)
@@ -57,14 +65,28 @@ def expand(x: np.ndarray, *, shape: tuple) -> np.ndarray:
 
 @primitive
 def sum_to(x: np.ndarray, *, shape: tuple) -> np.ndarray:
-    """x summed over the axes along which `shape` was broadcast: the adjoint of expand."""
+    """x summed over the axes along which `shape` was broadcast: the adjoint of expand.
+
+    These are the leading axes of x that `shape` does not have, and those where `shape` has 1 and x has more. `total`
+    sums over several axes: total(x, axes, True) is what x.sum(axes, keepdims=True) is.
+    """
+    # BEGIN SOLUTION 3.1
     lead = x.ndim - len(shape)
     axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
     return total(x, axes, True).reshape(shape)
+    # END SOLUTION
 
 
-expand.vjp(x=lambda g, x_shape: fit(g, x_shape))
-sum_to.vjp(x=lambda g, x_shape: expand(g, shape=x_shape))
+expand.vjp(
+    # BEGIN SOLUTION 3.1: x
+    x=lambda g, x_shape: fit(g, x_shape),
+    # END SOLUTION
+)
+sum_to.vjp(
+    # BEGIN SOLUTION 3.1: x
+    x=lambda g, x_shape: expand(g, shape=x_shape),
+    # END SOLUTION
+)
 
 
 def fit(g: Any, shape: tuple) -> Any:
@@ -152,7 +174,11 @@ def _gathered(g: Any, times: tuple, shape: tuple) -> Any:
 tile.vjp(x=lambda g, times, x_shape: _gathered(g, times, x_shape))
 
 
-flip.vjp(x=lambda g, dims: flip(g, dims=dims))
+flip.vjp(
+    # BEGIN SOLUTION 3.5: x
+    x=lambda g, dims: flip(g, dims=dims),
+    # END SOLUTION
+)
 
 
 # -------------------------------------------------------------------------------------- the public forms of the above
