@@ -95,12 +95,16 @@ class ConvGeometry:
     @cached_property
     def extent(self) -> tuple[int, ...]:
         """Pixels from the first tap to the last, both included."""
+        # BEGIN SOLUTION 7.1
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+        # END SOLUTION
 
     @cached_property
     def output_size(self) -> tuple[int, ...]:
         """Size of y: how many windows fit."""
+        # BEGIN SOLUTION 7.1
         return tuple((i - e) // s + 1 for i, e, s in zip(self.padded_size, self.extent, self.stride, strict=True))
+        # END SOLUTION
 
     @cached_property
     def padded(self) -> bool:

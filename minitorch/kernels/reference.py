@@ -50,11 +50,13 @@ def declare(operands: int, results: int = 1, strided: bool = False) -> Callable[
 @declare(2)
 def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """out[n, o, k] = sum over taps t and channels c of x[n, o*s + t*d - p, c] * w[k, c, t]."""
+    # BEGIN SOLUTION 7.3
     padded = np.pad(x, [(0, 0), *geometry.padding, (0, 0)])
     out[...] = 0
     for tap, seen in _taps(geometry):
         for c, k in _groups(geometry, x.shape[-1], w.shape[0]):
             out[..., k] += np.einsum("n...c,kc->n...k", padded[seen][..., c], w[k][tap])
+    # END SOLUTION
 
 
 @declare(6)
@@ -71,12 +73,15 @@ def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, s
 @declare(2)
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in x, out (N, *input_size, C): every product of `conv` returns to the pixel it came from."""
-    padded = np.zeros((y.shape[0], *geometry.padded_size, out.shape[-1]), out.dtype)
+    # BEGIN SOLUTION 8.1
+    channels = out.shape[-1]
+    padded = np.zeros((len(y), *geometry.padded_size, channels), out.dtype)
     for tap, seen in _taps(geometry):
-        for c, k in _groups(geometry, out.shape[-1], w.shape[0]):
+        for c, k in _groups(geometry, channels, w.shape[0]):
             padded[seen][..., c] += np.einsum("n...k,kc->n...c", y[..., k], w[k][tap])
     inside = [slice(p, p + i) for (p, _), i in zip(geometry.padding, geometry.input_size, strict=True)]
     out[...] = padded[tuple([slice(None), *inside])]
+    # END SOLUTION
 
 
 @declare(2)
@@ -85,25 +90,33 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
 
     out[k, c, t] = sum over images n and windows o of y[n, o, k] * x[n, o*s + t*d - p, c].
     """
+    # BEGIN SOLUTION 8.2
     padded = np.pad(x, [(0, 0), *geometry.padding, (0, 0)])
     m = math.prod(y.shape[:-1])
     y = y.reshape(m, y.shape[-1])
     for tap, seen in _taps(geometry):
         pixels = padded[seen].reshape(m, x.shape[-1])
-        for c, k in _groups(geometry, x.shape[-1], y.shape[-1]):
+        for c, k in _groups(geometry, x.shape[-1], len(out)):
             out[k][tap] = np.einsum("mk,mc->kc", y[:, k], pixels[:, c])
+    # END SOLUTION
 
 
 def _taps(geometry: ConvGeometry) -> Iterator[tuple[Any, Any]]:
-    """Each tap as an index of w, and as the slice of the padded input that the windows see through it."""
+    """Each tap as an index of w, and as an index of the padded input: the pixels that all windows see through it.
+
+    w[k][tap] is (K, C/groups), padded[seen] is (N, *output_size, C).
+    """
     for tap in itertools.product(*map(range, geometry.kernel_size)):
+        # BEGIN SOLUTION 7.2
         starts = [t * d for t, d in zip(tap, geometry.dilation, strict=True)]
-        yield (..., *tap), (slice(None), *(slice(start, start + (o - 1) * s + 1, s) for start, o, s in
-                                   zip(starts, geometry.output_size, geometry.stride, strict=True)))
+        seen = [slice(start, start + (o - 1) * s + 1, s) for start, s, o in
+                zip(starts, geometry.stride, geometry.output_size, strict=True)]
+        # END SOLUTION
+        yield (..., *tap), (slice(None), *seen)
 
 
 def _groups(geometry: ConvGeometry, channels: int, outputs: int) -> Iterator[tuple[slice, slice]]:
-    """Channels of x and of y that belong together."""
+    """Channels of x and of y that belong together, c and k, a pair of slices for each group."""
     c, k = channels // geometry.groups, outputs // geometry.groups
     for g in range(geometry.groups):
         yield slice(g * c, (g + 1) * c), slice(g * k, (g + 1) * k)
@@ -131,34 +144,35 @@ def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolG
 
     The first of equals; NaN wins, the last NaN.
     """
-    for at, window in _windows(geometry):
-        pixels = x[window]
-        shape = pixels.shape
-        pixels = _flat(pixels)
+    x, out, choice = _flat(x), _flat(out), _flat(choice)
+    for o, window in enumerate(_windows(geometry)):
+        # BEGIN SOLUTION 9.1
+        pixels = x[:, window]
         nan = np.isnan(pixels)
-        last_nan = nan.shape[1] - 1 - nan[:, ::-1].argmax(1)
-        best = np.where(nan.any(1), last_nan, np.where(nan, -np.inf, pixels).argmax(1))
-        inside = np.unravel_index(best, shape[1:-1])
-        position = [r.start + r.step * i for r, i in zip(window[1:], inside, strict=True)]
-        out[at] = np.take_along_axis(pixels, best[:, None], 1)[:, 0]
-        choice[at] = np.ravel_multi_index(position, geometry.input_size) if position else 0
+        best = np.where(nan.any(1), len(window) - 1 - nan[:, ::-1].argmax(1), pixels.argmax(1))
+        choice[:, o] = window[best]
+        out[:, o] = np.take_along_axis(pixels, best[:, None], 1)[:, 0]
+        # END SOLUTION
 
 
 @declare(2)
 def pool_gather(x: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     """out[n, o, c] = x[n, choice[n, o, c], c], space flattened."""
-    n, c = x.shape[0], x.shape[-1]
-    out[...] = np.take_along_axis(_flat(x), _flat(choice), 1).reshape(out.shape) if n and c else 0
+    # BEGIN SOLUTION 9.2
+    out[...] = np.take_along_axis(_flat(x), _flat(choice), 1).reshape(out.shape)
+    # END SOLUTION
 
 
 @declare(2)
 def pool_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     """Adjoint of `pool_gather`: out[n, choice[n, o, c], c] += y[n, o, c], all else 0."""
+    # BEGIN SOLUTION 9.2
     out[...] = 0
     flat, y, choice = _flat(out), _flat(y), _flat(choice)
-    n, c = np.arange(flat.shape[0])[:, None], np.arange(flat.shape[2])
+    images, channels = np.ogrid[:flat.shape[0], :flat.shape[2]]
     for o in range(y.shape[1]):
-        flat[n, choice[:, o], c] += y[:, o]
+        flat[images, choice[:, o], channels] += y[:, o]
+    # END SOLUTION
 
 
 @declare(2)
@@ -170,28 +184,28 @@ def window_scatter(y: np.ndarray, choice: np.ndarray, out: np.ndarray, geometry:
 @declare(2)
 def window_sum(x: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
     """out[n, o, c] = scale[o] * sum of x over window o; scale (windows,)."""
-    scale = scale.reshape(geometry.output_size)
-    space = tuple(range(1, x.ndim - 1))
-    for at, window in _windows(geometry):
-        out[at] = scale[at[1:]] * x[window].sum(space)
+    x, out = _flat(x), _flat(out)
+    for o, window in enumerate(_windows(geometry)):
+        # BEGIN SOLUTION 9.3
+        out[:, o] = scale[o] * x[:, window].sum(1)
+        # END SOLUTION
 
 
 @declare(2)
 def window_spread(y: np.ndarray, scale: np.ndarray, out: np.ndarray, geometry: PoolGeometry) -> None:
     """Adjoint of `window_sum`: every pixel of window o receives scale[o] * y[n, o, c]."""
-    scale = scale.reshape(geometry.output_size)
-    space = tuple(range(1, y.ndim - 1))
     out[...] = 0
-    for at, window in _windows(geometry):
-        out[window] += np.expand_dims(scale[at[1:]] * y[at], space)
+    y, out = _flat(y), _flat(out)
+    for o, window in enumerate(_windows(geometry)):
+        # BEGIN SOLUTION 9.3
+        out[:, window] += scale[o] * y[:, o, None]
+        # END SOLUTION
 
 
-def _windows(geometry: PoolGeometry) -> Iterator[tuple[Any, Any]]:
-    """Each window as an index of its place in the output, and as the slice of its pixels."""
-    for at in itertools.product(*map(range, geometry.output_size)):
-        yield (slice(None), *at), (slice(None), *(slice(lo[o], hi[o], d) for o, lo, hi, d in
-                                                  zip(at, geometry.starts, geometry.stops, geometry.dilation,
-                                                      strict=True)))
+def _windows(geometry: PoolGeometry) -> list[np.ndarray]:
+    """The pixels of each window, windows and pixels counted flat, last axis fastest."""
+    first, pixels = geometry.table
+    return [pixels[low:high] for low, high in itertools.pairwise(first)]
 
 
 def _flat(images: np.ndarray) -> np.ndarray:
@@ -211,13 +225,16 @@ def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray,
         for array in (mean, variance, invstd, running_mean, running_var):
             array[...] = np.nan
         return
+    # BEGIN SOLUTION 9.4
     centre = x.mean(0, dtype=_wide(x))
     mean[...] = centre
     variance[...] = np.square(x - centre).mean(0)
     invstd[...] = 1 / np.sqrt(variance + _wide(x).type(eps))
-    for running, own in ((running_mean, mean), (running_var, variance * (len(x) / max(len(x) - 1, 1)))):
+    unbiased = variance * (len(x) / max(len(x) - 1, 1))
+    for own, running in ((mean, running_mean), (unbiased, running_var)):
         if running.size:
-            running[...] = (1 - momentum) * running + momentum * own
+            running[...] = momentum * own + (1 - momentum) * running
+    # END SOLUTION
 
 
 @declare(5)
@@ -235,8 +252,10 @@ def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarra
                     scale: np.ndarray, shift: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray) -> None:
     """The sums of g and of g h over M, h = (x - mean) * invstd, through the gate of `batch_norm_input_grad`."""
     g = _gated(g, x, y, mean, scale, shift)
-    sum_g[...] = g.sum(0, dtype=_wide(x))
-    sum_gh[...] = (g * (x - mean)).sum(0, dtype=_wide(x)) * invstd if x.size else 0
+    # BEGIN SOLUTION 9.5
+    sum_g[...] = np.sum(g, 0, _wide(x))
+    sum_gh[...] = np.sum(g * (x - mean), 0, _wide(x)) * invstd if x.size else 0
+    # END SOLUTION
 
 
 @declare(9)
@@ -248,8 +267,11 @@ def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.
     The gate: g counts as 0 where y is 0 or less, y being the result of a ReLU; if y is empty but `shift` is not, where
     (x - mean) * scale + shift is; if both are empty, nowhere.
     """
+    g = _gated(g, x, y, mean, scale, shift)
+    # BEGIN SOLUTION 9.5
     h, m = (x - mean) * invstd, max(len(x), 1)
-    out[...] = scale * (_gated(g, x, y, mean, scale, shift) - sum_g / m - h * (sum_gh / m))
+    out[...] = scale * (g - sum_g / m - h * (sum_gh / m))
+    # END SOLUTION
 
 
 def _gated(g: np.ndarray, x: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray,

@@ -67,16 +67,22 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, *, geometry: ConvGeometry) ->
 
 
 conv.vjp(
+    # BEGIN SOLUTION 8.3: x w
     x=lambda g, w, geometry: conv_transpose(g, w, geometry=geometry),
     w=lambda g, x, geometry: conv_weight_grad(x, g, geometry=geometry),
+    # END SOLUTION
 )
 conv_transpose.vjp(
+    # BEGIN SOLUTION 8.3: y w
     y=lambda g, w, geometry: conv(g, w, geometry=geometry),
     w=lambda g, y, geometry: conv_weight_grad(g, y, geometry=geometry),
+    # END SOLUTION
 )
 conv_weight_grad.vjp(
+    # BEGIN SOLUTION 8.3: x y
     x=lambda g, y, geometry: conv_transpose(y, g, geometry=geometry),
     y=lambda g, x, geometry: conv(x, g, geometry=geometry),
+    # END SOLUTION
 )
 
 
@@ -111,19 +117,26 @@ def to_channels_last(x: np.ndarray) -> np.ndarray:
 @primitive
 def bias_grad(x: np.ndarray) -> np.ndarray:
     """The sum over all but the channels of x (N, C, *size): the adjoint of repeating b (C,)."""
-    out = np.empty(x.shape[1], x.dtype)
+    # BEGIN SOLUTION 8.4
+    out = np.empty(x.shape[1:2], x.dtype)
     kernels.column_sums(pixels(x), out)
     return out
+    # END SOLUTION
 
 
-conv_bias.vjp(
-    x=lambda g, w, geometry: conv_transpose(g, w, geometry=geometry),
-    w=lambda g, x, geometry: conv_weight_grad(x, g, geometry=geometry),
-    b=lambda g: bias_grad(g),
-)
 to_channels_last.vjp(x=lambda g: g)
-add_bias.vjp(x=lambda g: g, b=lambda g: bias_grad(g))
-bias_grad.vjp(x=lambda g, x_shape: expand(reshape(g, shape=(-1, *(1,) * (len(x_shape) - 2))), shape=x_shape))
+add_bias.vjp(
+    # BEGIN SOLUTION 8.4: x b
+    x=lambda g: g,
+    b=lambda g: bias_grad(g),
+    # END SOLUTION
+)
+bias_grad.vjp(
+    # BEGIN SOLUTION 8.4: x
+    x=lambda g, x_shape: expand(reshape(g, shape=(len(g), *[1] * (len(x_shape) - 2))), shape=x_shape),
+    # END SOLUTION
+)
+conv_bias.vjp(x=conv.rules[0], w=conv.rules[1], b=add_bias.rules[1])
 
 
 def channels_last_memory(x: Any) -> Any:

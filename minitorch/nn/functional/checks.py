@@ -141,6 +141,8 @@ def has_batch(name: str, x: tuple, rank: int) -> bool:
 
 def renamed(name: str, error: RuntimeError, shapes: str) -> RuntimeError:
     """geometry's error under the name of the function that was called, with the shapes it was called with."""
+    if isinstance(error, NotImplementedError):  # a task of the course: its text says which
+        return error
     return RuntimeError(f"{name}: {str(error).partition(': ')[2]}; {shapes}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from ...autograd import plain
 from ...geometry import ConvGeometry, transposed_input_size
 from ...ops import conv as convolution
 from ...ops import shape as shaping
@@ -121,8 +122,11 @@ def conv_nd(
         groups,
     )
     x = convolution.channels_last_memory(x if batched else with_batch(x))
-    operands = (x, w) if b is None else (x, w, b)
-    out = (convolution.conv if b is None else convolution.conv_bias)(*operands, geometry=geometry)
+    if b is None or plain.enabled:
+        out = convolution.conv(x, w, geometry=geometry)
+        out = out if b is None else convolution.add_bias(out, b)
+    else:
+        out = convolution.conv_bias(x, w, b, geometry=geometry)
     return out if batched else without_batch(out)
 
 

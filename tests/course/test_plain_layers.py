@@ -1,0 +1,35 @@
+"""Plain mode: a layer calls the ops that its chapter derives, one by one, with the results of the shortcut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import minitorch
+from minitorch import nn
+from minitorch.autograd import grad, plain
+
+
+@pytest.fixture
+def switched() -> Iterator[None]:
+    """Whatever the test does to plain mode is undone."""
+    before = plain.enabled
+    yield
+    plain.enabled = before
+
+
+@pytest.mark.parametrize("layer", [nn.Conv1d(4, 6, 3, padding=1), nn.Conv2d(4, 6, 3, stride=2, groups=2)], ids=str)
+def test_a_convolution_adds_its_bias_afterwards(switched: None, layer: nn.Module) -> None:
+    """conv, then add_bias: the numbers and gradients of the one op that ordinary mode has for both."""
+    layer = layer.double()
+    shape = (2, 4, *(7, 6)[: layer.weight.ndim - 2])
+    x = minitorch.tensor(np.random.default_rng(0).standard_normal(shape), requires_grad=True)
+    results = []
+    for plain.enabled, last in ((False, "conv_bias"), (True, "add_bias")):
+        out = layer(x)
+        assert out.grad_fn.name() == last
+        results.append([out, *grad((out * out).sum(), (x, layer.weight, layer.bias))])
+    for fast, slow in zip(*results, strict=True):
+        np.testing.assert_allclose(slow.detach().numpy(), fast.detach().numpy(), rtol=1e-10, atol=1e-12)
