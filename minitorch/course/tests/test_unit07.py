@@ -36,12 +36,11 @@ def test_7_1_span():
         answer(geometry.extent, [span], f"the extent for {text}", mistakes)
 
 
-def _check_windows(*settings):
-    geometry, text = _axis(*settings)
-    got, expected = geometry.output_size, _windows(*settings)
+def _check_windows(size, kernel, stride=1, padding=0, dilation=1):
+    geometry, text = _axis(size, kernel, stride, padding, dilation)
+    got, expected = geometry.output_size, _windows(size, kernel, stride, padding, dilation)
     if got == (expected,):
         return
-    size, kernel, stride, padding, dilation = [*settings, *[1, 0, 1][len(settings) - 2 :]]
     reason = ""
     if isinstance(got, tuple) and len(got) == 1 and isinstance(got[0], int):
         if padding and got[0] == _windows(size, kernel, stride, 0, dilation):
