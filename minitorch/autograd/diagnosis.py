@@ -125,7 +125,8 @@ class Case:
 
 
 def _axes(axes: list[int]) -> str:
-    return f"axis {axes[0]}" if len(axes) == 1 else "axes " + " and ".join(map(str, axes))
+    *most, last = map(str, axes)
+    return f"axes {', '.join(most)} and {last}" if most else f"axis {last}"
 
 
 def _number(c: float) -> str:
@@ -175,8 +176,8 @@ def _of_point(case: Case, call: Callable, x: np.ndarray, eps: float) -> str:
         if within[bad].all() and (lasting & (gap > 4 * case.atol)).all():
             i, j = (int(v) for v in np.argwhere(bad)[0])
             return (
-                f"a kink: at {at} the function has slope {left[i, j]:.4g} on the left and {right[i, j]:.4g} on the "
-                "right; move the point"
+                f"a kink: at {at} the function has slope {left[i, j] + 0.0:.4g} on the left and "
+                f"{right[i, j] + 0.0:.4g} on the right; move the point"
             )
         if len(rows) < len(case.rows) or noise < eps / 50 * case.atol:
             return ""
@@ -259,7 +260,21 @@ def _of_matrix(case: Case, others: Mapping[str, np.ndarray], reached: bool) -> s
                 f"a missing term: the rule has a diagonal alone, but each result reads several elements of {case.name}"
             )
         return f"a missing term: 0 at {int(lost.sum())} entries where the function moves{_edge(case)}"
-    return _edge(case).lstrip("; ")
+    return _of_rank(case) or _edge(case).lstrip("; ")
+
+
+def _of_rank(case: Case) -> str:
+    """What is missing comes from a few numbers that all elements share."""
+    lost = case.expected - case.found
+    if min(lost.shape) > 3 and lost.size <= 1 << 16:
+        sizes = np.linalg.svd(lost, compute_uv=False)
+        rank = int((sizes > 1e-3 * sizes[0]).sum())
+        if 2 * rank <= min(len(case.rows), int(case.bad.any(0).sum())):
+            return (
+                f"a missing term of rank {rank}, as a sum, mean or norm over several elements has (a statistic that is "
+                "taken for a constant)"
+            )
+    return ""
 
 
 def _zero(case: Case, reached: bool = True) -> str:
@@ -332,11 +347,17 @@ def _exchanged(case: Case) -> str:
                 if axes.start and case.found.shape[0] < case.found.shape[1]:
                     return f"not summed over the broadcast axis but over another: {named} of {of} exchanged"
                 return f"transposed: {named} of {of} exchanged"
+    if case.found.shape[0] == case.found.shape[1] and case.same(case.found.T, case.expected):
+        return "transposed as a matrix: what the function does to x was done to g, not its adjoint"
     for axes, of in sides:
         long = [a for a in axes if whole.shape[a] > 1]
         for some in [[a] for a in long] + [long[-2:], long[-3:], long]:
             if some and case.same(np.flip(whole, tuple(some)), expected):
                 return f"reversed along {_axes([a - axes.start for a in some])} of {of}"
+    if n == len(case.out_shape):
+        for some in [[a] for a in range(n)] + [[*range(max(n - d, 0), n)] for d in (2, 3)]:
+            if some and case.same(np.flip(whole, [*some, *(a + n for a in some)]), expected):  # type: ignore[arg-type]
+                return f"reversed along {_axes(some)}: as of a kernel that has to be turned round"
     for axes, of in sides:
         for axis, by in itertools.product(axes, (1, -1, 2, -2)):
             size = whole.shape[axis]
@@ -382,6 +403,8 @@ def _values(case: Case) -> str:
     ratio = found / expected
     if case.moving.sum() < 3 or not np.isfinite(ratio).all() or not ratio.all():
         return ""
+    if (np.abs(np.abs(ratio) - 1) < 2e-3).all():
+        return f"the sign is wrong at {int((ratio < 0).sum())} of {ratio.size} entries{_where(case)}"
     terms = list(_terms(case))
     for label, t in terms:
         for value, word in ((ratio * t, "is missing"), (ratio / t, "is too much")):
@@ -395,9 +418,6 @@ def _values(case: Case) -> str:
     for (a, s), (b, t) in itertools.permutations(plain, 2):
         if a != b and abs(abs(_constant(ratio * t / s)) - 1) < 2e-3:
             return f"{a} stands where {b} belongs"
-    sizes = np.abs(np.abs(ratio) - 1)
-    if (sizes < 2e-3).all():
-        return f"the sign is wrong at {int((ratio < 0).sum())} of {ratio.size} entries{_where(case)}"
     return ""
 
 
@@ -423,7 +443,7 @@ def _missing(case: Case) -> str:
     here = np.abs(found) > case.atol
     if case.same(np.where(here, expected, 0), found):
         lost, (n, m) = int((case.bad & ~here).sum()), found.shape
-        if n == m and not (here & ~np.eye(n, dtype=bool)).any():
+        if n == m and not (here & ~np.eye(n, dtype=bool)).any() and (case.moving & ~np.eye(n, dtype=bool)).any():
             return f"a missing term: only the diagonal is there, and d result[i] / d {case.name}[j] is 0 for i != j"
         if n == m and not (here & np.eye(n, dtype=bool)).any():
             return "a missing term: the diagonal is 0, the rest is right"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .diagnosis import shapes
 from .inplace import assign
 from .modes import _recorder, is_grad_enabled, no_grad
 from .primitive import on_tape
@@ -149,9 +150,10 @@ class _Application:
         if given != shape:
             lead = len(given) - len(shape)
             if lead < 0 or any(n not in (1, m) for n, m in zip(shape, given[lead:], strict=True)):
+                said = shapes(given, shape)
                 raise RuntimeError(
                     f"Function {self.name}Backward returned an invalid gradient at index {index} - got {list(given)} "
-                    f"but expected shape compatible with {list(shape)}"
+                    f"but expected shape compatible with {list(shape)}" + (f"; suspected: {said}" if said else "")
                 )
             wide = [*range(lead), *(i for i in range(lead, len(given)) if shape[i - lead] != given[i])]
             piece = (piece.sum(wide) if wide else piece).reshape(shape)

@@ -12,6 +12,7 @@ from .comparison import Comparison, GradcheckError, as_tuple, differentiable, ou
 from .diagnosis import wrong
 from .modes import enable_grad
 from .primitive import Primitive
+from .quiet import quietly
 from .report import parameter_names
 from .tape import Variable, grad, wrap
 
@@ -145,6 +146,7 @@ def gradcheck(
     return _gradcheck(**locals())
 
 
+@quietly
 def _gradcheck(
     func: Callable, inputs: Any, names: Any = None, results: Any = None, origin: Any = None, **kw: Any
 ) -> bool:
@@ -322,7 +324,7 @@ def check_rules(primitive: Callable, *args: Any, **settings: Any) -> bool:
     def function(*xs: Any) -> Any:
         return primitive(*xs, **settings)
 
-    function._names = parameter_names(primitive, len(inputs))  # type: ignore[attr-defined]
+    function._argument_names = parameter_names(primitive, len(inputs))  # type: ignore[attr-defined]
     size = max((float(np.abs(y.array).max(initial=0)) for y in outputs_of(function, tuple(inputs))), default=1.0)
     tolerances: dict[str, Any] = {"eps": eps, "atol": atol * max(1.0, size), "rtol": rtol}
     return gradcheck(function, inputs, **tolerances) and gradgradcheck(function, inputs, **tolerances)

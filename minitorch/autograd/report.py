@@ -48,7 +48,7 @@ def _index(flat: int, shape: tuple) -> str:
 
 def parameter_names(func: Any, count: int) -> list[str]:
     """What a function calls its positional arguments, as far as it says; "input 2" where it does not."""
-    given = getattr(func, "_names", None)
+    given = getattr(func, "_argument_names", None)
     if given is not None:
         return list(given)
     owner = getattr(func, "__self__", None)

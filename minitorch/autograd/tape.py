@@ -21,6 +21,7 @@ import numpy as np
 
 from . import plain as plainly
 from . import quiet
+from .diagnosis import shapes
 from .modes import GradMode, _enabled, _inference, _recorder, _running, is_inference_mode_enabled
 
 if TYPE_CHECKING:
@@ -546,8 +547,6 @@ def _plain_rules(wanted: set | None, needed: dict | None, results: dict, create_
 
 def _misshapen(node: Node, parent: Any, given: tuple, wanted: tuple) -> RuntimeError:
     """What to say where a rule gave a gradient of another shape than its argument has."""
-    from .diagnosis import shapes
-
     names = getattr(node.primitive, "arguments", [])
     at = next(i for i, p in enumerate(node.parents) if p is parent)
     argument = f" `{names[min(at, len(names) - 1)]}`" if names else ""

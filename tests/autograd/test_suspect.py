@@ -95,7 +95,7 @@ def test_inputs_that_are_confused():
 
 
 POINTS = {  # name: (function, its rule, x, what is to be said)
-    "kink": (lambda x: np.maximum(x, 0), lambda x: 1.0 * (x > 0), 0.0, "a kink: at x[0] = 0 the function has slope -0"),
+    "kink": (lambda x: np.maximum(x, 0), lambda x: 1.0 * (x > 0), 0.0, "a kink: at x[0] = 0 the function has slope 0"),
     "near": (lambda x: np.maximum(x, 0), lambda x: 1.0 * (x > 0), 4e-7, "a kink within eps of x[0] = 4e-07"),
     "pole": (np.sqrt, lambda x: 0.5 / np.sqrt(x), 0.0, "a pole, or the edge of where the function is defined"),
     "cusp": (lambda x: np.cbrt(x**2), lambda x: 2 / 3 / np.cbrt(x), 1e-9, "a pole within eps of"),
