@@ -356,7 +356,7 @@ def _exchanged(case: Case) -> str:
                 return f"reversed along {_axes([a - axes.start for a in some])} of {of}"
     if n == len(case.out_shape):
         for some in [[a] for a in range(n)] + [[*range(max(n - d, 0), n)] for d in (2, 3)]:
-            if some and case.same(np.flip(whole, [*some, *(a + n for a in some)]), expected):  # type: ignore[arg-type]
+            if some and case.same(np.flip(whole, tuple([*some, *(a + n for a in some)])), expected):
                 return f"reversed along {_axes(some)}: as of a kernel that has to be turned round"
     for axes, of in sides:
         for axis, by in itertools.product(axes, (1, -1, 2, -2)):
