@@ -424,6 +424,21 @@ class Module:
                 parameter.grad = parameter.grad.detach()
                 parameter.grad.zero_()
 
+    def gradcheck(self, *inputs: Any, second: bool = False, **settings: Any) -> bool:
+        """Check the derivatives by all float inputs, parameters and buffers, by name, as `autograd.gradcheck` does.
+
+        It works on copies in float64, in the module's mode; the module stays as it is. Buffers that the module writes
+        to or takes for constants, as running statistics, are not checked. second: to the second order, too.
+        settings: those of `autograd.gradcheck`. Returns True, or raises GradcheckError: see docs/gradcheck.md.
+
+        >>> import minitorch
+        >>> minitorch.nn.Conv2d(2, 3, 3).gradcheck(minitorch.randn(1, 2, 4, 4), second=True)
+        True
+        """
+        from .gradients import check
+
+        return check(self, inputs, second, settings)
+
     def to(
         self, *args: Any, device: Any = None, dtype: Any = None, memory_format: Any = None, **kwargs: Any
     ) -> Module:  # fmt: skip
