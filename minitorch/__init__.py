@@ -17,6 +17,7 @@ from . import (
     missing,
     mps,
     nn,
+    onnx,
     optim,
     return_types,
     special,

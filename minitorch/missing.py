@@ -25,7 +25,7 @@ REASONS: dict[str, str] = {
         "minitorch runs on the CPU: there are no GPUs",
     r"[Dd]istributed|^SyncBatchNorm|DataParallel|^parallel$|multiprocessing|^RRef|^rpc$":
         "one process computes, on all cores: there is no distributed or data-parallel training",
-    r"jit|[Ss]cript|^fx$|^export$|^onnx$|^compiler$|^(parse|import)_(ir|schema|type)|^Compil|Type$|^Graph|^Block$|^Node$"
+    r"jit|[Ss]cript|^fx$|^export$|^compiler$|^(parse|import)_(ir|schema|type)|^Compil|Type$|^Graph|^Block$|^Node$"
     r"|^Code$|^FileCheck$|^package$|^library$|^classes$|^ops$|^fork$|^wait$|[Ff]uture|^sym_|^Sym|^cond$|^while_loop$"
     r"|^Concrete|^merge_type|^unify_type|^JITExc|^Tracing|^FunctionSchema":
         "there is no graph compiler or exporter: `minitorch.compile` returns what it is given",

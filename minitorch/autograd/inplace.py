@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import as_dtype, category
+from .following import step
 from .modes import is_grad_enabled
 from .primitive import primitive
 from .tape import Variable, follow, plain, wrap
@@ -66,6 +67,7 @@ def _changing(x: Any, recording: bool) -> Any:
     return base
 
 
+@step("assign")
 def assign(x: Any, value: Any, copied: bool = False) -> Any:
     """Give tensor `x` the values and the history of `value`, a fresh tensor of its shape; returns x.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.following import step
 from ..autograd.tape import wrap
 from ..ops import recurrent
 from ..ops.dims import whole
@@ -137,6 +138,7 @@ class RNNBase(Module):
     def _dtype(self) -> np.dtype:
         return getattr(self, self._names[0][0]).array.dtype
 
+    @step("recurrent")
     def forward(self, input: Any, hx: Any = None) -> tuple:
         """(output, h_n), or (output, (h_n, c_n)) of an LSTM.
 

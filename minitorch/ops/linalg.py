@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import Variable, primitive
+from ..autograd.following import step
 from .dims import no_tensor
 from .layout import absent
 from .names import public
@@ -75,6 +76,7 @@ affine.vjp(
 
 
 @public("matmul", on="T t o")
+@step("matmul")
 def matmul(x: Any, other: Any) -> Any:
     """x @ y: vectors are a row or a column and lose that axis again; leading axes of larger ranks broadcast.
 

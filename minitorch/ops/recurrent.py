@@ -34,6 +34,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import Primitive, Variable, enable_grad, grad, primitive
+from ..autograd.following import step
 from ..autograd.primitive import identity
 from . import activation, collapse
 from .dims import no_tensor
@@ -345,12 +346,14 @@ def _fit(name: str, input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: 
 
 
 @public("rnn_tanh_cell", on="t")
+@step("rnn_tanh_cell")
 def rnn_tanh_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
     """tanh(input @ w_ihT + b_ih + hx @ w_hhT + b_hh) of an input (B, features) and a state (B, units)."""
     return _rnn_step("rnn_tanh_cell", input, hx, w_ih, w_hh, b_ih, b_hh, False)
 
 
 @public("rnn_relu_cell", on="t")
+@step("rnn_relu_cell")
 def rnn_relu_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
     """relu(input @ w_ihT + b_ih + hx @ w_hhT + b_hh) of an input (B, features) and a state (B, units)."""
     return _rnn_step("rnn_relu_cell", input, hx, w_ih, w_hh, b_ih, b_hh, True)
@@ -363,6 +366,7 @@ def _rnn_step(name: str, x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: 
 
 
 @public("gru_cell", on="t")
+@step("gru_cell")
 def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
     """The next state of a GRU, of an input (B, features) and a state (B, units)."""
     _fit("gru_cell", input, hx, w_ih, w_hh, b_ih, b_hh, 3)
@@ -371,6 +375,7 @@ def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: 
 
 
 @public("lstm_cell", on="t")
+@step("lstm_cell")
 def lstm_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> tuple:
     """The next pair (h, c) of an LSTM, of an input (B, features) and a pair hx of states (B, units)."""
     if not isinstance(hx, tuple | list) or len(hx) != 2:

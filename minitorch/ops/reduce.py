@@ -19,6 +19,7 @@ import numpy as np
 
 from .. import dtypes, kernels, return_types
 from ..autograd import Variable, primitive
+from ..autograd.following import step
 from ..autograd.tape import watch, wrap
 from . import collapse
 from .collapse import worthwhile
@@ -157,6 +158,7 @@ def _count(x: Any, dim: tuple) -> int:
 
 @public("mean", on="T t o")
 @reduction("floats", dtype=True)
+@step("mean")
 def mean(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The mean over `dim`; NaN where there is nothing. Raises RuntimeError for integers."""
     count, total = _count(x, dim), reduce_sum(x, dim=dim, keepdim=keepdim)
@@ -419,12 +421,14 @@ def _position(x: Any, dim: int | None, keepdim: bool, name: str) -> Any:
 
 
 @public("argmax", on="T t o")
+@step("argmax")
 def argmax(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The position of the largest element (the first of equals, or the first NaN), flat or along `dim`; int64."""
     return _position(x, dim, keepdim, "argmax")
 
 
 @public("argmin", on="T t o")
+@step("argmin")
 def argmin(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """The position of the smallest element (the first of equals, or the first NaN), flat or along `dim`; int64."""
     return _position(x, dim, keepdim, "argmin")
@@ -590,6 +594,7 @@ def _truth(x: Any, found: Any) -> Any:
 
 @public("all", on="T t o")
 @reduction()
+@step("all")
 def all(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """Whether all elements over `dim` are true (not zero)."""
     return _truth(x, np.all(x.array, axis=dim, keepdims=keepdim))
@@ -597,6 +602,7 @@ def all(x: Any, *, dim: tuple, keepdim: bool) -> Any:
 
 @public("any", on="T t o")
 @reduction()
+@step("any")
 def any(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """Whether some element over `dim` is true (not zero)."""
     return _truth(x, np.any(x.array, axis=dim, keepdims=keepdim))

@@ -20,6 +20,7 @@ import numpy as np
 
 from .. import kernels, return_types
 from ..autograd import Variable, is_grad_enabled
+from ..autograd.following import step
 from ..autograd.tape import watch, wrap
 from ..dtypes import as_dtype, number
 from .dims import flag, no_tensor, whole
@@ -135,6 +136,7 @@ def nonempty(x: Any, d: int, name: str) -> None:
 
 # ---------------------------------------------------------------------------------------------------------- sort
 @public("sort", on="T t o")
+@step("sort")
 def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> tuple:
     """(values, indices) in ascending or descending order along `dim`. The sort is always stable; NaN is the largest.
 
@@ -149,6 +151,7 @@ def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool | 
 
 
 @public("argsort", on="T t o")
+@step("argsort")
 def argsort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
     """The indices of `sort`, int64."""
     x, d = lined(input, dim, "argsort")
@@ -209,6 +212,7 @@ def lowest(dtype: np.dtype) -> Any:
 
 
 @public("topk", on="T t o")
+@step("topk")
 def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> tuple:
     """(values, indices) of the k largest (or smallest) elements along `dim`, in order; of equals the first.
 

@@ -22,7 +22,7 @@ ABSENT = {
     "add_video": "it would need an encoder of films; use add_images, with one image per frame",
     "add_audio": "it would need an encoder of sounds; write a .wav with Python's `wave`",
     "add_tensor": "tensorboardX has no event for it; use add_histogram, add_text or minitorch.save",
-    "add_onnx_graph": "there is no ONNX here; add_graph reads the tape",
+    "add_onnx_graph": "add_graph reads the tape, and minitorch.onnx.export writes ONNX files",
 }
 
 

@@ -65,6 +65,7 @@ FLOORS = {
     | {"missing"},
     "serialization": {"files", "tensor", "dtypes", "devices", "nn", "ops", "autograd"},
     "backends": {"autograd", "kernels", "ops"},
+    "onnx": {"autograd", "ops", "nn", "files", "tensor", "creation", "dtypes", "random", "version", "geometry"},
     "config": {"kernels", "version"},
     "run": {"missing", "version", "utils"},
     "__main__": {"config", "version"},

@@ -21,7 +21,7 @@ NAMES = {
         empty empty_like enable_grad explain eye finfo float float32 float64 from_numpy func full full_like
         get_default_dtype get_num_threads get_rng_state iinfo inference_mode initial_seed int int32 int64
         bfloat16 binomial is_anomaly_enabled is_grad_enabled is_inference_mode_enabled is_tensor linalg
-        linspace load long manual_seed multinomial nn no_grad normal ones ones_like optim poisson print_tape
+        linspace load long manual_seed multinomial nn no_grad normal ones ones_like onnx optim poisson print_tape
         rand rand_like randint randint_like randn randn_like randperm return_types save seed
         set_default_dtype set_grad_enabled set_num_threads set_rng_state show_config special summary tensor
         uint8 utils version vision vmap zeros zeros_like""",

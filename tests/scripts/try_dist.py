@@ -41,6 +41,10 @@ EXTRAS = {  # what each extra is for must work with it, and say what to install 
         "from minitorch.utils.tensorboard import SummaryWriter; SummaryWriter('runs').close()",
         "minitorch-numba[tensorboard]",
     ),
+    "onnx": (
+        "import io; from minitorch import nn, onnx, ones; onnx.export(nn.ReLU(), ones(2), io.BytesIO())",
+        "minitorch-numba[onnx]",
+    ),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd import Variable
+from ...autograd.following import step
 from ...autograd.tape import wrap
 from ...ops.dims import flag, no_tensor
 from ...ops.index import getitem, masked_fill
@@ -23,6 +24,7 @@ from .linear import linear
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
 
+@step("scaled_dot_product_attention")
 def scaled_dot_product_attention(
     query: Any,
     key: Any,

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from ...autograd import plain
+from ...autograd.following import step
 from ...geometry import ConvGeometry, transposed_input_size
 from ...ops import conv as convolution
 from ...ops import shape as shaping
@@ -206,6 +207,7 @@ def _transposed_plan(
     return geometry, batched, widths
 
 
+@step("conv_transpose")
 def conv_transpose_nd(
     name: str,
     rank: int,

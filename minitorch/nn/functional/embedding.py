@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...autograd.following import step
 from ...autograd.tape import watch, wrap
 from ...ops.index import getitem, take_along
 from ...ops.links import Links, gather_links, largest
@@ -36,6 +37,7 @@ def _frequencies(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return (1 / counts.astype(dtype))[which.reshape(rows.shape)]
 
 
+@step("embedding")
 def embedding(
     input: Any,
     weight: Any,

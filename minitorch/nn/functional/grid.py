@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.following import step
 from ...autograd.tape import watch, wrap
 from ...ops import grid as grids
 from ...ops.dims import listed
@@ -27,6 +28,7 @@ def _aligned(name: str, align_corners: bool | None) -> bool:
     return as_flag(name, "align_corners", align_corners)
 
 
+@step("grid_sample")
 def grid_sample(
     input: Any,
     grid: Any,

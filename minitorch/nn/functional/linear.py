@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...autograd.following import step
 from ...autograd.tape import wrap
 from ...geometry import LIMIT
 from ...ops import pointwise
@@ -24,6 +25,7 @@ from .checks import (
 __all__ = ["bilinear", "linear", "one_hot"]
 
 
+@step("linear")
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """input (..., in) @ weight (out, in) transposed + bias (out,). Raises RuntimeError where they don't fit."""
     try:
@@ -71,6 +73,7 @@ def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:
     return linear(pairs, reshape(weight, shape=(w[0], w[1] * w[2])), bias)
 
 
+@step("one_hot")
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     """Class numbers (...) as rows of zeros with a 1 at the class: (..., num_classes), int64; -1 counts the classes."""
     classes = check_tensor("one_hot", tensor, "tensor").array

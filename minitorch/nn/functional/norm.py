@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd import no_grad
+from ...autograd.following import step
 from ...autograd.quiet import quietly
 from ...autograd.tape import wrap
 from ...ops import conv as convolution
@@ -19,6 +20,7 @@ from .checks import as_flag, check_number, check_operands, check_tensor, given
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "rms_norm"]
 
 
+@step("batch_norm")
 @quietly
 def batch_norm(
     input: Any,
@@ -137,6 +139,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     return row_norm.group_norm(input, w, b, groups=num_groups, eps=eps)
 
 
+@step("instance_norm")
 @quietly
 def instance_norm(
     input: Any,
@@ -177,6 +180,7 @@ def instance_norm(
     return row_norm.group_norm(input, w, b, groups=c, eps=eps)
 
 
+@step("local_response_norm")
 def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
     """input (N, C, *) over (k + alpha times the mean square of `size` neighbouring channels) to the power beta.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...autograd.following import step
 from ...autograd.tape import watch
 from ...geometry import LIMIT, PoolGeometry
 from ...ops import pool
@@ -109,6 +110,7 @@ def _max_pool_plan(
     return geometry, batched
 
 
+@step("max_pool")
 def max_pool_nd(
     rank: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: bool
 ) -> Any:
@@ -212,6 +214,7 @@ def _avg_pool_plan(
     return geometry, tuple(1 / d for d in geometry.divisors(include, divisor)), batched
 
 
+@step("avg_pool")
 def avg_pool_nd(
     rank: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, include: bool, divisor: Any
 ) -> Any:
@@ -304,6 +307,7 @@ def _adaptive_plan(name: str, rank: int, x: tuple, output_size: Any) -> tuple[Po
     return geometry, tuple(1 / d for d in geometry.divisors()), batched
 
 
+@step("adaptive_avg_pool")
 def adaptive_avg_pool_nd(rank: int, x: Any, output_size: Any) -> Any:
     """Adaptive average pooling of any rank."""
     name = f"adaptive_avg_pool{rank}d"
@@ -318,6 +322,7 @@ def adaptive_avg_pool_nd(rank: int, x: Any, output_size: Any) -> Any:
     return _pooled(x, batched, lambda x: pool.average(x, geometry=geometry, scale=scale))
 
 
+@step("adaptive_max_pool")
 def adaptive_max_pool_nd(rank: int, x: Any, output_size: Any, indices: bool) -> Any:
     """Adaptive max pooling of any rank."""
     name = f"adaptive_max_pool{rank}d"

@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 from ... import dtypes
+from ...autograd.following import step
 from ...geometry import LIMIT, WINDOWS
 from ...ops import resample as resampling
 from ...ops.layout import channels_last
@@ -60,6 +61,7 @@ def _target(x: tuple, size: Any, scale_factor: Any, recompute: bool) -> tuple[li
     return target, [None if recompute or f <= 0 else 1 / float(f) for f in entries]
 
 
+@step("interpolate")
 def interpolate(
     input: Any,
     size: Any = None,
@@ -170,6 +172,7 @@ def _factor(name: str, argument: str, x: Any, value: Any) -> tuple[tuple, int]:
     return shape, value
 
 
+@step("pixel_shuffle")
 def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     """Channels laid out as pixels: (*, C r^2, H, W) becomes (*, C, H r, W r), r = `upscale_factor`.
 

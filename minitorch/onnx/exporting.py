@@ -1,0 +1,356 @@
+"""Export: the model runs a few times under `trace.Run`; what all runs have in common is said in ONNX's operators."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autograd import enable_grad
+from ..autograd.following import followed
+from ..files import replacing
+from ..nn import Module
+from ..nn.hooks import register_module_forward_hook, register_module_forward_pre_hook
+from ..ops import fuse
+from ..random import default_generator
+from ..tensor import Tensor
+from . import primitives, steps
+from .graph import TYPES, Graph, Unsaid
+from .packages import import_onnx
+from .trace import Call, ExportError, Merged, Run, Varying, leaves, mapped, merge, where
+
+OPSETS = range(13, 22)
+IR = 8
+LIMIT = 2**31 - 1  # bytes of a message
+
+
+def export_to(
+    model: Any, args: Any, f: Any, kwargs: dict, input_names: Any, output_names: Any, dynamic_axes: Any, opset: Any,
+    export_params: bool, verbose: bool,
+) -> None:  # fmt: skip
+    """`minitorch.onnx.export`."""
+    onnx = import_onnx("onnx.export")
+    if not callable(model):
+        raise TypeError(f"export: `model` must be a Module or a function, but got {type(model).__name__}")
+    if isinstance(opset, bool) or not isinstance(opset, int) or opset not in OPSETS:
+        raise ValueError(f"export: opset_version must be one of {OPSETS.start} to {OPSETS.stop - 1}, but got {opset!r}")
+    if not (isinstance(f, str | os.PathLike) or hasattr(f, "write")):
+        raise TypeError(f"export: `f` must be a path or a file open for writing, but got {type(f).__name__}")
+    given = args if isinstance(args, tuple) else (args,)
+    inputs = [leaf for leaf in leaves((given, kwargs)) if isinstance(leaf, Tensor)]
+    if not inputs:
+        raise ValueError("export: `args` has no tensor, so the graph would have no input")
+    names = _names(
+        "input_names", input_names, [f"input_{i}" if i else "input" for i in range(len(inputs))], exact=False
+    )
+    symbols, axes = _open_axes(dynamic_axes, names, inputs, output_names)
+    state = _state(model)
+    taken = set(names) & set(state)
+    if taken:
+        raise ValueError(f"export: {sorted(taken)} are names of parameters or buffers; choose other input_names")
+    runs, outputs, sizes = _runs(model, given, kwargs, inputs, names, symbols, axes, state)
+    calls, values = merge(runs)
+    graph = Graph(onnx, opset, len(runs), sizes, {id(tensor): values[i] for i, tensor in enumerate(state.values())})
+    graph.reserve([*names, *state])
+    graph.reserve([n for n in output_names or () if isinstance(n, str)])
+    started = values[len(state) : len(state) + len(inputs)]
+    for value in started:
+        graph.knows(value)
+    for call in calls:
+        _say(graph, call, values)
+    message = _model(graph, names, started, outputs, values, output_names, dynamic_axes, export_params)
+    _check(onnx, message, export_params)
+    data = message.SerializeToString()
+    if verbose:
+        print(onnx.printer.to_text(message.graph))
+    if hasattr(f, "write"):
+        f.write(data)
+        return
+    with replacing(f) as file:
+        file.write(data)
+
+
+# -------------------------------------------------------------------------------------------------------- arguments
+def _names(what: str, given: Any, default: list[str], exact: bool) -> list[str]:
+    if given is None:
+        return default
+    if isinstance(given, str) or not isinstance(given, Sequence) or not all(isinstance(n, str) and n for n in given):
+        raise TypeError(f"export: `{what}` must be a list of names, but got {given!r}")
+    if len(given) > len(default) or (exact and len(given) < len(default)):
+        raise ValueError(f"export: `{what}` has {len(given)} names, but there are {len(default)}")
+    names = [*given, *default[len(given) :]]
+    if len(set(names)) < len(names):
+        raise ValueError(f"export: `{what}` has a name twice: {names}")
+    return names
+
+
+def _open_axes(given: Any, names: list[str], inputs: list, output_names: Any) -> tuple[list[str], list[dict[int, str]]]:
+    """The names of sizes that stay open, and for each input the axes that have them."""
+    found: list[dict[int, str]] = [{} for _ in names]
+    if given is None:
+        return [], found
+    if not isinstance(given, Mapping):
+        raise TypeError(f"export: `dynamic_axes` must be a dict {{name: {{axis: name of the size}}}}, got {given!r}")
+    sizes: dict[str, int] = {}
+    for name, axes in given.items():
+        if name not in names:
+            if output_names is None or name not in output_names:
+                raise ValueError(f"export: dynamic_axes names {name!r}, which is no input or output; inputs: {names}")
+            continue
+        i = names.index(name)
+        items = axes.items() if isinstance(axes, Mapping) else [(axis, f"{name}_{axis}") for axis in axes]
+        for axis, size in items:
+            shape = inputs[i].shape
+            if not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+                raise ValueError(f"export: dynamic_axes: {name!r} has shape {tuple(shape)} and no axis {axis!r}")
+            n = shape[axis]
+            if sizes.setdefault(str(size), n) != n:
+                raise ValueError(f"export: dynamic_axes: size {size!r} is {sizes[str(size)]} and {n}")
+            if not n:
+                raise ValueError(f"export: dynamic_axes: axis {axis} of {name!r} has no elements in the example")
+            found[i][axis % len(shape)] = str(size)
+    return list(sizes), found
+
+
+def _state(model: Any) -> dict[str, Any]:
+    """The parameters and buffers of a module by name."""
+    if not isinstance(model, Module):
+        return {}
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+# -------------------------------------------------------------------------------------------------------------- runs
+def _runs(
+    model: Any, given: tuple, kwargs: dict, inputs: list, names: list[str], symbols: list[str],
+    axes: list[dict[int, str]], state: dict[str, Any],
+) -> tuple[list[Run], list[Any], dict[str, tuple[int, ...]]]:  # fmt: skip
+    """A run with the given inputs, and others: of other values, or with one of the open sizes twice and three times."""
+    plans: list[tuple[str, int]] = [("", 1)] + ([(s, k) for s in symbols for k in (2, 3)] or [("", 1)])
+    rng = np.random.default_rng(0)
+    runs: list[Run] = []
+    outputs: list[list[Any]] = []
+    sizes: dict[str, list[int]] = {s: [] for s in symbols}
+    for turn, (symbol, factor) in enumerate(plans):
+        run = Run(state)
+        fresh = {}
+        for name, tensor, mine in zip(names, inputs, axes, strict=True):
+            shape = tuple(n * factor if mine.get(d) == symbol else n for d, n in enumerate(tensor.shape))
+            array = np.array(tensor.array) if not turn else _other(tensor.array, shape, rng)
+            leaf = Tensor.__new__(Tensor)
+            leaf.array = array
+            if array.dtype.kind == "f":
+                leaf.requires_grad_(True)
+                with enable_grad():
+                    leaf = leaf.view(shape)  # no leaf, so that it may change in place
+            run.input(name, leaf)
+            fresh[id(tensor)] = leaf
+        for s in symbols:
+            n = next(t.shape[d] for t, mine in zip(inputs, axes, strict=True) for d, m in mine.items() if m == s)
+            sizes[s].append(n * factor if s == symbol else n)
+
+        def put(leaf: Any, fresh: dict = fresh) -> Any:
+            return fresh.get(id(leaf), leaf) if isinstance(leaf, Tensor) else leaf
+
+        with _quiet(model, run):
+            out = model(*_rebuilt(given, put), **_rebuilt(kwargs, put))
+        outputs.append(_outputs(out, run))
+        runs.append(run)
+    kept = [[value.index for value in row] for row in outputs]
+    if any(row != kept[0] for row in kept):
+        raise ExportError("export: the model returns other things for other inputs")
+    return runs, outputs[0], {s: tuple(v) for s, v in sizes.items()}
+
+
+def _rebuilt(value: Any, of: Any) -> Any:
+    """As `mapped`, but lists stay lists."""
+    if isinstance(value, list):
+        return [_rebuilt(item, of) for item in value]
+    if isinstance(value, dict):
+        return {key: _rebuilt(item, of) for key, item in value.items()}
+    if type(value) is tuple:
+        return tuple(_rebuilt(item, of) for item in value)
+    return of(value)
+
+
+def _other(array: np.ndarray, shape: tuple, rng: np.random.Generator) -> np.ndarray:
+    """Other values of the same kind: those that are there in another order, floats also a little smaller."""
+    if not array.size:
+        return np.zeros(shape, array.dtype)
+    out = rng.permutation(np.resize(array, shape).reshape(-1)).reshape(shape)
+    if array.dtype.kind == "f":
+        out = out * rng.uniform(0.5, 1.0, shape)
+        if not out.any():
+            out = rng.uniform(0.0, 1.0, shape)
+    return np.ascontiguousarray(out.astype(array.dtype))
+
+
+@contextlib.contextmanager
+def _quiet(model: Any, run: Run) -> Iterator[None]:
+    """Evaluation mode, no fusion, and hooks that tell the run which layer is running; all is set back afterwards."""
+    modules = dict(model.named_modules()) if isinstance(model, Module) else {}
+    names = {id(module): name for name, module in modules.items()}
+    modes = [(module, module.training) for module in modules.values()]
+    fusion, random = fuse.enabled, default_generator.get_state()
+    handles = [
+        register_module_forward_pre_hook(lambda m, _: run.layers.append(names.get(id(m), ""))),
+        register_module_forward_hook(lambda *_: _left(run), always_call=True),
+    ]
+    try:
+        fuse.enabled = False
+        for module, _ in modes:
+            module.training = False
+        with enable_grad(), followed(run):
+            yield
+    finally:
+        fuse.enabled = fusion
+        for handle in handles:
+            handle.remove()
+        for module, mode in modes:
+            module.training = mode
+        default_generator.set_state(random)
+
+
+def _left(run: Run) -> None:
+    run.layers.pop()
+
+
+def _outputs(out: Any, run: Run) -> list[Any]:
+    found = []
+    for leaf in leaves(out):
+        if isinstance(leaf, Tensor):
+            found.append(run.value(leaf))
+        elif leaf is not None:
+            raise ExportError(f"export: the model returns {type(leaf).__name__}, where ONNX has tensors alone")
+    if not found:
+        raise ExportError("export: the model returns no tensor")
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ saying
+def _resolved(value: Any, values: list[Merged]) -> Any:
+    """A call's arguments with merged values in place of those of the first run."""
+    return mapped(value, lambda leaf: values[leaf.index] if hasattr(leaf, "call") and hasattr(leaf, "kind") else leaf)
+
+
+def _say(graph: Graph, call: Call, values: list[Merged]) -> None:
+    """The nodes of a call. What cannot be said is remembered in its results, and raised only where they are used."""
+    args, settings = _resolved(call.args, values), _resolved(call.settings, values)
+    graph.layer = primitives_layer(call)
+    mark = len(graph.nodes)
+    try:
+        names = (steps if call.step else primitives).said(graph, call.name, args, settings)
+    except (Unsaid, ExportError) as error:
+        del graph.nodes[mark:]
+        graph.forget_sizes()
+        if call.step and call.inner:
+            for inner in call.inner:
+                _say(graph, inner, values)
+            if all(_known(values, leaf) for leaf in leaves(call.results)):
+                return
+        failure = error if isinstance(error, ExportError) and error.placed else _placed(call, error)
+        for leaf in leaves(call.results):
+            if hasattr(leaf, "index") and not _known(values, leaf):
+                values[leaf.index].error = failure
+        return
+    found = list(leaves(names))
+    results = [leaf for leaf in leaves(call.results) if hasattr(leaf, "index")]
+    for leaf, name in zip(results, found, strict=True):
+        value = values[leaf.index]
+        if value.kind == "computed":
+            value.name, value.error = graph.name(name), None
+            graph.knows(value)
+
+
+def _placed(call: Call, error: Exception) -> ExportError:
+    """The error of a call, which says where it stands."""
+    said = f"can't be said in ONNX: {error}" if isinstance(error, Unsaid) else f"works on {error}"
+    failure = ExportError(f"export: {call.name!r} {where(call)} {said}")
+    failure.placed = True
+    return failure
+
+
+def _known(values: list[Merged], leaf: Any) -> bool:
+    return not hasattr(leaf, "index") or bool(values[leaf.index].name) or values[leaf.index].kind == "constant"
+
+
+def primitives_layer(call: Call) -> str:
+    """The part of node names that says where a call stands."""
+    return call.layer.replace(".", "/")
+
+
+def _model(
+    graph: Graph, names: list[str], inputs: list[Merged], outputs: list[Any], values: list[Merged],
+    output_names: Any, dynamic_axes: Any, export_params: bool,
+) -> Any:  # fmt: skip
+    helper = graph.onnx.helper
+    graph.layer = ""
+    wanted = _names(
+        "output_names", output_names, [f"output_{i}" if i else "output" for i in range(len(outputs))], exact=False
+    )
+    wanted = [n if n not in names or output_names is not None else graph.fresh(n) for n in wanted]
+    if set(wanted) & set(names):
+        raise ValueError(f"export: {sorted(set(wanted) & set(names))} are names of inputs and of outputs")
+    declared = [
+        helper.make_tensor_value_info(n, TYPES[v.dtype.name], _dims(graph, v, {}))
+        for n, v in zip(names, inputs, strict=True)
+    ]
+    renamed: dict[str, str] = {}
+    infos, made = [], {n for node in graph.nodes for n in node.output}
+    for name, leaf in zip(wanted, outputs, strict=True):
+        value = values[leaf.index]
+        try:
+            source = graph.name(value)
+        except Unsaid as error:
+            raise ExportError(f"export: an output of the model: {error}") from None
+        if source in renamed or source not in made:
+            graph.nodes.append(helper.make_node("Identity", [renamed.get(source, source)], [name]))
+        else:
+            renamed[source] = name
+        own = (dynamic_axes or {}).get(name, {})
+        infos.append(
+            helper.make_tensor_value_info(
+                name, TYPES[value.dtype.name], _dims(graph, value, own if isinstance(own, Mapping) else {})
+            )
+        )
+    for node in graph.nodes:
+        node.input[:] = [renamed.get(n, n) for n in node.input]
+        node.output[:] = [renamed.get(n, n) for n in node.output]
+    nodes = graph.used(wanted)
+    tensors = [
+        graph.onnx.numpy_helper.from_array(np.ascontiguousarray(a) if a.ndim else a, n)
+        for n, a in graph.constants.items()
+    ]
+    if not export_params:
+        named = {v.name for v in values if v.kind == "named"}
+        declared += [
+            helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)) for t in tensors if t.name in named
+        ]
+        tensors = [t for t in tensors if t.name not in named]
+    from ..version import __version__
+
+    body = helper.make_graph(nodes, "minitorch", declared, infos, tensors)
+    return helper.make_model(
+        body, ir_version=IR if graph.opset < 19 else 9 if graph.opset < 21 else 10, producer_name="minitorch",
+        producer_version=__version__, opset_imports=[helper.make_opsetid("", graph.opset)],
+    )  # fmt: skip
+
+
+def _dims(graph: Graph, value: Merged, own: Mapping) -> list[Any]:
+    """Sizes, and names for those that stay open."""
+    known = {entries: name for name, entries in graph.symbols.items()}
+    out: list[Any] = []
+    for axis, size in enumerate(value.shape):
+        if isinstance(size, Varying):
+            out.append(known.get(size.entries) or own.get(axis) or own.get(axis - value.ndim))
+        else:
+            out.append(int(size))
+    return out
+
+
+def _check(onnx: Any, message: Any, whole: bool) -> None:
+    if message.ByteSize() > LIMIT:
+        raise ExportError(f"export: a file of {message.ByteSize()} bytes; ONNX's message holds 2 GB")
+    onnx.checker.check_model(message, full_check=whole)
