@@ -252,7 +252,7 @@ def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarra
                     scale: np.ndarray, shift: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray) -> None:
     """The sums of g and of g h over M, h = (x - mean) * invstd, through the gate of `batch_norm_input_grad`."""
     g = _gated(g, x, y, mean, scale, shift)
-    # BEGIN SOLUTION 9.5
+    # BEGIN SOLUTION 9.6
     sum_g[...] = np.sum(g, 0, _wide(x))
     sum_gh[...] = np.sum(g * (x - mean), 0, _wide(x)) * invstd if x.size else 0
     # END SOLUTION
@@ -268,7 +268,7 @@ def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.
     (x - mean) * scale + shift is; if both are empty, nowhere.
     """
     g = _gated(g, x, y, mean, scale, shift)
-    # BEGIN SOLUTION 9.5
+    # BEGIN SOLUTION 9.6
     h, m = (x - mean) * invstd, max(len(x), 1)
     out[...] = scale * (g - sum_g / m - h * (sum_gh / m))
     # END SOLUTION

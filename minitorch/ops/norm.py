@@ -78,8 +78,10 @@ def _normalized(x: Any, eps: float) -> tuple[Any, Any, tuple]:
 def _input_grad(g: Any, x: Any, w: Any, eps: float, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> Any:
     if isinstance(g, Variable):
         h, scale, axes = _normalized(x, eps)
+        # BEGIN SOLUTION 9.5
         centred = g - reduce.mean(g, axes, keepdim=True) - h * reduce.mean(g * h, axes, keepdim=True)
         return _column(w, x) * scale * centred
+        # END SOLUTION
     sum_g, sum_gh = _sums(g, x, mean, invstd, memo)
     out, flat = _like(x)
     h, y, _, shift = _rows(g)

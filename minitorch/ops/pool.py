@@ -61,9 +61,21 @@ def pool_scatter(y: np.ndarray, choice: np.ndarray, *, size: tuple, geometry: Po
 
 
 max_pool.flat = pool_gather.flat = True
-max_pool.vjp(x=lambda g, choice, geometry: pool_scatter(g, choice, size=geometry.input_size, geometry=geometry))
-pool_gather.vjp(x=lambda g, choice, x_shape: pool_scatter(g, choice, size=x_shape[2:]))
-pool_scatter.vjp(y=lambda g, choice: pool_gather(g, choice))
+max_pool.vjp(
+    # BEGIN SOLUTION 9.2: x
+    x=lambda g, choice, geometry: pool_scatter(g, choice, size=geometry.input_size, geometry=geometry),
+    # END SOLUTION
+)
+pool_gather.vjp(
+    # BEGIN SOLUTION 9.2: x
+    x=lambda g, choice, x_shape: pool_scatter(g, choice, size=x_shape[2:]),
+    # END SOLUTION
+)
+pool_scatter.vjp(
+    # BEGIN SOLUTION 9.2: y
+    y=lambda g, choice: pool_gather(g, choice),
+    # END SOLUTION
+)
 
 
 def max_pool_with_indices(x: Any, geometry: PoolGeometry) -> tuple[Any, Any]:
@@ -139,5 +151,13 @@ def average_of_integers(x: Any, geometry: PoolGeometry, divisors: np.ndarray) ->
 
 
 average.flat = True
-average.vjp(x=lambda g, geometry, scale: average_transpose(g, geometry=geometry, scale=scale))
-average_transpose.vjp(y=lambda g, geometry, scale: average(g, geometry=geometry, scale=scale))
+average.vjp(
+    # BEGIN SOLUTION 9.3: x
+    x=lambda g, geometry, scale: average_transpose(g, geometry=geometry, scale=scale),
+    # END SOLUTION
+)
+average_transpose.vjp(
+    # BEGIN SOLUTION 9.3: y
+    y=lambda g, geometry, scale: average(g, geometry=geometry, scale=scale),
+    # END SOLUTION
+)

@@ -33,3 +33,16 @@ def test_a_convolution_adds_its_bias_afterwards(switched: None, layer: nn.Module
         results.append([out, *grad((out * out).sum(), (x, layer.weight, layer.bias))])
     for fast, slow in zip(*results, strict=True):
         np.testing.assert_allclose(slow.detach().numpy(), fast.detach().numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm2d(3), nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(3, 1)], ids=str)
+def test_layers_of_images_agree(switched: None, layer: nn.Module) -> None:
+    """Results, gradients and running statistics, in training; backward on tensors finds the taught formula."""
+    layer, results = layer.double(), []
+    for plain.enabled in (False, True):
+        layer.apply(lambda module: getattr(module, "reset_running_stats", lambda: None)())
+        x = minitorch.tensor(np.random.default_rng(1).standard_normal((4, 3, 6, 5)), requires_grad=True)
+        out = layer(x)
+        results.append([out, *grad((out**3).sum(), (x, *layer.parameters())), *(b.clone() for b in layer.buffers())])
+    for fast, slow in zip(*results, strict=True):
+        np.testing.assert_allclose(slow.detach().numpy(), fast.detach().numpy(), rtol=1e-9, atol=1e-10)
