@@ -10,6 +10,7 @@ from . import (
     backends,
     cpu,
     cuda,
+    distributed,
     dtypes,
     func,
     kernels,

@@ -23,8 +23,8 @@ REASONS: dict[str, str] = {
     r"cuda|cudnn|CUDA|miopen|^(Stream|Event|StreamObjType|DeviceObjType|AcceleratorError|get_device_module)$"
     r"|^(is_)?(ipu|xla|hpu|mtia|maia|vulkan|mps|xpu)$|_(ipu|xla|gpu)_|vulkan|^record_stream":
         "minitorch runs on the CPU: there are no GPUs",
-    r"[Dd]istributed|^SyncBatchNorm|DataParallel|^parallel$|multiprocessing|^RRef|^rpc$":
-        "one process computes, on all cores: there is no distributed or data-parallel training",
+    r"[Dd]istributed|multiprocessing|^RRef|^rpc$":
+        "several processes are ranks of `minitorch.distributed`: docs/distributed.md",
     r"jit|[Ss]cript|^fx$|^export$|^compiler$|^(parse|import)_(ir|schema|type)|^Compil|Type$|^Graph|^Block$|^Node$"
     r"|^Code$|^FileCheck$|^package$|^library$|^classes$|^ops$|^fork$|^wait$|[Ff]uture|^sym_|^Sym|^cond$|^while_loop$"
     r"|^Concrete|^merge_type|^unify_type|^JITExc|^Tracing|^FunctionSchema":

@@ -28,7 +28,7 @@ from typing import Any
 
 from minitorch import missing, version
 
-__all__ = ["install", "main"]
+__all__ = ["execute", "install", "main"]
 
 ROOTS = {"torch": "minitorch", "torchvision": "minitorch.vision"}
 TORCH, VISION = "2.13.0", "0.28.0"  # the versions whose names are meant
@@ -185,6 +185,11 @@ def main(arguments: list[str]) -> None:
         print(f"minitorch.run: {arguments[0]} is no option here, or lacks its argument\n{USAGE}", file=sys.stderr)
         raise SystemExit(2)
     install()
+    execute(arguments)
+
+
+def execute(arguments: list[str]) -> None:
+    """Run a script, or a module after "-m", as `main` does, with the names that are there."""
     as_module = arguments[0] == "-m"
     sys.argv = arguments[as_module:]
     try:

@@ -57,8 +57,9 @@ FLOORS = {
     "cuda": {"amp", "devices", "missing"},
     **dict.fromkeys(("accelerator", "cpu", "mps", "xpu"), set()),
     "nn": {"autograd", "ops", "geometry", "dtypes", "random", "tensor", "creation", "version", "printing"}
-    | {"devices", "func", "missing"},
+    | {"devices", "func", "missing", "distributed"},
     "optim": {"autograd", "ops", "kernels", "nn", "dtypes", "random", "tensor", "creation", "missing"},
+    "distributed": {"autograd", "ops", "dtypes", "tensor", "random", "missing", "run"},
     "positional": {"nn", "ops"},
     "windows": {"creation", "dtypes", "ops"},
     "utils": {"exchange", "autograd", "tensor", "random", "creation", "dtypes", "serialization", "nn", "ops"}

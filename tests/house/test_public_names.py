@@ -17,7 +17,7 @@ from minitorch import positional, surface, windows
 # Without the names that ops declare: docs/ops.md lists these, and test_surface.py compares it.
 NAMES = {
     "minitorch": """
-        Generator OutOfMemoryError Size Tensor arange as_tensor autograd backends bernoulli bool default_generator double dtype
+        Generator OutOfMemoryError Size Tensor arange as_tensor autograd backends bernoulli bool default_generator distributed double dtype
         empty empty_like enable_grad explain eye finfo float float32 float64 from_numpy func full full_like
         get_default_dtype get_num_threads get_rng_state iinfo inference_mode initial_seed int int32 int64
         bfloat16 binomial is_anomaly_enabled is_grad_enabled is_inference_mode_enabled is_tensor linalg

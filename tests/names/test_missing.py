@@ -19,7 +19,7 @@ SAID: list[tuple[Any, str, str]] = [
     (m, "complex64", "no complex tensors"),
     (m, "float8_e5m2", "use float16 or float32"),
     (m, "uint16", "next wider"),
-    (m, "distributed", "no distributed"),
+    (m, "multiprocessing", "docs/distributed.md"),
     (m, "jit", "no graph compiler"),
     (m, "Stream", "no GPUs"),
     (m, "nonsense", "docs/coverage.md"),

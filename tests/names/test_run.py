@@ -210,7 +210,7 @@ def test_names_are_the_very_same_modules(tmp_path: Path) -> None:
 
 # script: what its last line of errors says
 MISSING = {
-    "import torch.distributed as dist": "No module named 'torch.distributed' in minitorch: one process computes",
+    "import torch.multiprocessing as mp": "No module named 'torch.multiprocessing' in minitorch: several processes are",
     "import torch.nn.nothing": "No module named 'torch.nn.nothing' in minitorch: docs/coverage.md lists",
     "import torchvision.nothing": "No module named 'torchvision.nothing' in minitorch: docs/coverage.md lists",
     "import torch._C": "No module named 'torch._C' in minitorch: docs/coverage.md lists",
@@ -249,19 +249,19 @@ def test_missing_names_say_why(tmp_path: Path) -> None:
         assert words in text, script
         if kind != "ValueError":
             assert "docs/coverage.md" in text and kind in ("ModuleNotFoundError", "ImportError", "AttributeError")
-    done = run(written(tmp_path, "import torch.distributed as dist\n"))
+    done = run(written(tmp_path, "import torch.multiprocessing as mp\n"))
     first, place, line, last = done.stderr.splitlines()
     assert (
-        done.returncode == 1 and "line 1, in <module>" in place and line.strip() == "import torch.distributed as dist"
+        done.returncode == 1 and "line 1, in <module>" in place and line.strip() == "import torch.multiprocessing as mp"
     )
-    assert last.startswith("ModuleNotFoundError: No module named 'torch.distributed' in minitorch: one process")
+    assert last.startswith("ModuleNotFoundError: No module named 'torch.multiprocessing' in minitorch: several")
 
 
 def test_a_script_may_go_on_without(tmp_path: Path) -> None:
     """`try: import ... except ImportError` and hasattr work."""
-    text = "import torch\ntry:\n    import torch.distributed\nexcept ImportError as e:\n    print(e.name)\n"
+    text = "import torch\ntry:\n    import torch.multiprocessing\nexcept ImportError as e:\n    print(e.name)\n"
     text += "try:\n    from torch.nothing import x\nexcept ModuleNotFoundError:\n    print(hasattr(torch, 'nothing'))"
-    assert run(written(tmp_path, text)).stdout == "torch.distributed\nFalse\n"
+    assert run(written(tmp_path, text)).stdout == "torch.multiprocessing\nFalse\n"
 
 
 def test_versions_compare_as_pytorchs() -> None:
