@@ -14,6 +14,7 @@ from .modes import (
 )
 from .primitive import ZERO, OutOfMemoryError, Primitive, primitive, registry
 from .tape import Node, Variable, backward, grad, print_tape
+from .trace import Trace, trace
 
 __all__ = [
     "ZERO",
@@ -22,6 +23,7 @@ __all__ = [
     "Node",
     "OutOfMemoryError",
     "Primitive",
+    "Trace",
     "Variable",
     "backward",
     "check_rules",
@@ -44,4 +46,5 @@ __all__ = [
     "registry",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "trace",
 ]

@@ -86,12 +86,29 @@ def source_of(primitive: Any, position: int) -> tuple[str, int] | None:
     while rule is not None and not hasattr(rule, "__code__"):
         rule = rule.func if isinstance(rule, functools.partial) else getattr(rule, "rule", None)
     code = getattr(inspect.unwrap(rule), "__code__", None) if rule is not None else None
-    return (code.co_filename, code.co_firstlineno) if code else None
+    if code is None:
+        return None
+    line = code.co_firstlineno
+    while linecache.getline(code.co_filename, line).lstrip().startswith("@"):
+        line += 1
+    return code.co_filename, line
 
 
-def line_of(place: tuple[str, int] | None) -> str:
-    """The text of a line of source, empty where it can't be read."""
-    return linecache.getline(*place).strip() if place else ""
+def line_of(place: tuple[str, int] | None, argument: str = "") -> str:
+    """The text of a line of source, or of the rule of one argument that begins there; empty where it can't be read."""
+    if place is None:
+        return ""
+    line = linecache.getline(*place).strip()
+    if f"{argument}=lambda " not in line:
+        return line
+    text = " ".join(linecache.getline(place[0], place[1] + i).strip() for i in range(8))
+    start, depth, body = text.index(f"{argument}=lambda "), 0, False
+    for i, c in enumerate(text[start:], start):
+        depth += (c in "([{") - (c in ")]}")
+        body = body or c == ":"
+        if depth < 0 or (c == "," and body and not depth):
+            return text[start:i].replace("( ", "(").replace(", )", ")").replace(" )", ")")
+    return line
 
 
 def shown(place: tuple[str, int]) -> str:
@@ -104,7 +121,7 @@ def argument_of(primitive: Any, position: int) -> str:
     """What a primitive calls an argument."""
     names = getattr(primitive, "arguments", None)
     if not names:
-        return f"argument {position}"
+        return f"result {primitive.index}" if hasattr(primitive, "index") else f"argument {position}"
     if getattr(primitive, "variadic", False):
         return f"{names[-1]}[{position}]"
     return names[position]
