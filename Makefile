@@ -67,7 +67,7 @@ docs: .venv/docs.done  ## the site in build/docs, the chapters of the course run
 	$(if $(filter --check,$(ARGS)),$(BIN)/python tests/scripts/check_site.py)
 
 clean:  ## remove .venv, caches and runs
-	rm -rf .venv build dist runs *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks docs/course docs/source
+	rm -rf .venv build dist runs *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks docs/api docs/course docs/examples
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps: the environment is made once, and again when the dependencies change.

@@ -1,51 +1,58 @@
 """The pages of the site that a program writes, in folders that git ignores.
 
-course/   the handouts of minitorch/course, whose code cells run while the site is built
-source/   a page for each file of the repository that some page links to
+api/        every public name, from the docstrings: api.py
+course/     the handouts of minitorch/course, whose code cells run while the site is built
+examples/   what each example says of itself, and the notebooks as they were run
 """
 
 from __future__ import annotations
 
-import re
+import ast
 import shutil
 from pathlib import Path
-from typing import Any
+
+from api import Book
 
 DOCS = Path(__file__).resolve().parents[1]
 ROOT = DOCS.parent
-WRITTEN = ("course", "source")
-OUTSIDE = re.compile(r"(?<=\]\()\.\./([\w./-]+)")  # the target of a link that leaves docs/
+WRITTEN = ("api", "course", "examples")
+PICTURES = {"cifar10": "curve.png", "cifar10_airbench": "airbench.png"}
 
 
-def write() -> None:
+def write() -> Book:
     """Writes all pages anew."""
     for name in WRITTEN:
         shutil.rmtree(DOCS / name, ignore_errors=True)
     shutil.copytree(ROOT / "minitorch" / "course" / "handouts", DOCS / "course")
-    for page in sorted(DOCS.glob("*.md")):
-        for path in OUTSIDE.findall(page.read_text()):
-            source(path)
+    gallery()
+    return api()
 
 
-def source(path: str) -> None:
-    """The page of a file of the repository."""
-    page = DOCS / "source" / f"{path}.md"
-    if not page.exists():
-        page.parent.mkdir(parents=True, exist_ok=True)
-        language = {".py": "python", ".pyi": "python", ".cfg": "ini"}.get(Path(path).suffix, "none")
-        page.write_text(
-            f"---\norphan: true\nnosearch: true\n---\n# {path}\n\n"
-            f"```{{literalinclude}} /../{path}\n:language: {language}\n:linenos:\n```\n"
-        )
+def api() -> Book:
+    """The pages of the API, and their contents."""
+    book, folder = Book(), DOCS / "api"
+    folder.mkdir()
+    for page in book.pages:
+        (folder / f"{page}.rst").write_text(book.text(page))
+    contents = "".join(f"   {page}\n" for page in book.pages)
+    (folder / "index.rst").write_text(f"API\n===\n\n.. toctree::\n   :maxdepth: 1\n\n{contents}")
+    return book
 
 
-def _to_sources(app: Any, docname: str, content: list[str]) -> None:
-    """What a page of docs/ links to beside docs/ leads to the page of that file."""
-    if "/" not in docname:
-        content[0] = OUTSIDE.sub(r"/source/\1.md", content[0])
-
-
-def setup(app: Any) -> dict[str, Any]:
-    write()
-    app.connect("source-read", _to_sources)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+def gallery() -> None:
+    """A page with all examples: what the head of each file says, a picture where there is one, and the notebooks."""
+    folder = DOCS / "examples"
+    folder.mkdir()
+    out = ["# Examples\n", "Each file can be read alone. `python examples/<file> --help` says what it takes.\n"]
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        first, _, rest = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n\n")
+        usage, _, story = rest.partition("\n\n") if rest.startswith("python ") else ("", "", rest)
+        out += [f"## {path.stem}\n", f"{first}\n", f"```\n{usage}\n```\n" if usage else ""]
+        out += [f"```\n{story}\n```\n" if "    " in story else f"{story}\n"]
+        out += [f"![what it shows](/{PICTURES[path.stem]})\n"] if path.stem in PICTURES else []
+        out += [f"[{path.name}](../../examples/{path.name})\n"]
+    out += ["## Notebooks\n", "```{toctree}\n"]
+    for path in sorted((ROOT / "examples" / "notebooks").glob("*.ipynb")):
+        shutil.copy(path, folder)
+        out[-1] += f"{path.stem}\n"
+    (folder / "index.md").write_text("\n".join([*out, "```\n"]))
