@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import enable_grad
+from ..autograd import enable_grad, plain
 from ..autograd.following import followed
 from ..files import replacing
 from ..nn import Module
 from ..nn.hooks import register_module_forward_hook, register_module_forward_pre_hook
-from ..ops import fuse
 from ..random import default_generator
 from ..tensor import Tensor
 from . import primitives, steps
@@ -189,23 +188,23 @@ def _other(array: np.ndarray, shape: tuple, rng: np.random.Generator) -> np.ndar
 
 @contextlib.contextmanager
 def _quiet(model: Any, run: Run) -> Iterator[None]:
-    """Evaluation mode, no fusion, and hooks that tell the run which layer is running; all is set back afterwards."""
+    """Evaluation and plain mode, and hooks that tell the run which layer is running; all is set back afterwards."""
     modules = dict(model.named_modules()) if isinstance(model, Module) else {}
     names = {id(module): name for name, module in modules.items()}
     modes = [(module, module.training) for module in modules.values()]
-    fusion, random = fuse.enabled, default_generator.get_state()
+    mode, random = plain.enabled, default_generator.get_state()
     handles = [
         register_module_forward_pre_hook(lambda m, _: run.layers.append(names.get(id(m), ""))),
         register_module_forward_hook(lambda *_: _left(run), always_call=True),
     ]
     try:
-        fuse.enabled = False
+        plain.enabled = True
         for module, _ in modes:
             module.training = False
         with enable_grad(), followed(run):
             yield
     finally:
-        fuse.enabled = fusion
+        plain.enabled = mode
         for handle in handles:
             handle.remove()
         for module, mode in modes:
