@@ -9,6 +9,7 @@ that code was imported must stand there afterwards, and the functions of `tellin
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import hmac
 import importlib
@@ -69,9 +70,12 @@ def main() -> None:
     try:
         modules = load(job)
     except BaseException as error:  # noqa: B036
+        restored(before)
         send(failed=told(error, job), printed=paper.getvalue()[:SHOWN])
         os._exit(0)
-    kept = [dict(vars(module)) for module in modules]
+    kept = [(module, dict(vars(module))) for module in modules]
+    kept += [(sys.modules[name], dict(vars(sys.modules[name]))) for name in job["guarded"] if name in sys.modules]
+    changed = restored(before)
     for function in list(functions(modules, job)):
         send(begun=function.__name__)
         paper = sys.stdout = sys.stderr = Paper()
@@ -85,12 +89,13 @@ def main() -> None:
             kind, text = "", ""
         except BaseException as error:  # noqa: B036
             kind, text = told(error, job)
+        changed |= restored(before)
         seconds = time.perf_counter() - began
         send(test=function.__name__, kind=kind, text=text, printed=paper.getvalue()[:SHOWN], seconds=seconds)
         if kind in job["fatal"]:
             break
-    changed = list(differing(before, modules, kept, job)) if job["guarded"] else []
-    send(done=True, changed=sorted(set(changed)))
+    changed |= set(differing(before, kept, job)) if job["guarded"] else set()
+    send(done=True, changed=sorted(changed))
     os._exit(0)
 
 
@@ -139,6 +144,14 @@ def functions(modules: list[ModuleType], job: dict) -> Iterator[FunctionType]:
 
 def told(error: BaseException, job: dict) -> tuple[str, str]:
     """What kind of failure an exception is, and a few lines for who wrote the code."""
+    try:
+        return of_kind(error, job)
+    except Exception:  # its __str__ raises, or isinstance is another function by now
+        return "error", f"{type(error).__name__}, which can't be told"
+
+
+def of_kind(error: BaseException, job: dict) -> tuple[str, str]:
+    """The same, of an exception that can be told."""
     if isinstance(error, Stop):
         kind, text = error.args
         return kind, f"{text}{last_place(error, job)}"
@@ -192,29 +205,32 @@ def surroundings() -> dict:
     return {key: (value, code(value)) for key, value in out.items()}
 
 
+def restored(before: dict) -> set[str]:
+    """Put builtins back that were changed, for what reports rests upon them, too; their names."""
+    found = {
+        key for (name, key), (value, _) in before.items() if name == "builtins" and vars(builtins).get(key) is not value
+    }
+    for key in found:
+        setattr(builtins, key, before["builtins", key][0])
+    return {f"builtins.{key}" for key in found}
+
+
 def code(value: Any) -> Any:
     """What a function does, which can be exchanged while the function stays the same object."""
     value = getattr(value, "_implementation", value)
     return (value.__code__, value.__defaults__) if isinstance(value, FunctionType) else None
 
 
-def differing(before: dict, modules: list[ModuleType], kept: list[dict], job: dict) -> Iterator[str]:
-    """What was changed since."""
+def differing(before: dict, kept: list[tuple], job: dict) -> Iterator[str]:
+    """What was changed: the surroundings, the tests and guarded modules since they were imported, and these in it."""
     for (name, key), value in before.items():
         now = vars(sys.modules[name]).get(key)
         if now is not value[0] or code(now) != value[1]:
             yield f"{name}.{key}"
-    for module, names in zip(modules, kept, strict=True):
-        codes = nested(compile(job["tests"][module.__file__], "", "exec", dont_inherit=True))
-        for key, value in names.items():
-            now = vars(module).get(key)
-            if now is not value or (
-                isinstance(value, FunctionType) and value.__module__ == module.__name__ and value.__code__ not in codes
-            ):
-                yield f"{module.__name__}.{key}"
-    for name, text in job["guarded"].items():
-        if name in sys.modules:
-            yield from (f"{name}.{key}" for key in unlike(sys.modules[name], text))
+    for module, names in kept:
+        yield from (f"{module.__name__}.{key}" for key, value in names.items() if vars(module).get(key) is not value)
+        text = job["tests"].get(module.__file__) or job["guarded"][module.__name__]
+        yield from (f"{module.__name__}.{key}" for key in unlike(module, text))
     if sys.gettrace() or sys.getprofile():
         yield "sys.settrace"
 
@@ -225,9 +241,10 @@ def unlike(module: Any, text: str) -> Iterator[str]:
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.decorator_list:
             value = vars(module).get(node.name)
-            parts = vars(value) if isinstance(value, type) else {"": value}
+            parts = {"": value, **(vars(value) if isinstance(value, type) else {})}
             for key, part in parts.items():
-                if (isinstance(part, FunctionType) and part.__code__ not in codes) or (not key and code(part) is None):
+                strange = not key and getattr(part, "__module__", "") != module.__name__
+                if strange or (isinstance(part, FunctionType) and part.__code__ not in codes):
                     yield f"{node.name}.{key}".rstrip(".")
 
 
