@@ -50,7 +50,7 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
 
 where = pointwise("where", _where, meet=_meet_where, atom=True, on="",
                   # BEGIN SOLUTION 3.4: x y
-                  x=lambda g, condition: where(condition, g, 0.0), y=lambda g, condition: where(condition, 0.0, g),
+                  y=lambda g, condition: where(condition, 0.0, g), x=lambda g, condition: where(condition, g, 0.0),
                   # END SOLUTION
                   doc="x where the condition holds, y elsewhere; no gradient passes through what was not chosen.")
 WORDS["where"] = _where  # it is what NumPy calls, and no formula of words
@@ -102,7 +102,7 @@ def _negative(x: Any) -> Any:
 add = binary("add", lambda x, y: x + y, x=lambda g: g, y=lambda g: g, on="", doc="x + y.")
 subtract = binary("subtract", _subtract, meet=_meet_subtract,
                   # BEGIN SOLUTION 3.2: x y
-                  x=lambda g: g, y=lambda g: -g,
+                  y=lambda g: -g, x=lambda g: g,
                   # END SOLUTION
                   on="", doc="x - y.")
 multiply = binary("multiply", lambda x, y: x * y, x=lambda g, y: g * y, y=lambda g, x: g * x, names="mul multiply",
@@ -148,15 +148,15 @@ power = binary("power", _power, x=_base_slope, y=_exponent_slope, static=(-2, -1
                names="pow", doc="x to the power y. Raises RuntimeError for an integer to a negative integer.")
 maximum = binary("maximum", np.maximum, meet=tensors_only("maximum"), atom=True,
                  # BEGIN SOLUTION 3.4: x y
-                 x=lambda g, x, y: where(x < y, 0.0, where(x == y, g * 0.5, g)),
-                 y=lambda g, x, y: where(y < x, 0.0, where(x == y, g * 0.5, g)),
+                 x=lambda g, x, y: where(y > x, 0.0, where(x == y, g * 0.5, g)),
+                 y=lambda g, y, x: where(x > y, 0.0, where(x == y, g * 0.5, g)),
                  # END SOLUTION
                  on="T t o",
                  doc="The larger of x and y, NaN if either is; equals share the gradient.")
 minimum = binary("minimum", np.minimum, meet=tensors_only("minimum"), atom=True,
                  # BEGIN SOLUTION 3.4: x y
-                 x=lambda g, x, y: where(x > y, 0.0, where(x == y, g * 0.5, g)),
-                 y=lambda g, x, y: where(y > x, 0.0, where(x == y, g * 0.5, g)),
+                 x=lambda g, x, y: where(y < x, 0.0, where(x == y, g * 0.5, g)),
+                 y=lambda g, y, x: where(x < y, 0.0, where(x == y, g * 0.5, g)),
                  # END SOLUTION
                  on="T t o",
                  doc="The smaller of x and y, NaN if either is; equals share the gradient.")

@@ -50,7 +50,7 @@ def permute(x: np.ndarray, *, dims: tuple) -> np.ndarray:
 
 permute.vjp(
     # BEGIN SOLUTION 3.5: x
-    x=lambda g, dims: permute(g, dims=tuple(dims.index(i) for i in range(len(dims)))),
+    x=lambda g, dims: permute(g, dims=tuple(dims.index(d) for d in range(len(dims)))),
     # END SOLUTION
 )
 
