@@ -25,6 +25,7 @@ version = release
 extensions = ["myst_nb", "sphinx.ext.linkcode", "mathml", "sources"]
 exclude_patterns = ["_ext", "_static"]
 add_module_names = False
+smartquotes = False
 toc_object_entries = False  # the contents of a page of the API are its families
 maximum_signature_line_length = 100
 highlight_language = "none"  # a block says what it is written in, or is no program

@@ -153,19 +153,22 @@ def of_ops(where: str, module: str) -> list[Entry]:
 
 
 def members(cls: type, module: str, owner: str) -> list[Entry]:
-    """The public methods and properties for which a class itself has docstrings."""
+    """The public methods and properties that a class itself documents and no base has."""
     found = []
+    inherited = {name for base in cls.__mro__[1:] for name in vars(base)} - {"forward"}
     for name, thing in sorted(vars(cls).items()):
         kind = "property" if isinstance(thing, property) else "method"
         thing = thing.__func__ if isinstance(thing, classmethod | staticmethod) else thing
-        if not name.startswith("_") and thing.__doc__ and (kind == "property" or inspect.isfunction(thing)):
+        if name.startswith("_") or name in inherited or not thing.__doc__:
+            continue
+        if kind == "property" or inspect.isfunction(thing):
             found.append(Entry(module, [name], thing, kind, owner, defined(thing)))
     return found
 
 
 def of_tensor() -> list[Entry]:
     """The class, what ops add to it, and what it and its bases define."""
-    found = [Entry("minitorch", ["Tensor"], minitorch.Tensor, "class", defined=defined(minitorch.Tensor))]
+    found = [Entry("minitorch", ["Tensor"], minitorch.Tensor, "class")]
     found += of_ops("T", "minitorch")
     known = {name for entry in found for name in (*entry.names, *entry.in_place)}
     bases = minitorch.Tensor.__mro__[:-1]

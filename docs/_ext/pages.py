@@ -8,6 +8,7 @@ examples/   what each example says of itself, and the notebooks as they were run
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from api import Book
 DOCS = Path(__file__).resolve().parents[1]
 ROOT = DOCS.parent
 WRITTEN = ("api", "course", "examples")
-PICTURES = {"cifar10": "curve.png", "cifar10_airbench": "airbench.png"}
+PICTURES = {"cifar10.py": "curve.png", "cifar10_airbench.py": "airbench.png"}
+# A row of examples/README.md: the file, its data, and how long it takes.
+ROW = re.compile(r"^\| \[(\w+\.py)\][^|]*\|[^|]*\| *([^|]*?) *\| *([^|]*?) *\|$", re.MULTILINE)
 
 
 def write() -> Book:
@@ -44,14 +47,14 @@ def gallery() -> None:
     folder = DOCS / "examples"
     folder.mkdir()
     out = ["# Examples\n", "Each file can be read alone. `python examples/<file> --help` says what it takes.\n"]
-    for path in sorted((ROOT / "examples").glob("*.py")):
+    for name, data, time in ROW.findall((ROOT / "examples" / "README.md").read_text()):
+        path = ROOT / "examples" / name
         first, _, rest = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n\n")
         usage, _, story = rest.partition("\n\n") if rest.startswith("python ") else ("", "", rest)
-        out += [f"## {path.stem}\n", f"{first}\n", f"```\n{usage}\n```\n" if usage else ""]
-        out += [f"```\n{story}\n```\n" if "    " in story else f"{story}\n"]
-        out += [f"![what it shows](/{PICTURES[path.stem]})\n"] if path.stem in PICTURES else []
-        out += [f"[{path.name}](../../examples/{path.name})\n"]
-    out += ["## Notebooks\n", "```{toctree}\n"]
+        out += [f"## {name}\n", f"{first}\n", f"```\n{usage}\n```\n" if usage else "", f"{story}\n"]
+        out += [f"![what it shows](/{PICTURES[name]})\n"] if name in PICTURES else []
+        out += [f"Data: {data or 'none'}. On two cores: {time}. [The source](../../examples/{name})\n"]
+    out += ["[common.py](../../examples/common.py) is what they share.\n", "## Notebooks\n", "```{toctree}\n"]
     for path in sorted((ROOT / "examples" / "notebooks").glob("*.ipynb")):
         shutil.copy(path, folder)
         out[-1] += f"{path.stem}\n"
