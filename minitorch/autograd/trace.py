@@ -3,7 +3,7 @@
 steps = trace(loss, names=model)
 print(steps)               # as text
 steps.save("steps.html")   # one page with a slider
-steps.dot()                # the tape as DOT text
+steps.dot()                # the tape as DOT text; steps.draw("tape.svg") draws it
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .page import page
+from .picture import svg
 from .report import argument_of, line_of, shown, source_of
 from .tape import Node, Several, Variable, _below, _computed, _seed, grad
 
@@ -115,13 +116,29 @@ class Trace:
         lines += [f'  {a} -> {b} [label="{_quoted(argument)}"];' for a, b, argument in self._edges]
         return "\n".join([*lines, "}"])
 
-    def draw(self, file: Any) -> None:
-        """Write the picture that Graphviz makes of `dot()`: .svg, .png, .pdf. Raises RuntimeError without Graphviz."""
+    def svg(self) -> str:
+        """The picture as SVG: Graphviz's of `dot()` where it is installed, else one of our own."""
         program = shutil.which("dot")
         if program is None:
-            raise RuntimeError("draw needs Graphviz's program `dot`, which is not installed; dot() gives the text")
+            return svg(self._nodes, self._edges)
+        return subprocess.run(
+            [program, "-Tsvg"], input=self.dot(), text=True, check=True, stdout=subprocess.PIPE
+        ).stdout
+
+    _repr_svg_ = svg  # notebooks show it
+
+    def draw(self, file: Any) -> None:
+        """Write the picture: .svg, or with Graphviz also .png and .pdf. Raises RuntimeError for those without it."""
         kind = Path(file).suffix[1:] or "svg"
-        subprocess.run([program, f"-T{kind}", "-o", str(file)], input=self.dot(), text=True, check=True)
+        program = shutil.which("dot")
+        if kind == "svg":
+            Path(file).write_text(self.svg(), encoding="utf-8")
+        elif program is None:
+            raise RuntimeError(
+                f"draw needs Graphviz's program `dot` for .{kind}, and it is not installed; .svg needs none"
+            )
+        else:
+            subprocess.run([program, f"-T{kind}", "-o", str(file)], input=self.dot(), text=True, check=True)
 
 
 def _quoted(text: str) -> str:

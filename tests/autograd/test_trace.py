@@ -185,10 +185,13 @@ def test_dot():
 
 
 def test_draw_without_graphviz(monkeypatch, tmp_path):
-    """An error that says what is missing."""
+    """A picture of our own as SVG; for other kinds an error that says what is missing."""
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with pytest.raises(RuntimeError, match="needs Graphviz's program `dot`"):
-        trace(leaf(1.0).sum()).draw(tmp_path / "tape.svg")
+    found = trace(leaf(1.0).sum())
+    found.draw(tmp_path / "tape.svg")
+    assert (tmp_path / "tape.svg").read_text() == found.svg() == found._repr_svg_()
+    with pytest.raises(RuntimeError, match="needs Graphviz's program `dot` for .png"):
+        found.draw(tmp_path / "tape.png")
 
 
 def test_page(tmp_path):
