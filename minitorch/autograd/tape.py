@@ -468,7 +468,7 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
             if not create_graph:
                 if users:
                     gradients.update({edge: _computed(waiting) for edge, waiting in gradients.items()})
-                if users or node.retained is not None or (wanted and node in wanted):
+                if users or node.after is not None or node.retained is not None or (wanted and node in wanted):
                     g = _computed(g)
             if node.hooks:
                 g = run_hooks(node.hooks, g)
@@ -563,8 +563,14 @@ def _checked(piece: Any, node: Node, parent: Any, tensors: bool, create_graph: b
         raise TypeError(
             f"the derivative rule of {node.primitive.name} must return a tensor, but returned {type(piece).__name__}"
         )
-    waits = hasattr(piece, "join") or (type(parent) is Node and getattr(parent.primitive, "accepts_pending", False))
-    return piece if create_graph or waits else _computed(piece)
+    return piece if create_graph or hasattr(piece, "join") or may_wait(parent) else _computed(piece)
+
+
+def may_wait(edge: Any) -> bool:
+    """Whether this edge's gradient may be `_computed` later: by a node's rules, or by those it is handed on to."""
+    if type(edge) is Node and getattr(edge.primitive, "hands_on", False):
+        edge = edge.parents[0]
+    return type(edge) is Node and getattr(edge.primitive, "accepts_pending", False)
 
 
 def _computed(g: Any) -> Any:

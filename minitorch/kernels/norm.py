@@ -93,7 +93,7 @@ def batch_norm_input_grad(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.
     """out = scale * (g - sum_g / M - h * sum_gh / M), h = (x - mean) * invstd.
 
     The gate: g counts as 0 where y is 0 or less, y being the result of a ReLU; if y is empty but `shift` is not, where
-    (x - mean) * scale + shift is; if both are empty, nowhere.
+    (x - mean) * scale + shift is; if both are empty, nowhere. out may be g.
     """
     if not x.size:
         return

@@ -17,7 +17,9 @@ apply the epilogue to their sums before these leave the registers (kernels/tile/
 place follows, and no kernel is compiled that training would not need otherwise.
 
 Backwards, a ReLU behind a batch norm hands on a `Gate`: the gradient at the ReLU's input, which the norm's kernels form
-as they read.
+as they read. And what a convolution or a pool behind them has made arrives as `Fresh`: nobody else has that memory, so
+the norm's gradient is written over it. Whoever looks at a gradient on the way, a hook or a tensor that keeps it, is
+given an array, which nobody writes over.
 
 Rules, each the answer to a wrong result:
 
@@ -55,6 +57,7 @@ from .layout import absent, channels_first, channels_last, pixels
 from .linalg import affine
 from .norm import batch_norm, normalize
 from .pointwise import add
+from .pool import average, max_pool
 
 enabled = os.environ.get("MINITORCH_FUSION", "1") not in ("", "0")
 WAITING = 4  # a residual block has two at once: its last batch norm and its shortcut's
@@ -318,16 +321,35 @@ for _op, _hook in {
 
 
 # ------------------------------------------------------------------------------------------------------------ backwards
+class Fresh:
+    """A gradient, of a backward on arrays, in memory that nobody else has: who is handed it may write over it."""
+
+    __slots__ = ("dtype", "own", "shape")
+
+    def __init__(self, own: np.ndarray) -> None:
+        self.own, self.shape, self.dtype = own, own.shape, own.dtype
+
+    def compute(self) -> np.ndarray:
+        """The array, for who does not."""
+        return self.own
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """As `Gate.rows`."""
+        none = absent(self.own)
+        return pixels(self.own), none, none, none
+
+
 class Gate:
     """relu_grad(h, y), of a backward on arrays, before it is computed.
 
     factors: scale and shift of the batch norm before the ReLU, from which y's sign follows without y; or None.
+    own: h, if nobody else has its memory, else None.
     """
 
-    __slots__ = ("dtype", "factors", "h", "shape", "y")
+    __slots__ = ("dtype", "factors", "h", "own", "shape", "y")
 
-    def __init__(self, h: np.ndarray, y: np.ndarray, factors: Any) -> None:
-        self.h, self.y, self.factors, self.shape, self.dtype = h, y, factors, y.shape, y.dtype
+    def __init__(self, h: np.ndarray, y: np.ndarray, factors: Any, own: np.ndarray | None) -> None:
+        self.h, self.y, self.factors, self.own, self.shape, self.dtype = h, y, factors, own, y.shape, y.dtype
 
     def compute(self) -> np.ndarray:
         """The gradient at the ReLU's input."""
@@ -341,12 +363,21 @@ class Gate:
         return pixels(self.h), none, *self.factors
 
 
-def _gate(node: Node, g: Any) -> Gate | None:
+def _gate(node: Node, g: Any) -> Any:
     """The gradient at a ReLU's input, for a primitive that reads through the gate; None if it gains nothing."""
-    y = kept_array(node, "out")
-    if enabled and not plain.enabled and type(g) is np.ndarray and kernels.pooled(y) and g.strides == y.strides:
-        return Gate(g, y, node.settings.get("gate"))
-    return None
+    y, waits = kept_array(node, "out"), type(g) is not np.ndarray
+    h = g.compute() if waits else g  # of a ReLU behind this one, a new array
+    own = h if waits else None
+    if enabled and not plain.enabled and kernels.pooled(y) and h.strides == y.strides:
+        return Gate(h, y, node.settings.get("gate"), own)
+    return relu_grad(h, y) if waits else None
 
 
-relu.postpone = _gate
+def _fresh(g: np.ndarray) -> Any:
+    """A gradient that a rule has made, so that nobody else has it, for a batch norm; itself if that gains nothing."""
+    return Fresh(g) if enabled and not plain.enabled and kernels.pooled(g) else g
+
+
+relu.postpone, relu.hands_on = _gate, True
+for _op in (conv, conv_bias, max_pool, average):
+    _op.fresh = _fresh

@@ -83,6 +83,7 @@ def memory(name: str) -> tuple[str, ...]:
 
 
 FUSE, FUSION = "ops/fuse.py", ("test_fuse.py", "test_fuse_conv.py")
+BACKWARDS = ("test_fuse_backward.py",)
 INTERRUPTS = ("test_interrupts.py",)
 FINISHED = ("test_kernels.py::test_a_finished_convolution_has_the_bits_of_two_kernels",)
 SLOPES = (
@@ -271,6 +272,12 @@ FAULTS = [
     Fault("interrupts: the error state of before is not put back", "autograd/primitive.py", "            set_errors(before)", "            pass", INTERRUPTS),
     Fault("interrupts: a mode that was interrupted stays", "autograd/modes.py", "        except BaseException:  # an interrupt", "        except ZeroDivisionError:  # an interrupt", INTERRUPTS),
     Fault("interrupts: hooks find the caller's mode", "autograd/tape.py", "            with GradMode(create_graph):\n                for hook", "            with GradMode(_enabled.get()):\n                for hook", INTERRUPTS),
+    Fault("fusion: a gradient that a sum hands to two is written over", FUSE, "for _op in (conv, conv_bias,", "for _op in (add, conv, conv_bias,", BACKWARDS, NUMBA),
+    Fault("fusion: every gradient behind a ReLU is written over", FUSE, "own = h if waits else None", "own = h", BACKWARDS),
+    Fault("fusion: no gradient is written over", FUSE, "Fresh(g) if enabled", "g if enabled", BACKWARDS),
+    Fault("fusion: what a node's hooks are shown is written over", "autograd/tape.py", "users or node.after is not None or", "users or", BACKWARDS),
+    Fault("fusion: what a tensor keeps is written over", "autograd/tape.py", "node.after is not None or node.retained is not None or", "node.after is not None or", BACKWARDS),
+    Fault("fusion: what is asked for is written over", "autograd/tape.py", " or (wanted and node in wanted):", ":", BACKWARDS),
     Fault("threads: a follower trusts its operand", "ops/fuse.py", "if args[0].pending is pending else None", "if True else None", INTERRUPTS),
     Fault("threads: the launch lock of one's own thread", "kernels/engine/runtime.py", "self.launch = threading.RLock()", "self.launch = threading.Lock()", ("test_threads.py",), NUMBA),
     Fault("forks: none waits for a compilation", "kernels/engine/apart.py", "os.register_at_fork(before=_before_fork, ", "os.register_at_fork(", ("test_threads.py",)),
