@@ -49,6 +49,7 @@ def main(words: list[str] | None = None) -> int:
     grade.add_argument("--course", type=Path, metavar="FILE", help="a course.json that counts in place of the folder's")
     if (Path(__file__).parent / "staff.py").exists():
         verify = verbs.add_parser("verify", help="for the staff: prove that the course holds together")
+        verify.add_argument("--tasks", metavar="1-4,6.2", help="try these alone")
         verify.add_argument("--jobs", type=int, default=2, help="processes at a time")
         pack = verbs.add_parser("pack", help="for the staff: hidden tests, and a zip that grades with them")
         pack.add_argument("--hidden", type=Path, metavar="FOLDER", required=True, help="where to write them")
@@ -248,10 +249,10 @@ def delegate(course: outline.Course, path: Path, chosen: argparse.Namespace) -> 
 def for_staff(course: outline.Course, chosen: argparse.Namespace) -> int:
     """`verify` and `pack`."""
     staff = importlib.import_module(f"{__package__}.staff")
-    if chosen.verb == "verify":
-        return int(bool(staff.verify(course, chosen.jobs)))
-    salt = secrets.randbelow(2**30) if chosen.salt is None else chosen.salt
     blank = None if chosen.tasks is None else course.chosen(chosen.tasks)
+    if chosen.verb == "verify":
+        return int(bool(staff.verify(course, chosen.jobs, only=blank)))
+    salt = secrets.randbelow(2**30) if chosen.salt is None else chosen.salt
     seeds = staff.pack(course, chosen.hidden, blank, course.chosen(chosen.solved) if chosen.solved else [], salt)
     for name, count in seeds.items():
         print(f"{chosen.hidden}/hidden/{name}: {count} seeds changed")

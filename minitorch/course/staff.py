@@ -12,7 +12,7 @@ import textwrap
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from .outline import Course, CourseError, Task, Wrong
 
 RUN = 12  # as many tokens in a row give a solution away
 SALT = 2026
-TOKEN = re.compile(r"\w+|\*\*=?|//=?|->|:=|[-+*/%@&|^<>=!]=|<<|>>|\.\.\.|[^\s\w]")
+TOKEN = re.compile(r"\d+\.\d*|\w+|\*\*=?|//=?|->|:=|[-+*/%@&|^<>=!]=|<<|>>|\.\.\.|[^\s\w]")
 COMMENT = re.compile(r"^\s*#.*$|\s{2,}#.*$", re.MULTILINE)
 NUMBERED = {"default_rng", "RandomState", "Random", "manual_seed", "seed", "Generator"}  # what is called with a seed
 
@@ -31,8 +31,8 @@ NUMBERED = {"default_rng", "RandomState", "Random", "manual_seed", "seed", "Gene
 # ------------------------------------------------------------------------------------------------------------ verify
 
 
-def verify(course: Course, jobs: int = 2, say: Callable = print) -> list[str]:
-    """Prove a release; returns what is wrong with it, in sentences."""
+def verify(course: Course, jobs: int = 2, say: Callable = print, only: Collection[str] | None = None) -> list[str]:
+    """Prove a release; returns what is wrong with it, in sentences. only: tasks that are tried, by default all."""
     began, found = time.monotonic(), []  # type: tuple[float, list[str]]
 
     def step(name: str, problems: Iterator[str], counted: Callable[[], str] = str) -> None:
@@ -43,15 +43,16 @@ def verify(course: Course, jobs: int = 2, say: Callable = print) -> list[str]:
         say(f"{name}: {len(new) or 'no'} problem{'s' * (len(new) != 1)} {counted()}({time.monotonic() - at:.0f} s)")
 
     count: Counter[str] = Counter()
+    ids = [id for id in course.tasks if only is None or id in only]
     say(f"{len(course.units)} units, {len(course.tasks)} tasks, {sum(t.points for t in course.tasks.values())} points")
     step("marks and tests", check_marks(course, count), lambda: f"in {count['tests']} tests, {count['blocks']} blocks ")
-    if not found:
+    if not count["broken"]:
         step("what a student gets", check_folder(course, count), lambda: f"in {count['files']} files ")
         step("leaks", leaks(course), lambda: f"of {RUN} tokens ")
-        step("order", in_parallel(course, order(course), jobs))
-        step("solved", in_parallel(course, solved(course, count), jobs), lambda: f"for {count['points']} points ")
-        step("hidden", in_parallel(course, salted_runs(course), jobs))
-        step("wrong solutions", in_parallel(course, wrongs(course, count), jobs),
+        step("order", in_parallel(course, order(course, ids), jobs))
+        step("solved", in_parallel(course, solved(course, ids, count), jobs), lambda: f"for {count['points']} points ")
+        step("hidden", in_parallel(course, salted_runs(course, ids), jobs))
+        step("wrong solutions", in_parallel(course, wrongs(course, ids, count), jobs),
              lambda: f"in {count['wrong']}, {count['told']} of them caught with the right words ")  # fmt: skip
     say(f"\n{'NOT ' * bool(found)}ready for students: {len(course.tasks)} tasks, {count['tests']} tests, "
         f"{count['told']} of {count['wrong']} wrong solutions caught with the right words, "
@@ -73,6 +74,7 @@ def check_marks(course: Course, count: Counter[str]) -> Iterator[str]:
                 if lines > 30:
                     yield f"{name}:{block.first + 1}: {lines} lines are too many for a block"
         except ValueError as error:
+            count["broken"] += 1
             yield f"{name}, {error}"
     for id in places.keys() - course.tasks.keys():
         yield f"{', '.join(sorted(places[id]))}: blocks of {id}, which is no task"
@@ -86,6 +88,7 @@ def check_marks(course: Course, count: Counter[str]) -> Iterator[str]:
         if not unit.tasks:
             continue
         if not course.tests(unit).exists():
+            count["broken"] += 1
             yield f"unit {unit.number} has no {course.tests(unit).name}"
             continue
         names = re.findall(r"^def (test_\w+)\(", course.tests(unit).read_text(), re.MULTILINE)
@@ -142,10 +145,11 @@ def leaks(course: Course) -> Iterator[str]:
     """Where a run of tokens of a solution stands in what students get."""
     owners: dict[tuple, str] = {}
     for name in sorted(files(course)):
-        for id, blocks in marks.taken((course.root / name).read_text()).items():
-            for block in blocks:
-                for run in runs(TOKEN.findall(COMMENT.sub("", block))):
-                    owners.setdefault(run, f"{id} ({name})")
+        text = (course.root / name).read_text()
+        for block in marks.blocks(text):
+            for piece in pieces("\n".join(text.splitlines()[block.first + 1 : block.last]), block.arguments):
+                for run in runs(TOKEN.findall(COMMENT.sub("", piece))):
+                    owners.setdefault(run, f"{block.task} ({name})")
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary) / "student"
         folder.new(course, place)
@@ -156,6 +160,15 @@ def leaks(course: Course) -> Iterator[str]:
                     if run in owners and owners[run] not in said:
                         said.add(owners[run])
                         yield f"{file.relative_to(place)}: of the solution of {owners[run]}: {' '.join(run)}"
+
+
+def pieces(text: str, arguments: tuple[str, ...]) -> list[str]:
+    """What is secret of a block: all of it; or the values of arguments, whose names a blank shows."""
+    if not arguments:
+        return [text]
+    call = ast.parse(f"f(\n{text}\n)", mode="eval").body
+    assert isinstance(call, ast.Call)
+    return [ast.get_source_segment(f"f(\n{text}\n)", keyword.value) or "" for keyword in call.keywords]
 
 
 def runs(tokens: list[str]) -> Iterator[tuple]:
@@ -183,11 +196,13 @@ def in_parallel(course: Course, jobs: Iterator[Job], workers: int) -> Iterator[s
             yield from problems
 
 
-def order(course: Course) -> Iterator[Job]:
+def order(course: Course, only: Collection[str]) -> Iterator[Job]:
     """With the first k tasks solved and the others blank, the tests of the k-th pass, and those of the next say that it
     is to be written."""
     ids = list(course.tasks)
     for k in range(len(ids) + 1):
+        if not {*ids[max(k - 1, 0) : k + 1]} & {*only}:
+            continue
         yield lambda bench, k=k: in_order(course, bench, ids, k)  # type: ignore[misc]
 
 
@@ -217,9 +232,9 @@ def tests_of(course: Course, task: Task, salt: int = 0) -> dict[str, str]:
     return {f"tests/{file.name}": salted(text, salt)[0] if salt else text}
 
 
-def solved(course: Course, count: Counter[str]) -> Iterator[Job]:
+def solved(course: Course, only: Collection[str], count: Counter[str]) -> Iterator[Job]:
     """The solved package gets all points."""
-    for task in course.tasks.values():
+    for task in [course.tasks[id] for id in only]:
 
         def job(bench: Bench, task: Task = task) -> list[str]:
             solution = Folder(course, about=None).solution(task)
@@ -231,11 +246,12 @@ def solved(course: Course, count: Counter[str]) -> Iterator[Job]:
         yield job
 
 
-def salted_runs(course: Course) -> Iterator[Job]:
+def salted_runs(course: Course, only: Collection[str]) -> Iterator[Job]:
     """The solved package passes the tests with other random numbers, too."""
     for unit in course.units:
-        if unit.tasks and salted(course.tests(unit).read_text(), SALT)[1]:
-            yield lambda bench, tasks=unit.tasks: salted_run(course, bench, tasks, SALT)  # type: ignore[misc]
+        tasks = tuple(task for task in unit.tasks if task.id in only)
+        if tasks and salted(course.tests(unit).read_text(), SALT)[1]:
+            yield lambda bench, tasks=tasks: salted_run(course, bench, tasks, SALT)  # type: ignore[misc]
 
 
 def salted_run(course: Course, bench: Bench, tasks: tuple[Task, ...], salt: int) -> list[str]:
@@ -249,9 +265,11 @@ def salted_run(course: Course, bench: Bench, tasks: tuple[Task, ...], salt: int)
     return out
 
 
-def wrongs(course: Course, count: Counter[str]) -> Iterator[Job]:
+def wrongs(course: Course, only: Collection[str], count: Counter[str]) -> Iterator[Job]:
     """Each typical wrong solution loses the points of its task, and the report says what is wrong with it."""
     for wrong in wrong_solutions(course):
+        if wrong.task not in only:
+            continue
 
         def job(bench: Bench, wrong: Wrong = wrong) -> list[str]:
             count["wrong"] += 1

@@ -471,7 +471,7 @@ def _prod_slope(g: Any, out: Any, x: Any, dim: tuple) -> Any:
     rows = reshape(moved, shape=(*moved.shape[: -len(dim)], math.prod([shape[d] for d in dim])))
     others = _products_before(rows, len(shape) - len(dim)) * _products_before(rows, len(shape) - len(dim), -1)
     others = reshape(others, shape=moved.shape)
-    return spread(g, shape, dim) * permute(others, dims=tuple(order.index(i) for i in range(len(shape))))
+    return spread(g, shape, dim) * permute(others, dims=tuple(np.argsort(order).tolist()))
 
 
 def _prod_grad(g: np.ndarray, out: np.ndarray, x: np.ndarray, dim: tuple) -> np.ndarray:

@@ -63,8 +63,8 @@ def test_verify(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
 MARKS, LEAKS, ORDER, SOLVED = (
     lambda course: staff.check_marks(course, Counter()),
     staff.leaks,
-    lambda course: staff.in_parallel(course, staff.order(course), 1),
-    lambda course: staff.in_parallel(course, staff.solved(course, Counter()), 1),
+    lambda course: staff.in_parallel(course, staff.order(course, list(course.tasks)), 1),
+    lambda course: staff.in_parallel(course, staff.solved(course, list(course.tasks), Counter()), 1),
 )
 SPOILED = [
     (MARKS, "sums.py", "    # END SOLUTION\n\n\ndef mean", "\n\ndef mean", "minitorch/sums.py, line 15: .* has no partner"),
@@ -99,7 +99,7 @@ def test_wrong_solutions_that_pass(course: Course, monkeypatch: pytest.MonkeyPat
     unnamed = outline.Wrong("1.2", "zero", ("return 0.0\n",), "divided by zero")
     short = outline.Wrong("1.2", "two", ("return 0.0\n", "return 0.0\n"), "")
     monkeypatch.setattr(staff, "wrong_solutions", lambda course: [right, unnamed, short])
-    found = list(staff.in_parallel(course, staff.wrongs(course, Counter()), 1))
+    found = list(staff.in_parallel(course, staff.wrongs(course, ["1.2"], Counter()), 1))
     assert "none: no test fails" in found[0] and "zero: no /divided by zero/ in\n" in found[1]
     assert "2 texts for 1 blocks" in found[2]
 
