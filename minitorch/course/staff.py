@@ -6,7 +6,10 @@ import ast
 import importlib
 import itertools
 import json
+import os
 import re
+import subprocess
+import sys
 import tempfile
 import textwrap
 import time
@@ -52,6 +55,7 @@ def verify(course: Course, jobs: int = 2, say: Callable = print, only: Collectio
         step("order", in_parallel(course, order(course, ids), jobs))
         step("solved", in_parallel(course, solved(course, ids, count), jobs), lambda: f"for {count['points']} points ")
         step("hidden", in_parallel(course, salted_runs(course, ids), jobs))
+        step("demos", in_parallel(course, demos(course, ids), jobs))
         step("wrong solutions", in_parallel(course, wrongs(course, ids, count), jobs),
              lambda: f"in {count['wrong']}, {count['told']} of them caught with the right words ")  # fmt: skip
     say(f"\n{'NOT ' * bool(found)}ready for students: {len(course.tasks)} tasks, {count['tests']} tests, "
@@ -263,6 +267,30 @@ def salted_run(course: Course, bench: Bench, tasks: tuple[Task, ...], salt: int)
         out += [f"salt {salt}: {trial.trouble}"] if trial.trouble else []
         out += [f"{o.test} with salt {salt}: {o.text.splitlines()[0]}" for o in trial.outcomes if o.kind]
     return out
+
+
+def demos(course: Course, only: Collection[str]) -> Iterator[Job]:
+    """What `explain` runs ends well on the solved package, and has something to say."""
+    for unit in course.units:
+        file = course.demo(unit)
+        if file.exists() and {task.id for task in unit.tasks} & {*only}:
+            yield lambda bench, file=file: run_demo(bench, file)  # type: ignore[misc]
+
+
+def run_demo(bench: Bench, file: Path) -> list[str]:
+    """The problems of a demo."""
+    bench.exchange({})
+    environment = {**os.environ, "MINITORCH_PLAIN": "1", "PYTHONPATH": str(bench.place)}
+    began = time.monotonic()
+    command = [sys.executable, str(file)]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=90)
+    except subprocess.TimeoutExpired:
+        return [f"{file.name} of the demos runs for more than 90 s"]
+    if done.returncode or not done.stdout.strip():
+        return [f"{file.name} of the demos: {(done.stderr.strip() or 'it prints nothing').splitlines()[-1]}"]
+    seconds = time.monotonic() - began
+    return [f"{file.name} of the demos runs for {seconds:.0f} s"] if seconds > 30 else []
 
 
 def wrongs(course: Course, only: Collection[str], count: Counter[str]) -> Iterator[Job]:
