@@ -202,10 +202,10 @@ def test_9_3_rules():
 
 def _statistics(x, mean=None, var=None, eps=1e-3, momentum=0.25):
     """Mean, variance, invstd and the running ones of batch_norm_statistics."""
-    results = [np.full(x.shape[1], 99.0) for _ in range(3)]
-    running = [np.zeros(0) if r is None else r.copy() for r in (mean, var)]
-    reference.batch_norm_statistics(x, *results, *running, eps, momentum)
-    return [*results, *running]
+    own_mean, own_var, invstd = (np.full(x.shape[1], 99.0) for _ in range(3))
+    running_mean, running_var = (np.zeros(0) if r is None else r.copy() for r in (mean, var))
+    reference.batch_norm_statistics(x, own_mean, own_var, invstd, running_mean, running_var, eps, momentum)
+    return own_mean, own_var, invstd, running_mean, running_var
 
 
 def test_9_4_of_the_batch():
