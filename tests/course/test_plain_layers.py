@@ -10,6 +10,9 @@ import pytest
 import minitorch
 from minitorch import nn
 from minitorch.autograd import grad, plain
+from minitorch.utils.data import DataLoader
+from minitorch.vision import transforms
+from minitorch.vision.datasets import Shapes
 
 
 @pytest.fixture
@@ -46,3 +49,19 @@ def test_layers_of_images_agree(switched: None, layer: nn.Module) -> None:
         results.append([out, *grad((out**3).sum(), (x, *layer.parameters())), *(b.clone() for b in layer.buffers())])
     for fast, slow in zip(*results, strict=True):
         np.testing.assert_allclose(slow.detach().numpy(), fast.detach().numpy(), rtol=1e-9, atol=1e-10)
+
+
+def test_a_loader_joins_samples_one_by_one(switched: None) -> None:
+    """In plain mode no whole batches come from the data set: the same bytes come from collate."""
+    changes = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
+    shapes = Shapes(train=False, transform=transforms.Compose(changes))
+    batches: list[list] = []
+    for plain.enabled in (False, True):
+        loader = DataLoader(shapes, batch_size=16, shuffle=True, generator=minitorch.Generator().manual_seed(3))
+        images, labels = next(iter(loader))
+        batches.append([images.numpy(), labels.numpy()])
+    for fast, slow in zip(*batches, strict=True):
+        np.testing.assert_array_equal(slow, fast)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minitorch.utils.data.collate._stack_arrays", len)
+        assert next(iter(loader))[0] == 16

@@ -39,6 +39,13 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, minitorch.Tensor)
 
 
+def is_plain_mode() -> bool:
+    """Whether samples are loaded one by one and joined, without a dataset's shortcut: see `autograd/plain.py`."""
+    from minitorch.autograd import plain
+
+    return plain.enabled
+
+
 def is_plain_tensor(value: object) -> bool:
     """Whether `value` is a Tensor and nothing more than its array: of no subclass, and without a gradient."""
     import minitorch

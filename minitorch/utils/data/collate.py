@@ -33,9 +33,11 @@ def _stack_arrays(arrays: list[np.ndarray]) -> Any:
             f"default_collate: the samples of a batch need one shape, but sample 0 is {first.shape} and "
             f"sample {different} is {arrays[different].shape}; pass a `collate_fn` that pads them"
         )
+    # BEGIN SOLUTION 10.3
     if first.ndim > 1 and not first.flags.c_contiguous and np.moveaxis(first, 0, -1).flags.c_contiguous:
         return to_tensor(np.moveaxis(np.stack([np.moveaxis(array, 0, -1) for array in arrays]), -1, 1))
     return to_tensor(np.stack(arrays))
+    # END SOLUTION
 
 
 def _check_alike(batch: list) -> None:
@@ -77,17 +79,21 @@ def default_collate(batch: list) -> Any:
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Mapping):
+        # BEGIN SOLUTION 10.3
         return _rebuild(first, {key: default_collate([sample[key] for sample in batch]) for key in first})
+        # END SOLUTION
     if isinstance(first, Sequence):
         lengths = sorted({len(sample) for sample in batch})
         if len(lengths) > 1:
             raise RuntimeError(
                 f"default_collate: the samples of a batch need equal numbers of items, but they have {lengths}"
             )
+        # BEGIN SOLUTION 10.3
         columns = [default_collate(list(column)) for column in zip(*batch, strict=True)]
         if _is_namedtuple(first):
             return type(first)(*columns)
         return columns if isinstance(first, tuple) else _rebuild(first, columns)
+        # END SOLUTION
     raise TypeError(
         "default_collate: samples need to be Tensors, arrays, numbers, text, mappings or sequences, "
         f"but got {type(first).__name__}; convert it in the dataset "

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .bridge import is_plain_mode
 from .collate import default_collate
 from .dataset import IterableDataset, get_batch, get_samples
 from .stream import Stream, count_turns, own_default_generator
@@ -51,7 +52,7 @@ class Recipe(NamedTuple):
     @property
     def makes_whole_batches(self) -> bool:
         """Whether the dataset's own `__getbatch__` may serve: it does what `default_collate` would."""
-        return self.batched and self.collate_fn is default_collate
+        return self.batched and self.collate_fn is default_collate and not is_plain_mode()
 
     def load(self, task: Task, begin: Begin | None = None) -> Any:
         """The batch of a map-style dataset: the same for the same task, in whatever process it is made.

@@ -66,12 +66,14 @@ class RandomSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         total, random = len(self.data_source), numpy_generator(self.generator)
+        # BEGIN SOLUTION 10.1
         if self.replacement:
             return iter(random.integers(total, size=self.num_samples).tolist())
         rounds = -(-self.num_samples // total)
         # All at once: what the program draws between two batches must not come between two rounds.
         order = [index for _ in range(rounds) for index in random.permutation(total).tolist()]
         return iter(order[: self.num_samples])
+        # END SOLUTION
 
     def __len__(self) -> int:
         return self.num_samples
@@ -125,9 +127,11 @@ class WeightedRandomSampler(Sampler[int]):
         random = numpy_generator(self.generator)
         if self.replacement:
             # Invert the cumulative weights: a uniform number falls into slot i with probability w[i] / sum(w).
+            # BEGIN SOLUTION 10.1
             ends = np.cumsum(w)
             points = random.random(self.num_samples) * ends[-1]
             return iter(np.searchsorted(ends, points, side="right").tolist())
+            # END SOLUTION
         if np.count_nonzero(w) < self.num_samples:
             raise RuntimeError(
                 f"WeightedRandomSampler: {self.num_samples} different indices need as many weights above zero, "
@@ -160,11 +164,15 @@ class BatchSampler(Sampler[list[int]]):
         self.sampler, self.batch_size, self.drop_last = sampler, batch_size, drop_last
 
     def __iter__(self) -> Iterator[list[int]]:
+        # BEGIN SOLUTION 10.2
         indices = iter(self.sampler)
         while batch := list(itertools.islice(indices, self.batch_size)):
             if len(batch) == self.batch_size or not self.drop_last:
                 yield batch
+        # END SOLUTION
 
     def __len__(self) -> int:
+        # BEGIN SOLUTION 10.2
         full, rest = divmod(len(self.sampler), self.batch_size)  # type: ignore[arg-type]
         return full + (rest > 0 and not self.drop_last)
+        # END SOLUTION

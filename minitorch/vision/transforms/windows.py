@@ -151,9 +151,11 @@ class RandomCrop(OnBatches):
         height, width = self.size
         out = np.empty((len(image), height, width, image.shape[3]), image.dtype)
         tops, lefts = (np.broadcast_to(places, len(image)).tolist() for places in (tops, lefts))
+        # BEGIN SOLUTION 10.4
         # A loop of slice copies: 1 us an image of 32 x 32, and faster than any gather by index that numpy has.
-        for target, source, top, left in zip(out, image, tops, lefts, strict=True):
-            target[...] = source[top : top + height, left : left + width]
+        for target, source, i, j in zip(out, image, tops, lefts, strict=True):
+            target[...] = source[i : i + height, j : j + width]
+        # END SOLUTION
         return out
 
     def extra_repr(self) -> str:
@@ -161,14 +163,16 @@ class RandomCrop(OnBatches):
 
 
 def _random_window(stream: Stream, size: tuple[int, int], window: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Tops and lefts."""
+    """Tops and lefts of a window in images of `size`: every place where it fits is as likely as the others."""
     spare_height, spare_width = size[0] - window[0], size[1] - window[1]
     if spare_height < 0 or spare_width < 0:
         raise ValueError(
             f"RandomCrop: Required crop size {window} is larger than input image size {size}: the window does not fit "
             "into the (padded) image; give a larger `padding` or set pad_if_needed=True"
         )
+    # BEGIN SOLUTION 10.4
     return stream.integers(spare_height + 1), stream.integers(spare_width + 1)
+    # END SOLUTION
 
 
 class RandomResizedCrop(OnBatches):
@@ -262,9 +266,11 @@ class RandomHorizontalFlip(Sometimes):
         assert stream is not None
         chosen = np.flatnonzero(stream.uniform() < self.p)
         out = images.copy(order="C")
+        # BEGIN SOLUTION 10.4
         # With a pixel as one item numpy moves its channels together: twice as fast (2026-11, 2 cores).
         pixels = out.view(f"V{out.itemsize * out.shape[3]}")[..., 0]
         pixels[chosen] = pixels[chosen][:, :, ::-1]
+        # END SOLUTION
         return out
 
 

@@ -115,7 +115,9 @@ def hflip(img: Any) -> Any:
     """Left and right exchanged."""
     if is_pil(img):
         return img.transpose(0)  # Pillow's FLIP_LEFT_RIGHT
-    return change(img, "hflip", lambda x: np.ascontiguousarray(x[:, :, ::-1]))
+    # BEGIN SOLUTION 10.4
+    return change(img, "hflip", lambda x: x[:, :, ::-1].copy())
+    # END SOLUTION
 
 
 def vflip(img: Any) -> Any:
