@@ -2,12 +2,16 @@
 
 python examples/gradcheck_your_layer.py
 
-Three ways to write the same op, the smooth absolute value sqrt(x^2 + a^2) with a learned a, and one that is wrong.
+Three ways to write the same op, the smooth absolute value sqrt(x^2 + a^2) with a learned a, and one that is wrong, of
+which the check says what is wrong. `--trace FILE.html` writes a page that goes through the layer's backward pass.
 """
+
+import argparse
+import sys
 
 import minitorch
 from minitorch import nn
-from minitorch.autograd import Function, GradcheckError, gradcheck, gradgradcheck, primitive
+from minitorch.autograd import Function, GradcheckError, check_rules, gradcheck, gradgradcheck, primitive, trace
 
 
 def composed(x, a):
@@ -62,8 +66,11 @@ class SmoothAbs(nn.Module):
         return smooth_abs(x, self.a)
 
 
-def main():
+def main(arguments=()):
     """Check all of them; returns what the check says of the wrong one."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trace", metavar="FILE.html", help="write the layer's backward pass as a page")
+    options = parser.parse_args(list(arguments))
     minitorch.manual_seed(0)
     x = minitorch.randn(5, dtype=minitorch.float64, requires_grad=True)  # differences need float64
     a = minitorch.tensor(0.5, dtype=minitorch.float64, requires_grad=True)
@@ -74,16 +81,15 @@ def main():
     except GradcheckError as error:
         said = str(error)
     print(f"wrong: {said}")
+    print(f"each rule of the primitive, in float32: {check_rules(smooth_abs, minitorch.randn(4), 0.5)}")
 
-    model = nn.Sequential(nn.Linear(5, 3), SmoothAbs()).double()
-    parameters = dict(model.named_parameters())
-
-    def run(x, *values):
-        return minitorch.func.functional_call(model, dict(zip(parameters, values, strict=True)), (x,))
-
-    print(f"the layer in a net, parameters and all: {gradcheck(run, (x, *parameters.values()))}")
+    model = nn.Sequential(nn.Linear(5, 3), SmoothAbs())
+    print(f"the layer in a net, by all its parameters: {model.gradcheck(minitorch.randn(2, 5), second=True)}")
+    if options.trace:
+        trace(model(minitorch.randn(2, 5)).sum(), names=model).save(options.trace)
+        print(f"its backward pass, step by step: {options.trace}")
     return said
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

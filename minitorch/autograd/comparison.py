@@ -22,6 +22,8 @@ class GradcheckError(RuntimeError):
     input, element of the output]; input, output, their positions; name, what the function calls the input.
     """
 
+    __module__ = "minitorch.autograd.gradcheck"  # where PyTorch has it
+
     suspected = ""
     analytical: Any = None
     numerical: Any = None
@@ -132,7 +134,8 @@ class Comparison:
                     raise self.error(
                         "Numerical gradient for function expected to be zero: no output requires grad, but "
                         f"{pair.entry(at)} is {expected[at]:.8g} by differences\n  suspected: zero gradient where the "
-                        "function moves: the result was detached from the input (detach, NumPy, no_grad)",
+                        "function moves: the result was detached from the input (detach, NumPy, no_grad)"
+                        + "".join(f"\n  the rule: {r}" for r in rules_on(self.origin or [], self.xs[which])),
                         pair,
                         "zero gradient where the function moves: the result was detached from the input",
                     )

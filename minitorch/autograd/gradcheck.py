@@ -179,9 +179,9 @@ def _gradcheck(
             if kw["check_undefined_grad"]:
                 check.undefined()
         check.unchanged(before)
-    except GradcheckError:
+    except GradcheckError as error:
         if kw["raise_exception"]:
-            raise
+            raise error.with_traceback(None) from error.__cause__  # without the frames of the engine
         return False
     return True
 
@@ -209,7 +209,7 @@ def gradgradcheck(
 
     grad_outputs: the incoming gradients; by default random ones from a fixed seed. First compares gradients that are
     recorded (create_graph=True) with those that are not: a rule may have two formulas. check_fwd_over_rev: dual numbers
-    through backward, too. Raises as `gradcheck`.
+    through backward, too. Raises as `gradcheck`, and TypeError if no output requires grad.
     """
     given = {k: v for k, v in locals().items() if k not in ("func", "inputs", "grad_outputs")}
     return _gradgradcheck(func, inputs, grad_outputs, **given)
@@ -229,6 +229,8 @@ def _gradgradcheck(func: Callable, inputs: Any, grad_outputs: Any = None, names:
     names = [*names, *([f"g{i}" for i in range(len(grad_outputs))] if len(grad_outputs) > 1 else ["g"])]
     if not positions:
         _refuse(inputs, kw["eps"])
+    if not outputs:
+        raise TypeError("gradgradcheck: no output of the function requires grad, so there is no gradient to check")
 
     def gradients(*args: Any, create_graph: bool = True) -> list:
         xs, gs = args[:count], args[count:]
@@ -238,9 +240,9 @@ def _gradgradcheck(func: Callable, inputs: Any, grad_outputs: Any = None, names:
     try:
         recorded = gradients(*inputs, *grad_outputs)
         _same_recorded(recorded, gradients(*inputs, *grad_outputs, create_graph=False), positions, names, kw)
-    except GradcheckError:
+    except GradcheckError as error:
         if kw["raise_exception"]:
-            raise
+            raise error.with_traceback(None) from error.__cause__  # without the frames of the engine
         return False
     there = [f"(gradient of {names[i]})" for i, g in zip(positions, recorded, strict=False) if g is not None]
     return _gradcheck(

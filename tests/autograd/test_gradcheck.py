@@ -135,6 +135,9 @@ def test_refusals():
     for nothing in (3.0, None):
         with pytest.raises(TypeError, match="must return tensors"):
             gradcheck(lambda x, nothing=nothing: nothing, r(2))
+    for nothing in (lambda x: x.argmax(), lambda x: x.detach() * 2):
+        with pytest.raises(TypeError, match="no output of the function requires grad, so there is no gradient"):
+            gradgradcheck(nothing, r(2))
     cases = [
         (gradcheck, {"check_backward_ad": False}, "at least one of check_forward_ad or check_backward_ad"),
         (gradcheck, {"check_batched_forward_grad": True}, "requires check_forward_ad to be True"),

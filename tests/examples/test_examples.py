@@ -185,9 +185,15 @@ def test_char_lstm(example, tmp_path, capsys):
         example("char_lstm").main(["--text", str(text)])
 
 
-def test_gradcheck_your_layer():
+def test_gradcheck_your_layer(tmp_path):
     """The three right ways pass, the wrong one is found out. (In a process: an op's name is given once.)"""
-    command = [sys.executable, "examples/gradcheck_your_layer.py"]
+    command = [sys.executable, "examples/gradcheck_your_layer.py", "--trace", str(tmp_path / "steps.html")]
     out = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert out.count("first order True, second order True") == 3
-    assert "wrong: Jacobian mismatch" in out and out.rstrip().endswith("parameters and all: True")
+    assert "wrong: Jacobian mismatch for output 0 with respect to input 1 (`a`)" in out
+    assert (
+        "suspected: a constant factor: the factor 5 is missing" in out and "the rule: Wrong.backward, examples/" in out
+    )
+    assert "by all its parameters: True" in out and "smooth_abs" in (tmp_path / "steps.html").read_text(
+        encoding="utf-8"
+    )
