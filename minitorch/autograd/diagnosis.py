@@ -130,7 +130,7 @@ def _axes(axes: list[int]) -> str:
 
 
 def _number(c: float) -> str:
-    simple = Fraction(c).limit_denominator(64)
+    simple = Fraction(c).limit_denominator(12)
     return str(simple) if abs(float(simple) - c) <= 5e-4 * abs(c) else f"{c:.4g}"
 
 
@@ -245,11 +245,14 @@ def _of_matrix(case: Case, others: Mapping[str, np.ndarray], reached: bool) -> s
         return "nan or inf by the rule where the function has a slope: 0 * inf or 0 / 0 in the rule"
     if not np.abs(expected).max(initial=0) > case.atol:
         return "a gradient where the function does not move: differences are 0"
-    said = _zero(case, reached) or _scaled(case) or _other(case, others)
-    for hypothesis in (_exchanged, _values, _unsummed, _missing, _added, _partly):
+    said = _zero(case, reached) or _scaled(case) or _other(case, others) or _selected(case)
+    for hypothesis in (_exchanged, _values, _uneven, _unsummed, _missing, _added, _partly):
         said = said or hypothesis(case)
         if said:
             return said + _edge(case)
+    said = _elsewhere(case)
+    if said:
+        return said + _edge(case)
     ours, theirs = np.sort(np.abs(found), None), np.sort(np.abs(expected), None)
     if case.same(ours, theirs):
         return "the same numbers stand in other places" + _edge(case)
@@ -261,6 +264,19 @@ def _of_matrix(case: Case, others: Mapping[str, np.ndarray], reached: bool) -> s
             )
         return f"a missing term: 0 at {int(lost.sum())} entries where the function moves{_edge(case)}"
     return _of_rank(case) or _edge(case).lstrip("; ")
+
+
+def _elsewhere(case: Case) -> str:
+    """Of an x that is broadcast: what is not 0 stands where it would if another axis were summed."""
+    n, found = len(case.x_shape), np.abs(case.found) > case.atol
+    if case.found.shape[0] >= case.found.shape[1] or len(case.out_shape) > 5:
+        return ""
+    whole, moving = (m.reshape(case.x_shape + case.out_shape) for m in (found, np.abs(case.expected) > case.atol))
+    for order in itertools.permutations(range(n, whole.ndim)):
+        turned = whole.transpose([*range(n), *order])
+        if turned.shape == moving.shape and (turned == moving).all() and not (whole == moving).all():
+            return "not summed over the broadcast axis but over another"
+    return ""
 
 
 def _of_rank(case: Case) -> str:
@@ -296,6 +312,11 @@ def _scaled(case: Case) -> str:
     missing, times = _whole(1 / k), _whole(k)
     if case.moving.sum() < 2 and not missing and not times and not _size(case, k):
         return ""
+    for label, v in case.values.items():
+        if v.size == 1 and not missing and not times:
+            for value, word in ((1 / k, "is missing"), (k, "is too much")):
+                if abs(abs(v.item()) - value) < 1e-3 * value:
+                    return (sign and sign + ", and ") + f"a constant factor: the factor {label} {word}"
     word = (
         f"the factor {missing} is missing" if missing else f"{times} times too large" if times
         else f"the factor {_number(1 / k)} is missing"
@@ -332,6 +353,18 @@ def _other(case: Case, others: Mapping[str, np.ndarray]) -> str:
     return ""
 
 
+def _selected(case: Case) -> str:
+    """Of an elementwise function, right where both are not 0; but they are so at other elements."""
+    found, expected = (np.abs(m) > case.atol for m in (case.found, case.expected))
+    size, other = case.found.shape
+    if size != other or (case.moving & ~np.eye(size, dtype=bool)).any():
+        return ""
+    lost, more, both = (int(m.sum()) for m in (expected & ~found, found & ~expected, found & expected))
+    if lost and more and 5 * both >= 2 * (lost + both) and not case.bad[found & expected].any():
+        return f"another selection: 0 at {lost} elements that move the result, a gradient at {more} that do not"
+    return ""
+
+
 def _exchanged(case: Case) -> str:
     """Axes exchanged, reversed or shifted, of the gradient or of what comes in."""
     n = len(case.x_shape)
@@ -354,10 +387,6 @@ def _exchanged(case: Case) -> str:
         for some in [[a] for a in long] + [long[-2:], long[-3:], long]:
             if some and case.same(np.flip(whole, tuple(some)), expected):
                 return f"reversed along {_axes([a - axes.start for a in some])} of {of}"
-    if n == len(case.out_shape):
-        for some in [[a] for a in range(n)] + [[*range(max(n - d, 0), n)] for d in (2, 3)]:
-            if some and case.same(np.flip(whole, tuple([*some, *(a + n for a in some)])), expected):
-                return f"reversed along {_axes(some)}: as of a kernel that has to be turned round"
     for axes, of in sides:
         for axis, by in itertools.product(axes, (1, -1, 2, -2)):
             size = whole.shape[axis]
@@ -367,6 +396,10 @@ def _exchanged(case: Case) -> str:
                 )
                 if np.abs(theirs).max() > case.atol and case.same(ours, theirs):
                     return f"off by {abs(by)}: shifted along {_axes([axis - axes.start])} of {of}"
+    if n == len(case.out_shape):
+        for some in [[a] for a in range(n)] + [[*range(max(n - d, 0), n)] for d in (2, 3)]:
+            if some and case.same(np.flip(whole, tuple([*some, *(a + n for a in some)])), expected):
+                return f"reversed along {_axes(some)}: as of a kernel that has to be turned round"
     return ""
 
 
@@ -387,8 +420,7 @@ def _terms(case: Case) -> Iterator[tuple[str, np.ndarray]]:
         yield f"(1 + {label})", 1 + v
         yield f"(1 - {label} ** 2)", 1 - v * v
         yield f"|{label}|", np.abs(v)
-        if label != "out":
-            yield from ((f"{f.__name__}({label})", f(v)) for f in (np.exp, np.cos, np.sin))
+        yield from ((f"{f.__name__}({label})", f(v)) for f in (np.exp, np.cos, np.sin))
 
 
 def _constant(v: np.ndarray) -> float:
@@ -415,9 +447,30 @@ def _values(case: Case) -> str:
                 times = "" if abs(abs(c) - 1) < 2e-3 else f"{_number(abs(c))} * "
                 return f"{sign}the factor {times}{label} {word}"
     plain = [(label, t) for label, t in terms if label in case.values]
-    for (a, s), (b, t) in itertools.permutations(plain, 2):
-        if a != b and abs(abs(_constant(ratio * t / s)) - 1) < 2e-3:
-            return f"{a} stands where {b} belongs"
+    for some in (plain, terms):
+        for (a, s), (b, t) in itertools.permutations(some, 2):
+            c = _constant(ratio * t / s) if a != b else 0.0
+            if abs(abs(c) - 1) < 2e-3:
+                return ("the sign is wrong, and " if c < 0 else "") + f"{a} stands where {b} belongs"
+    return ""
+
+
+def _uneven(case: Case) -> str:
+    """A factor for each element of the result, or of x, over several entries."""
+    moving = case.moving
+    if not (np.abs(case.found[moving]) > case.atol).all() or not (np.abs(case.expected[moving]) > case.atol).all():
+        return ""
+    ratio = np.where(moving, case.found / np.where(moving, case.expected, 1), np.nan)
+    for axis, of in ((0, "the result"), (1, case.name)):
+        used = moving.sum(axis) > 0
+        several = moving.sum(axis)[used] > 1
+        low, high = (
+            np.nanmin(np.moveaxis(ratio, axis, 0)[:, used], 0),
+            np.nanmax(np.moveaxis(ratio, axis, 0)[:, used], 0),
+        )
+        if several.all() and several.size > 1 and (high - low <= 2e-3 * np.abs(high)).all():
+            shown = ", ".join(_number(float(c)) for c in high[:3])
+            return f"a constant factor for each element of {of} ({shown}{', ...' if high.size > 3 else ''})"
     return ""
 
 
@@ -484,7 +537,7 @@ def _partly(case: Case) -> str:
     """One of the simple mistakes, at some elements of x alone."""
     if 1 < len(case.rows) < len(case.found) or (len(case.rows) == 1 and len(case.found) > 1):
         part = case.part(case.rows)
-        said = _zero(part) or _scaled(part) or _values(part)
+        said = _zero(part) or _scaled(part) or _values(part) or _added(part)
         if said:
             return f"{said}; so at {len(case.rows)} of {len(case.found)} elements of {case.name}{_where(case)}"
     return ""

@@ -28,7 +28,7 @@ def differences(f, x, eps=1e-6):
         up.flat[i] += eps
         down.flat[i] -= eps
         rows.append((f(up) - f(down)).ravel() / (2 * eps))
-    return np.array(rows)
+    return np.array(rows).reshape(x.size, -1)
 
 
 def whole(change):
@@ -62,6 +62,32 @@ MATRICES = {  # name: (function, what becomes of its derivatives, what is to be 
     "zero": (np.exp, lambda m: 0 * m, "zero gradient where the function moves: the rule gives zeros"),
     "flat": (np.round, lambda m: np.eye(9), "a gradient where the function does not move"),
     "nan": (np.exp, lambda m: m + np.nan, "nan by the rule"),
+    "sin for cos": (
+        lambda x: np.sin(x) * 2,
+        lambda m: np.diag(2 * np.sin(X.ravel())),
+        "sin(x) stands where cos(x) belongs",
+    ),
+    "x for out, inside": (
+        np.tanh,
+        lambda m: np.diag(1 - X.ravel() ** 2),
+        "(1 - x ** 2) stands where (1 - out ** 2) belongs",
+    ),
+    "selection": (
+        np.tril,
+        lambda m: np.diag(np.triu(np.ones((3, 3))).ravel()),
+        "another selection: 0 at 3 elements that",
+    ),
+    "not divided": (
+        lambda x: np.log(np.exp(x).sum(1)),
+        lambda m: m * np.exp(X).sum(1),
+        "the factor exp(out) is too much",
+    ),
+    "weights": (
+        lambda x: np.exp(x).sum(1),
+        lambda m: m * [1, 2, 5],
+        "a constant factor for each element of the result (1, 2, 5)",
+    ),
+    "length": (lambda x: np.linalg.norm(x), lambda m: X.reshape(9, 1), "the factor out is too much"),
     "noise": (np.exp, lambda m: RNG.standard_normal(m.shape), NONE),
 }
 
@@ -71,7 +97,7 @@ def test_matrices(name):
     """Each hypothesis of the matrix, told with the values at hand."""
     f, change, said = MATRICES[name]
     m = differences(f, X)
-    assert said in suspect(change(m), m, x=X, out=f(X), call=f)
+    assert said in suspect(change(m), m, x=X, out=np.asarray(f(X)), call=f)
 
 
 def test_broadcast_axes():
