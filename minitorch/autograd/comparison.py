@@ -83,8 +83,12 @@ class Comparison:
         self.xs = [x for _, x in self.checked]
         self.origin: Any = None  # results whose rules are meant, if not those of func
         before = [x.array.copy() for x in self.xs]
+        beside = {names[i]: (t, t.array.copy()) for i, t in enumerate(inputs) if isinstance(t, Variable)}
         returned = func(*inputs)
         self.unchanged(before)
+        self.written = [
+            n for n, (t, old) in beside.items() if not np.array_equal(t.array, old, equal_nan=t.array.dtype.kind == "f")
+        ]
         every = [(i, y) for i, y in enumerate(as_tuple(returned)) if isinstance(y, Variable)]
         if not every and as_tuple(returned):
             raise TypeError(f"gradcheck: the function must return tensors, but returned {type(returned).__name__}")
@@ -202,6 +206,8 @@ class Comparison:
             pair.found, pair.expected, x=x.array.copy(), out=y.array, name=pair.name, others=others, values=values,
             call=call, reached=reached is not None, eps=self.eps, atol=self.atol, rtol=self.rtol,
         )  # fmt: skip
+        if said.startswith("not deterministic") and self.written:
+            said = f"the function changes its input `{self.written[0]}`, so it depends on an earlier call"
         rules = [] if said.startswith(OF_POINT) else rules_on(self.origin or [y], x)
         return self.error(mismatch(pair, pairs, said, rules, self.atol, self.rtol, how), pair, said)
 

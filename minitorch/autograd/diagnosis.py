@@ -15,7 +15,15 @@ from fractions import Fraction
 import numpy as np
 
 NONE = "no simple pattern"
-OF_POINT = ("a kink", "a pole", "a jump", "eps=", "float", "not deterministic")  # begin what is not said of a rule
+OF_POINT = (
+    "a kink",
+    "a pole",
+    "a jump",
+    "eps=",
+    "float",
+    "not deterministic",
+    "the function",
+)  # begin what is not said of a rule
 _ROWS = 16  # elements of x at which the function is called again
 
 

@@ -26,32 +26,30 @@ def _numerical(function: Callable, inputs: tuple, x: Any, eps: float) -> list[np
     x: the one of `inputs` whose elements take a step, in place, and are put back.
     """
     # BEGIN SOLUTION 12.1
-    rows: list[list[np.ndarray]] = [[] for _ in outputs_of(function, inputs)]
-    for index in np.ndindex(x.array.shape):
-        kept = x.array[index].copy()
-        x.array[index] = kept + eps
-        above = [y.array.copy() for y in outputs_of(function, inputs)]
-        x.array[index] = kept - eps
-        below = [y.array.copy() for y in outputs_of(function, inputs)]
-        x.array[index] = kept
-        for matrix, high, low in zip(rows, above, below, strict=True):
-            matrix.append(((high - low) / (2 * eps)).ravel())
+    slopes = []
+    for place in np.ndindex(*x.array.shape):
+        kept = float(x.array[place])
+        x.array[place] = kept + eps
+        up = [y.array.astype(float) for y in outputs_of(function, inputs)]
+        x.array[place] = kept - eps
+        down = [y.array.astype(float) for y in outputs_of(function, inputs)]
+        x.array[place] = kept
+        slopes.append([(high - low).ravel() / (2 * eps) for high, low in zip(up, down, strict=True)])
     sizes = [y.array.size for y in outputs_of(function, inputs)]
-    return [np.array(matrix, float).reshape(x.array.size, size) for matrix, size in zip(rows, sizes, strict=True)]
+    return [np.array([row[k] for row in slopes]).reshape(x.array.size, size) for k, size in enumerate(sizes)]
     # END SOLUTION
 
 
 def _analytical(y: Any, xs: Sequence[Any]) -> list[np.ndarray]:
     """One matrix per tensor of `xs`: [its element, element of y], by a backward pass for each element of y."""
     # BEGIN SOLUTION 12.2
-    columns: list[list[np.ndarray]] = [[] for _ in xs]
-    for index in range(y.array.size):
-        one = np.zeros(y.array.shape, y.array.dtype)
-        one.flat[index] = 1
-        found = grad(y, xs, wrap(one), retain_graph=True, allow_unused=True)
-        for matrix, x, g in zip(columns, xs, found, strict=True):
-            matrix.append(np.zeros(x.array.size) if g is None else np.array(g.array, float).ravel())
-    return [np.array(m).T if m else np.zeros((x.array.size, 0)) for m, x in zip(columns, xs, strict=True)]
+    matrices = [np.zeros((x.array.size, y.array.size)) for x in xs]
+    for j, seed in enumerate(np.eye(y.array.size, dtype=y.array.dtype)):
+        arrived = grad(y, xs, wrap(seed.reshape(y.array.shape)), retain_graph=True, allow_unused=True)
+        for matrix, g in zip(matrices, arrived, strict=True):
+            if g is not None:
+                matrix[:, j] = g.array.ravel()
+    return matrices
     # END SOLUTION
 
 

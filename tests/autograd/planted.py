@@ -117,6 +117,12 @@ def changes(x):
     return y
 
 
+def counts(x, steps):
+    """Writes to an input beside."""
+    steps.data.add_(1)
+    return x * steps
+
+
 def outer_numpy(x):
     """Leaves the tape."""
     return m.from_numpy(np.sin(x.detach().numpy()))
@@ -217,6 +223,7 @@ PLANTED = {
     "counts its calls": (counted(), (r(3),), "not deterministic: two calls .* earlier call"),
     "a rule that counts": (drifting(), (r(3),), "not deterministic: the rule"),
     "changes its input": (changes, (r(3),), "the function changes its input"),
+    "counts in an input": (counts, (r(3), m.zeros(1)), "the function changes its input `steps`, so it depends on an earli"),
     "float32": (lambda x: (x * 3).sin(), (m.tensor([0.3, -1.2], requires_grad=True),), "float32 is too coarse for eps"),
     "relu at 0": (m.relu, (t([0.0, 1.0]),), "a kink: at x\\[0\\] = 0"),
     "maximum of two that are close": (lambda x, y: m.maximum(x, y), (t([1.0, 2.0]), t([1.0 + 4e-7, 0])), "a kink within eps"),
