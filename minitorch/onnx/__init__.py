@@ -1,4 +1,4 @@
-"""Models that leave for other runtimes: ONNX files. See docs/onnx.md.
+"""Models that leave for other runtimes, and models that come in: ONNX files. See docs/onnx.md.
 
 The package onnx (the extra minitorch-numba[onnx]) is imported by the first call, not before.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-__all__ = ["export"]
+if TYPE_CHECKING:
+    from .loading import OnnxModule
+
+__all__ = ["export", "load"]
 
 
 def export(
@@ -45,3 +48,18 @@ def export(
         model, args, f, dict(kwargs or {}), input_names, output_names, dynamic_axes, opset_version, export_params,
         verbose,
     )  # fmt: skip
+
+
+def load(f: str | os.PathLike | IO[bytes]) -> OnnxModule:
+    """The model in an ONNX file, as a Module that runs, trains and can be saved and exported.
+
+    Its arguments are the inputs of the graph in order, or by name; it returns a tensor, or a tuple where there are
+    several outputs. Floats that a layer learns are parameters, all other initializers buffers, under their names.
+
+    Raises RuntimeError for a file that is damaged or asks for what it must not (data outside its folder, sizes beyond
+    its own, cycles), NotImplementedError, which names the node and its opset, for operators that are not here,
+    ImportError where the package onnx is missing. Nothing of the model runs before all of it is checked.
+    """
+    from .loading import load_from
+
+    return load_from(f)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,18 +13,19 @@ import numpy as np
 from ..autograd import enable_grad, plain
 from ..autograd.following import followed
 from ..files import replacing
-from ..nn import Module
+from ..nn import Module, Parameter
 from ..nn.hooks import register_module_forward_hook, register_module_forward_pre_hook
 from ..random import default_generator
 from ..tensor import Tensor
 from . import primitives, steps
 from .graph import TYPES, Graph, Unsaid
 from .packages import import_onnx
-from .trace import Call, ExportError, Merged, Run, Varying, leaves, mapped, merge, where
+from .trace import Call, ExportError, Merged, Merger, Run, Varying, leaves, where
 
 OPSETS = range(13, 22)
 IR = 8
 LIMIT = 2**31 - 1  # bytes of a message
+KNOWN = "minitorch.parameters"  # where a file says which initializers are parameters
 
 
 def export_to(
@@ -51,16 +53,25 @@ def export_to(
     if taken:
         raise ValueError(f"export: {sorted(taken)} are names of parameters or buffers; choose other input_names")
     runs, outputs, sizes = _runs(model, given, kwargs, inputs, names, symbols, axes, state)
-    calls, values = merge(runs)
-    graph = Graph(onnx, opset, len(runs), sizes, {id(tensor): values[i] for i, tensor in enumerate(state.values())})
+    merger = Merger()
+    calls = merger.calls([run.calls for run in runs])
+    results = [merger.value(column) for column in zip(*outputs, strict=True)]
+    firsts = [
+        merger.value(column) for column in zip(*(run.values[: len(state) + len(inputs)] for run in runs), strict=True)
+    ]
+    held, started = firsts[: len(state)], firsts[len(state) :]
+    graph = Graph(onnx, opset, sizes, {id(t): v for t, v in zip(state.values(), held, strict=True)})
     graph.reserve([*names, *state])
     graph.reserve([n for n in output_names or () if isinstance(n, str)])
-    started = values[len(state) : len(state) + len(inputs)]
     for value in started:
         graph.knows(value)
     for call in calls:
-        _say(graph, call, values)
-    message = _model(graph, names, started, outputs, values, output_names, dynamic_axes, export_params)
+        _say(graph, call)
+    message = _model(graph, names, started, results, held, output_names, dynamic_axes, export_params)
+    learned = {name for name, tensor in state.items() if isinstance(tensor, Parameter)}
+    onnx.helper.set_model_props(
+        message, {KNOWN: json.dumps([t.name for t in message.graph.initializer if t.name in learned])}
+    )
     _check(onnx, message, export_params)
     data = message.SerializeToString()
     if verbose:
@@ -125,7 +136,7 @@ def _state(model: Any) -> dict[str, Any]:
 def _runs(
     model: Any, given: tuple, kwargs: dict, inputs: list, names: list[str], symbols: list[str],
     axes: list[dict[int, str]], state: dict[str, Any],
-) -> tuple[list[Run], list[Any], dict[str, tuple[int, ...]]]:  # fmt: skip
+) -> tuple[list[Run], list[list[Any]], dict[str, tuple[int, ...]]]:  # fmt: skip
     """A run with the given inputs, and others: of other values, or with one of the open sizes twice and three times."""
     plans: list[tuple[str, int]] = [("", 1)] + ([(s, k) for s in symbols for k in (2, 3)] or [("", 1)])
     rng = np.random.default_rng(0)
@@ -157,10 +168,9 @@ def _runs(
             out = model(*_rebuilt(given, put), **_rebuilt(kwargs, put))
         outputs.append(_outputs(out, run))
         runs.append(run)
-    kept = [[value.index for value in row] for row in outputs]
-    if any(row != kept[0] for row in kept):
+    if len({len(row) for row in outputs}) > 1:
         raise ExportError("export: the model returns other things for other inputs")
-    return runs, outputs[0], {s: tuple(v) for s, v in sizes.items()}
+    return runs, outputs, {s: tuple(v) for s, v in sizes.items()}
 
 
 def _rebuilt(value: Any, of: Any) -> Any:
@@ -229,35 +239,24 @@ def _outputs(out: Any, run: Run) -> list[Any]:
 
 
 # ------------------------------------------------------------------------------------------------------------ saying
-def _resolved(value: Any, values: list[Merged]) -> Any:
-    """A call's arguments with merged values in place of those of the first run."""
-    return mapped(value, lambda leaf: values[leaf.index] if hasattr(leaf, "call") and hasattr(leaf, "kind") else leaf)
-
-
-def _say(graph: Graph, call: Call, values: list[Merged]) -> None:
+def _say(graph: Graph, call: Call) -> None:
     """The nodes of a call. What cannot be said is remembered in its results, and raised only where they are used."""
-    args, settings = _resolved(call.args, values), _resolved(call.settings, values)
-    graph.layer = primitives_layer(call)
+    graph.layer = call.layer.replace(".", "/")
     mark = len(graph.nodes)
+    results = [leaf for leaf in leaves(call.results) if isinstance(leaf, Merged)]
     try:
-        names = (steps if call.step else primitives).said(graph, call.name, args, settings)
+        names = (steps if call.step else primitives).said(graph, call.name, call.args, call.settings)
     except (Unsaid, ExportError) as error:
         del graph.nodes[mark:]
         graph.forget_sizes()
-        if call.step and call.inner:
-            for inner in call.inner:
-                _say(graph, inner, values)
-            if all(_known(values, leaf) for leaf in leaves(call.results)):
-                return
-        failure = error if isinstance(error, ExportError) and error.placed else _placed(call, error)
-        for leaf in leaves(call.results):
-            if hasattr(leaf, "index") and not _known(values, leaf):
-                values[leaf.index].error = failure
+        for inner in call.inner:
+            _say(graph, inner)
+        failure = call.apart or (error if isinstance(error, ExportError) and error.placed else _placed(call, error))
+        for value in results:
+            if not value.name and value.kind != "constant":
+                value.error = value.error or failure
         return
-    found = list(leaves(names))
-    results = [leaf for leaf in leaves(call.results) if hasattr(leaf, "index")]
-    for leaf, name in zip(results, found, strict=True):
-        value = values[leaf.index]
+    for value, name in zip(results, leaves(names), strict=False):
         if value.kind == "computed":
             value.name, value.error = graph.name(name), None
             graph.knows(value)
@@ -271,17 +270,8 @@ def _placed(call: Call, error: Exception) -> ExportError:
     return failure
 
 
-def _known(values: list[Merged], leaf: Any) -> bool:
-    return not hasattr(leaf, "index") or bool(values[leaf.index].name) or values[leaf.index].kind == "constant"
-
-
-def primitives_layer(call: Call) -> str:
-    """The part of node names that says where a call stands."""
-    return call.layer.replace(".", "/")
-
-
 def _model(
-    graph: Graph, names: list[str], inputs: list[Merged], outputs: list[Any], values: list[Merged],
+    graph: Graph, names: list[str], inputs: list[Merged], outputs: list[Merged], held: list[Merged],
     output_names: Any, dynamic_axes: Any, export_params: bool,
 ) -> Any:  # fmt: skip
     helper = graph.onnx.helper
@@ -298,8 +288,7 @@ def _model(
     ]
     renamed: dict[str, str] = {}
     infos, made = [], {n for node in graph.nodes for n in node.output}
-    for name, leaf in zip(wanted, outputs, strict=True):
-        value = values[leaf.index]
+    for name, value in zip(wanted, outputs, strict=True):
         try:
             source = graph.name(value)
         except Unsaid as error:
@@ -318,19 +307,17 @@ def _model(
         node.input[:] = [renamed.get(n, n) for n in node.input]
         node.output[:] = [renamed.get(n, n) for n in node.output]
     nodes = graph.used(wanted)
-    tensors = [
-        graph.onnx.numpy_helper.from_array(np.ascontiguousarray(a) if a.ndim else a, n)
-        for n, a in graph.constants.items()
-    ]
+    named = {v.name for v in held}
+    tensors = {n: graph.onnx.numpy_helper.from_array(np.ascontiguousarray(a).reshape(a.shape), n)
+               for n, a in graph.constants.items()}  # fmt: skip
+    own = [helper.make_node("Constant", [], [n], value=t) for n, t in tensors.items() if n not in named]
+    weights = [t for n, t in tensors.items() if n in named]
     if not export_params:
-        named = {v.name for v in values if v.kind == "named"}
-        declared += [
-            helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)) for t in tensors if t.name in named
-        ]
-        tensors = [t for t in tensors if t.name not in named]
+        declared += [helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)) for t in weights]
+        weights = []
     from ..version import __version__
 
-    body = helper.make_graph(nodes, "minitorch", declared, infos, tensors)
+    body = helper.make_graph([*own, *nodes], "minitorch", declared, infos, weights)
     return helper.make_model(
         body, ir_version=IR if graph.opset < 19 else 9 if graph.opset < 21 else 10, producer_name="minitorch",
         producer_version=__version__, opset_imports=[helper.make_opsetid("", graph.opset)],

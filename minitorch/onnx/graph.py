@@ -26,10 +26,8 @@ class Graph:
     """Collects nodes. onnx: the package. opset: the version of the operators. symbols: names of sizes that stay open,
     with what they were in each run."""
 
-    def __init__(
-        self, onnx: Any, opset: int, runs: int, symbols: dict[str, tuple[int, ...]], state: dict[int, Merged]
-    ) -> None:
-        self.onnx, self.opset, self.runs, self.symbols, self._state = onnx, opset, runs, symbols, state
+    def __init__(self, onnx: Any, opset: int, symbols: dict[str, tuple[int, ...]], state: dict[int, Merged]) -> None:
+        self.onnx, self.opset, self.symbols, self._state = onnx, opset, symbols, state
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}
         self.layer = ""

@@ -524,3 +524,20 @@ def _attention(
     one = np.ones((), np.int64)
     mask = g.node("Trilu", g.node("ConstantOfShape", g.ints([rows, columns]), value=hidden), one, upper=1)
     return g.node("MatMul", g.node("Softmax", g.node("Add", scores, mask), axis=-1), value)
+
+
+# ------------------------------------------------------------------------------------------- nodes that were loaded
+@says("node")
+def _node(g: Graph, told: Any, inputs: tuple, given: Any) -> tuple:
+    """The node as it stood in the file, where its operator means the same in this opset."""
+    node = told.proto
+    known, wanted = (
+        g.onnx.defs.get_schema(node.op_type, version, "").since_version for version in (told.opset, g.opset)
+    )
+    if known != wanted or any(a.HasField("g") for a in node.attribute):
+        raise Unsaid("a node of another opset, or with graphs")
+    if not all(isinstance(x, Merged) or x is None for x in inputs):
+        raise Unsaid("values that are no tensors")
+    values = {a.name: g.onnx.helper.get_attribute_value(a) for a in node.attribute}
+    out = g.node(node.op_type, *inputs, outputs=len(node.output), **values)
+    return out if isinstance(out, tuple) else (out,)

@@ -7,7 +7,7 @@ was computed where nobody could follow, which is an error rather than a wrong fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,12 +36,13 @@ class Value:
 class Call:
     """One call of a primitive or a step: its arguments and results, with Values for tensors; and what it called."""
 
-    __slots__ = ("args", "inner", "layer", "name", "results", "settings", "step")
+    __slots__ = ("apart", "args", "inner", "layer", "name", "results", "settings", "step")
 
     def __init__(self, name: str, step: bool, args: Any, settings: Any, layer: str) -> None:
         self.name, self.step, self.args, self.settings, self.layer = name, step, args, settings, layer
         self.results: Any = ()
         self.inner: list[Call] = []
+        self.apart: ExportError | None = None  # how runs differ inside of it
 
 
 def mapped(value: Any, of: Callable[[Any], Any]) -> Any:
@@ -184,12 +185,12 @@ class Varying:
 class Merged:
     """A value in all runs; shape has a Varying for each size that differs. name: in the graph, once it has one."""
 
-    __slots__ = ("arrays", "dtype", "error", "index", "kind", "name", "shape")
+    __slots__ = ("arrays", "dtype", "error", "kind", "name", "shape")
 
     def __init__(self, values: tuple[Value, ...]) -> None:
         first = values[0]
-        self.index, self.kind, self.dtype, self.name = first.index, first.kind, first.dtype, first.name
-        self.shape = merged([value.shape for value in values])
+        self.kind, self.dtype, self.name = first.kind, first.dtype, first.name
+        self.shape = together([value.shape for value in values])
         self.arrays: list[Any] = [value.array for value in values]
         self.error: ExportError | None = None
 
@@ -210,55 +211,67 @@ def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and (a is b or bool(a == b) or a != a and b != b)
 
 
-def merged(entries: list[Any]) -> Any:
-    """The entries of all runs as one: as they are where they are equal, else with a Varying where they differ."""
+def together(entries: Sequence[Any], value_of: Callable[[tuple], Any] | None = None) -> Any:
+    """The entries of all runs as one: as they are where they are equal, else with a Varying where they differ.
+
+    value_of: makes one of the Values of all runs.
+    """
     first = entries[0]
     if all(type(e) is type(first) for e in entries):
-        if isinstance(first, Value):
-            if all(e.index == first.index for e in entries):
-                return first
-        elif isinstance(first, tuple) and all(len(e) == len(first) for e in entries):
-            return tuple(merged(list(column)) for column in zip(*entries, strict=True))
-        elif isinstance(first, dict) and all(e.keys() == first.keys() for e in entries):
-            return {key: merged([e[key] for e in entries]) for key in first}
-        elif isinstance(first, slice):
-            return slice(*(merged([getattr(e, part) for e in entries]) for part in ("start", "stop", "step")))
+        if isinstance(first, Value) and value_of is not None:
+            return value_of(tuple(entries))
+        if isinstance(first, tuple) and all(len(e) == len(first) for e in entries):
+            return tuple(together(column, value_of) for column in zip(*entries, strict=True))
+        if isinstance(first, dict) and all(e.keys() == first.keys() for e in entries):
+            return {key: together([e[key] for e in entries], value_of) for key in first}
+        if isinstance(first, slice):
+            return slice(*(together([getattr(e, k) for e in entries], value_of) for k in ("start", "stop", "step")))
     return first if all(_same(first, e) for e in entries[1:]) else Varying(tuple(entries))
 
 
-def merge(runs: list[Run]) -> tuple[list[Call], list[Merged]]:
-    """The calls that all runs have in common, and their values. Raises ExportError where runs went different ways."""
-    calls = _merged_calls([run.calls for run in runs])
-    if len({len(run.values) for run in runs}) > 1:
-        raise ExportError("export: the model does other things for other inputs: it made other tensors")
-    values = [Merged(column) for column in zip(*(run.values for run in runs), strict=True)]
-    return calls, values
+class Merger:
+    """Brings runs together: the calls that all have in common, and their values."""
 
+    def __init__(self) -> None:
+        self.values: dict[tuple[int, ...], Merged] = {}
 
-def _merged_calls(columns: list[list[Call]]) -> list[Call]:
-    out = []
-    for i, first in enumerate(columns[0]):
-        row = [column[i] for column in columns if i < len(column)]
-        names = [call.name for call in row]
-        if len(row) < len(columns) or len(set(names)) > 1:
+    def value(self, column: tuple[Value, ...]) -> Merged:
+        """The value that these are in the runs. Raises ExportError where they are not the same call's."""
+        key = tuple(value.index for value in column)
+        if key not in self.values:
+            if len({(v.kind, v.name, v.dtype) for v in column}) > 1:
+                raise ExportError("export: the model does other things for other inputs: one takes another tensor")
+            self.values[key] = Merged(column)
+        return self.values[key]
+
+    def calls(self, columns: Sequence[list[Call]]) -> list[Call]:
+        """The calls of all runs. Raises ExportError where runs go different ways."""
+        out = []
+        for i, first in enumerate(columns[0]):
+            row = [column[i] for column in columns if i < len(column)]
+            names = [call.name for call in row]
+            if len(row) < len(columns) or len(set(names)) > 1:
+                raise ExportError(
+                    f"export: the model does other things for other inputs: {where(first)}, one run calls {names[0]}, "
+                    f"another {next((n for n in names if n != names[0]), 'nothing')}. A file says one way: where that "
+                    "depends on values, or on sizes that stay open, use where(), or export without dynamic_axes"
+                )
+            call = Call(first.name, first.step, None, None, first.layer)
+            call.args = together([c.args for c in row], self.value)
+            call.settings = together([c.settings for c in row], self.value)
+            try:
+                call.inner = self.calls([c.inner for c in row])
+            except ExportError as error:  # which matters only where the call cannot be said as a whole
+                call.apart = error
+            call.results = together([c.results for c in row], self.value)
+            out.append(call)
+        longer = max(columns, key=len)
+        if len(longer) > len(columns[0]):
+            call = longer[len(columns[0])]
             raise ExportError(
-                f"export: the model does other things for other inputs: {where(first)}, one run calls {names[0]}, "
-                f"another {next((name for name in names if name != names[0]), 'nothing')}. A file says one way: where "
-                "a decision depends on values, or on sizes that stay open, use where(), or export without dynamic_axes"
+                f"export: the model does other things for other inputs: {where(call)}, only some runs call {call.name}"
             )
-        call = Call(first.name, first.step, None, None, first.layer)
-        call.args = merged([c.args for c in row])
-        call.settings = merged([c.settings for c in row])
-        call.results = merged([c.results for c in row])
-        call.inner = _merged_calls([c.inner for c in row])
-        out.append(call)
-    longer = max(columns, key=len)
-    if len(longer) > len(columns[0]):
-        call = longer[len(columns[0])]
-        raise ExportError(
-            f"export: the model does other things for other inputs: {where(call)}, only some runs call {call.name}"
-        )
-    return out
+        return out
 
 
 def where(call: Call) -> str:

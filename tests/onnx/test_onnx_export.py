@@ -181,7 +181,7 @@ def test_nothing_is_imported_before_its_time() -> None:
         "import sys, io, minitorch.onnx as o, minitorch as mt\n"
         "assert 'onnx' not in sys.modules and 'google.protobuf' not in sys.modules\n"
         "sys.modules['onnx'] = None\n"
-        "for call in (lambda: o.export(mt.nn.ReLU(), mt.ones(1), io.BytesIO()),):\n"
+        "for call in (lambda: o.export(mt.nn.ReLU(), mt.ones(1), io.BytesIO()), lambda: o.load(io.BytesIO())):\n"
         "    try:\n"
         "        call()\n"
         "    except ImportError as error:\n"
