@@ -86,6 +86,15 @@ class Graph:
             self.constants[value.name] = value.arrays[0]
         return value.name
 
+    def maker(self, value: Any) -> Any:
+        """The node that gives a value, if there is one."""
+        name = self.name(value)
+        return next((node for node in reversed(self.nodes) if name in node.output), None)
+
+    def attributes(self, node: Any) -> dict[str, Any]:
+        """The attributes of a node by name."""
+        return {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
+
     def constant(self, array: np.ndarray, wish: str = "constant") -> str:
         """The name of an initializer with these contents."""
         if array.dtype.name not in TYPES:

@@ -571,6 +571,10 @@ def _conv(g: Graph, x: Merged, w: Merged, b: Any = None, *, geometry: Any) -> An
 
 @says("add_bias")
 def _add_bias(g: Graph, x: Merged, b: Merged) -> Any:
+    """The bias of a convolution, which becomes the third operand of it."""
+    before = g.maker(x)
+    if before is not None and before.op_type == "Conv" and len(before.input) == 2:
+        return g.node("Conv", *before.input, b, **g.attributes(before))
     column = g.node("Reshape", b, np.array([-1, *(1,) * (x.ndim - 2)], np.int64))
     return g.node("Add", x, column)
 

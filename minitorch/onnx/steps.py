@@ -538,6 +538,5 @@ def _node(g: Graph, told: Any, inputs: tuple, given: Any) -> tuple:
         raise Unsaid("a node of another opset, or with graphs")
     if not all(isinstance(x, Merged) or x is None for x in inputs):
         raise Unsaid("values that are no tensors")
-    values = {a.name: g.onnx.helper.get_attribute_value(a) for a in node.attribute}
-    out = g.node(node.op_type, *inputs, outputs=len(node.output), **values)
+    out = g.node(node.op_type, *inputs, outputs=len(node.output), **g.attributes(node))
     return out if isinstance(out, tuple) else (out,)

@@ -82,6 +82,9 @@ def test_names_and_versions() -> None:
     names = {tensor.name for tensor in model.graph.initializer}
     assert {name for name in net.state_dict() if "num_batches" not in name} <= names
     assert (model.ir_version, model.opset_import[0].version) == (8, 17)
+    assert [n.op_type for n in model.graph.node if n.op_type != "Constant"] == [
+        "Conv", "BatchNormalization", "Relu", "Reshape", "Gemm"
+    ]  # fmt: skip
     dims = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.input]
     assert (model.graph.input[0].name, dims) == ("image", [["batch", 3, 4, 4]])
     assert model.graph.output[0].name == "score"
