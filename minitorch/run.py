@@ -40,6 +40,7 @@ PLACES = {
     "torch.autograd.variable": "minitorch.autograd",
     "torch.cuda.amp.autocast_mode": "minitorch.cuda.amp",
     "torch.cuda.amp.grad_scaler": "minitorch.cuda.amp",
+    "torch.distributed.distributed_c10d": "minitorch.distributed",
     "torch.functional": "minitorch",
     "torch.nn.parallel.distributed": "minitorch.nn.parallel",
     "torch.utils.data._utils": "minitorch.utils.data",

@@ -414,7 +414,13 @@ class Run:
         return found if self.needed is None else found & self.needed.keys()
 
 
-def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, retain_graph: bool) -> dict:
+def propagate(
+    roots: Sequence[tuple],
+    wanted: set | None,
+    create_graph: bool,
+    retain_graph: bool,
+    passed: Callable[[Node, dict], None] | None = None,
+) -> dict:
     """Run gradients from `roots` down the tape.
 
     roots: pairs (edge, gradient). wanted: the edges whose gradients are asked for, or None for all leaves that require
@@ -424,6 +430,9 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
     or results still to be computed: for a primitive that `accepts_pending`, or parts of a sum, which `join` until all
     are there. Only code of users is handed tensors: hooks, `Function.backward`, the rules of primitives made outside
     this package.
+
+    passed: called after the rules of each node with it and the gradients that wait, by edge. A leaf whose nodes have
+    all passed has its gradient.
     """
     gradients: dict[Any, Any] = {}
     owned: set = set()  # edges whose gradient was summed here, into memory that nobody else holds
@@ -501,6 +510,8 @@ def propagate(roots: Sequence[tuple], wanted: set | None, create_graph: bool, re
                 deliver(parent, piece)
             if node.holds and not retain_graph:
                 node.kept = None
+            if passed is not None:
+                passed(node, gradients)
 
         for leaf, g in gradients.items():  # only leaves are left; none was changed before everything was known
             if leaf._requires_grad if wanted is None else leaf in wanted:
@@ -781,6 +792,18 @@ def _apart(array: np.ndarray) -> np.ndarray:
     return copy if once.shape == array.shape else np.broadcast_to(copy, array.shape)
 
 
+# Who brings the gradients of several processes together while backward runs: called with the roots, these return an
+# object with `passed(node, gradients)` and `finish()`, or None. See distributed/reducer.py.
+observers: list[weakref.ref] = []
+
+
+def _observed(roots: list[tuple]) -> list:
+    """What the observers that take part in a backward pass have returned."""
+    observers[:] = [reference for reference in observers if reference() is not None]
+    found = [observer(roots) for reference in observers if (observer := reference()) is not None]
+    return [one for one in found if one is not None]
+
+
 def backward(
     tensors: Any,
     grad_tensors: Any = None,
@@ -802,7 +825,14 @@ def backward(
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     roots = _roots(_listed(tensors), grad_tensors)
     retain_graph = create_graph if retain_graph is None else retain_graph
-    found = propagate(roots, None if wanted is None else set(wanted), create_graph, retain_graph)
+    observed = _observed(roots) if observers else []
+
+    def passed(node: Node, gradients: dict) -> None:
+        for one in observed:
+            one.passed(node, gradients)
+
+    early = passed if observed and not create_graph else None
+    found = propagate(roots, None if wanted is None else set(wanted), create_graph, retain_graph, early)
     for edge, g in found.items():
         leaf = edge if wanted is None else wanted[edge]
         if create_graph:
@@ -814,6 +844,8 @@ def backward(
             with GradMode(create_graph):
                 for hook in list(leaf._after_hooks.values()):
                     hook(leaf)
+    for one in observed:
+        one.finish()
 
 
 # ------------------------------------------------------------------------------------------------------ looking at it

@@ -48,10 +48,12 @@ from .group import (
     is_xccl_available,
     new_group,
 )
+from .metrics import Averages
 from .objects import all_gather_object, broadcast_object_list, gather_object, scatter_object_list
 from .work import Work
 
 __all__ = [
+    "Averages",
     "Backend",
     "GroupMember",
     "ProcessGroup",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 
@@ -9,6 +11,17 @@ from minitorch import run
 from minitorch.distributed import guard
 
 __all__ = ["main"]
+
+
+def _show(error: BaseException) -> None:
+    """Print an error as Python does, without what ran the script, and in one piece: other ranks print, too."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    text = io.StringIO()
+    with contextlib.redirect_stderr(text):
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+    sys.stderr.write(text.getvalue())
 
 
 def main(arguments: list[str]) -> int:
@@ -30,7 +43,7 @@ def main(arguments: list[str]) -> int:
         if not isinstance(end.code, int | None):
             print(end.code, file=sys.stderr)
     except BaseException as error:  # noqa: BLE001 what it was is shown and told, and the process ends by it
-        sys.excepthook(type(error), error, error.__traceback__)
+        _show(error)
         code = 130 if isinstance(error, KeyboardInterrupt) else 1
         guard.fail(error, code)
     guard.leave(code)

@@ -144,7 +144,12 @@ class BatchNorm3d(_BatchNorm):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalisation over the batches of all processes, of which there is one: `BatchNorm` of 2 to 5 axes."""
+    """Batch normalisation over the batches of all processes of `process_group` (None: all there are), 2 to 5 axes.
+
+    In evaluation, and where there is one process, as `BatchNorm`. Mean and variance, and backwards the two sums of each
+    channel, come from all processes; the gradients for weight and bias are this process's, which
+    `DistributedDataParallel` brings together. There is no derivative of its derivative.
+    """
 
     ranks = (2, 3, 4, 5)
 
@@ -163,6 +168,44 @@ class SyncBatchNorm(_BatchNorm):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
         self.process_group = process_group
+
+    def forward(self, input: Any) -> Any:
+        """`input` normalised. Raises ValueError in training for one value per channel in all processes together."""
+        from .. import distributed
+        from ..distributed.shards import current
+
+        shard = current.get()
+        alone = not distributed.is_initialized() or distributed.get_world_size(self.process_group) == 1
+        if (alone and shard is None) or not (self.training or self.running_mean is None):
+            return super().forward(input)
+        self._check_rank(input)
+        if input.outline.shape[1] != self.num_features:
+            raise RuntimeError(f"running_mean should contain {input.outline.shape[1]} elements not {self.num_features}")
+        item = (input, self.weight, self.bias)
+        return self._together([item])[0] if shard is None else shard.meet(self._together, item)
+
+    def _together(self, items: list) -> list:
+        """The results of all micro-shards of this process."""
+        from .. import distributed
+        from ..distributed.batch_norm import Synchronized, ones_or
+        from ..distributed.group import resolve
+
+        group = resolve(self.process_group) if distributed.is_initialized() else None
+        xs, ws, bs = ([item[i] for item in items] for i in range(3))
+        tensors = (*xs, *ones_or(ws, 1.0, xs[0]), *ones_or(bs, 0.0, xs[0]))
+        return list(Synchronized.apply(group, self.eps, self._follow, len(items), *tensors))
+
+    def _follow(self, mean: np.ndarray, variance: np.ndarray, n: float) -> None:
+        """Bring the running statistics up to date."""
+        if n == 1:
+            raise ValueError("Expected more than 1 value per channel when training, in all processes together")
+        if not (self.training and self.track_running_stats):
+            return
+        np.add(self.num_batches_tracked.array, 1, out=self.num_batches_tracked.write())
+        momentum = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        for running, value in ((self.running_mean, mean), (self.running_var, variance * (n / max(n - 1, 1)))):
+            memory = running.write()
+            memory[...] = (1 - momentum) * memory + momentum * value
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:

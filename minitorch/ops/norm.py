@@ -114,6 +114,29 @@ def _bias_grad(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict)
 batch_norm.vjp(x=_input_grad, w=_weight_grad, b=_bias_grad)
 
 
+def sums(g: np.ndarray, x: np.ndarray, mean: np.ndarray, invstd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """sum(g) and sum(g h) of every channel, by statistics that may be those of more than x."""
+    return _sums(g, x, mean, invstd, {})
+
+
+def input_grad(
+    g: Any, x: np.ndarray, w: np.ndarray, mean: np.ndarray, invstd: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray
+) -> np.ndarray:
+    """(w / s) (g - sum_g / M - h sum_gh / M), M being the pixels of x."""
+    out, flat = _like(x)
+    h, y, _, shift = _rows(g)
+    kernels.batch_norm_input_grad(pixels(x), h, y, mean, invstd, invstd * w, shift, sum_g, sum_gh, flat)
+    return out
+
+
+def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of every channel."""
+    mean, variance, invstd = np.empty((3, x.shape[1]), x.dtype)
+    none = absent(mean)
+    kernels.batch_norm_statistics(pixels(x), mean, variance, invstd, none, none, 1.0, 0.0)
+    return mean, variance
+
+
 def _as(v: np.ndarray, g: Any) -> Any:
     """Statistics as g is: of its dtype, and a tensor if it is one."""
     v = v.astype(plain(g).dtype, copy=False)

@@ -79,7 +79,7 @@ def test_stacked_samples_draw_alike():
         (TypeError, "num_workers option should be an int", lambda: DataLoader([1], num_workers=1.5)),
         (ValueError, "Overflow", lambda: default_collate([2**70])),
         (ValueError, "num_workers=0", lambda: setattr(DataLoader([1]), "multiprocessing_context", "fork")),
-        (AttributeError, "no distributed", lambda: data.DistributedSampler),
+        (ValueError, "has not been initialized", lambda: data.DistributedSampler(range(3))),
         (AttributeError, "write a Dataset", lambda: data.IterDataPipe),
     ],
 )

@@ -224,7 +224,7 @@ MISSING = {
     "import torch; torch.hub.load('a', 'b')": "no attribute 'hub': nothing is downloaded but data sets",
     "import torch; torch.nothing": "module 'minitorch' has no attribute 'nothing': docs/coverage.md lists",
     "import torch; torch.ones(1).to_sparse()": "there are no sparse tensors: use dense ones",
-    "import torch; torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))": "there is one process",
+    "import torch; torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))": "has not been initialized",
 }
 
 

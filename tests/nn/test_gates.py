@@ -196,7 +196,7 @@ def test_data_parallel():
     assert m.equal(nn.parallel.data_parallel(layer, m.ones(1, 3)), layer(m.ones(1, 3)))
     with pytest.raises(RuntimeError, match="CPU"):
         nn.DataParallel(layer, device_ids=["cuda:0"])
-    with pytest.raises(ValueError, match="one process"):
+    with pytest.raises(ValueError, match="has not been initialized"):
         nn.parallel.DistributedDataParallel(layer)
 
 
