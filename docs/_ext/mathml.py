@@ -14,6 +14,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
 
 SAID_OTHERWISE = {r"\dots": r"\ldots", r"\dotsc": r"\ldots", r"\dotsb": r"\cdots", r"\mathop": r"\operatorname"}
+SAID_OTHERWISE |= {rf"\{size}": rf"\{size}l" for size in ("big", "Big", "bigg", "Bigg")}
 TOLD_OTHERWISE = re.compile("|".join(re.escape(word) + r"(?![A-Za-z])" for word in SAID_OTHERWISE))
 
 log = logging.getLogger(__name__)

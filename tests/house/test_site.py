@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 from collections.abc import Iterator
@@ -78,6 +79,17 @@ def test_handouts_can_be_run(page: Path) -> None:
     for code in cells:
         lines = [line for line in code.splitlines() if not re.match(r":[\w-]+:|%", line)]
         ast.parse("\n".join(lines))
+
+
+@pytest.mark.parametrize("page", HANDOUTS, ids=lambda page: page.name)
+def test_formulas_can_be_drawn(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docutils, which turns them into MathML for the site, knows every command in them."""
+    pytest.importorskip("sphinx")
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    mathml = importlib.import_module("mathml").mathml
+    text = re.sub(r"`[^`\n]*`", "", FENCE.sub("", page.read_text()))
+    for block, inline in re.findall(r"\$\$(.+?)\$\$|\$([^$]+?)\$", text, re.DOTALL):
+        assert mathml(block or inline, bool(block)).startswith("<math")
 
 
 def test_the_site_loads_nothing_from_the_network() -> None:
