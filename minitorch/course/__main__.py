@@ -72,9 +72,11 @@ def main(words: list[str] | None = None) -> int:
         if chosen.verb == "grade":
             return grade_folder(course, chosen)
         return for_staff(course, chosen)
-    except (CourseError, ValueError) as error:
+    except (CourseError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def make(course: outline.Course, chosen: argparse.Namespace) -> int:
@@ -224,7 +226,7 @@ def grade_folder(course: outline.Course, chosen: argparse.Namespace) -> int:
     print(*(f"note: {note}" for note in notes), grading.table(marked), sep="\n")
     if chosen.json:
         grading.write_results(chosen.json, grading.results(marked, notes, time.monotonic() - began))
-    return int(any(m.why for m in marked))
+    return int(not marked or any(m.why for m in marked))
 
 
 def delegate(course: outline.Course, path: Path, chosen: argparse.Namespace) -> int:

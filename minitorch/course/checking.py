@@ -37,12 +37,13 @@ FATAL = ("time", "memory", "flood", "exit")  # after such a failure a grader goe
 
 
 class Limits(NamedTuple):
-    """What a trial may use: seconds for a test and for all, bytes of memory, bytes of output."""
+    """What a trial may use: seconds for a test and for all, bytes of memory and of output, processes."""
 
     test: float = 10.0
     all: float = 60.0
     memory: int = 4 << 30
     output: int = 1 << 20
+    processes: int = 64
 
 
 class Outcome(NamedTuple):
@@ -121,15 +122,17 @@ def run(
             process.stdin.write(json.dumps(job).encode())
             process.stdin.close()
         try:
-            report, output, trouble = _listen(process, channel, limits, began)
+            report, output, trouble = _listen(process, channel, limits, began, job_id)
         finally:
             left = _end(process, job_id)
     return _read(report, output, trouble, left, key, process.returncode, time.monotonic() - began)
 
 
-def _listen(process: subprocess.Popen, channel: Any, limits: Limits, began: float) -> tuple[bytes, bytes, tuple]:
+def _listen(
+    process: subprocess.Popen, channel: Any, limits: Limits, began: float, job_id: str
+) -> tuple[bytes, bytes, tuple]:
     """What came over the channel and the output until the process ended, or had to be ended: then (kind, why)."""
-    report, output = bytearray(), bytearray()
+    report, output, counted = bytearray(), bytearray(), began
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ, report)
         selector.register(process.stdout, selectors.EVENT_READ, output)  # type: ignore[arg-type]
@@ -150,6 +153,10 @@ def _listen(process: subprocess.Popen, channel: Any, limits: Limits, began: floa
                 trouble = "time", f"no end after {limits.all:g} s"
             elif not over and _memory(process.pid) > limits.memory:
                 trouble = "memory", f"used more than {limits.memory / 2**30:.1f} GB of memory"
+            elif not over and time.monotonic() - counted > 0.25:
+                counted = time.monotonic()
+                if (count := len(_children(process.pid, job_id))) > limits.processes:
+                    trouble = "processes", f"runs {count} processes at a time"
             if trouble or (over and not events) or (over and not selector.get_map()):
                 return bytes(report), bytes(output), trouble
             if not over and not selector.get_map():
@@ -167,23 +174,26 @@ def _memory(process: int) -> int:
 
 def _end(process: subprocess.Popen, job_id: str) -> bool:
     """End a trial and all that it started; whether something was left after it had ended by itself."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
+    patience, by_itself = time.monotonic() + 0.5, process.poll() is not None
+    while by_itself and _children(process.pid, job_id):  # workers of a DataLoader are on their way out
+        if time.monotonic() > patience:
+            break
+        time.sleep(0.02)
+    else:
+        if by_itself:
+            return False
+    for _ in range(50):  # what forks while it is being killed
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for child in _children(process.pid, job_id):
+        left = _children(process.pid, job_id)
+        for child in left:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(child, signal.SIGKILL)
-        return False
-    patience = time.monotonic() + 0.5  # workers of a DataLoader are on their way out
-    while left := _children(process.pid, job_id):
-        if time.monotonic() > patience:
-            for child in left:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(child, signal.SIGKILL)
-            return True
+        if not left:
+            break
         time.sleep(0.02)
-    return False
+    process.wait()
+    return by_itself
 
 
 def _children(group: int, job_id: str) -> list[int]:
@@ -192,7 +202,7 @@ def _children(group: int, job_id: str) -> list[int]:
     if not os.path.isdir("/proc/self"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, 0)
-            os.killpg(group, signal.SIGKILL)
+            out.append(-group)
         return out
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -215,12 +225,10 @@ def _read(report: bytes, output: bytes, trouble: tuple, left: bool, key: str, co
         if not hmac.compare_digest(seal, hmac.new(key.encode(), text, hashlib.sha256).hexdigest().encode()):
             forged = True
             continue
-        message = json.loads(text)
+        message = json.loads(text, object_hook=_legible)
         if "failed" in message:
-            kind, text = message["failed"]
-            return Trial(
-                (), f"the package does not import: {text}", "syntax" if kind == "syntax" else "import", seconds
-            )
+            kind = "syntax" if message["failed"] == "syntax" else "import"
+            return Trial((), f"the package does not import: {message['text']}", kind, seconds)
         if "test" in message:
             outcomes.append(Outcome(**message))
             begun = ""
@@ -237,7 +245,7 @@ def _read(report: bytes, output: bytes, trouble: tuple, left: bool, key: str, co
         trouble = trouble[0], trouble[1] + during
     elif not done:
         how = signal.Signals(-code).name if code < 0 else f"code {code}"
-        last = output.decode(errors="replace").strip()[-500:]
+        last = _plain(output.decode(errors="replace").strip()[-500:])
         trouble = (
             "exit",
             f"the process ended itself ({how}) before the tests were over{during}" + (f"\n{last}" * bool(last)),
@@ -246,6 +254,15 @@ def _read(report: bytes, output: bytes, trouble: tuple, left: bool, key: str, co
         trouble = "fork", "left a process running"
     kind, text = trouble or ("", "")
     return Trial(tuple(outcomes), text, kind, seconds)
+
+
+def _legible(message: dict) -> dict:
+    """A message whose texts hold nothing that a terminal or a file chokes on."""
+    return {key: _plain(value) if isinstance(value, str) else value for key, value in message.items()}
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
 # ------------------------------------------------------------------------------------------------------- what is said

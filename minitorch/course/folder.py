@@ -202,10 +202,16 @@ class Folder:
         """path: where it is, by default here. about: a course.json that counts in place of the folder's own."""
         self.course, self.path = course, path or course.root
         file = about or self.path / "course.json"
-        try:
-            self.about = json.loads(file.read_text()) if file.exists() else None
-        except (OSError, ValueError):
-            raise CourseError(f"{file} can't be read: is it as `new` made it?") from None
+        self.about: dict | None = None
+        if file.exists():
+            try:
+                self.about = json.loads(file.read_text())
+                right = all(isinstance(self.about[key], list) for key in ("tasks", "given"))
+                right = right and all(isinstance(self.about[key], dict) for key in ("shipped", "outside"))
+            except (OSError, ValueError, KeyError, TypeError):
+                right = False
+            if not right:
+                raise CourseError(f"{file} can't be read: is it as `new` made it?")
         if self.about is None and path is not None:
             raise CourseError(f"{self.path} is no folder of the course: it has no course.json")
         if self.about is not None and self.about.get("course") != FORMAT:

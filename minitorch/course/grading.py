@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -22,6 +23,11 @@ from .outline import Course, Task
 
 LIMITS = Limits(test=10.0, all=30.0)
 TOTAL = 900.0  # seconds for all tasks
+# No solution looks at who called it, or into the interpreter.
+FORBIDDEN = re.compile(
+    r"\b(_getframe|_current_frames|currentframe|getouterframes|f_back|f_locals|f_globals|tb_frame|settrace|setprofile"
+    r"|get_objects|get_referrers|ctypes)\b"
+)
 CHECKERS = ("pytest", "unittest", "numpy.testing")  # watched where a solution names them
 GUARDED = ("course/telling.py", "autograd/diagnosis.py", "autograd/gradcheck.py")
 
@@ -129,6 +135,9 @@ def mark(
         return Mark(task, 0, str(error), "")
     if all(marks.said(task.id, task.title) in text for blocks in solution.values() for text in blocks):
         return Mark(task, 0, "still to be written", "")
+    for text in (text for blocks in solution.values() for text in blocks):
+        if found := FORBIDDEN.search(text):
+            return Mark(task, 0, f"uses {found[0]}, which no solution needs", "")
     unit = bench.course.unit_of(task.id)
     file = bench.course.tests(unit)
     trial = tried(bench, task, texts, {f"tests/{file.name}": file.read_text()}, limits)

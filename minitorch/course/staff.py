@@ -41,6 +41,7 @@ def verify(course: Course, jobs: int = 2, say: Callable = print, only: Collectio
     def step(name: str, problems: Iterator[str], counted: Callable[[], str] = str) -> None:
         at, new = time.monotonic(), list(problems)
         found.extend(new)
+        count[name] = len(new)
         for problem in new:
             say(f"  {problem}")
         say(f"{name}: {len(new) or 'no'} problem{'s' * (len(new) != 1)} {counted()}({time.monotonic() - at:.0f} s)")
@@ -59,6 +60,7 @@ def verify(course: Course, jobs: int = 2, say: Callable = print, only: Collectio
         step("wrong solutions", in_parallel(course, wrongs(course, ids, count), jobs),
              lambda: f"in {count['wrong']}, {count['told']} of them caught with the right words ")  # fmt: skip
     say(f"\n{'NOT ' * bool(found)}ready for students: {len(course.tasks)} tasks, {count['tests']} tests, "
+        f"{count['leaks']} leaks, "
         f"{count['told']} of {count['wrong']} wrong solutions caught with the right words, "
         f"{len(found)} problems, {time.monotonic() - began:.0f} s")  # fmt: skip
     return found
@@ -244,7 +246,11 @@ def solved(course: Course, only: Collection[str], count: Counter[str]) -> Iterat
             solution = Folder(course, about=None).solution(task)
             mark = grading.mark(bench, task, solution, None, grading.LIMITS)
             count["points"] += mark.points
-            slow = f"task {task.id}: its tests take {mark.seconds:.1f} s" if mark.seconds > 8 else ""
+            slow = (
+                f"task {task.id}: its tests take {mark.seconds:.1f} s"
+                if mark.seconds > 15 and task.kernels == "reference"
+                else ""
+            )
             return [f"task {task.id}, solved: {mark.why}\n{mark.said}"] if mark.why else [slow] if slow else []
 
         yield job

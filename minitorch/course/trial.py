@@ -29,6 +29,7 @@ from typing import Any
 
 PRINTED = 100_000  # characters that a test may print
 SHOWN = 2_000  # of these are shown
+FILES = 1 << 28  # bytes that a file may have
 BLANK = re.compile(r"task (\d+\.\d+): ")
 
 
@@ -71,7 +72,8 @@ def main() -> None:
         modules = load(job)
     except BaseException as error:  # noqa: B036
         restored(before)
-        send(failed=told(error, job), printed=paper.getvalue()[:SHOWN])
+        kind, text = told(error, job)
+        send(failed=kind, text=text)
         os._exit(0)
     kept = [(module, dict(vars(module))) for module in modules]
     kept += [(sys.modules[name], dict(vars(sys.modules[name]))) for name in job["guarded"] if name in sys.modules]
@@ -103,7 +105,7 @@ def limit(job: dict) -> None:
     """Bound memory, and tell a test that takes too long so; the parent kills what does not listen."""
     import resource
 
-    for name, value in (("RLIMIT_AS", job["memory"]), ("RLIMIT_CORE", 0)):
+    for name, value in (("RLIMIT_AS", job["memory"]), ("RLIMIT_CORE", 0), ("RLIMIT_FSIZE", FILES)):
         hard = resource.getrlimit(getattr(resource, name))[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         with suppress(ValueError, OSError):  # macOS bounds no address space; the parent watches
@@ -145,7 +147,8 @@ def functions(modules: list[ModuleType], job: dict) -> Iterator[FunctionType]:
 def told(error: BaseException, job: dict) -> tuple[str, str]:
     """What kind of failure an exception is, and a few lines for who wrote the code."""
     try:
-        return of_kind(error, job)
+        kind, text = of_kind(error, job)
+        return kind, text[: 2 * SHOWN]
     except Exception:  # its __str__ raises, or isinstance is another function by now
         return "error", f"{type(error).__name__}, which can't be told"
 

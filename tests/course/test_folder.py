@@ -182,6 +182,7 @@ def test_notes_on_changed_files(course: Course, student: Path) -> None:
         (["check", "x"], "'x': there is no task or unit 'x'"),
         (["explain", "7"], "there is no demo of unit 7"),
         (["grade", "--task", "9.9"], "there is no task '9.9' to write in"),
+        (["grade", "--json", "nowhere/results.json"], "No such file or directory"),
         (["grade", "/"], "it has no course.json"),
     ],
 )
@@ -198,3 +199,15 @@ def test_points_need_the_whole_package(course: Course, student: Path, tmp_path: 
     command = [sys.executable, "-m", "minitorch.course", "grade"]
     done = subprocess.run(command, cwd=student, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "points need the whole package beside this folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"course": 1}', '{"course": 1, "tasks": 3, "given": [], "shipped": {}, "outside": {}}']
+)
+def test_a_spoiled_course_json(course: Course, student: Path, text: str) -> None:
+    """It is told so; progress.json is begun anew."""
+    (student / "progress.json").write_text("{")
+    assert "Task 1.1" in run(course, student, "next")[1]
+    (student / "course.json").write_text(text)
+    code, said = run(course, student, "next")
+    assert code == 2 and "course.json can't be read: is it as `new` made it?" in said

@@ -17,7 +17,7 @@ from minitorch.course.folder import Folder
 from minitorch.course.grading import Bench
 from minitorch.course.outline import Course
 
-LIMITS = Limits(test=0.6, all=2.0, memory=2 << 30, output=200_000)
+LIMITS = Limits(test=0.6, all=3.0, memory=2 << 30, output=200_000)
 RIGHT = "    return float(sum(x))\n"
 AWAY = "subprocess.Popen(['sleep', '60'], stdout=-3, stderr=-3"
 
@@ -48,7 +48,7 @@ HOSTILE = [
     ("an unexpected indent", ["x = 1", "    return x"], "IndentationError in minitorch/sums.py:8"),
     ("an endless loop", ["while True:", "    pass"], r"no end after 0.6 s\n.* minitorch/sums.py:[78]: "),
     ("one that stops the clock", ["import signal", "signal.setitimer(signal.ITIMER_REAL, 0)", "while True: pass"],
-     "no end after 2 s, in test_1_1_of_three"),
+     "no end after 3 s, in test_1_1_of_three"),
     ("one at import", ["return 1", "|while True: pass"], "no end after 0.6 s"),
     ("sys.exit", ["import sys", "sys.exit(0)"], r"called sys.exit\(0\)"),
     ("os._exit", ["import os", "os._exit(0)"], r"the process ended itself \(code 0\) .* in test_1_1_of_three"),
@@ -83,6 +83,13 @@ HOSTILE = [
     ("a fork that hides", ["import os, time", "if os.fork() == 0:", "    os.setsid()", "    time.sleep(60)",
                            "return 7.0 * bool(x)"], "left a process running"),
     ("a program", ["import subprocess", f"{AWAY})", "return 7.0 * bool(x)"], "left a process running"),
+    ("many processes", ["import os, time", "for _ in range(99):", "    if os.fork() == 0: time.sleep(60)", "time.sleep(9)"],
+     "runs 100 processes at a time"),
+    ("a long file", ["with open('x', 'wb') as file: file.truncate(1 << 40)"], "OSError: .* File too large"),
+    ("who called", ["import sys", "return sys._getframe(1).f_code.co_consts[-1]"], "uses _getframe, which no solution needs"),
+    ("strange signs", ["raise ValueError('\\udc80\\x1b[2J')"], r"ValueError: \?\?\[2J"),
+    ("a closed channel", ["import os", "os.closerange(3, 99)", "return 7.0 * bool(x)"], "the process ended itself"),
+    ("no input", ["return float(input())"], "EOFError"),
     ("words in the channel", ["import os", "for fd in range(3, 20):", "    try: os.write(fd, b'{\"done\": true}\\n')",
                               "    except OSError: pass", "os._exit(0)"], "wrote into the channel of the grader"),
     ("files of the package", ["from minitorch.course import telling", "open(telling.__file__, 'a').write('\\n')",

@@ -57,7 +57,7 @@ def test_verify(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staff, "wrong_solutions", lambda course: [wrong])
     problems, said = verify(course)
     assert problems == []
-    assert "3 tasks, 4 tests, 1 of 1 wrong solutions caught with the right words, 0 problems" in said
+    assert "3 tasks, 4 tests, 0 leaks, 1 of 1 wrong solutions caught with the right words, 0 problems" in said
 
 
 MARKS, LEAKS, ORDER, SOLVED = (
