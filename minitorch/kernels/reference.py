@@ -322,27 +322,36 @@ def dropout(x: np.ndarray, out: np.ndarray, mask: np.ndarray, seed: int, thresho
 @declare(1)
 def softmax(x: np.ndarray, out: np.ndarray) -> None:
     """out = exp(x) over its sum along the middle of x (outer, C, inner)."""
-    e = np.exp(x - x.max(1, keepdims=True, initial=-np.inf))
-    out[...] = e / e.sum(1, keepdims=True)
+    # BEGIN SOLUTION 4.4
+    top = x.max(axis=1, initial=-np.inf, keepdims=True)
+    powers = np.exp(x - top)
+    out[...] = powers / powers.sum(1, keepdims=True)
+    # END SOLUTION
 
 
 @declare(1)
 def log_softmax(x: np.ndarray, out: np.ndarray) -> None:
     """out = x - log(sum(exp(x))) along the middle of x (outer, C, inner)."""
-    shifted = x - x.max(1, keepdims=True, initial=-np.inf)
+    # BEGIN SOLUTION 4.4
+    shifted = x - x.max(axis=1, initial=-np.inf, keepdims=True)
     out[...] = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    # END SOLUTION
 
 
 @declare(2)
 def softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = y * (g - sum(g * y)) along the middle, for y = softmax(x) (outer, C, inner)."""
+    """out = the gradient of x, where g is that of y = softmax(x), along the middle of (outer, C, inner)."""
+    # BEGIN SOLUTION 4.4
     out[...] = y * (g - (g * y).sum(1, keepdims=True))
+    # END SOLUTION
 
 
 @declare(2)
 def log_softmax_grad(g: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """out = g - exp(y) * sum(g) along the middle, for y = log_softmax(x) (outer, C, inner)."""
+    """out = the gradient of x, where g is that of y = log_softmax(x), along the middle of (outer, C, inner)."""
+    # BEGIN SOLUTION 4.4
     out[...] = g - np.exp(y) * g.sum(1, keepdims=True)
+    # END SOLUTION
 
 
 @declare(3, 4)

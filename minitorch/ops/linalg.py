@@ -26,10 +26,12 @@ def batched_matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return out
 
 
-# sum(g * (x @ y)) = sum(g yT * x) = sum(xT g * y): linear in each, and each gradient is a product again.
+# Linear in each operand, and each gradient is a product again, of g and the other operand, transposed.
 batched_matmul.vjp(
+    # BEGIN SOLUTION 4.2: x y
     x=lambda g, y: batched_matmul(g, transpose(y, 1, 2)),
     y=lambda g, x: batched_matmul(transpose(x, 1, 2), g),
+    # END SOLUTION
 )
 
 
@@ -45,18 +47,24 @@ def _linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, turn_x: bool, turn_w: b
     return out
 
 
-# The same sum again: out = X W hands X the product g WT, and W the product XT g. An operand that was turned receives
-# the transpose of that: (g WT)T = W gT, (XT g)T = gT X. So each gradient is one product, and no view is taken.
+# The same two products. An operand that was turned receives the transpose of its own, and (A B)T = BT AT. So each
+# gradient is one product again, and no view is taken: `linear` turns its operands itself.
 def _x_grad(g: Any, w: Any, turn_x: bool, turn_w: bool) -> Any:
+    """The gradient of x, by one call of `linear`; where x was turned, of x as it came."""
+    # BEGIN SOLUTION 4.2
     if turn_x:
         return linear(w, g, turn_x=turn_w, turn_w=True)
     return linear(g, w, turn_x=False, turn_w=not turn_w)
+    # END SOLUTION
 
 
 def _w_grad(g: Any, x: Any, turn_x: bool, turn_w: bool) -> Any:
+    """The gradient of w, by one call of `linear`; where w was turned, of w as it came."""
+    # BEGIN SOLUTION 4.2
     if turn_w:
         return linear(g, x, turn_x=True, turn_w=turn_x)
     return linear(x, g, turn_x=not turn_x, turn_w=False)
+    # END SOLUTION
 
 
 linear.vjp(x=_x_grad, w=_w_grad)
@@ -69,8 +77,8 @@ def affine(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 affine.vjp(
-    x=lambda g, w: linear(g, w, turn_x=False, turn_w=False),
-    w=lambda g, x: linear(g, x, turn_x=True, turn_w=False),
+    x=lambda g, w: _x_grad(g, w, False, True),
+    w=lambda g, x: _w_grad(g, x, False, True),
     b=lambda g: reduce_sum(g, dim=(0,), keepdim=False),
 )
 

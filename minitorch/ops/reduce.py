@@ -111,8 +111,13 @@ def kept(shape: tuple, dim: tuple) -> tuple:
 
 
 def spread(g: Any, shape: tuple, dim: tuple) -> Any:
-    """A reduced tensor, with or without the axes of size 1, expanded to what was reduced: the adjoint of sum."""
+    """A reduced tensor, with or without the axes of size 1, expanded to what was reduced: the adjoint of sum.
+
+    shape: of what was reduced over the axes `dim`. `kept(shape, dim)` is the shape of g with its axes of size 1.
+    """
+    # BEGIN SOLUTION 4.1
     return expand(reshape(g, shape=kept(shape, dim)) if g.ndim else g, shape=shape)
+    # END SOLUTION
 
 
 def first_order(fast: Callable, recorded: Callable) -> Callable:
@@ -142,7 +147,11 @@ def reduce_sum(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
     return collapse.total(x, dim, keepdim)
 
 
-reduce_sum.vjp(x=lambda g, x_shape, dim: spread(g, x_shape, dim))
+reduce_sum.vjp(
+    # BEGIN SOLUTION 4.1: x
+    x=lambda g, dim, x_shape: spread(g, x_shape, dim),
+    # END SOLUTION
+)
 
 
 @public("sum", on="T t o")
@@ -161,8 +170,10 @@ def _count(x: Any, dim: tuple) -> int:
 @step("mean")
 def mean(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """The mean over `dim`; NaN where there is nothing. Raises RuntimeError for integers."""
-    count, total = _count(x, dim), reduce_sum(x, dim=dim, keepdim=keepdim)
+    # BEGIN SOLUTION 4.1
+    count, total = _count(x, dim), reduce_sum(x, keepdim=keepdim, dim=dim)
     return total * (1 / count) if count else total / 0.0
+    # END SOLUTION
 
 
 @public("nansum", on="T t o")
@@ -314,14 +325,25 @@ def _shared_grad(g: np.ndarray, out: np.ndarray, x: np.ndarray, dim: tuple) -> n
 
 
 def _shares(x: np.ndarray, best: np.ndarray, dim: tuple) -> np.ndarray:
-    """1 over the number of winners, where x is one of them, else 0."""
+    """1 over the number of winners, where x is one of them, else 0; in the dtype of x.
+
+    best: the extremes of x over `dim`, with axes of size 1. An element wins if it equals the best, or if both are NaN.
+    """
+    # BEGIN SOLUTION 4.3
     winners = (x == best) | np.isnan(best) & np.isnan(x)
     return (winners / np.maximum(winners.sum(axis=dim, keepdims=True), 1)).astype(x.dtype)
+    # END SOLUTION
 
 
 def _shared_slope(g: Any, out: Any, x: Any, dim: tuple) -> Any:
+    """The gradient of x, in tensor operations: g, spread, times the shares, which are a constant tensor (`wrap`).
+
+    g and out have axes of size 1 or lack them: `kept` is the shape with them.
+    """
+    # BEGIN SOLUTION 4.3
     shape = x.array.shape
     return spread(g, shape, dim) * wrap(_shares(x.array, out.array.reshape(kept(shape, dim)), dim))
+    # END SOLUTION
 
 
 for _extreme_over in (amax_over, amin_over):
@@ -716,11 +738,17 @@ def softmax_over(x: np.ndarray, *, dim: int) -> np.ndarray:
     return collapse.spread(kernels.softmax, [x], [], (dim,))
 
 
-# out_i = e_i / sum e, so d out_i / dx_j = out_i (1[i=j] - out_j).
+def _softmax_slope(g: Any, out: Any, dim: int) -> Any:
+    """The gradient of x, in tensor operations. out_i = e_i / sum e, so d out_i / dx_j = out_i (1[i=j] - out_j)."""
+    # BEGIN SOLUTION 4.4
+    return out * (g - sum(g * out, dim, keepdim=True))
+    # END SOLUTION
+
+
 softmax_over.vjp(
     x=first_order(
         lambda g, out, dim: collapse.spread(kernels.softmax_grad, [g, out], [], (dim,)),
-        lambda g, out, dim: out * (g - sum(g * out, dim, keepdim=True)),
+        _softmax_slope,
     )
 )
 
@@ -731,10 +759,17 @@ def log_softmax_over(x: np.ndarray, *, dim: int) -> np.ndarray:
     return collapse.spread(kernels.log_softmax, [x], [], (dim,))
 
 
+def _log_softmax_slope(g: Any, out: Any, dim: int) -> Any:
+    """The gradient of x, in tensor operations. out_i = x_i - log sum e, so d out_i / dx_j = 1[i=j] - exp(out_j)."""
+    # BEGIN SOLUTION 4.4
+    return g - exp(out) * sum(g, dim, keepdim=True)
+    # END SOLUTION
+
+
 log_softmax_over.vjp(
     x=first_order(
         lambda g, out, dim: collapse.spread(kernels.log_softmax_grad, [g, out], [], (dim,)),
-        lambda g, out, dim: g - exp(out) * sum(g, dim, keepdim=True),
+        _log_softmax_slope,
     )
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
+from ...autograd import plain
 from ...autograd.following import step
 from ...autograd.tape import wrap
 from ...geometry import LIMIT
@@ -14,7 +15,7 @@ from ...ops import pointwise
 from ...ops.dims import whole
 from ...ops.linalg import matmul, stacked_linear
 from ...ops.promotion import to_dtype
-from ...ops.shape import reshape, unsqueeze
+from ...ops.shape import reshape, transpose, unsqueeze
 from .checks import (
     check_operands,
     check_tensor,
@@ -42,6 +43,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         )
     if bias is not None and bias.array.shape not in ((w[0],), (1,), ()):
         raise RuntimeError(f"linear: `bias` must have shape ({w[0]},), but has {bias.array.shape}; weight {w}")
+    if plain.enabled:
+        out = matmul(input, transpose(weight, 0, 1))
+        return out if bias is None else pointwise.add(out, bias)
     if bias is None or bias.array.ndim == 1 and bias.array.size == w[0]:
         return stacked_linear(input, weight, bias)
     return pointwise.add(stacked_linear(input, weight), bias)
