@@ -66,7 +66,7 @@ def _transpose(data: Any, *, perm: Any = None) -> Any:
 @operator("Squeeze", moves=True)
 def _squeeze(data: Any, axes: Any = None) -> Any:
     shape = arr(data).shape
-    gone = {i for i, n in enumerate(shape) if n == 1} if axes is None else set(axes_of(axes, len(shape)))
+    gone = {i for i, size in enumerate(shape) if size == 1} if axes is None else set(axes_of(axes, len(shape)))
     wrong = [d for d in gone if shape[d] != 1]
     if wrong:
         raise ValueError(f"axis {wrong[0]} has size {shape[wrong[0]]}, not 1")
