@@ -40,7 +40,7 @@ fix: .venv/dev.done  ## rewrite what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-parity: .venv/torch.done  ## the slow tests, then all beside the live PyTorch oracle (installs torch 2.13.0)
+parity: .venv/torch.done  ## the slow tests, then all beside the live PyTorch oracle (installs torch 2.13.0, onnxruntime)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 	$(BIN)/python -m pytest -s $(wildcard tests/parity/parity_*.py) $(ARGS)
 
@@ -88,5 +88,5 @@ clean:  ## remove .venv, caches and runs
 	@touch $@
 
 .venv/torch.done: .venv/dev.done
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 onnxruntime
 	@touch $@

@@ -9,10 +9,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from .errors import ExportError, LoadError
+
 if TYPE_CHECKING:
     from .loading import OnnxModule
 
-__all__ = ["export", "load"]
+__all__ = ["ExportError", "LoadError", "export", "load"]
 
 
 def export(
@@ -56,9 +58,9 @@ def load(f: str | os.PathLike | IO[bytes]) -> OnnxModule:
     Its arguments are the inputs of the graph in order, or by name; it returns a tensor, or a tuple where there are
     several outputs. Floats that a layer learns are parameters, all other initializers buffers, under their names.
 
-    Raises RuntimeError for a file that is damaged or asks for what it must not (data outside its folder, sizes beyond
-    its own, cycles), NotImplementedError, which names the node and its opset, for operators that are not here,
-    ImportError where the package onnx is missing. Nothing of the model runs before all of it is checked.
+    Raises LoadError, a RuntimeError, for a file that is damaged or asks for what it must not (data outside its folder,
+    sizes beyond its own, cycles), NotImplementedError, which names the node and its opset, for operators that are not
+    here, ImportError where the package onnx is missing. Nothing runs before all of the file is checked.
     """
     from .loading import load_from
 

@@ -18,9 +18,10 @@ from ..nn.hooks import register_module_forward_hook, register_module_forward_pre
 from ..random import default_generator
 from ..tensor import Tensor
 from . import primitives, steps
+from .errors import ExportError
 from .graph import TYPES, Graph, Unsaid
 from .packages import import_onnx
-from .trace import Call, ExportError, Merged, Merger, Run, Varying, leaves, where
+from .trace import Call, Merged, Merger, Run, Varying, leaves, where
 
 OPSETS = range(13, 22)
 IR = 8

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .trace import ExportError, Merged, Varying
+from .errors import ExportError
+from .trace import Merged, Varying
 
 TYPES = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9, "float16": 10,

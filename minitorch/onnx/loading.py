@@ -12,10 +12,11 @@ from ..autograd.following import step
 from ..autograd.tape import wrap
 from ..nn import Module, Parameter
 from ..tensor import Tensor
+from .errors import LoadError
 from .exporting import KNOWN
 from .operators import DTYPES, OPERATORS, Operator
 from .packages import import_onnx
-from .reading import LoadError, array_of, check_graph, message_of, named, subgraphs
+from .reading import array_of, check_graph, message_of, named, subgraphs
 
 ARITHMETIC = ("Add", "Sub", "Mul", "Div")  # a number beside these is a setting, an array learns
 

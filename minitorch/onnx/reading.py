@@ -14,15 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from .errors import LoadError
 from .operators import DTYPES
 
 LARGEST = 2**31 - 1  # bytes of a message
 DEPTH = 50  # subgraphs within subgraphs
 FIELDS = {1: "float_data", 7: "int64_data", 11: "double_data"}  # all others stand in int32_data
-
-
-class LoadError(RuntimeError):
-    """Raised for a file that is damaged, or that asks for what it must not."""
 
 
 def message_of(onnx: Any, f: Any) -> tuple[Any, str | None]:

@@ -13,12 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import Primitive, Variable
-
-
-class ExportError(RuntimeError):
-    """Raised for a model, or a part of it, that ONNX cannot say. placed: the message names the call and its layer."""
-
-    placed = False
+from .errors import ExportError
 
 
 class Value:

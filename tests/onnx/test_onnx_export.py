@@ -14,7 +14,7 @@ from onnx_samples import Of, Sample, layers, programs
 
 import minitorch as mt
 from minitorch import nn
-from minitorch.onnx.trace import ExportError
+from minitorch.onnx import ExportError
 
 onnx = pytest.importorskip("onnx.reference", reason="the package onnx is not installed")
 onnx_package = pytest.importorskip("onnx")

@@ -185,7 +185,8 @@ def _pixels(x: Any) -> tuple[int, ...]:
 def _global_average_pool(X: Any) -> Any:
     rank = arr(X).ndim - 2
     if 1 <= rank <= 3 and arr(X).dtype.kind == "f":
-        return (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[rank - 1](X, 1)
+        function: Any = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[rank - 1]
+        return function(X, 1)
     return t.mean(X, _pixels(X), True)
 
 
