@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import itertools
 import os
 import re
@@ -25,6 +26,8 @@ COMMAND = "python -m minitorch.course"
 
 def main(words: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     new = verbs.add_parser("new", help="make a student's folder")

@@ -314,4 +314,4 @@ def try_tasks(course: Course, tasks: Sequence[Task], limits: Limits = Limits(), 
     file = course.tests(course.unit_of(tasks[0].id))
     if not file.exists():
         raise CourseError(f"{file} is missing")
-    return run(course.root, {f"tests/{file.name}": file.read_text()}, tasks, limits, **settings)
+    return run(course.root, {f"tests/{file.name}": file.read_text(encoding="utf-8")}, tasks, limits, **settings)

@@ -42,7 +42,7 @@ Then, again and again, in this folder:
     python -m minitorch.course explain          # run the demo of the unit on your own code
     python -m minitorch.course check 1.1        # the tests of a task; without a number, of the next one
     python -m minitorch.course hint 1.1         # three hints, one more at each call
-    python -m minitorch.course grade            # points of all tasks
+    python -m minitorch.course grade            # points of all tasks; needs the whole package, installed beside
 
 `handouts/` has a text for each unit; read it first. Write between the lines `# BEGIN SOLUTION` and `# END SOLUTION`,
 and leave these lines and everything outside them as they are: a grader takes what stands between them, nothing else.
@@ -140,9 +140,9 @@ def fill(course: Course, folder: Path, open_: list[str], given: list[str], class
             ("tests", course.tests(unit)),
         ):
             if file.exists():
-                write(folder / kind / file.name, file.read_text())
+                write(folder / kind / file.name, file.read_text(encoding="utf-8"))
                 if kind == "tests":
-                    hashes[f"{kind}/{file.name}"] = digest(file.read_text())
+                    hashes[f"{kind}/{file.name}"] = digest(file.read_text(encoding="utf-8"))
     about = {
         "course": FORMAT,
         "minitorch": made_of,
@@ -171,13 +171,13 @@ def sources(root: Path, left_out: Collection[str] = STAFF) -> Iterator[tuple[str
         name = file.relative_to(package).as_posix()
         parts = {name, *(parent.as_posix() for parent in file.relative_to(package).parents)}
         if file.suffix in SUFFIXES and file.is_file() and "__pycache__" not in name and not parts & set(left_out):
-            yield f"minitorch/{name}", file.read_text()
+            yield f"minitorch/{name}", file.read_text(encoding="utf-8")
 
 
 def write(path: Path, text: str) -> None:
     """Write a file, and the folders it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
 
 def digest(text: str) -> str:
@@ -188,7 +188,7 @@ def digest(text: str) -> str:
 def version(root: Path) -> str:
     """The version of the package, without importing it."""
     names: dict[str, Any] = {}
-    exec((root / "minitorch" / "version.py").read_text(), names)
+    exec((root / "minitorch" / "version.py").read_text(encoding="utf-8"), names)
     return names["__version__"]
 
 
@@ -205,7 +205,7 @@ class Folder:
         self.about: dict | None = None
         if file.exists():
             try:
-                self.about = json.loads(file.read_text())
+                self.about = json.loads(file.read_text(encoding="utf-8"))
                 right = all(isinstance(self.about[key], list) for key in ("tasks", "given"))
                 right = right and all(isinstance(self.about[key], dict) for key in ("shipped", "outside"))
             except (OSError, ValueError, KeyError, TypeError):
@@ -295,7 +295,7 @@ class Folder:
     def progress(self) -> dict:
         """progress.json: `hints`, how many were asked for; `passed`, and what stood in the blocks then."""
         try:
-            found = json.loads((self.path / "progress.json").read_text())
+            found = json.loads((self.path / "progress.json").read_text(encoding="utf-8"))
             return {"hints": dict(found["hints"]), "passed": dict(found["passed"])}
         except (OSError, ValueError, KeyError, TypeError):
             return {"hints": {}, "passed": {}}

@@ -140,14 +140,14 @@ def mark(
             return Mark(task, 0, f"uses {found[0]}, which no solution needs", "")
     unit = bench.course.unit_of(task.id)
     file = bench.course.tests(unit)
-    trial = tried(bench, task, texts, {f"tests/{file.name}": file.read_text()}, limits)
+    trial = tried(bench, task, texts, {f"tests/{file.name}": file.read_text(encoding="utf-8")}, limits)
     said = checking.report(task, trial)
     if not checking.passed(task, trial):
         failed = sum(bool(outcome.kind) for outcome in trial.outcomes)
         why = trial.trouble.splitlines()[0] if trial.trouble else f"{failed} of {len(trial.outcomes)} tests fail"
         return Mark(task, 0, why, said, "", trial.seconds)
     if hidden is not None and (more := hidden / file.name).exists():
-        second = tried(bench, task, texts, {f"hidden/{file.name}": more.read_text()}, limits)
+        second = tried(bench, task, texts, {f"hidden/{file.name}": more.read_text(encoding="utf-8")}, limits)
         if second.outcomes or second.trouble:  # a hidden file may have no test of this task
             report = checking.report(task, second)
             if not checking.passed(task, second):
@@ -160,7 +160,7 @@ def tried(bench: Bench, task: Task, texts: Mapping[str, str], tests: Mapping[str
     """Try texts from outside: what checks them is guarded, and the copy of the package with it."""
     bench.warm()
     bench.exchange(texts)
-    guarded = {"__main__": checking.TRIAL.read_text()}
+    guarded = {"__main__": checking.TRIAL.read_text(encoding="utf-8")}
     for name in GUARDED:
         if f"minitorch/{name}" in bench.now:
             guarded[f"minitorch.{name.removesuffix('.py').replace('/', '.')}"] = bench.now[f"minitorch/{name}"]

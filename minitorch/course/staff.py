@@ -97,7 +97,7 @@ def check_marks(course: Course, count: Counter[str]) -> Iterator[str]:
             count["broken"] += 1
             yield f"unit {unit.number} has no {course.tests(unit).name}"
             continue
-        names = re.findall(r"^def (test_\w+)\(", course.tests(unit).read_text(), re.MULTILINE)
+        names = re.findall(r"^def (test_\w+)\(", course.tests(unit).read_text(encoding="utf-8"), re.MULTILINE)
         count["tests"] += len(names)
         for task in unit.tasks:
             if not any(name.startswith(prefix(task)) for name in names):
@@ -139,7 +139,7 @@ def check_folder(course: Course, count: Counter[str]) -> Iterator[str]:
                 yield f"{name} is not for students"
             if name.startswith("minitorch/"):
                 whole = (course.root / name).read_bytes()
-                if marks.put(file.read_text(), marks.taken(whole.decode())).encode() != whole:
+                if marks.put(file.read_text(encoding="utf-8"), marks.taken(whole.decode())).encode() != whole:
                     yield f"{name}: with its blocks put back it is another file than the package's"
         missing = {name for name, _ in sources(course.root)} - {
             p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file()
@@ -151,7 +151,7 @@ def leaks(course: Course) -> Iterator[str]:
     """Where a run of tokens of a solution stands in what students get."""
     owners: dict[tuple, str] = {}
     for name in sorted(files(course)):
-        text = (course.root / name).read_text()
+        text = (course.root / name).read_text(encoding="utf-8")
         for block in marks.blocks(text):
             for piece in pieces("\n".join(text.splitlines()[block.first + 1 : block.last]), block.arguments):
                 for run in runs(TOKEN.findall(COMMENT.sub("", piece))):
@@ -160,7 +160,7 @@ def leaks(course: Course) -> Iterator[str]:
         place = Path(temporary) / "student"
         folder.new(course, place)
         for file in sorted(p for p in place.rglob("*") if p.is_file()):
-            said, text = set(), file.read_text()
+            said, text = set(), file.read_text(encoding="utf-8")
             for version in {text, COMMENT.sub("", text)}:
                 for run in runs(TOKEN.findall(version)):
                     if run in owners and owners[run] not in said:
@@ -234,7 +234,7 @@ def in_order(course: Course, bench: Bench, ids: list[str], k: int) -> list[str]:
 def tests_of(course: Course, task: Task, salt: int = 0) -> dict[str, str]:
     """The file with a task's tests."""
     file = course.tests(course.unit_of(task.id))
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     return {f"tests/{file.name}": salted(text, salt)[0] if salt else text}
 
 
@@ -260,7 +260,7 @@ def salted_runs(course: Course, only: Collection[str]) -> Iterator[Job]:
     """The solved package passes the tests with other random numbers, too."""
     for unit in course.units:
         tasks = tuple(task for task in unit.tasks if task.id in only)
-        if tasks and salted(course.tests(unit).read_text(), SALT)[1]:
+        if tasks and salted(course.tests(unit).read_text(encoding="utf-8"), SALT)[1]:
             yield lambda bench, tasks=tasks: salted_run(course, bench, tasks, SALT)  # type: ignore[misc]
 
 
@@ -395,7 +395,7 @@ def pack(course: Course, place: Path, blank: list[str] | None, given: list[str],
             tasks = tuple(task for task in unit.tasks if task.id in chosen)
             if tasks:
                 name = course.tests(unit).name
-                texts[name], seeds[name] = salted(course.tests(unit).read_text(), salt)
+                texts[name], seeds[name] = salted(course.tests(unit).read_text(encoding="utf-8"), salt)
                 problems += salted_run(course, bench, tasks, salt)
     finally:
         bench.close()

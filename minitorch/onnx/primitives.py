@@ -288,10 +288,10 @@ def _expand(g: Graph, x: Merged, shape: tuple) -> Any:
 
 @says("sum_to")
 def _sum_to(g: Graph, x: Merged, shape: tuple) -> Any:
-    new = x.ndim - len(shape)
-    axes = [i for i in range(x.ndim) if i < new or (shape[i - new] == 1 and x.shape[i] != 1)]
+    leading = x.ndim - len(shape)
+    axes = [i for i in range(x.ndim) if i < leading or (shape[i - leading] == 1 and x.shape[i] != 1)]
     out = g.node("ReduceSum", x, np.array(axes, np.int64), keepdims=1)
-    return g.node("Squeeze", out, np.arange(new)) if new else out
+    return g.node("Squeeze", out, np.arange(leading)) if leading else out
 
 
 @says("pad_constant")
