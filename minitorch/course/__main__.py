@@ -97,6 +97,9 @@ def make(course: outline.Course, chosen: argparse.Namespace) -> int:
 def following(course: outline.Course) -> int:
     """`next`."""
     place = Folder(course)
+    if place.about is None:
+        print(f"Here is the whole package, with every task solved. A folder to solve them in: {COMMAND} new FOLDER")
+        return 0
     task = place.open()
     if task is None:
         print(f"All {len(place.tasks)} tasks are written, and their tests passed. Points: {COMMAND} grade")
@@ -126,7 +129,7 @@ def check_tasks(course: outline.Course, words: list[str]) -> int:
             raise CourseError(f"{' '.join(words)} has no task in this folder")
     else:
         task = place.open()
-        if task is None:
+        if task is None or place.about is None:
             return following(course)
         ids = [task.id]
     progress, failed = place.progress, []

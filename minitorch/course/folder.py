@@ -114,9 +114,16 @@ def new(
     try:
         about = fill(course, building, open_, [id for id in course.tasks if id in solved], classroom)
         building.chmod(0o755)
-        os.replace(building, folder)
+        if not folder.exists():
+            os.rename(building, folder)
+            return about
+        for part in sorted(building.iterdir()):  # somebody may stand in an empty folder, so it stays the same one
+            os.rename(part, folder / part.name)
+        building.rmdir()
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
+        for part in folder.iterdir() if folder.exists() else ():
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
         raise
     return about
 

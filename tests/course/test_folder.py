@@ -111,6 +111,17 @@ def test_new_leaves_nothing_half(course: Course, tmp_path: Path, monkeypatch: py
         folder.new(course._replace(root=tmp_path / "mine"), tmp_path / "other")
 
 
+def test_in_the_folder_itself(course: Course, tmp_path: Path) -> None:
+    """Who stands in an empty folder still stands in it; and in the package itself there is nothing to solve."""
+    (tmp_path / "mine").mkdir()
+    node = (tmp_path / "mine").stat().st_ino
+    assert run(course, tmp_path / "mine", "new", ".")[0] == 0
+    assert (tmp_path / "mine").stat().st_ino == node and (tmp_path / "mine" / "course.json").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+    assert "Here is the whole package, with every task solved." in run(course, tmp_path, "check")[1]
+    assert "✓ of three\n  ✓ of none" in run(course, tmp_path, "check", "1.1")[1]
+
+
 def test_the_way_of_a_student(course: Course, student: Path) -> None:
     """next, check, hint, a wrong answer, the right one, explain, grade."""
     code, said = run(course, student, "next")
