@@ -247,7 +247,9 @@ def _say(graph: Graph, call: Call) -> None:
     results = [leaf for leaf in leaves(call.results) if isinstance(leaf, Merged)]
     try:
         names = (steps if call.step else primitives).said(graph, call.name, call.args, call.settings)
-    except (Unsaid, ExportError) as error:
+    except (Unsaid, ExportError, TypeError, AttributeError, ValueError) as error:
+        if not isinstance(error, Unsaid | ExportError) and not _varies(call):
+            raise
         del graph.nodes[mark:]
         graph.forget_sizes()
         for inner in call.inner:
@@ -263,9 +265,14 @@ def _say(graph: Graph, call: Call) -> None:
             graph.knows(value)
 
 
+def _varies(call: Call) -> bool:
+    """Whether a setting differs between the runs, for which most rows have no words."""
+    return any(isinstance(leaf, Varying) for leaf in leaves((call.args, call.settings)))
+
+
 def _placed(call: Call, error: Exception) -> ExportError:
     """The error of a call, which says where it stands."""
-    said = f"can't be said in ONNX: {error}" if isinstance(error, Unsaid) else f"works on {error}"
+    said = f"works on {error}" if isinstance(error, ExportError) else f"can't be said in ONNX: {error}"
     failure = ExportError(f"export: {call.name!r} {where(call)} {said}")
     failure.placed = True
     return failure
@@ -292,8 +299,10 @@ def _model(
     for name, value in zip(wanted, outputs, strict=True):
         try:
             source = graph.name(value)
-        except Unsaid as error:
-            raise ExportError(f"export: an output of the model: {error}") from None
+        except (Unsaid, ExportError) as error:
+            if isinstance(error, ExportError) and str(error).startswith("export: "):
+                raise
+            raise ExportError(f"export: an output of the model is {error}") from None
         if source in renamed or source not in made:
             graph.nodes.append(helper.make_node("Identity", [renamed.get(source, source)], [name]))
         else:

@@ -68,6 +68,8 @@ class _Words(dict):
         one = self.dtype.type(1)
         own = {
             "where": lambda c, x, y: self.node("Where", c, x, y),
+            "inf": np.inf,
+            "nan": np.nan,
             "number": lambda x: _Word(self, np.asarray(x, self.dtype)),
             "log1p": lambda x: self.node("Log", x + one),
             "expm1": lambda x: self.node("Exp", x) - one,
@@ -89,7 +91,10 @@ def said(g: Graph, name: str, args: tuple, settings: dict) -> str:
     op = registry.get(name)
     if not isinstance(op, Pointwise):
         raise Unsaid("ONNX has no such operator")
-    dtype = next(a.dtype for a in args if isinstance(a, Merged) and a.dtype != np.bool_)
+    dtypes = {a.dtype for a in args if isinstance(a, Merged | np.ndarray) and a.dtype != np.bool_}
+    if len(dtypes) != 1:
+        raise Unsaid("of bools, or of two dtypes")
+    (dtype,) = dtypes
     values = [*args, *(settings[s] for s in op.value.settings)]
     pattern = tuple([
         ("?" if v.dtype == np.bool_ else v.dtype.char) if isinstance(v, Merged | np.ndarray)

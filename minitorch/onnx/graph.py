@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ExportError
-from .trace import Merged, Varying
+from .trace import Merged, Varying, together
 
 TYPES = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9, "float16": 10,
@@ -77,12 +77,17 @@ class Graph:
             return value
         if isinstance(value, np.ndarray | np.generic):
             return self.constant(np.asarray(value))
+        if isinstance(value, Varying) and all(isinstance(a, np.ndarray) for a in value.entries):
+            return self._varying_constant(list(value.entries))
+        if isinstance(value, Varying):
+            raise Unsaid(f"a setting that depends on the input: {value}")
         if value.error is not None:
             raise value.error
         if not value.name:
             if value.kind != "constant":
                 raise Unsaid("a value that no call before has made")
-            value.name = self._varying_constant(value) if self._differs(value) else self.constant(value.arrays[0])
+            same = self._same(value.arrays)
+            value.name = self.constant(value.arrays[0]) if same else self._varying_constant(value.arrays)
         elif value.kind == "named" and value.name not in self.constants:
             self.constants[value.name] = value.arrays[0]
         return value.name
@@ -123,6 +128,15 @@ class Graph:
         """Nodes were taken back: sizes that they computed are unknown again."""
         made = {name for node in self.nodes for name in node.output}
         self._sizes = {v: k for v, k in self._sizes.items() if isinstance(k, tuple) or k in made}
+
+    def count(self, sizes: Any, dtype: np.dtype) -> Any:
+        """The product of ints and Varyings as a number of a dtype."""
+        plain = math.prod(n for n in sizes if not isinstance(n, Varying))
+        out: Any = np.array([plain])
+        for size in sizes:
+            if isinstance(size, Varying):
+                out = self.node("Mul", out, self.size(size))
+        return self.node("Cast", out, to=TYPES[dtype.name]) if isinstance(out, str) else out.astype(dtype)
 
     def ints(self, sizes: Any) -> str:
         """A vector of int64 of ints and Varyings."""
@@ -200,14 +214,13 @@ class Graph:
         raise Unsaid(f"size {Varying(vector)}")
 
     # ------------------------------------------------------------------------------ constants that depend on sizes
-    def _differs(self, value: Merged) -> bool:
-        first = value.arrays[0]
-        return any(
-            a.shape != first.shape or a.dtype != first.dtype or a.tobytes() != first.tobytes() for a in value.arrays[1:]
-        )
+    def _same(self, arrays: list[np.ndarray]) -> bool:
+        first = arrays[0]
+        return all(a.shape == first.shape and a.tobytes() == first.tobytes() for a in arrays[1:])
 
-    def _varying_constant(self, value: Merged) -> str:
-        arrays, dtype = value.arrays, value.dtype
+    def _varying_constant(self, arrays: list[np.ndarray]) -> str:
+        """What was made of sizes alone: one number, the same number all over, or the numbers from 0 on."""
+        dtype, shape = arrays[0].dtype, together([a.shape for a in arrays])
         if len({a.ndim for a in arrays}) == 1:
             if all(a.size == 1 for a in arrays):
                 vector = np.array([a.item() for a in arrays])
@@ -215,17 +228,17 @@ class Graph:
             fills = {a.flat[0].item() if a.size and (a == a.flat[0]).all() else None for a in arrays}
             if len(fills) == 1 and None not in fills:
                 tensor = self.onnx.numpy_helper.from_array(np.array([fills.pop()], dtype))
-                return self.node("ConstantOfShape", self.ints(value.shape), value=tensor)
+                return self.node("ConstantOfShape", self.ints(shape), value=tensor)
             if dtype.kind == "i" and all((a.ravel() == np.arange(a.size)).all() for a in arrays):
                 count = Varying(tuple(a.size for a in arrays))
                 scalar = self.node(
                     "Reshape", self.node("Cast", self.size(count), to=TYPES[dtype.name]), np.array([], np.int64)
                 )
                 line = self.node("Range", np.zeros((), dtype), scalar, np.ones((), dtype))
-                return line if arrays[0].ndim == 1 else self.node("Reshape", line, self.ints(value.shape))
+                return line if arrays[0].ndim == 1 else self.node("Reshape", line, self.ints(shape))
         raise ExportError(
             "a tensor that the model made of its input where nobody can follow: by NumPy, from Python's numbers "
-            f"(.item(), .tolist()), or by a function that ONNX has no operator for; it has shape {value.shape}"
+            f"(.item(), .tolist()), or by a function that ONNX has no operator for; it has shape {shape}"
         )
 
     def _scalar(self, vector: np.ndarray, dtype: np.dtype) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import formulas
 from .graph import TYPES, Graph, Unsaid
-from .trace import Merged, Varying
+from .trace import Merged, Varying, leaves
 
 BIG = np.iinfo(np.int64).max
 Row = str | Callable
@@ -104,6 +104,42 @@ def _minimum(g: Graph, x: Any, y: Any) -> Any:
 @says("square")
 def _square(g: Graph, x: Any) -> Any:
     return g.node("Mul", x, x)
+
+
+def _bits(op: str, of_bools: str) -> Callable:
+    """Of bools, and from opset 18 on of integers."""
+
+    def row(g: Graph, *xs: Any) -> Any:
+        kinds = {x.dtype for x in xs if isinstance(x, Merged | np.ndarray)}
+        if kinds == {np.dtype(np.bool_)}:
+            return g.node(of_bools, *(g.number(x, np.dtype(np.bool_)) for x in xs))
+        if g.opset < 18:
+            raise Unsaid("of integers, before opset 18")
+        return g.node(op, *operands(g, xs))
+
+    return row
+
+
+for _name, _op in (("not", "Not"), ("and", "And"), ("or", "Or"), ("xor", "Xor")):
+    ROWS[f"bitwise_{_name}"] = _bits(f"Bitwise{_op}", _op)
+
+
+@says("isfinite")
+def _isfinite(g: Graph, x: Merged) -> Any:
+    return g.node("Not", g.node("Or", g.node("IsNaN", x), g.node("IsInf", x)))
+
+
+@says("atan2")
+def _atan2(g: Graph, y: Any, x: Any) -> Any:
+    """The angle of (x, y): atan(y / x), half a turn on where x is below 0; a quarter turn where it is 0."""
+    b, a = operands(g, (y, x))
+    one = y if isinstance(y, Merged) else x
+    zero, up = like(one, 0), g.node("GreaterOrEqual", b, like(one, 0))
+    half = g.node("Where", up, like(one, math.pi), like(one, -math.pi))
+    slope = g.node("Atan", g.node("Div", b, a))
+    turned = g.node("Where", g.node("Less", a, zero), g.node("Add", slope, half), slope)
+    quarter = g.node("Mul", g.node("Sign", b), like(one, math.pi / 2))
+    return g.node("Where", g.node("Equal", a, zero), quarter, turned)
 
 
 @says("log1p")
@@ -302,24 +338,39 @@ def _pad_constant(g: Graph, x: Merged, widths: tuple, value: float = 0.0) -> Any
 
 @says("extend")
 def _extend(g: Graph, x: Merged, widths: tuple, mode: str) -> Any:
+    if any(isinstance(n, Varying) for pair in widths for n in pair):
+        raise Unsaid("a border that depends on a size that stays open")
     if mode not in ("reflect", "replicate") or any(n < 0 for pair in widths for n in pair):
-        first = x.ndim - len(widths)
         out: Any = x
-        for axis, pair in enumerate(widths, first):
-            out = _extended(g, out, axis, x.shape[axis], pair, mode)
+        for axis, pair in enumerate(widths, x.ndim - len(widths)):
+            if any(pair):
+                out = _extended(g, out, axis, x.shape[axis], pair, mode)
         return out
     rest = (0,) * (x.ndim - len(widths))
     pads = [*rest, *(before for before, _ in widths), *rest, *(after for _, after in widths)]
     return g.node("Pad", x, g.ints(pads), mode="edge" if mode == "replicate" else mode)
 
 
+def _cut(g: Graph, x: Any, axis: int, start: int, stop: int, step: int = 1) -> str:
+    return g.node("Slice", x, *(np.array([n]) for n in (start, stop, axis, step)))
+
+
 def _extended(g: Graph, x: Any, axis: int, n: Any, pair: tuple, mode: str) -> Any:
-    """One axis by the positions of its pixels."""
+    """One axis with its border: slices, or, where pixels are cut off, the positions of all."""
     before, after = pair
-    if not before and not after:
-        return x
+    if min(pair) >= 0 and mode in ("circular", "symmetric"):
+        if mode == "circular":
+            parts = [
+                _cut(g, x, axis, -before, BIG) if before else None,
+                x,
+                _cut(g, x, axis, 0, after) if after else None,
+            ]
+        else:
+            low = _cut(g, x, axis, before - 1, -BIG, -1) if before else None
+            parts = [low, x, _cut(g, x, axis, -1, -1 - after, -1) if after else None]
+        return g.node("Concat", *(part for part in parts if part is not None), axis=axis)
     if isinstance(n, Varying):
-        raise Unsaid(f"padding mode {mode!r} along an axis whose size stays open")
+        raise Unsaid(f"padding mode {mode!r} that cuts off, along an axis whose size stays open")
     names = {"replicate": "edge", "circular": "wrap"}
     line = np.arange(n)
     if mode == "circular":
@@ -446,6 +497,33 @@ def _gathered(g: Graph, out: Any, x: Merged, taken: list) -> Any:
     return g.node("GatherND", out, g.node("Concat", *spread, axis=rank))
 
 
+@says("setitem")
+def _setitem(g: Graph, x: Merged, value: Any, key: Any) -> Any:
+    """A choice by a mask for one number, else elements at places that are known."""
+    arrays = [k for k in leaves(key) if isinstance(k, Merged | np.ndarray)]
+    if len(arrays) == 1 and isinstance(arrays[0], Merged) and _is_mask(arrays[0]) and key[0] is arrays[0]:
+        mask, rest = arrays[0], x.ndim - arrays[0].ndim
+        if isinstance(value, Merged) and any(n != 1 for n in value.shape):
+            raise Unsaid("several values for a mask")
+        one = g.node("Reshape", value, np.array([], np.int64)) if isinstance(value, Merged) else like(x, value)
+        seen = g.node("Unsqueeze", mask, np.arange(mask.ndim, x.ndim)) if rest else mask
+        return g.node("Where", seen, one, x)
+    if any(not isinstance(k, np.ndarray) for k in arrays) or isinstance(key, Varying):
+        raise Unsaid("an index that is computed")
+    if any(isinstance(n, Varying) for n in x.shape) or any(isinstance(k, Varying) for k in leaves(key)):
+        raise Unsaid("an index into a tensor whose size stays open")
+    places = np.arange(math.prod(x.shape)).reshape(x.shape)[key]
+    new = g.node("Expand", g.number(value, x.dtype), np.array(places.shape, np.int64))
+    return placed(g, x, np.ascontiguousarray(places), new)
+
+
+def placed(g: Graph, x: Merged, places: np.ndarray, new: Any) -> str:
+    """x with new elements at places that count through all of it."""
+    flat, values = g.node("Reshape", x, np.array([-1])), g.node("Reshape", new, np.array([-1]))
+    out = g.node("ScatterElements", flat, places.reshape(-1), values, axis=0)
+    return g.node("Reshape", out, np.array(x.shape, np.int64))
+
+
 @says("gather")
 def _gather(g: Graph, x: Merged, index: Any, dim: int) -> Any:
     return g.node("GatherElements", x, index, axis=dim)
@@ -511,13 +589,12 @@ def _var(g: Graph, x: Merged, dim: tuple, keepdim: bool, correction: float) -> A
     mean = reduced(g, "ReduceMean", x, dim, True)
     centred = g.node("Sub", x, mean)
     square = g.node("Mul", centred, centred)
-    sizes = [x.shape[d] for d in dim]
     if not correction:
         return reduced(g, "ReduceMean", square, dim, keepdim)
-    if any(isinstance(n, Varying) for n in sizes):
-        raise Unsaid("a variance over axes whose sizes stay open, with a correction")
     total = g.node("ReduceSum", square, np.array(dim, np.int64), keepdims=int(keepdim))
-    return g.node("Div", total, like(x, max(math.prod(sizes) - correction, 0)))
+    count = g.node("Sub", g.count([x.shape[d] for d in dim], x.dtype), np.full(1, correction, x.dtype))
+    divisor = g.node("Max", count, np.zeros(1, x.dtype))
+    return g.node("Div", total, divisor if keepdim or x.ndim > len(dim) else g.node("Squeeze", divisor))
 
 
 def reduced(g: Graph, op: str, x: Any, dim: Any, keepdim: bool) -> Any:

@@ -7,6 +7,7 @@ function's results. Where it raises Unsaid, the calls inside of the function are
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .graph import TYPES, Graph, Unsaid
-from .primitives import BIG, like, reduced
+from .primitives import BIG, like, placed, reduced
 from .trace import Merged, Varying
 
 STEPS: dict[str, Callable] = {}
@@ -215,11 +216,18 @@ def _batch_norm(
     g: Graph, input: Merged, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Any:  # fmt: skip
-    if training:
-        raise Unsaid("statistics of the batch")
     channels = input.shape[1]
     weight = np.ones(channels, input.dtype) if weight is None else weight
     bias = np.zeros(channels, input.dtype) if bias is None else bias
+    if training and running_mean is None and running_var is None:
+        axes = [0, *range(2, input.ndim)]
+        centred = g.node("Sub", input, reduced(g, "ReduceMean", input, axes, True))
+        variance = reduced(g, "ReduceMean", g.node("Mul", centred, centred), axes, True)
+        normal = g.node("Div", centred, g.node("Sqrt", g.node("Add", variance, like(input, eps))))
+        column = np.array([-1, *(1,) * (input.ndim - 2)], np.int64)
+        return g.node("Add", g.node("Mul", normal, g.node("Reshape", weight, column)), g.node("Reshape", bias, column))
+    if training:
+        raise Unsaid("running statistics that change")
     if any(v.dtype != input.dtype for v in (weight, bias, running_mean, running_var)):
         raise Unsaid("statistics of another dtype")
     return g.node("BatchNormalization", input, weight, bias, running_mean, running_var, epsilon=float(eps))
@@ -347,6 +355,11 @@ _GATES = {"RNN": (0,), "LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}  # input, output,
 
 
 # -------------------------------------------------------------------------------------------- images made larger
+def _runs(size: Any) -> Any:
+    """A size in each run."""
+    return size.entries if isinstance(size, Varying) else itertools.repeat(size, 64)
+
+
 @says("interpolate")
 def _interpolate(
     g: Graph, input: Merged, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
@@ -365,15 +378,16 @@ def _interpolate(
     if scale_factor is not None and not recompute_scale_factor:
         factors = scale_factor if isinstance(scale_factor, tuple | list) else [scale_factor] * rank
         scales = np.array([1.0, 1.0, *map(float, factors)], np.float32)
-        if mode == "nearest" and any(f != int(f) for f in map(float, factors)):
-            raise Unsaid("factors that are no whole numbers, of the nearest pixel")
+        if mode == "nearest" and any(f <= 0 or max(f, 1 / f) % 1 for f in map(float, factors)):
+            raise Unsaid("factors that are no whole numbers or parts, of the nearest pixel")
         return g.node("Resize", input, None, scales, **settings)
     if size is None:
         raise Unsaid("recompute_scale_factor")
     target = list(size) if isinstance(size, tuple | list) else [size] * rank
-    if mode == "nearest" and any(
-        isinstance(n, Varying) or isinstance(t, Varying) or t % n for n, t in zip(input.shape[2:], target, strict=True)
-    ):
+    pairs = [
+        pair for n, t in zip(input.shape[2:], target, strict=True) for pair in zip(_runs(n), _runs(t), strict=False)
+    ]
+    if mode == "nearest" and any(b % a for a, b in pairs):
         raise Unsaid("sizes that are no multiples, of the nearest pixel")
     shape = g.node("Shape", input, start=0, end=2) if g.opset >= 15 else g.ints(input.shape[:2])
     return g.node("Resize", input, None, None, g.node("Concat", shape, g.ints(target), axis=0), **settings)
@@ -476,10 +490,7 @@ def _assign(g: Graph, x: Any = None, value: Any = None, copied: bool = False, *,
     places = np.arange(math.prod(base.shape)).reshape(base.shape)
     for primitive, settings in views:
         places = primitive.function(places, **settings)
-    flat = g.node("Reshape", base, np.array([-1]))
-    new = g.node("Reshape", value, np.array([-1]))
-    out = g.node("ScatterElements", flat, np.ascontiguousarray(places).reshape(-1), new, axis=0)
-    return g.node("Reshape", out, np.array(base.shape, np.int64))
+    return placed(g, base, np.ascontiguousarray(places), value)
 
 
 def _sliced_in(g: Graph, base: Merged, value: Merged, views: Any) -> Any:
@@ -512,18 +523,98 @@ def _attention(
     g: Graph, query: Merged, key: Merged, value: Merged, attn_mask: Any = None, dropout_p: float = 0.0,
     is_causal: bool = False, scale: Any = None, enable_gqa: bool = False,
 ) -> Any:  # fmt: skip
-    """Only where queries or keys stay open in number, and later keys are not seen: the mask is made in the graph."""
+    """Where the mask is computed: it is made in the graph, of sizes or of what was given; a row without a key is 0."""
     rows, columns = query.shape[-2], key.shape[-2]
-    if not is_causal or enable_gqa or dropout_p or not any(isinstance(n, Varying) for n in (rows, columns)):
+    growing = is_causal and any(isinstance(n, Varying) for n in (rows, columns))
+    given = isinstance(attn_mask, Merged) and attn_mask.kind in ("computed", "input")
+    if enable_gqa or dropout_p or not (growing or given):
         raise Unsaid("as its parts")
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     axes = list(range(key.ndim))
     turned = g.node("Transpose", key, perm=[*axes[:-2], axes[-1], axes[-2]])
     scores = g.node("MatMul", g.node("Mul", query, like(query, factor)), turned)
-    hidden = g.onnx.numpy_helper.from_array(np.array([-np.inf], query.dtype))
-    one = np.ones((), np.int64)
-    mask = g.node("Trilu", g.node("ConstantOfShape", g.ints([rows, columns]), value=hidden), one, upper=1)
-    return g.node("MatMul", g.node("Softmax", g.node("Add", scores, mask), axis=-1), value)
+    if growing:
+        hidden = g.onnx.numpy_helper.from_array(np.array([-np.inf], query.dtype))
+        shape = g.node("ConstantOfShape", g.ints([rows, columns]), value=hidden)
+        added = g.node("Trilu", shape, np.ones((), np.int64), upper=1)
+        return g.node("MatMul", g.node("Softmax", g.node("Add", scores, added), axis=-1), value)
+    mask = _added(g, attn_mask, query, True)
+    last = [attn_mask.ndim - 1]
+    blind = g.node("Equal", reduced(g, "ReduceMax", mask, last, True), like(query, -np.inf))
+    scores = g.node("Add", scores, g.node("Where", blind, like(query, 0), mask))
+    weights = g.node("Where", blind, like(query, 0), g.node("Softmax", scores, axis=-1))
+    return g.node("MatMul", weights, value)
+
+
+def _added(g: Graph, mask: Merged, like_: Any, seen: bool) -> str:
+    """A mask as what is added to scores; of bools, which say what is `seen`, or hidden."""
+    if mask.dtype != np.bool_:
+        return g.name(mask)
+    zero, hidden = np.zeros((), like_.dtype), np.array(-np.inf, like_.dtype)
+    return g.node("Where", mask, *((zero, hidden) if seen else (hidden, zero)))
+
+
+@says("hidden_keys")
+def _hidden_keys(g: Graph, name: str, mask: Any, dtype: Any) -> Any:
+    return None if mask is None else _added(g, mask, np.zeros((), dtype), False)
+
+
+@says("embedding_bag")
+def _embedding_bag(
+    g: Graph, input: Merged, weight: Merged, offsets: Any = None, max_norm: Any = None, norm_type: float = 2,
+    scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Any = None,
+    include_last_offset: bool = False, padding_idx: Any = None,
+) -> Any:  # fmt: skip
+    if input.ndim != 2 or max_norm is not None or padding_idx is not None:
+        raise Unsaid("bags of different sizes, max_norm or padding_idx")
+    rows = g.node("Gather", weight, input, axis=0)
+    if per_sample_weights is not None:
+        rows = g.node("Mul", rows, g.node("Unsqueeze", per_sample_weights, np.array([2])))
+    if mode == "sum":
+        return g.node("ReduceSum", rows, np.array([1]), keepdims=0)
+    return reduced(g, {"mean": "ReduceMean", "max": "ReduceMax"}[mode], rows, [1], False)
+
+
+@says("max_unpool")
+def _max_unpool(
+    g: Graph, rank: int, x: Merged, indices: Any, kernel: Any, stride: Any, padding: Any, output_size: Any
+) -> Any:
+    """Zeros, as one line for each plane, with the elements at their places."""
+    sizes = _ints("kernel_size", kernel, rank)
+    steps = sizes if stride in (None, ()) else _ints("stride", stride, rank)
+    around = _ints("padding", padding, rank)
+    if x.ndim != rank + 2 or any(isinstance(n, Varying) for n in x.shape[2:]):
+        raise Unsaid("images without a batch, or whose size stays open")
+    size = [(n - 1) * s + k - 2 * p for n, s, k, p in zip(x.shape[2:], steps, sizes, around, strict=True)]
+    if output_size is not None:
+        size = _ints("output_size", tuple(output_size)[-rank:], rank)
+    zero = g.onnx.numpy_helper.from_array(np.zeros(1, x.dtype))
+    zeros = g.node("ConstantOfShape", g.ints([*x.shape[:2], math.prod(size)]), value=zero)
+    lines = [g.node("Reshape", v, np.array([0, 0, -1])) for v in (indices, x)]
+    return g.node("Reshape", g.node("ScatterElements", zeros, *lines, axis=2), np.array([0, 0, *size]))
+
+
+@says("scatter")
+def _scatter(
+    g: Graph, x: Merged, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: Any = None
+) -> Any:
+    if reduce is not None or not isinstance(src, Merged) or index.shape != src.shape:
+        raise Unsaid("a reduction, or one value for all")
+    return g.node("ScatterElements", x, index, src, axis=int(dim))
+
+
+@says("nonzero")
+def _nonzero(g: Graph, x: Merged, *, as_tuple: bool = False) -> Any:
+    if as_tuple or not x.ndim:
+        raise Unsaid("as a tuple")
+    return g.node("Transpose", g.node("NonZero", x), perm=[1, 0])
+
+
+@says("count_nonzero")
+def _count_nonzero(g: Graph, input: Merged, dim: Any = None) -> Any:
+    truth = g.node("Cast", g.node("Cast", input, to=TYPES["bool"]), to=TYPES["int64"])
+    axes = range(input.ndim) if dim is None else dim if isinstance(dim, tuple) else (dim,)
+    return g.node("ReduceSum", truth, np.array(list(axes), np.int64), keepdims=0)
 
 
 # ------------------------------------------------------------------------------------------- nodes that were loaded

@@ -176,6 +176,9 @@ class Varying:
     def __repr__(self) -> str:
         return " | ".join(map(str, self.entries))
 
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Varying) and all(map(_same, self.entries, other.entries))
+
 
 class Merged:
     """A value in all runs; shape has a Varying for each size that differs. name: in the graph, once it has one."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import Variable, plain, primitive
+from ..autograd.following import step
 from ..autograd.inplace import assign, unhooked
 from ..autograd.tape import watch, wrap
 from .dims import flag, no_tensor, normalize, whole
@@ -512,6 +513,7 @@ def masked_select(x: Any, mask: Any) -> Any:
 
 
 @public("nonzero", on="T t o")
+@step("nonzero")
 def nonzero(x: Any, *, as_tuple: bool = False) -> Any:
     """The positions of the elements that are not zero, int64: one per row, or with `as_tuple` a tensor per axis."""
     if flag(as_tuple, "as_tuple"):

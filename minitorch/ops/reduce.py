@@ -631,6 +631,7 @@ def any(x: Any, *, dim: tuple, keepdim: bool) -> Any:
 
 
 @public("count_nonzero")
+@step("count_nonzero")
 def count_nonzero(input: Any, dim: Any = None) -> Any:
     """How many elements over `dim` are not zero, int64."""
     return wrap(np.asarray(np.count_nonzero(input.array, axis=reduced(dim, input.array.ndim)), np.int64))

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes, kernels
 from ..autograd import Variable, primitive
+from ..autograd.following import step
 from ..autograd.tape import watch, wrap
 from .dims import flag, no_tensor, normalize
 from .index import _checked, _grid, add_along, first_outside, gather, getitem, place, plain_key, setitem, take_along
@@ -181,6 +182,7 @@ def _scattered(x: Any, src: Any, positions: np.ndarray, dim: int, reduce: str | 
 
 
 @public("scatter", on="T i t o")
+@step("scatter")
 def scatter(x: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
     """x with src[i][j], or a number, at x[index[i][j]][j] for dim=0, and so on; added or multiplied by `reduce`.
 

@@ -11,12 +11,24 @@ from minitorch import nn
 
 
 class Sample(NamedTuple):
-    """A model, the tensor it is exported with, its axes that stay open, and a tensor of another size."""
+    """A model, the tensor it is exported with, its axes that stay open, and a tensor of another size.
+
+    Of models with several inputs, tuples of each.
+    """
 
     model: nn.Module
     x: Any
     axes: Any
     other: Any
+
+    def inputs(self) -> list[tuple]:
+        """The arguments of both sizes."""
+        return [x if isinstance(x, tuple) else (x,) for x in (self.x, self.other)]
+
+    def open_axes(self) -> dict[str, Any]:
+        """The argument `dynamic_axes` of export."""
+        axes = self.axes if isinstance(self.axes, tuple) else (self.axes,)
+        return {f"input_{i}" if i else "input": each for i, each in enumerate(axes)}
 
 
 class Of(nn.Module):
@@ -31,6 +43,14 @@ class Of(nn.Module):
     def forward(self, x: Any) -> Any:
         """function(self, x) with members, function(x) without."""
         return self.function(self, x) if self._parameters or self._modules else self.function(x)
+
+
+class OfSeveral(Of):
+    """A function of several tensors and of the layer `part`."""
+
+    def forward(self, *xs: Any) -> Any:
+        """function(part, *xs)."""
+        return self.function(self._modules.get("part"), *xs)
 
 
 def image(model: Any, channels: int = 6, axes: Any = None, sizes: tuple = (8, 8), other: tuple = (8, 8)) -> Sample:
@@ -60,6 +80,13 @@ def _parts_changed(x: Any) -> Any:
     y = x * 1
     y[:, 2] = 5.0
     y[:, :, 3:5] = x[:, :, :2]
+    return y
+
+
+def _elements_changed(x: Any) -> Any:
+    y = x * 1
+    y[[0, 2], [1, 3]] = mt.tensor([5.0, 6.0])
+    y[x > 0.5] = -1.0
     return y
 
 
@@ -203,6 +230,15 @@ def layers() -> dict[str, Callable[[], Sample]]:
         "ReplicationPad2d": lambda: image(nn.ReplicationPad2d(2)),
         "ReflectionPad2d": lambda: image(nn.ReflectionPad2d((2, -1, 1, 0))),
         "pad symmetric": lambda: image(lambda x: F.pad(x, (2, 1), mode="symmetric"), sizes=(5,), other=(5,)),
+        "Conv2d circular open": lambda: image(
+            nn.Conv2d(6, 3, 3, padding=1, padding_mode="circular"), axes=OPEN_PIXELS, other=(5, 8)),
+        "EmbeddingBag": lambda: whole(nn.EmbeddingBag(9, 4, mode="mean")),
+        "MaxUnpool2d": lambda: image(lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2)),
+        "BatchNorm2d of the batch": lambda: image(nn.BatchNorm2d(6, track_running_stats=False)),
+        "Upsample half": lambda: image(nn.Upsample(scale_factor=0.5), axes=OPEN_PIXELS, other=(6, 8)),
+        "as large as before": lambda: image(
+            lambda x: F.interpolate(F.avg_pool2d(x, 2), size=x.shape[2:], mode="bilinear"), axes=OPEN_PIXELS,
+            other=(6, 8)),
         "PReLU": lambda: image(nn.PReLU(6)),
         "GLU": lambda: image(nn.GLU(1)),
         "GELU tanh": lambda: image(nn.GELU("tanh")),
@@ -225,6 +261,13 @@ def programs() -> dict[str, Callable[[], Sample]]:
         "mean of all": lambda: image(lambda x: x.mean()),
         "sum over a size": lambda: image(lambda x: x.sum(0) / x.shape[0]),
         "var": lambda: image(lambda x: x.var(1)),
+        "var of open sizes": lambda: image(lambda x: x.var((2, 3)), axes=OPEN_PIXELS, other=(5, 8)),
+        "atan2": lambda: image(lambda x: mt.atan2(x, (x * 3).round())),
+        "bools": lambda: image(lambda x: ((x > 0) & (x < 1) | ~(x == 2) ^ mt.isfinite(x)).float()),
+        "nan_to_num": lambda: image(lambda x: mt.nan_to_num(x / (x > 0))),
+        "places": lambda: Sample(Of(lambda x: mt.nonzero(x > 0)), mt.randn(4, 5), {}, mt.randn(4, 5)),
+        "count_nonzero": lambda: image(lambda x: mt.count_nonzero(x > 0)),
+        "elements by number": lambda: Sample(Of(_elements_changed), mt.randn(4, 5), {}, mt.randn(4, 5)),
         "std": lambda: image(lambda x: x.std((2, 3), keepdim=True)),
         "amax": lambda: image(lambda x: x.amax((1, 2))),
         "max": lambda: image(lambda x: x.max(1)),
@@ -273,4 +316,56 @@ def programs() -> dict[str, Callable[[], Sample]]:
         "half": lambda: image(lambda x: x.half().float()),
         **{name: lambda name=name: numbers(getattr(mt, name)) for name in FUNCTIONS},
         **{name: lambda name=name: numbers(lambda x: getattr(mt, name)(x, x * 1.7 - 0.3)) for name in PAIRS},
+    }  # fmt: skip
+
+
+def several() -> dict[str, Callable[[], Sample]]:
+    """Models of several tensors, made when they are asked for."""
+    seq, seq2, mem, mem2 = (mt.randn(n, b, 8) for n, b in ((5, 2), (6, 3), (4, 2), (3, 3)))
+    hidden, hidden2 = (mt.arange(n * 5).reshape(n, 5) % 3 == 1 for n in (2, 3))
+    blind = hidden.unsqueeze(1).expand(2, 5, 5).clone()
+    blind[0, 2] = False
+    long, wide = {0: "t", 1: "n"}, {0: "n", 1: "t"}
+    attention, first = nn.MultiheadAttention, {0: "n"}
+    encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    return {
+        "MultiheadAttention": lambda: Sample(
+            OfSeveral(lambda part, x, y: part(x, y, y), part=attention(8, 2, add_bias_kv=True)), (seq, mem),
+            (long, {0: "s", 1: "n"}), (seq2, mem2)),
+        "MultiheadAttention hidden": lambda: Sample(
+            OfSeveral(lambda part, x, k: part(x, x, x, key_padding_mask=k)[0], part=attention(8, 2, batch_first=True)),
+            (mt.randn(2, 5, 8), hidden), (first, first), (mt.randn(3, 5, 8), hidden2)),
+        "attention mask": lambda: Sample(
+            OfSeveral(lambda part, x, m: F.scaled_dot_product_attention(x, x, x, m)),
+            (mt.randn(2, 5, 8), ~hidden.unsqueeze(1).expand(2, 5, 5).clone()), (first, first),
+            (mt.randn(2, 5, 8), blind)),
+        "encoder hidden": lambda: Sample(
+            OfSeveral(lambda part, x, k: part(x, src_key_padding_mask=k), part=encoder), (mt.randn(2, 5, 8), hidden),
+            (first, first), (mt.randn(3, 5, 8), hidden2)),
+        "decoder": lambda: Sample(
+            OfSeveral(lambda part, x, y: part(x, y), part=nn.TransformerDecoderLayer(8, 2, 16)), (seq, mem),
+            (long, {0: "s", 1: "n"}), (seq2, mem2)),
+        "LSTM with states": lambda: Sample(
+            OfSeveral(lambda part, x, h, c: part(x, (h, c)), part=nn.LSTM(8, 6, batch_first=True)),
+            (mt.randn(2, 5, 8), mt.randn(1, 2, 6), mt.randn(1, 2, 6)), (wide, {1: "n"}, {1: "n"}),
+            (mt.randn(3, 4, 8), mt.randn(1, 3, 6), mt.randn(1, 3, 6))),
+        "Bilinear": lambda: Sample(
+            OfSeveral(lambda part, x, y: part(x, y), part=nn.Bilinear(4, 3, 2)), (mt.randn(2, 4), mt.randn(2, 3)),
+            (first, first), (mt.randn(3, 4), mt.randn(3, 3))),
+        "gather": lambda: Sample(
+            OfSeveral(lambda part, x, i: x.gather(1, i)), (mt.randn(2, 5), mt.randint(0, 5, (2, 3))), (first, first),
+            (mt.randn(3, 5), mt.randint(0, 5, (3, 3)))),
+        "scatter": lambda: Sample(
+            OfSeveral(lambda part, x, i: mt.zeros(x.shape[0], 5).scatter(1, i, x)),
+            (mt.randn(2, 3), mt.tensor([[0, 1, 2], [4, 2, 1]])), (first, first),
+            (mt.randn(1, 3), mt.tensor([[3, 0, 4]]))),
+        "scatter_add": lambda: Sample(
+            OfSeveral(lambda part, x, i: mt.zeros(x.shape[0], 5).scatter_add(1, i, x)),
+            (mt.randn(2, 3), mt.randint(0, 5, (2, 3))), (first, first), (mt.randn(3, 3), mt.randint(0, 5, (3, 3)))),
+        "two indices": lambda: Sample(
+            OfSeveral(lambda part, x, i: x[i, i]), (mt.randn(6, 6, 3), mt.randint(0, 6, (2, 3))), ({}, first),
+            (mt.randn(6, 6, 3), mt.randint(0, 6, (4, 3)))),
+        "masked_fill of a mask": lambda: Sample(
+            OfSeveral(lambda part, x, m: (x * 1).masked_fill_(m, -9.0)), (mt.randn(2, 5), hidden), (first, first),
+            (mt.randn(3, 5), hidden2)),
     }  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx_samples import Of, Sample, layers, programs
+from onnx_samples import Of, Sample, layers, programs, several
 
 import minitorch as mt
 from minitorch import nn
@@ -18,7 +18,7 @@ from minitorch.onnx import ExportError
 
 onnx = pytest.importorskip("onnx.reference", reason="the package onnx is not installed")
 onnx_package = pytest.importorskip("onnx")
-LAYERS, PROGRAMS = layers(), programs()
+LAYERS, PROGRAMS, SEVERAL = layers(), programs(), several()
 # The evaluator has its own ideas of these (1.23): positions of max pooling, windows behind the image, RNN in rows.
 SKIPPED = {"MaxPool2d positions", "LocalResponseNorm", "RNN", "ConstantPad2d", "ConvTranspose2d", "Fold"}
 
@@ -41,9 +41,10 @@ def agree(sample: Sample, data: bytes) -> None:
     """The file gives what the model gives, of both inputs."""
     evaluator = onnx.ReferenceEvaluator(data)
     sample.model.eval()
-    for x in (sample.x, sample.other):
-        want = flat(sample.model(x))
-        got = evaluator.run(None, {"input": x.numpy()})
+    for xs in sample.inputs():
+        want = flat(sample.model(*xs))
+        with np.errstate(all="ignore"):
+            got = evaluator.run(None, {f"input_{i}" if i else "input": x.numpy() for i, x in enumerate(xs)})
         for a, b in zip(got, want, strict=True):
             assert (a.shape, a.dtype) == (b.shape, b.dtype)
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
@@ -53,7 +54,7 @@ def agree(sample: Sample, data: bytes) -> None:
 def test_layers(name: str) -> None:
     """A layer, with its batch open."""
     sample = LAYERS[name]()
-    data = exported(sample.model, sample.x, dynamic_axes={"input": sample.axes})
+    data = exported(sample.model, sample.x, dynamic_axes=sample.open_axes())
     if name not in SKIPPED:
         agree(sample, data)
 
@@ -62,7 +63,15 @@ def test_layers(name: str) -> None:
 def test_programs(name: str) -> None:
     """A function of tensors, with some of its sizes open."""
     sample = PROGRAMS[name]()
-    agree(sample, exported(sample.model, sample.x, dynamic_axes={"input": sample.axes}))
+    agree(sample, exported(sample.model, sample.x, dynamic_axes=sample.open_axes()))
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_inputs(name: str) -> None:
+    """Models of several tensors: states, masks, indices."""
+    sample = SEVERAL[name]()
+    sample.model.eval()
+    agree(sample, exported(sample.model, *sample.x, dynamic_axes=sample.open_axes()))
 
 
 # ------------------------------------------------------------------------------------------------------- the file

@@ -19,7 +19,7 @@ onnx = pytest.importorskip("onnx.backend.test.loader", reason="the package onnx 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
 
-from onnx_samples import layers, programs  # noqa: E402
+from onnx_samples import layers, programs, several  # noqa: E402
 
 import minitorch as mt  # noqa: E402
 from minitorch import nn  # noqa: E402
@@ -32,14 +32,14 @@ MODELS = (
     *("resnet18", "resnet20", "resnet50", "mobilenet_v3_large", "shufflenet_v2_x1_0", "squeezenet1_1"),
 )
 SMALL = {"airbench94": 32, "resnet20": 32}  # all others see 64 x 64 pixels
-SAMPLES = {**layers(), **programs()}
+SAMPLES = {**layers(), **programs(), **several()}
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 
 
 def exported(model: Any, x: Any, axes: Any) -> bytes:
     """The file of a model."""
     file = io.BytesIO()
-    mt.onnx.export(model, x, file, dynamic_axes={"input": axes})
+    mt.onnx.export(model, x, file, dynamic_axes=axes)
     return file.getvalue()
 
 
@@ -57,14 +57,15 @@ def session(data: bytes) -> Any:
     return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def agree(model: Any, data: bytes, *inputs: Any) -> float:
+def agree(model: Any, data: bytes, *inputs: tuple) -> float:
     """onnxruntime's results of the file are the model's, to 1e-5 of the largest (or of 1); how far off they are."""
     other, worst = session(data), 0.0
     model.eval()
-    for x in inputs:
+    for xs in inputs:
         with mt.no_grad():
-            want = flat(model(x))
-        for a, b in zip(other.run(None, {other.get_inputs()[0].name: x.numpy()}), want, strict=True):
+            want = flat(model(*xs))
+        given = {told.name: x.numpy() for told, x in zip(other.get_inputs(), xs, strict=True)}
+        for a, b in zip(other.run(None, given), want, strict=True):
             assert (a.shape, a.dtype) == (b.shape, b.dtype)
             scale = max(1.0, float(np.abs(b).max(initial=0)))
             worst = max(worst, float(np.abs(a.astype(np.float64) - b).max(initial=0)) / scale)
@@ -82,8 +83,8 @@ def test_models(name: str) -> None:
             module.running_var.uniform_(0.5, 1.5)
     x, other = mt.randn(2, 3, size, size), mt.randn(3, 3, size, size)
     net.eval()
-    data = exported(net, x, {0: "batch"})
-    worst = agree(net, data, x, other)
+    data = exported(net, x, {"input": {0: "batch"}})
+    worst = agree(net, data, (x,), (other,))
     loaded = mt.onnx.load(io.BytesIO(data))
     with mt.no_grad():
         want = net(other).numpy()
@@ -97,17 +98,17 @@ def test_models(name: str) -> None:
 def test_samples(name: str) -> None:
     """Layers and functions in onnxruntime, with open sizes; and again once they were loaded."""
     sample = SAMPLES[name]()
-    data = exported(sample.model.eval(), sample.x, sample.axes)
-    agree(sample.model, data, sample.x, sample.other)
-    again = exported(mt.onnx.load(io.BytesIO(data)), sample.x, sample.axes)
-    agree(sample.model, again, sample.x, sample.other)
+    data = exported(sample.model.eval(), sample.x, sample.open_axes())
+    agree(sample.model, data, *sample.inputs())
+    again = exported(mt.onnx.load(io.BytesIO(data)), sample.x, sample.open_axes())
+    agree(sample.model, again, *sample.inputs())
 
 
 def test_training_goes_on() -> None:
     """Exported, loaded and trained for 5 steps, resnet20 has the weights that it has without."""
     net = models.resnet20()
     net.train()
-    loaded = mt.onnx.load(io.BytesIO(exported(net, mt.randn(2, 3, 32, 32), {0: "n"})))
+    loaded = mt.onnx.load(io.BytesIO(exported(net, mt.randn(2, 3, 32, 32), {"input": {0: "n"}})))
     data = [(mt.randn(8, 3, 32, 32), mt.randint(0, 10, (8,))) for _ in range(5)]
     for model in (net, loaded):
         model.train()

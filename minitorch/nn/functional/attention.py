@@ -286,6 +286,7 @@ def _check_ranks(query: Any, key: Any, value: Any, key_padding_mask: Any, attn_m
     return rank == 3
 
 
+@step("hidden_keys")
 def _canonical(name: str, mask: Any, dtype: np.dtype) -> Any:
     """A mask as what is added to scores. Raises AssertionError for integers."""
     if mask is None:

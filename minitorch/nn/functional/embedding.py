@@ -100,6 +100,7 @@ def _starts(offsets: Any, include_last_offset: bool, size: int) -> np.ndarray:
     return starts.astype(np.int64) if include_last_offset else np.append(starts, size if starts.size else 0)
 
 
+@step("embedding_bag")
 def embedding_bag(
     input: Any,
     weight: Any,

@@ -413,6 +413,7 @@ def _unpooled_size(
     return size
 
 
+@step("max_unpool")
 def max_unpool_nd(
     rank: int, x: Any, indices: Any, kernel: Any, stride: Any, padding: Any, output_size: Sequence[int] | None
 ) -> Any:
