@@ -110,6 +110,7 @@ def new(
         raise CourseError(f"{folder} lies within the package; nothing was written")
     chosen = set(course.tasks if blank is None else blank) | set(solved)
     open_ = [id for id in course.tasks if id in chosen and id not in solved]
+    moved: list[Path] = []
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         about = fill(course, building, open_, [id for id in course.tasks if id in solved], classroom)
@@ -119,10 +120,11 @@ def new(
             return about
         for part in sorted(building.iterdir()):  # somebody may stand in an empty folder, so it stays the same one
             os.rename(part, folder / part.name)
+            moved.append(folder / part.name)
         building.rmdir()
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
-        for part in folder.iterdir() if folder.exists() else ():
+        for part in moved:
             shutil.rmtree(part) if part.is_dir() else part.unlink()
         raise
     return about
