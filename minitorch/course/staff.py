@@ -139,7 +139,10 @@ def check_folder(course: Course, count: Counter[str]) -> Iterator[str]:
                 yield f"{name} is not for students"
             if name.startswith("minitorch/"):
                 whole = (course.root / name).read_bytes()
-                if marks.put(file.read_text(encoding="utf-8"), marks.taken(whole.decode())).encode() != whole:
+                text = file.read_text(encoding="utf-8")
+                if name in files(course):
+                    text = marks.put(text, marks.taken(whole.decode()))
+                if text.encode() != whole:
                     yield f"{name}: with its blocks put back it is another file than the package's"
         missing = {name for name, _ in sources(course.root)} - {
             p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file()
