@@ -154,9 +154,11 @@ def _listen(
             elif not over and _memory(process.pid) > limits.memory:
                 trouble = "memory", f"used more than {limits.memory / 2**30:.1f} GB of memory"
             elif not over and time.monotonic() - counted > 0.25:
-                counted = time.monotonic()
-                if (count := len(_children(process.pid, job_id))) > limits.processes:
-                    trouble = "processes", f"runs {count} processes at a time"
+                counted, children = time.monotonic(), _children(process.pid, job_id)
+                if len(children) > limits.processes:
+                    trouble = "processes", f"runs {len(children)} processes at a time"
+                elif sum(map(_memory, children)) > limits.memory:
+                    trouble = "memory", f"used more than {limits.memory / 2**30:.1f} GB of memory in all its processes"
             if trouble or (over and not events) or (over and not selector.get_map()):
                 return bytes(report), bytes(output), trouble
             if not over and not selector.get_map():

@@ -36,11 +36,11 @@ def bench(course: Course) -> Iterator[Bench]:
     bench.close()
 
 
-def mark(bench: Bench, *lines: str) -> grading.Mark:
+def mark(bench: Bench, *lines: str, limits: Limits = LIMITS) -> grading.Mark:
     """The mark of task 1.1 for these lines in its block."""
     text = "".join(f"    {line}\n" if line[:1] != "|" else f"{line[1:]}\n" for line in lines)
     task = bench.course.tasks["1.1"]
-    return grading.mark(bench, task, {"minitorch/sums.py": [text]}, None, LIMITS)
+    return grading.mark(bench, task, {"minitorch/sums.py": [text]}, None, limits)
 
 
 HOSTILE = [
@@ -124,6 +124,17 @@ def trial_of(process: str) -> bool:
     except OSError:
         return False
     return stat[0] != "Z" and b"MINITORCH_COURSE_TRIAL" in environment
+
+
+def test_memory_of_all_processes(bench: Bench) -> None:
+    """What a test shares out among children counts, too."""
+    lines = [
+        "import os, time",
+        "for _ in range(4):",
+        "    if os.fork() == 0: kept = b'x' * (100 << 20); time.sleep(60)",
+    ]
+    given = mark(bench, *lines, "time.sleep(9)", limits=LIMITS._replace(memory=400 << 20, test=9.0, all=9.0))
+    assert "used more than 0.4 GB of memory in all its processes" in given.why
 
 
 def test_right_answers_get_points_after_all_of_these(bench: Bench) -> None:
