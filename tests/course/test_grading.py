@@ -17,7 +17,7 @@ from minitorch.course.folder import Folder
 from minitorch.course.grading import Bench
 from minitorch.course.outline import Course
 
-LIMITS = Limits(test=0.6, all=3.0, memory=2 << 30, output=200_000)
+LIMITS = Limits(test=1.0, all=20.0, memory=2 << 30, output=200_000)
 RIGHT = "    return float(sum(x))\n"
 AWAY = "subprocess.Popen(['sleep', '60'], stdout=-3, stderr=-3"
 
@@ -46,10 +46,8 @@ def mark(bench: Bench, *lines: str, limits: Limits = LIMITS) -> grading.Mark:
 HOSTILE = [
     ("a syntax error", ["return (1"], r"does not import: SyntaxError in minitorch/sums.py:7: '\(' was never closed"),
     ("an unexpected indent", ["x = 1", "    return x"], "IndentationError in minitorch/sums.py:8"),
-    ("an endless loop", ["while True:", "    pass"], r"no end after 0.6 s\n.* minitorch/sums.py:[78]: "),
-    ("one that stops the clock", ["import signal", "signal.setitimer(signal.ITIMER_REAL, 0)", "while True: pass"],
-     "no end after 3 s, in test_1_1_of_three"),
-    ("one at import", ["return 1", "|while True: pass"], "no end after 0.6 s"),
+    ("an endless loop", ["while True:", "    pass"], r"no end after 1 s\n.* minitorch/sums.py:[78]: "),
+    ("one at import", ["return 1", "|while True: pass"], "no end after 1 s"),
     ("sys.exit", ["import sys", "sys.exit(0)"], r"called sys.exit\(0\)"),
     ("os._exit", ["import os", "os._exit(0)"], r"the process ended itself \(code 0\) .* in test_1_1_of_three"),
     ("os._exit at import", ["return 1", "|import os", "|os._exit(0)"], r"the process ended itself \(code 0\)"),
@@ -124,6 +122,12 @@ def trial_of(process: str) -> bool:
     except OSError:
         return False
     return stat[0] != "Z" and b"MINITORCH_COURSE_TRIAL" in environment
+
+
+def test_a_loop_that_stops_the_clock(bench: Bench) -> None:
+    """What hears no alarm is ended from outside."""
+    lines = ["import signal", "signal.setitimer(signal.ITIMER_REAL, 0)", "while True: pass"]
+    assert "no end after 2 s" in mark(bench, *lines, limits=LIMITS._replace(all=2.0)).why
 
 
 def test_memory_of_all_processes(bench: Bench) -> None:
