@@ -92,6 +92,7 @@ def run(
         "channel": sending,
         "seconds": limits.test,
         "memory": limits.memory,
+        "cpu": int(8 * limits.all) + 60,  # where the grader itself was killed, and nobody watches
         "guarded": dict(guarded or {}),
         "watched": list(watched),
         "fatal": FATAL if guarded else [],
@@ -176,7 +177,7 @@ def _memory(process: int) -> int:
 
 def _end(process: subprocess.Popen, job_id: str) -> bool:
     """End a trial and all that it started; whether something was left after it had ended by itself."""
-    patience, by_itself = time.monotonic() + 0.5, process.poll() is not None
+    patience, by_itself = time.monotonic() + 1.5, process.poll() is not None
     while by_itself and _children(process.pid, job_id):  # workers of a DataLoader are on their way out
         if time.monotonic() > patience:
             break

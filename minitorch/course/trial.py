@@ -109,11 +109,13 @@ def limit(job: dict) -> None:
     """Bound memory, and tell a test that takes too long so; the parent kills what does not listen."""
     import resource
 
-    for name, value in (("RLIMIT_AS", job["memory"]), ("RLIMIT_CORE", 0), ("RLIMIT_FSIZE", FILES)):
-        hard = resource.getrlimit(getattr(resource, name))[1]
+    bounds = {"AS": job["memory"], "CPU": job["cpu"], "CORE": 0, "FSIZE": FILES}
+    for name, value in bounds.items():
+        kind = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(kind)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         with suppress(ValueError, OSError):  # macOS bounds no address space; the parent watches
-            resource.setrlimit(getattr(resource, name), (value, value))
+            resource.setrlimit(kind, (value, value))
 
     def expired(*_: Any) -> None:
         raise Stop("time", f"no end after {job['seconds']:g} s")
