@@ -228,7 +228,7 @@ def _leaf(array: np.ndarray) -> Any:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.6g}" if np.asarray(value).dtype.kind in "iuf" else str(value)
+    return f"{value + 0:.6g}" if np.asarray(value).dtype.kind in "iuf" else str(value)
 
 
 def _array(x: Any) -> Any:
