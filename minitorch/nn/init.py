@@ -132,14 +132,16 @@ def xavier_normal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any
 def kaiming_uniform_(
     tensor: Any, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Any:
-    """Fill with values uniform in [-bound, bound), bound = gain * sqrt(3 / fan) (He et al., 2015).
+    """Fill with values uniform in [-bound, bound), whose deviation is gain / sqrt(fan) (He et al., 2015).
 
     `a` is leaky_relu's slope; `mode` "fan_in" keeps the deviation on the way forward, "fan_out" on the way back.
     """
     if _is_empty(tensor):
         return tensor
-    bound = math.sqrt(3.0) * _kaiming_deviation(tensor, a, mode, nonlinearity)
-    return uniform_(tensor, -bound, bound, generator)
+    # BEGIN SOLUTION 5.3
+    limit = math.sqrt(3.0) * _kaiming_deviation(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -limit, limit, generator)
+    # END SOLUTION
 
 
 def kaiming_normal_(
@@ -185,22 +187,30 @@ def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = No
 
 
 def _calculate_fan_in_and_fan_out(tensor: Any) -> tuple[int, int]:
-    """How many inputs an output of this weight sums over, and how many outputs an input reaches."""
+    """How many inputs an output of this weight sums over, and how many outputs an input reaches.
+
+    weight: (outputs, inputs), of a convolution (outputs, inputs, *taps), where each input comes in with every tap.
+    """
     shape = tensor.array.shape
     if len(shape) < 2:
         raise ValueError(
             f"Fan in and fan out can not be computed for tensor with fewer than 2 dimensions, got {_shape(tensor)}"
         )
+    # BEGIN SOLUTION 5.3
     taps = math.prod(shape[2:])
     return shape[1] * taps, shape[0] * taps
+    # END SOLUTION
 
 
 def _kaiming_deviation(tensor: Any, a: float, mode: str, nonlinearity: str) -> float:
+    """gain / sqrt(fan): `mode` says which of the two fans above; `calculate_gain` knows the gain."""
     modes = ("fan_in", "fan_out")
     if str(mode).lower() not in modes:
         raise ValueError(f"Mode {mode} not supported, please use one of {list(modes)}")
+    # BEGIN SOLUTION 5.3
     fan = _calculate_fan_in_and_fan_out(tensor)[modes.index(mode.lower())]
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    # END SOLUTION
 
 
 def _is_empty(tensor: Any) -> bool:

@@ -298,16 +298,22 @@ class Module:
     def named_modules(
         self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """(dotted name, module) of this module, named `prefix`, and all below it; each once if `remove_duplicate`."""
+        """(dotted name, module) of this module, named `prefix`, and all below it; each once if `remove_duplicate`.
+
+        A module comes before what is below it. memo: the modules that came already, of the whole walk; it grows.
+        `_joined(prefix, name)` puts a dot between them. A submodule may be None, which is passed over.
+        """
+        # BEGIN SOLUTION 5.1
         memo = set() if memo is None else memo
         if self in memo:
             return
         if remove_duplicate:
             memo.add(self)
         yield prefix, self
-        for name, module in self._modules.items():
-            if module is not None:
-                yield from module.named_modules(memo, _joined(prefix, name), remove_duplicate)
+        for name, below in self._modules.items():
+            if below is not None:
+                yield from below.named_modules(memo, _joined(prefix, name), remove_duplicate)
+        # END SOLUTION
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it, each once."""
@@ -328,6 +334,12 @@ class Module:
     def _named_members(
         self, kind: str, prefix: str, recurse: bool, remove_duplicate: bool
     ) -> Iterator[tuple[str, Any]]:
+        """(dotted name, member) of the dict `kind` of this module and, with `recurse`, of the same of all below it.
+
+        Members that are None are passed over; one under several names comes once, under the first, if
+        `remove_duplicate`.
+        """
+        # BEGIN SOLUTION 5.1
         seen = set()
         owners = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for owner, module in owners:
@@ -337,6 +349,7 @@ class Module:
                 if remove_duplicate:
                     seen.add(member)
                 yield _joined(owner, name), member
+        # END SOLUTION
 
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -399,9 +412,11 @@ class Module:
         """Set training mode here and below; returns self. Raises ValueError unless `mode` is a bool."""
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
+        # BEGIN SOLUTION 5.2
         for module in self.modules():
             module.training = mode
         return self
+        # END SOLUTION
 
     def eval(self) -> Module:
         """`train(False)`."""
@@ -537,9 +552,11 @@ class Module:
         destination = OrderedDict() if destination is None else destination
         for hook in self._hooks("save before"):
             hook(self, prefix, keep_vars)
-        for name, tensor in (*self._parameters.items(), *self._buffers.items()):
+        # BEGIN SOLUTION 5.2
+        for name, tensor in [*self._parameters.items(), *self._buffers.items()]:
             if tensor is not None and name not in self._non_persistent_buffers_set:
                 destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        # END SOLUTION
         if type(self).get_extra_state is not Module.get_extra_state:
             destination[f"{prefix}_extra_state"] = self.get_extra_state()
         for name, module in self._modules.items():
@@ -582,16 +599,17 @@ class Module:
         later = [(module, hook) for _, module in reversed(owners) for hook in module._hooks("load after")]
         if strict and not later:
             errors = found.errors() + errors
+        # First everything is checked: `_problem(key, tensor, value, assign)` says what is wrong with a value, or None.
+        # What is right goes to `plan`, what is wrong to `errors`, all of which `_refuse` raises, if there are any.
+        # BEGIN SOLUTION 5.2
         for key, (module, name, tensor) in state.items():
-            if key not in state_dict:
-                continue
-            value = state_dict[key]
-            problem = _problem(key, tensor, value, assign)
-            if problem:
-                errors.append(problem)
-            else:
-                plan.append((module, name, tensor, value))
+            if key in state_dict:
+                problem = _problem(key, tensor, state_dict[key], assign)
+                if problem:
+                    errors.append(problem)
+                plan.append((module, name, tensor, state_dict[key]))
         self._refuse(errors)
+        # END SOLUTION
         for module, name, tensor, value in plan:
             if assign:
                 setattr(module, name, _replacement(tensor, value))

@@ -71,8 +71,8 @@ def sum_to(x: np.ndarray, *, shape: tuple) -> np.ndarray:
     sums over several axes: total(x, axes, True) is what x.sum(axes, keepdims=True) is.
     """
     # BEGIN SOLUTION 3.1
-    new = x.ndim - len(shape)
-    axes = tuple(range(new)) + tuple(new + i for i, n in enumerate(shape) if n == 1 and x.shape[new + i] != 1)
+    ahead = x.ndim - len(shape)
+    axes = tuple(range(ahead)) + tuple(ahead + i for i, n in enumerate(shape) if n == 1 and x.shape[ahead + i] != 1)
     return total(x, axes, True).reshape(shape)
     # END SOLUTION
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minitorch import kernels
+from minitorch.autograd import plain
 from minitorch.autograd.quiet import quietly
 from minitorch.autograd.tape import wrap
 
@@ -123,19 +124,21 @@ class Adam(Optimizer):
 def _update(rows: list[tuple], group: dict[str, Any], dtype: np.dtype, count: float) -> None:
     """Step `count` of all rows (parameter, gradient, average, average of squares[, its peak]) of one dtype.
 
-    With c = sqrt(1 - beta2 ** count), lr * m' / (sqrt(v') + eps) = (lr * c / (1 - beta1 ** count)) * m / (sqrt(v) +
-    eps * c): the corrections fold into the scalars, which saves one pass.
+    The corrections m' and v' fold into two scalars, which saves one pass: with c, the root of what v is divided by,
+    lr * m' / (sqrt(v') + eps) = rate * m / (sqrt(v) + c * eps). `correction` is c.
     """
     lr, eps, weight_decay = float(group["lr"]), float(group["eps"]), float(group["weight_decay"])
     beta1, beta2 = map(float, group["betas"])
+    # BEGIN SOLUTION 5.5
     correction = sqrt(1 - beta2**count)
     rate = lr * correction / (1 - beta1**count)
+    # END SOLUTION
     apart = bool(weight_decay and group["decoupled_weight_decay"])
     flags = apart, bool(weight_decay and not apart), bool(group["maximize"])
     scalars = np.array(
         [1 - beta1, beta2, 1 - beta2, eps * correction, rate, 1 - lr * weight_decay, weight_decay], dtype
     )
-    if kernels.update("adam", rows, scalars, *flags):
+    if not plain.enabled and kernels.update("adam", rows, scalars, *flags):
         return
     for p, g, m, v, *peak in rows:
         in_blocks(_descend, (p, g, m, v, *(peak or (None,))), *(scalars[i, ...] for i in range(7)), *flags)
@@ -158,9 +161,9 @@ def _descend(
     decays: bool,
     maximize: bool,
 ) -> None:
-    """One step of p and of its averages m and v (and peak, the largest v so far).
+    """One step of p and of its averages m and v (and peak, the largest v so far, else None), all in place; g stays.
 
-    The scalars are 0-d arrays: see sgd.py.
+    The scalars are 0-d arrays: see sgd.py. share1 = 1 - beta1, share2 = 1 - beta2; rate and eps hold the corrections.
     """
     if maximize:
         g = -g
@@ -168,6 +171,7 @@ def _descend(
         p *= shrink
     if decays:
         g = weight_decay * p + g
+    # BEGIN SOLUTION 5.5
     change = g - m
     change *= share1
     m += change
@@ -183,3 +187,4 @@ def _descend(
     np.divide(m, change, change)
     change *= rate
     p -= change
+    # END SOLUTION
