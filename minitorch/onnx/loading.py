@@ -241,7 +241,9 @@ def _attribute(onnx: Any, attribute: Any, where: str, opset: int, folder: str | 
         return _body(onnx, attribute.g, opset, folder)
     if attribute.tensors or attribute.graphs or attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
         raise LoadError(f"load: {where}: attribute {attribute.name!r} is of a kind that there is not here")
-    value = onnx.helper.get_attribute_value(attribute)
+    value = onnx.helper.get_attribute_value(attribute) if attribute.type else None
+    if value is None:
+        raise LoadError(f"load: {where}: attribute {attribute.name!r} has no value")
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, float | int):

@@ -62,7 +62,7 @@ def array_of(proto: Any, what: str, folder: str | None) -> np.ndarray:
             raise LoadError(
                 f"load: {what} of shape {shape}, {dtype}, has {len(proto.raw_data)} bytes, not {count * dtype.itemsize}"
             )
-        return np.frombuffer(proto.raw_data, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
+        return np.frombuffer(proto.raw_data, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
     data = getattr(proto, FIELDS.get(proto.data_type, "int32_data"))
     if len(data) != count:
         raise LoadError(f"load: {what} of shape {shape} has {len(data)} elements, not {count}")
@@ -100,7 +100,7 @@ def _outside(proto: Any, what: str, folder: str | None, dtype: np.dtype, count: 
             raise LoadError(f"load: {what}: {location!r} ended early")
     except OSError as error:
         raise LoadError(f"load: {what}: {error}") from None
-    return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype)
+    return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False)
 
 
 # ------------------------------------------------------------------------------------------------------------ graphs
@@ -134,6 +134,9 @@ def check_graph(graph: Any, around: frozenset[str] = frozenset(), depth: int = 0
         known |= seen
     makers: dict[str, int] = {}
     for i, node in enumerate(graph.node):
+        texts = (node.op_type, node.domain, node.name, *node.input, *node.output, *(a.name for a in node.attribute))
+        if not all(isinstance(text, str) for text in texts):  # protobuf gives bytes for what is no UTF-8
+            raise LoadError(f"load: node {i} has a name that is no text")
         for name in node.output:
             if name and (name in makers or name in known):
                 raise LoadError(f"load: {named(node, i)} gives {name!r}, which is there already")
