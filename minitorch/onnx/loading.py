@@ -246,11 +246,17 @@ def _attribute(onnx: Any, attribute: Any, where: str, opset: int, folder: str | 
         raise LoadError(f"load: {where}: attribute {attribute.name!r} has no value")
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    if isinstance(value, float | int):
+    if isinstance(value, int) or hasattr(value, "DESCRIPTOR"):
         return value
-    if hasattr(value, "DESCRIPTOR"):
-        return value
-    return [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in value]
+    if isinstance(value, float):
+        return _shortest(value)
+    plain = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in value]
+    return [_shortest(v) if isinstance(v, float) else v for v in plain]
+
+
+def _shortest(value: float) -> float:
+    """The number that was written, which a file holds in single precision: 1e-5, not 9.99999974738e-06."""
+    return float(str(np.float32(value)))
 
 
 def _body(onnx: Any, graph: Any, opset: int, folder: str | None) -> Body:

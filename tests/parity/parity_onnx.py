@@ -119,7 +119,7 @@ def test_training_goes_on() -> None:
             optimizer.step()
     state = net.state_dict()
     for name, value in loaded.state_dict().items():
-        np.testing.assert_allclose(value.numpy(), state[name].numpy(), rtol=1e-3, atol=1e-5, err_msg=name)
+        assert np.array_equal(value.numpy(), state[name].numpy()), name
 
 
 # ------------------------------------------------------------------------------------------- onnx's own cases

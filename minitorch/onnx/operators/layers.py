@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...nn import functional as F
+from ...ops import recurrent
 from .table import arr, axes_of, axis_of, cast, dtype_of, operator, t, tensor
 
 
@@ -73,7 +74,7 @@ def _batch_norm(
         kept = [old * momentum + new * (1 - momentum) for old, new in ((mean, own_mean), (var, own_var))]
         return (F.batch_norm(X, own_mean.detach(), own_var.detach(), scale, B, False, 0.1, epsilon), *kept)
     if training:
-        return F.batch_norm(X, mean, var, scale, B, True, 1 - momentum, epsilon)
+        return F.batch_norm(X, mean, var, scale, B, True, round(1 - momentum, 7), epsilon)
     x = X if arr(X).ndim > 1 else t.reshape(X, (1, -1))
     return t.reshape(F.batch_norm(x, mean, var, scale, B, False, 0.1, epsilon), arr(X).shape)
 
@@ -224,6 +225,50 @@ def _recurrent(
     return Y, *ends
 
 
+# The order of gates in the rows of weights: ours, of ONNX's.
+ROWS = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 2, 3, 1)}
+
+
+def _as_layer(kind: str, X: Any, W: Any, R: Any, B: Any, initial: list, direction: str, layout: int, relu: bool
+              ) -> tuple:  # fmt: skip
+    """What `_recurrent` gives, by the primitives of the layers, whole sequences at once."""
+    if layout:
+        X = t.permute(X, (1, 0, 2))
+        initial = [None if s is None else t.permute(s, (1, 0, 2)) for s in initial]
+    steps, batch, features = arr(X).shape
+    hidden = arr(R).shape[2]
+    rows = tensor(np.concatenate([np.arange(k * hidden, (k + 1) * hidden) for k in ROWS[kind]]), np.int64)
+    flat, outs, lasts = t.reshape(X, (steps * batch, features)), [], []
+    for d, backwards in enumerate(_directions(direction)):
+        zero = tensor(np.zeros((batch, hidden), arr(X).dtype))
+        states = [zero if s is None else s[d] for s in initial]
+        weights = [t.index_select(w[d], 0, rows) for w in (W, R)]
+        biases = [None if b is None else t.index_select(b, 0, rows) for b in _halves(None if B is None else B[d])]
+        how: dict[str, Any] = {"sizes": (batch,) * steps, "reverse": backwards}
+        if kind == "LSTM":
+            found = recurrent.lstm(flat, *states, *weights, *biases, None, **how)
+        elif kind == "GRU":
+            found = recurrent.gru(flat, *states, *weights, *biases, **how)
+        else:
+            found = recurrent.rnn(flat, *states, *weights, *biases, relu=relu, **how)
+        out, *last = recurrent.pieces(found, steps * batch, *[(batch, hidden)] * len(states))
+        outs.append(t.reshape(out, (steps, batch, hidden)))
+        lasts.append(last)
+    Y = t.stack(outs, 1)
+    ends = [t.stack(list(column), 0) for column in zip(*lasts, strict=True)]
+    if layout:
+        Y, ends = t.permute(Y, (2, 0, 1, 3)), [t.permute(e, (1, 0, 2)) for e in ends]
+    return Y, *ends
+
+
+def _usual(X: Any, lens: Any, clip: Any, names: Any, *usual: list[str]) -> bool:
+    """Whether the layers of `nn` compute just this: floats, full sequences, nothing clipped, their own activations."""
+    words = [w.lower() for w in names or usual[0]]
+    kinds = [[w.lower() for w in each] for each in usual]
+    whole = lens is None and not clip and arr(X).size and arr(X).dtype.char in "fd"
+    return bool(whole) and any(words == each * (len(words) // len(each)) for each in kinds)
+
+
 def _clipped(x: Any, clip: Any) -> Any:
     return x if clip is None else t.clamp(x, -clip, clip)
 
@@ -245,6 +290,9 @@ def _rnn(
     activations: Any = None, activation_alpha: Any = None, activation_beta: Any = None, clip: Any = None,
     direction: str = "forward", hidden_size: Any = None, layout: int = 0, output_sequence: int = 1,
 ) -> tuple:  # fmt: skip
+    if _usual(X, sequence_lens, clip, activations, ["Tanh"], ["Relu"]):
+        relu = bool(activations) and activations[0].lower() == "relu"
+        return _as_layer("RNN", X, W, R, B, [initial_h], direction, layout, relu)
     functions = _functions(activations, ["Tanh"], len(_directions(direction)), activation_alpha, activation_beta)
 
     def cell(w: Any, r: Any, b: Any, _: Any, f: list, clip: Any) -> Callable:
@@ -261,6 +309,8 @@ def _gru(
     direction: str = "forward", hidden_size: Any = None, layout: int = 0, linear_before_reset: int = 0,
     output_sequence: int = 1,
 ) -> tuple:  # fmt: skip
+    if linear_before_reset and _usual(X, sequence_lens, clip, activations, ["Sigmoid", "Tanh"]):
+        return _as_layer("GRU", X, W, R, B, [initial_h], direction, layout, False)
     functions = _functions(
         activations, ["Sigmoid", "Tanh"], len(_directions(direction)), activation_alpha, activation_beta
     )
@@ -292,6 +342,8 @@ def _lstm(
     clip: Any = None, direction: str = "forward", hidden_size: Any = None, input_forget: int = 0, layout: int = 0,
     output_sequence: int = 1,
 ) -> tuple:  # fmt: skip
+    if P is None and not input_forget and _usual(X, sequence_lens, clip, activations, ["Sigmoid", "Tanh", "Tanh"]):
+        return _as_layer("LSTM", X, W, R, B, [initial_h, initial_c], direction, layout, False)
     functions = _functions(
         activations, ["Sigmoid", "Tanh", "Tanh"], len(_directions(direction)), activation_alpha, activation_beta
     )
