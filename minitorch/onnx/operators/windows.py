@@ -48,7 +48,11 @@ def _conv(
         X = padded(X, [0, 0, *(b for b, _ in sides)], [0, 0, *(a for _, a in sides)], "constant")
         sides = [(0, 0)] * rank
     plain = tuple(b for b, _ in sides) if all(b == a for b, a in sides) else tuple(sides)
-    return (F.conv1d, F.conv2d, F.conv3d)[rank - 1](X, W, B, stride, plain, dilation, group)
+    function, dtype = (F.conv1d, F.conv2d, F.conv3d)[rank - 1], arr(X).dtype
+    if dtype.itemsize > 2:
+        return function(X, W, B, stride, plain, dilation, group)
+    wide = [None if v is None else cast(v, np.float32) for v in (X, W, B)]  # float16 would be added up in float16
+    return cast(function(*wide, stride, plain, dilation, group), dtype)
 
 
 @operator("ConvTranspose", learns=(1, 2))
