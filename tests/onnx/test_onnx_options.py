@@ -119,3 +119,9 @@ def test_error_in_the_model_is_the_models() -> None:
         exported(net, mt.randn(1, 3))
     assert net.training and not nn.hooks.EVERYWHERE
     assert mt.ones(2).exp().shape == (2,)
+
+
+def test_numbers_that_were_written() -> None:
+    """A file holds settings in single precision; what was written as 0.3 is 0.3 again, also beside float64."""
+    loaded = mt.onnx.load(io.BytesIO(exported(nn.LeakyReLU(0.3), mt.randn(2).double())))
+    assert loaded(mt.tensor([-1.0, 2.0], dtype=mt.float64)).tolist() == [-0.3, 2.0]
