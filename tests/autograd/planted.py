@@ -99,6 +99,18 @@ def counted():
     return function
 
 
+def last_call():
+    """A function that keeps something of its last call."""
+    kept = [1.0]
+
+    def function(x):
+        y = x * kept[0]
+        kept[0] = float(x.detach().sum())
+        return y
+
+    return function
+
+
 def drifting():
     """A rule that depends on how often it ran."""
     runs = []
@@ -225,6 +237,16 @@ PLANTED = {
     "changes its input": (changes, (r(3),), "the function changes its input"),
     "counts in an input": (counts, (r(3), m.zeros(1)), "the function changes its input `steps`, so it depends on an earli"),
     "float32": (lambda x: (x * 3).sin(), (m.tensor([0.3, -1.2], requires_grad=True),), "float32 is too coarse for eps"),
+    "float32, and a factor": (
+        op(lambda x: x**3, lambda g, out, x: g * x**2), (m.tensor([0.3, -1.2, 2.0], requires_grad=True),),
+        "the factor 3 is missing.* for float32 is coarse",
+    ),
+    "a cast to float32 inside": (lambda x: (x.float() * 3).sin().double(), (r(3),), "coarser than float64, as a cast"),
+    "keeps a number of its last call": (last_call(), (r(3),), "not deterministic: two calls"),
+    "a slope beside a kink": (
+        op(lambda x: F.leaky_relu(x, 0.1), lambda g, out, x: g * m.where(x > 0, 1.0, 0.2)), (t([0.0, 1.0, -2.0, 3.0, -1.0]),),
+        "2 times too large.* all where x < 0",
+    ),
     "relu at 0": (m.relu, (t([0.0, 1.0]),), "a kink: at x\\[0\\] = 0"),
     "maximum of two that are close": (lambda x, y: m.maximum(x, y), (t([1.0, 2.0]), t([1.0 + 4e-7, 0])), "a kink within eps"),
     "square root at 0": (lambda x: x.sqrt(), (t([0.0, 4.0]),), "a pole"),

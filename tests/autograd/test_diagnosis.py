@@ -10,7 +10,7 @@ from planted import PLANTED, RIGHT, found
 
 from minitorch.autograd import gradcheck, gradgradcheck
 
-RIGHTLY = 50  # of the planted mistakes, of how many the suspicion is right
+RIGHTLY = 54  # of the planted mistakes, of how many the suspicion is right
 DIFFICULT = {"silu without its second term"}
 
 

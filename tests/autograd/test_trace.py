@@ -18,7 +18,7 @@ step 1: sum #N, result ()
     1.
   goes out for x, to multiply #N (y), (2,):
     [1. 1.]
-    by minitorch/ops/reduce.py:N: x=lambda g, x_shape, dim: spread(g, x_shape, dim)
+    by minitorch/ops/reduce.py:N: x=lambda g, ...: spread(g, x_shape, dim)
 step 2: multiply #N, result (2,)
   comes in, (2,):
     [1. 1.]
@@ -44,6 +44,7 @@ def test_text():
     x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
     y = x * w
     said = re.sub(r"(?<=[#:])\d+", "N", str(trace(y.sum(), names={"x": x, "y": y})))
+    said = re.sub(r"lambda g, [\w, ]+: spread", "lambda g, ...: spread", said)
     assert re.sub(r"(?m)^    by \S*/minitorch/", "    by minitorch/", said) == TEXT
 
 
