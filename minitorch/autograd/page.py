@@ -22,7 +22,7 @@ h1 { font-size: 1.3rem; margin: 0 0 .5rem; } h2 { font-size: 1.05rem; margin: 1r
 .scroll { overflow-x: auto; } table { border-collapse: collapse; }
 td { border: 1px solid var(--line); padding: .1rem .4rem; text-align: right; font: .85rem ui-monospace, monospace; }
 code, pre { font: .85rem ui-monospace, monospace; overflow-wrap: anywhere; white-space: pre-wrap; }
-small { opacity: .75; } td { color: #111; }
+small { opacity: .75; } td { color: #111; white-space: nowrap; }
 @media (max-width: 40rem) { #tape { flex-basis: 100%; max-height: 10rem; } }
 """
 
