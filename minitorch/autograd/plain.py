@@ -26,7 +26,7 @@ def sweep(nodes: Sequence[Any], roots: Iterable[tuple[Any, Any]], hand_on: Calla
     # BEGIN SOLUTION 2.2
     arrived: dict[Any, Any] = {}
 
-    def deliver(pairs: Iterable[tuple[Any, Any]]) -> None:
+    def deliver(pairs: Iterable) -> None:
         for edge, g in pairs:
             arrived[edge] = arrived[edge] + g if edge in arrived else g
 

@@ -147,8 +147,16 @@ def put(y: np.ndarray, labels: np.ndarray, factor: np.ndarray, *, classes: int) 
     return out
 
 
-pick.vjp(x=lambda g, labels, factor, x_shape: put(g, labels, factor, classes=x_shape[1]))
-put.vjp(y=lambda g, labels, factor: pick(g, labels, factor))
+pick.vjp(
+    # BEGIN SOLUTION 6.1: x
+    x=lambda g, labels, factor, x_shape: put(g, labels, factor, classes=x_shape[1]),
+    # END SOLUTION
+)
+put.vjp(
+    # BEGIN SOLUTION 6.1: y
+    y=lambda g, labels, factor: pick(g, labels, factor),
+    # END SOLUTION
+)
 
 
 def nll(log_probabilities: Any, target: np.ndarray, weight: np.ndarray | None, ignore_index: int) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd import plain
 from ...autograd.tape import watch, wrap
 from ...ops import activation, loss, pointwise
 from ...ops import reduce as reducing
@@ -107,8 +108,12 @@ def _picked(rows: Any, target: Any, weight: Any, ignore_index: int, reduction: s
     total = reducing.sum(losses)
     if reduction == "sum":
         return total, None
+    # The mean of rows that count, weighted: divided by how many they are or, with a table of weights of the classes,
+    # by the sum of the weights of their labels.
+    # BEGIN SOLUTION 6.1
     counted = labels != ignore_index
     divisor = float(np.count_nonzero(counted) if table is None else table[labels[counted]].sum())
+    # END SOLUTION
     if divisor:
         return total * (1 / divisor), divisor
     # 0 / 0 of rows that count but have no weight is NaN, and so is its slope; ignored rows have slope 0 all the same.
@@ -175,6 +180,8 @@ def cross_entropy(
         if len(x) == 2 and target.array.dtype == np.int64
         else wrap(target.array.astype(np.int64, copy=False).reshape(-1))
     )
+    if plain.enabled and not label_smoothing:
+        return _plain_cross_entropy(input, target, weights, ignore_index, reduction)
     out = loss.cross_entropy(
         _rows(input), labels, weights, ignore_index=ignore_index, reduction=reduction, smoothing=label_smoothing
     )
@@ -221,6 +228,18 @@ def linear_cross_entropy(
     ignored = -100 if ignore_index is None else ignore_index
     settings: dict[str, Any] = {"ignore_index": ignored, "label_smoothing": label_smoothing}
     return cross_entropy(logits, target, weight, reduction=reduction, **settings)
+
+
+def _plain_cross_entropy(input: Any, target: Any, weights: Any, ignore_index: int, reduction: str) -> Any:
+    """`cross_entropy` by its definition, for labels: `log_softmax_over` of the rows of scores (M, C), then `_picked`.
+
+    `_rows` makes such rows of an input of any shape; `_picked` returns a pair, whose first is the loss.
+    """
+    # BEGIN SOLUTION 6.1
+    scores = reducing.log_softmax_over(_rows(input), dim=1)
+    found, _ = _picked(scores, target, weights, ignore_index, reduction)
+    return found
+    # END SOLUTION
 
 
 def _soft_cross_entropy(
