@@ -63,6 +63,7 @@ PARTS = {
     "TYPE_CHECKING",
     "surface",
     "config",
+    "course",
     "creation",
     "drawing",
     "devices",
