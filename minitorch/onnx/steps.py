@@ -230,7 +230,9 @@ def _batch_norm(
         raise Unsaid("running statistics that change")
     if any(v.dtype != input.dtype for v in (weight, bias, running_mean, running_var)):
         raise Unsaid("statistics of another dtype")
-    settings = {"epsilon": float(eps)} | ({"momentum": 1 - momentum} if 0 < momentum < 1 and momentum != 0.1 else {})
+    settings: dict[str, Any] = {"epsilon": float(eps)} | (
+        {"momentum": 1 - momentum} if 0 < momentum < 1 and momentum != 0.1 else {}
+    )
     return g.node("BatchNormalization", input, weight, bias, running_mean, running_var, **settings)
 
 

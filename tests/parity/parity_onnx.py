@@ -249,3 +249,51 @@ def test_light_models(path: Path) -> None:
         got = model(mt.tensor(x)).numpy()
     assert name and got.shape == want.shape
     np.testing.assert_allclose(got, want, rtol=1e-3 if want[0].max() < 1 else 1e-6, atol=1e-6)
+
+
+def test_files_of_pytorch() -> None:
+    """Files that PyTorch wrote of its own layers, in three opsets, give what PyTorch gives."""
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn
+
+    class Words(theirs.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.head = theirs.Embedding(20, 8), theirs.Linear(12, 4)
+            self.lstm = theirs.LSTM(8, 6, 2, batch_first=True, bidirectional=True)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.lstm(self.table(x))[0].mean(1))
+
+    class Pixels(theirs.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.up = theirs.Conv2d(3, 4, 3, padding=1), theirs.ConvTranspose2d(4, 2, 2, stride=2)
+            self.group, self.each = theirs.GroupNorm(2, 4), theirs.InstanceNorm2d(4, affine=True)
+
+        def forward(self, x: Any) -> Any:
+            y = self.each(theirs.functional.silu(self.group(self.conv(x))))
+            y = theirs.functional.interpolate(y, scale_factor=2, mode="bilinear")
+            return self.up(y), theirs.functional.pixel_shuffle(y, 2), torch.topk(y.flatten(1), 3).values
+
+    torch.manual_seed(0)
+    row = theirs.Sequential(
+        theirs.Conv1d(4, 8, 3), theirs.BatchNorm1d(8), theirs.PReLU(8), theirs.AdaptiveAvgPool1d(4),
+        theirs.Hardswish(), theirs.GELU(),
+    )  # fmt: skip
+    for module, x in (
+        (Words(), torch.randint(0, 20, (2, 5))), (Pixels(), torch.randn(2, 3, 8, 8)), (row, torch.randn(2, 4, 18)),
+        (theirs.GRU(4, 5), torch.randn(3, 2, 4)),
+    ):  # fmt: skip
+        want = module.eval()(x)
+        for opset in (11, 14, 17):
+            file = io.BytesIO()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                torch.onnx.export(module, (x,), file, dynamo=False, opset_version=opset)
+            with mt.no_grad():
+                got = mt.onnx.load(io.BytesIO(file.getvalue()))(mt.tensor(x.numpy()))
+            for a, b in zip(
+                flat(got), [w.detach().numpy() for w in (want if isinstance(want, tuple) else [want])], strict=True
+            ):
+                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

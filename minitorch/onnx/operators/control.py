@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .table import LIMIT, arr, axis_of, ints, number, operator, t, tensor
+from .table import arr, axis_of, ints, number, operator, t, tensor
 
 
 @operator("If")
@@ -21,7 +22,7 @@ def _if(cond: Any, *, then_branch: Any, else_branch: Any, run: Callable) -> tupl
 @operator("Loop")
 def _loop(M: Any, cond: Any, *carried: Any, body: Any, run: Callable, outputs: int) -> tuple:
     """The last carried values, and what each turn gave beside them, stacked."""
-    most = LIMIT if M is None else int(number(M))
+    most = sys.maxsize if M is None else int(number(M))
     states, rows, turn = list(carried), [], 0
     go = True if cond is None else bool(number(cond))
     while go and turn < most:

@@ -75,6 +75,14 @@ def _cast_like(X: Any, like: Any, *, saturate: int = 1, round_mode: str = "up") 
     return cast(X, arr(like).dtype)
 
 
+@operator("BitCast")
+def _bit_cast(X: Any, *, to: int) -> Any:
+    dtype, x = dtype_of(to), arr(X)
+    if dtype.itemsize != x.itemsize:
+        raise ValueError(f"the bits of {x.dtype} as {dtype}")
+    return tensor(np.ascontiguousarray(x).view(dtype).reshape(x.shape))
+
+
 # ----------------------------------------------------------------------------------------------------- activations
 @operator("Celu")
 def _celu(X: Any, *, alpha: float = 1.0) -> Any:
@@ -94,6 +102,11 @@ def _gelu(X: Any, *, approximate: str = "none") -> Any:
 @operator("Swish")
 def _swish(X: Any, *, alpha: float = 1.0) -> Any:
     return X * t.sigmoid(X * alpha)
+
+
+@operator("SwiGLU")
+def _swiglu(A: Any, B: Any, *, alpha: float = 1.0) -> Any:
+    return A * t.sigmoid(A * alpha) * B
 
 
 @operator("HardSigmoid")

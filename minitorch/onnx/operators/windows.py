@@ -48,7 +48,8 @@ def _conv(
         X = padded(X, [0, 0, *(b for b, _ in sides)], [0, 0, *(a for _, a in sides)], "constant")
         sides = [(0, 0)] * rank
     plain = tuple(b for b, _ in sides) if all(b == a for b, a in sides) else tuple(sides)
-    function, dtype = (F.conv1d, F.conv2d, F.conv3d)[rank - 1], arr(X).dtype
+    function: Any = (F.conv1d, F.conv2d, F.conv3d)[rank - 1]
+    dtype = arr(X).dtype
     if dtype.itemsize > 2:
         return function(X, W, B, stride, plain, dilation, group)
     wide = [None if v is None else cast(v, np.float32) for v in (X, W, B)]  # float16 would be added up in float16
@@ -91,6 +92,41 @@ def _conv_transpose(
         "constant",
     )
     return out if B is None else out + t.reshape(B, (-1, *(1,) * rank))
+
+
+@operator("DeformConv", learns=(1, 3))
+def _deform_conv(
+    X: Any, W: Any, offset: Any, B: Any = None, mask: Any = None, *, dilations: Any = None, group: int = 1,
+    kernel_shape: Any = None, offset_group: int = 1, pads: Any = None, strides: Any = None,
+) -> Any:  # fmt: skip
+    """A convolution whose taps stand where `offset` moves them to, between the pixels, and count `mask` times.
+
+    Each tap looks at the image by itself; what all saw is one image of taps, whose convolution is a product.
+    """
+    if arr(X).ndim != 4:
+        raise ValueError(f"{arr(X).ndim - 2} spatial axes; there are 2")
+    (n, c, h, w), kernel = arr(X).shape, arr(W).shape[2:]
+    stride, dilation, p = strides or [1, 1], dilations or [1, 1], pads or [0, 0, 0, 0]
+    rows, columns = arr(offset).shape[2:]
+    taps, each = kernel[0] * kernel[1], c // offset_group
+    room((n, c, taps, rows, columns))
+    moved = t.reshape(offset, (n, offset_group, taps, 2, rows, columns))
+    weights = None if mask is None else t.reshape(mask, (n, offset_group, taps, rows, columns))
+    framed = padded(X, [0, 0, 1, 1], [0, 0, 1, 1], "constant")  # so that no axis is of one pixel
+    groups = []
+    for k in range(offset_group):
+        image, seen = t.narrow(framed, 1, k * each, each), []
+        for tap in range(taps):
+            i, j = divmod(tap, kernel[1])
+            y = np.arange(rows)[:, None] * stride[0] - p[0] + i * dilation[0] + 1
+            x = np.arange(columns) * stride[1] - p[1] + j * dilation[1] + 1
+            down = (moved[:, k, tap, 0] + tensor(y, arr(X).dtype)) * (2 / (h + 1)) - 1.0
+            right = (moved[:, k, tap, 1] + tensor(x, arr(X).dtype)) * (2 / (w + 1)) - 1.0
+            look = F.grid_sample(image, t.stack([right, down], -1), "bilinear", "zeros", True)
+            seen.append(look if weights is None else look * t.unsqueeze(weights[:, k, tap], 1))
+        groups.append(t.stack(seen, 2))
+    found = t.reshape(t.cat(groups, 1), (n, c * taps, rows, columns))
+    return F.conv2d(found, t.reshape(W, (arr(W).shape[0], -1, 1, 1)), B, groups=group)
 
 
 # ------------------------------------------------------------------------------------------------------------ pools
