@@ -190,10 +190,13 @@ def _adaptive(g: Graph, rank: int, x: Merged, output_size: Any, op: str) -> Any:
     if all(n % w == 0 for n, w in zip(sizes, wanted, strict=True)):
         steps = [n // w for n, w in zip(sizes, wanted, strict=True)]
         return _batched(g, x, rank, lambda x: g.node(op, x, kernel_shape=steps, strides=steps))
-    if op == "MaxPool":
-        raise Unsaid("adaptive max pooling into parts that are not equal")
     out: Any = x
     for axis, (n, w) in enumerate(zip(sizes, wanted, strict=True), x.ndim - rank):
+        if op == "MaxPool":
+            ends = [(o * n // w, -(-(o + 1) * n // w)) for o in range(w)]
+            parts = [g.node("Slice", out, *(np.array([v]) for v in (*pair, axis))) for pair in ends]
+            out = g.node("Concat", *(reduced(g, "ReduceMax", part, [axis], True) for part in parts), axis=axis)
+            continue
         matrix = np.zeros((n, w))
         for o in range(w):
             first, last = o * n // w, -(-(o + 1) * n // w)

@@ -196,6 +196,7 @@ def layers() -> dict[str, Callable[[], Sample]]:
         "AvgPool2d divisor": lambda: image(nn.AvgPool2d(2, divisor_override=3)),
         "AdaptiveAvgPool2d 1": lambda: image(nn.AdaptiveAvgPool2d(1), axes=OPEN_PIXELS, other=(5, 8)),
         "AdaptiveAvgPool2d 3": lambda: image(nn.AdaptiveAvgPool2d((3, 5))),
+        "AdaptiveMaxPool2d 3": lambda: image(nn.AdaptiveMaxPool2d((3, 5))),
         "AdaptiveMaxPool2d": lambda: image(nn.AdaptiveMaxPool2d(4)),
         "LPPool2d": lambda: image(nn.LPPool2d(2, 2)),
         "BatchNorm1d": lambda: image(nn.BatchNorm1d(6), sizes=(), other=()),
