@@ -134,54 +134,69 @@ def _state(model: Any) -> dict[str, Any]:
 
 
 # -------------------------------------------------------------------------------------------------------------- runs
+def _others(n: int) -> list[tuple[int, int]]:
+    """Sizes to try in place of an open size n, in pairs. Some models take no more than so many steps."""
+    return [(2 * n, 3 * n), (n + 1, n + 2), *([(n - 1, n - 2)] if n > 2 else [])]
+
+
 def _runs(
     model: Any, given: tuple, kwargs: dict, inputs: list, names: list[str], symbols: list[str],
     axes: list[dict[int, str]], state: dict[str, Any],
 ) -> tuple[list[Run], list[list[Any]], dict[str, tuple[int, ...]]]:  # fmt: skip
-    """A run with the given inputs, and others: of other values, or with one of the open sizes twice and three times."""
-    plans: list[tuple[str, int]] = [("", 1)] + ([(s, k) for s in symbols for k in (2, 3)] or [("", 1)])
-    rng = np.random.default_rng(0)
-    runs: list[Run] = []
-    outputs: list[list[Any]] = []
-    sizes: dict[str, list[int]] = {s: [] for s in symbols}
-    for turn, (symbol, factor) in enumerate(plans):
-        run = Run(state)
-        fresh = {}
+    """A run with the given inputs, and others: of other values, and each with another size along one open axis."""
+    rng, made = np.random.default_rng(0), []  # type: tuple[np.random.Generator, list[tuple[dict[str, int], Run, list]]]
+    own = {m: t.shape[d] for t, mine in zip(inputs, axes, strict=True) for d, m in mine.items()}
+
+    def attempt(sizes: dict[str, int]) -> tuple[dict[str, int], Run, list]:
+        run, fresh = Run(state), []
         for name, tensor, mine in zip(names, inputs, axes, strict=True):
-            shape = tuple(n * factor if mine.get(d) == symbol else n for d, n in enumerate(tensor.shape))
-            array = np.array(tensor.array) if not turn else _other(tensor.array, shape, rng)
+            shape = tuple(sizes[mine[d]] if d in mine else n for d, n in enumerate(tensor.shape))
             leaf = Tensor.__new__(Tensor)
-            leaf.array = array
-            if array.dtype.kind == "f":
+            leaf.array = _other(tensor.array, shape, rng) if made else np.array(tensor.array)
+            if leaf.array.dtype.kind == "f":
                 leaf.requires_grad_(True)
                 with enable_grad():
                     leaf = leaf.view(shape)  # no leaf, so that it may change in place
             run.input(name, leaf)
-            fresh[id(tensor)] = leaf
-        for s in symbols:
-            n = next(t.shape[d] for t, mine in zip(inputs, axes, strict=True) for d, m in mine.items() if m == s)
-            sizes[s].append(n * factor if s == symbol else n)
-
-        def put(leaf: Any, fresh: dict = fresh) -> Any:
-            return fresh.get(id(leaf), leaf) if isinstance(leaf, Tensor) else leaf
-
+            fresh.append(leaf)
+        following = iter(fresh)
+        args, named = _rebuilt((given, kwargs), lambda leaf: next(following) if isinstance(leaf, Tensor) else leaf)
         with _quiet(model, run):
-            out = model(*_rebuilt(given, put), **_rebuilt(kwargs, put))
-        outputs.append(_outputs(out, run))
-        runs.append(run)
-    if len({len(row) for row in outputs}) > 1:
+            out = model(*args, **named)
+        return sizes, run, _outputs(out, run)
+
+    made.append(attempt(own))
+    for symbol in symbols:
+        errors = []
+        for pair in _others(own[symbol]):
+            try:
+                made += [attempt({**own, symbol: n}) for n in pair]
+                break
+            except ExportError:
+                raise
+            except Exception as error:
+                errors.append(error)
+        else:
+            raise ExportError(
+                f"export: the model does not run with another size {symbol!r} than {own[symbol]}: {errors[0]}"
+            ) from errors[0]
+    if not symbols:
+        made.append(attempt(own))
+    if len({len(row) for _, _, row in made}) > 1:
         raise ExportError("export: the model returns other things for other inputs")
-    return runs, outputs, {s: tuple(v) for s, v in sizes.items()}
+    sizes = {s: tuple(each[s] for each, _, _ in made) for s in symbols}
+    return [run for _, run, _ in made], [row for _, _, row in made], sizes
 
 
 def _rebuilt(value: Any, of: Any) -> Any:
-    """As `mapped`, but lists stay lists."""
+    """As `mapped`, but lists and named tuples stay what they are."""
     if isinstance(value, list):
         return [_rebuilt(item, of) for item in value]
     if isinstance(value, dict):
         return {key: _rebuilt(item, of) for key, item in value.items()}
-    if type(value) is tuple:
-        return tuple(_rebuilt(item, of) for item in value)
+    if isinstance(value, tuple):
+        items = [_rebuilt(item, of) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     return of(value)
 
 

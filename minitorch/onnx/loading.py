@@ -85,15 +85,15 @@ class OnnxModule(Module):
 
     def __init__(self, inputs: list[tuple], outputs: list[str], constants: dict[str, Any], steps: list[Step]) -> None:
         super().__init__()
-        self.inputs, self.outputs, self.steps = inputs, outputs, steps
-        self.constants = constants
-        self.places: dict[str, tuple[Module, str]] = {}
+        self._inputs, self._outputs, self._steps = inputs, outputs, steps
+        self._constants = constants
+        self._places: dict[str, tuple[Module, str]] = {}
 
     def extra_repr(self) -> str:
         """Inputs, outputs, how many steps."""
-        return f"{', '.join(name for name, *_ in self.inputs)} -> {', '.join(self.outputs)}, {len(self.steps)} nodes"
+        return f"{', '.join(name for name, *_ in self._inputs)} -> {', '.join(self._outputs)}, {len(self._steps)} nodes"
 
-    def hold(self, name: str, tensor: Any) -> None:
+    def _hold(self, name: str, tensor: Any) -> None:
         """Keep a parameter or a buffer under its name, dots in modules of their own."""
         module: Module = self
         *path, last = name.split(".") if all(name.split(".")) else [name.replace(".", "_")]
@@ -109,27 +109,27 @@ class OnnxModule(Module):
             module.register_parameter(last, tensor)
         else:
             module.register_buffer(last, tensor)
-        self.places[name] = module, last
+        self._places[name] = module, last
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs. Raises TypeError for missing inputs, RuntimeError for others than the file declares."""
-        if len(args) > len(self.inputs):
-            raise TypeError(f"the model takes {len(self.inputs)} inputs, but got {len(args)}")
-        given = dict(zip((name for name, *_ in self.inputs), args, strict=False))
+        if len(args) > len(self._inputs):
+            raise TypeError(f"the model takes {len(self._inputs)} inputs, but got {len(args)}")
+        given = dict(zip((name for name, *_ in self._inputs), args, strict=False))
         for name, value in kwargs.items():
-            if name in given or name not in (n for n, *_ in self.inputs):
-                raise TypeError(f"the model has no other input {name!r}; it has {[n for n, *_ in self.inputs]}")
+            if name in given or name not in (n for n, *_ in self._inputs):
+                raise TypeError(f"the model has no other input {name!r}; it has {[n for n, *_ in self._inputs]}")
             given[name] = value
-        for name, dtype, shape in self.inputs:
+        for name, dtype, shape in self._inputs:
             if name not in given:
                 raise TypeError(f"the model needs input {name!r}")
             _fits(name, given[name], dtype, shape)
-        values = {**self.constants, **given}
-        for name, (module, own) in self.places.items():
+        values = {**self._constants, **given}
+        for name, (module, own) in self._places.items():
             values[name] = getattr(module, own)
-        for each in self.steps:
+        for each in self._steps:
             each.act(values, self.training)
-        found = tuple(values[name] for name in self.outputs)
+        found = tuple(values[name] for name in self._outputs)
         return found[0] if len(found) == 1 else found
 
 
@@ -174,7 +174,7 @@ def load_from(f: Any) -> OnnxModule:
     learned = _learned(graph, arrays) if said is None else _listed(said)
     for name, array in arrays.items():
         tensor = wrap(np.array(array, order="C"))
-        module.hold(name, Parameter(tensor) if array.dtype.kind == "f" and name in learned else tensor)
+        module._hold(name, Parameter(tensor) if array.dtype.kind == "f" and name in learned else tensor)
     module.eval()
     return module
 

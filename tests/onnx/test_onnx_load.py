@@ -129,11 +129,11 @@ def test_what_learns() -> None:
 
 def test_names_that_python_has_not() -> None:
     """Names with slashes, empty parts, or of methods of modules are kept where they can be."""
-    names = ["a/b:0", "forward", "x..y", "0.weight", "0.weight.more"]
+    names = ["a/b:0", "forward", "x..y", "0.weight", "0.weight.more", "inputs", "steps.0"]
     sums = [node("Add", f"{'x' if not i else f's{i}'} {n}", f"s{i + 1}") for i, n in enumerate(names)]
     model = load(made(sums, {"x": [2]}, {f"s{len(names)}": [2]}, [weight(n, 2) for n in names]))
-    assert model(mt.zeros(2)).tolist() == [5.0, 5.0]
-    assert set(model.state_dict()) == {"a/b:0", "forward_", "x__y", "0.weight", "0.weight_.more"}
+    assert model(mt.zeros(2)).tolist() == [7.0, 7.0]
+    assert set(model.state_dict()) == {"a/b:0", "forward_", "x__y", "0.weight", "0.weight_.more", "inputs", "steps.0"}
 
 
 def test_inputs_are_checked() -> None:

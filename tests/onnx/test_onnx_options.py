@@ -13,6 +13,7 @@ from test_onnx_export import exported, flat
 
 import minitorch as mt
 from minitorch import nn
+from minitorch.onnx import ExportError
 
 reference = pytest.importorskip("onnx.reference", reason="the package onnx is not installed")
 onnx = pytest.importorskip("onnx")
@@ -110,6 +111,27 @@ def test_constants_of_a_size() -> None:
     x = mt.randn(4, 5, 4)
     for got, want in zip(run(data, x), flat(model(x)), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("steps", "at"), [(6, 5), (8, 8), (1, 1)])
+def test_models_with_a_most(steps: int, at: int) -> None:
+    """A size stays open also where the model takes no more than 8 steps; where it takes one alone, the error says so."""
+    net = Of(lambda self, x: self.table(x) + self.places(mt.arange(x.shape[1])), table=nn.Embedding(9, 4),
+             places=nn.Embedding(8 if steps > 1 else 1, 4))  # fmt: skip
+    x = mt.randint(0, 9, (2, steps))
+    if steps == 1:
+        with pytest.raises(ExportError, match="another size 't' than 1"):
+            exported(net, x, dynamic_axes={"input": {1: "t"}})
+        return
+    data = exported(net, x, dynamic_axes={"input": {0: "n", 1: "t"}})
+    other = mt.randint(0, 9, (3, at))
+    np.testing.assert_allclose(run(data, other)[0], flat(net(other))[0], rtol=1e-6)
+
+
+def test_one_tensor_for_two_inputs() -> None:
+    """The same tensor given twice is two inputs."""
+    data = exported(lambda x, y: x - 2 * y, *[mt.ones(2)] * 2)
+    assert run(data, mt.ones(2), mt.zeros(2))[0].tolist() == [1.0, 1.0]
 
 
 def test_error_in_the_model_is_the_models() -> None:

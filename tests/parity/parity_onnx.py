@@ -89,7 +89,7 @@ def test_models(name: str) -> None:
     with mt.no_grad():
         want = net(other).numpy()
         np.testing.assert_allclose(loaded(other).numpy(), want, rtol=1e-4, atol=1e-5 * max(1, np.abs(want).max()))
-    print(f"{name}: {len(loaded.steps)} nodes, off by {worst:.1e}")
+    print(f"{name}: {len(loaded._steps)} nodes, off by {worst:.1e}")
     del net, loaded, data
     gc.collect()
 
@@ -234,16 +234,16 @@ def test_cases_of_onnx() -> None:
 def test_light_models(path: Path) -> None:
     """The published nets that onnx carries, with weights that are all alike, give what onnx says."""
     model = mt.onnx.load(path)
-    name, dtype, shape = model.inputs[0]
+    name, dtype, shape = model._inputs[0]
     count = int(np.prod(shape))
     x = (np.arange(count).reshape(shape) / count).astype(dtype)
     want = onnx.numpy_helper.to_array(
         onnx.TensorProto.FromString(path.with_name(f"{path.stem}_output_0.pb").read_bytes())
     )
     if path.stem == "light_squeezenet":  # its logits are 1e10: one unit in their last place is exp(1024)
-        assert model.steps[-1].entry is OPERATORS["Softmax"]
-        model.outputs[:] = model.steps[-1].takes
-        model.steps.pop()
+        assert model._steps[-1].entry is OPERATORS["Softmax"]
+        model._outputs[:] = model._steps[-1].takes
+        model._steps.pop()
         want = np.full(want.shape, 9.475688e9, np.float32)  # onnxruntime's
     with mt.no_grad():
         got = model(mt.tensor(x)).numpy()
