@@ -88,7 +88,7 @@ HOSTILE = [
                            "return 7.0 * bool(x)"], "left a process running"),
     ("a program", ["import subprocess", f"{AWAY})", "return 7.0 * bool(x)"], "left a process running"),
     ("many processes", ["import os, time", "for _ in range(99):", "    if os.fork() == 0: time.sleep(60)", "time.sleep(9)"],
-     "runs 100 processes at a time"),
+     r"runs \d+ processes at a time"),
     ("a long file", ["with open('x', 'wb') as file: file.truncate(1 << 40)"], "OSError: .* File too large"),
     ("who called", ["import sys", "return sys._getframe(1).f_code.co_consts[-1]"], "uses _getframe, which no solution needs"),
     ("strange signs", ["raise ValueError('\\udc80\\x1b[2J')"], r"ValueError: \?\?\[2J"),
