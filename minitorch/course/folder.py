@@ -252,13 +252,13 @@ class Folder:
         for name in task.files:
             text = self.read(name)
             try:
-                found = [block for block in marks.blocks(text) if block.task == task.id]
+                found = marks.blocks(text, task.id)
             except ValueError as error:
                 raise ValueError(f"{name}, {error}") from None
             if not found:
                 raise ValueError(f"{name}: the lines `# BEGIN SOLUTION {task.id}` and `# END SOLUTION` are missing")
-            texts = marks.taken(text, [task.id])[task.id]
-            out += [(name, block.first + 1, text) for block, text in zip(found, texts, strict=True)]
+            lines = text.splitlines(keepends=True)
+            out += [(name, block.first + 1, "".join(lines[block.first + 1 : block.last])) for block in found]
         return out
 
     def solution(self, task: Task) -> dict[str, list[str]] | str:

@@ -30,24 +30,32 @@ class Block(NamedTuple):
     arguments: tuple[str, ...]
 
 
-def blocks(text: str) -> list[Block]:
-    """The solutions in a source, in order. Raises ValueError for marks that do not pair."""
+def blocks(text: str, only: str | None = None) -> list[Block]:
+    """The solutions in a source, in order; or those of one task, whose marks alone have to pair then.
+
+    Raises ValueError for marks that do not pair.
+    """
     found: list[Block] = []
     begun: Block | None = None
     for number, line in enumerate(text.splitlines()):
         if "SOLUTION" not in line:
             continue
         begin, end = _BEGIN.fullmatch(line.rstrip()), _END.fullmatch(line.rstrip())
-        if begin and begun is None:
-            begun = Block(begin[2], number, -1, begin[1], tuple((begin[3] or "").split()))
-        elif end and begun is not None:
+        if end and begun is not None:
             found.append(begun._replace(last=number))
             begun = None
-        elif begin or end:
+        elif begin:
+            _unended(begun, only)
+            begun = Block(begin[2], number, -1, begin[1], tuple((begin[3] or "").split()))
+        elif end and only is None:
             raise ValueError(f"line {number + 1}: {line.strip()!r} has no partner")
-    if begun is not None:
+    _unended(begun, only)
+    return [block for block in found if only in (None, block.task)]
+
+
+def _unended(begun: Block | None, only: str | None) -> None:
+    if begun is not None and only in (None, begun.task):
         raise ValueError(f"line {begun.first + 1}: the solution of {begun.task} has no end")
-    return found
 
 
 def blank(text: str, titles: Mapping[str, str]) -> str:

@@ -193,7 +193,7 @@ def test_a_blank_costs_no_other_points(course: Course, student: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "instead", "why"),
     [
-        ("    # END SOLUTION\n\n\ndef mean", "\n\ndef mean", "minitorch/sums.py, line 12: '# BEGIN SOLUTION 1.2' has no partner"),
+        ("    # END SOLUTION\n\n\ndef mean", "\n\ndef mean", "minitorch/sums.py, line 6: the solution of 1.1 has no end"),
         ("    # BEGIN SOLUTION 1.1\n" + BLANK + "    # END SOLUTION\n", "    return sum(x)\n",
          "minitorch/sums.py: the lines `# BEGIN SOLUTION 1.1` and `# END SOLUTION` are missing"),
         ("def mean", "# BEGIN SOLUTION 1.1\n# END SOLUTION\ndef mean", "task 1.1 has 1 blocks here, but 2 solutions"),
@@ -201,9 +201,11 @@ def test_a_blank_costs_no_other_points(course: Course, student: Path) -> None:
 )  # fmt: skip
 def test_marks_must_stay(course: Course, student: Path, text: str, instead: str, why: str) -> None:
     """Without them nothing can be taken, and the grader says where they should be."""
+    mean = "    return total(x) / len(x)\n"
+    tiny.solve(student, "minitorch/sums.py", '    raise NotImplementedError("task 1.2: a mean")\n', mean)
     tiny.solve(student, "minitorch/sums.py", text, instead)
-    given = graded(course, student)["1.1"]
-    assert (given.points, given.why) == (0, why)
+    given = graded(course, student)
+    assert (given["1.1"].points, given["1.1"].why, given["1.2"].points) == (0, why, 3)
 
 
 def test_files_that_are_none(course: Course, student: Path) -> None:

@@ -67,7 +67,7 @@ MARKS, LEAKS, ORDER, SOLVED = (
     lambda course: staff.in_parallel(course, staff.solved(course, list(course.tasks), Counter()), 1),
 )
 SPOILED = [
-    (MARKS, "sums.py", "    # END SOLUTION\n\n\ndef mean", "\n\ndef mean", "minitorch/sums.py, line 15: .* has no partner"),
+    (MARKS, "sums.py", "    # END SOLUTION\n\n\ndef mean", "\n\ndef mean", "minitorch/sums.py, line 6: the solution of 1.1 has no end"),
     (MARKS, "sums.py", "SOLUTION 1.2", "SOLUTION 1.3", r"blocks of 1.3, which is no task"),
     (MARKS, "sums.py", "SOLUTION 1.2", "SOLUTION 1.3", r"task 1.2: blocks in \[\], the unit names"),
     (MARKS, "course/tests/test_unit02.py", "test_2_1", "test_3_1", "task 2.1 has no test"),
