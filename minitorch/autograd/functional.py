@@ -81,12 +81,14 @@ def jvp(func: Callable, inputs: Any, v: Any = None, create_graph: bool = False, 
     with enable_grad():
         xs = _fresh(inputs, create_graph)
         result = _call(func, xs)
-        ys = _tuple(result)
-        us = tuple(wrap(np.zeros_like(y.array)) for y in ys)
+        ys, vs = _tuple(result), _vectors(v, xs, "input")
+        # BEGIN SOLUTION 12.3
+        us = tuple(wrap(np.zeros(y.array.shape, y.array.dtype)) for y in ys)
         for u in us:
             u._requires_grad = True
         rows = slopes(ys, xs, us, True)
-        found = slopes(rows, us, _vectors(v, xs, "input"), create_graph)
+        found = slopes(rows, us, vs, create_graph)
+        # END SOLUTION
     return _released(result, create_graph), _plain(_released(found, create_graph), result)
 
 
