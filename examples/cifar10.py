@@ -6,16 +6,19 @@ python examples/cifar10.py --data FOLDER        CIFAR-10's files, or train/<clas
 python examples/cifar10.py --data FILE.tar.gz   such a folder in an archive
 python examples/cifar10.py --model resnet20     another net
 python examples/cifar10.py --resume             go on after Ctrl-C, or whatever ended it
+python -m minitorch.distributed.run -n 2 examples/cifar10.py --distributed    by two processes: docs/distributed.md
 """
 
 from pathlib import Path
 
 import common
 
+import minitorch.distributed as dist
 from minitorch import nn, optim
 from minitorch.utils.data import DataLoader
 from minitorch.vision import datasets, models, transforms
 
+MICRO_SHARDS = "with --distributed: the same bits for any number of processes that divides M, a power of two (0: off)"
 MEAN, STD = (0.491, 0.482, 0.447), (0.247, 0.243, 0.262)  # of CIFAR-10's pixels; near enough for other photographs
 
 
@@ -105,7 +108,11 @@ def main():
     parser.add_argument("--data", default="shapes", help="shapes, cifar10, a folder or an archive (shapes)")
     parser.add_argument("--workers", type=common.whole, default=0, help="processes that load images (0: this one)")
     parser.add_argument("--model", default="small", choices=MODELS, help=f"{', '.join(MODELS)} (small)")
+    parser.add_argument("--distributed", action="store_true", help="train with all processes that mpiexec has started")
+    parser.add_argument("--micro-shards", type=common.whole, default=0, metavar="M", help=MICRO_SHARDS)
     args = parser.parse_args()
+    if args.distributed:
+        dist.init_process_group("mpi")
     common.start(args)
 
     normalize = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
@@ -115,13 +122,18 @@ def main():
     except (OSError, RuntimeError, ValueError) as error:
         raise SystemExit(f"--data {args.data}: {error}") from None
     batches = common.Batches(train_set, args.batch_size, args.seed, num_workers=args.workers)
-    test_loader = DataLoader(test_set, 250)
+    test_loader = DataLoader(common.share(test_set), 250)
     classes = train_set.classes
     print(f"{len(train_set):,} training and {len(test_set):,} test images of {len(classes)} classes")
 
     model = MODELS[args.model](len(classes))
     if hasattr(model, "whiten"):
         model.whiten(next(batches.epoch(0))[0])
+    whole = model  # what trains; `model` is what is tested and kept
+    if args.distributed:
+        if args.micro_shards:
+            whole = model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        whole = nn.parallel.DistributedDataParallel(model, micro_shards=args.micro_shards or None)
     loss_function = nn.CrossEntropyLoss()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = optim.SGD(trained, args.lr, momentum=0.9, weight_decay=5e-4, nesterov=True)
@@ -131,7 +143,7 @@ def main():
     def step(images, labels):
         optimizer.zero_grad()
         with watch:
-            scores = model(images)
+            scores = whole(images)
             loss = loss_function(scores, labels)
         loss.backward()
         watch.check(loss, lambda: loss_function(model(images), labels), images)
@@ -140,6 +152,9 @@ def main():
         return loss.item() * len(labels), int((scores.argmax(1) == labels).sum())
 
     def test(stop):
+        if args.distributed:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, 0)  # statistics of batch norms, of which the last step's differ
         examined = common.examine(model, test_loader, stop)
         return {"loss": examined.loss, "accuracy": examined.accuracy}
 

@@ -14,9 +14,11 @@ The training step itself stays in each example. Here is what surrounds it:
 import argparse
 import contextlib
 import importlib.util
+import io
 import itertools
 import json
 import math
+import os
 import shlex
 import signal
 import sys
@@ -30,13 +32,14 @@ import numpy as np
 from tqdm.auto import tqdm
 
 import minitorch
+import minitorch.distributed as dist
 from minitorch.autograd import Primitive
 from minitorch.files import replacing
 from minitorch.nn import functional as F
-from minitorch.utils.data import DataLoader
+from minitorch.utils.data import DataLoader, Subset
 
 # Flags that may differ between a run and its continuation.
-FREE = ("resume", "out", "threads", "workers", "save_every", "data")
+FREE = ("resume", "out", "threads", "workers", "save_every", "data", "distributed")
 
 
 # ------------------------------------------------------------------------------------------------ arguments
@@ -87,11 +90,31 @@ def arguments(doc, epochs, batch_size, lr, out):
     return parser
 
 
+def ranks():
+    """The number of this process, and how many train together: see docs/distributed.md."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def together(*numbers):
+    """The sums of numbers over all processes that train together."""
+    if ranks()[1] == 1:
+        return numbers
+    sums = minitorch.tensor(numbers, dtype=minitorch.float64)
+    dist.all_reduce(sums)
+    return tuple(sums.tolist())
+
+
 def start(args):
-    """Set seed and threads, make the folder `args.out`, and find out now whether it can be written to."""
+    """Set seed and threads, make the folder `args.out`, and find out now whether it can be written to.
+
+    Of several processes that train together, the first alone prints and writes.
+    """
     if args.threads:
         minitorch.set_num_threads(args.threads)
     minitorch.manual_seed(args.seed)
+    if ranks()[0]:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 it stays open until the process ends
+        return
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=args.out).close()
@@ -116,12 +139,17 @@ def run(main):
 class Batches:
     """The batches of an epoch, a function of (seed, epoch): any of them can be had again, from any batch on.
 
-    What does not fill a batch is left out. `settings` are DataLoader's.
+    What does not fill a batch is left out. Each of several processes has its own part of every batch. `settings` are
+    DataLoader's.
     """
 
     def __init__(self, dataset, size, seed, **settings):
         if len(dataset) < size:
             raise SystemExit(f"--batch-size {size}: there are only {len(dataset):,} training images; take fewer")
+        if size % ranks()[1]:
+            raise SystemExit(
+                f"--batch-size {size}: it has to divide into {ranks()[1]} equal parts, one for each process"
+            )
         self.dataset, self.size, self.seed = dataset, size, seed
         self.order, self.generator = [], minitorch.Generator()
         self.loader = DataLoader(dataset, batch_sampler=self, generator=self.generator, **settings)
@@ -135,7 +163,9 @@ class Batches:
     def epoch(self, number, first=0):
         """An iterator over the batches of an epoch from the batch `first` on."""
         order = np.random.default_rng([self.seed, number]).permutation(len(self.dataset))
-        self.order = order[: len(self) * self.size].reshape(-1, self.size)[first:].tolist()
+        rank, count = ranks()
+        parts = order[: len(self) * self.size].reshape(-1, count, self.size // count)
+        self.order = parts[first:, rank].tolist()
         self.generator.manual_seed((self.seed << 20) + number & 2**63 - 1)  # augmentation draws from it
         return iter(self.loader)
 
@@ -148,6 +178,8 @@ def fresh():
 
 def save(args, parts, progress):
     """Write the checkpoint: old or new, but whole, whatever happens. Returns whether there was room for it."""
+    if ranks()[0]:
+        return True
     state = {name: part.state_dict() for name, part in parts.items()}
     state |= {"progress": progress, "random": minitorch.get_rng_state(), "settings": settings(args)}
     try:
@@ -161,11 +193,14 @@ def save(args, parts, progress):
 def resume(args, parts):
     """Put all parts back to where the checkpoint in `args.out` was written; returns how far the run was."""
     path = args.out / "checkpoint.zip"
-    if not path.exists():
+    content = [path.read_bytes() if ranks()[0] == 0 and path.exists() else None]
+    if ranks()[1] > 1:
+        dist.broadcast_object_list(content, 0)
+    if content[0] is None:
         print(f"--resume: there is no checkpoint in {args.out} yet, so this run starts from the beginning")
         return fresh()
     try:
-        state = minitorch.load(path)
+        state = minitorch.load(io.BytesIO(content[0]))
         old, new = state["settings"], settings(args)
         for name in sorted(old.keys() | new.keys()):
             if old.get(name) != new.get(name):
@@ -225,7 +260,7 @@ def train(args, parts, step, batches, test, total=None):
         try:
             while progress["epoch"] * len(batches) < total:
                 epoch(args, parts, step, batches, total, progress, stop)
-                row = finish(args, parts, progress, test(stop), batches, total)
+                row = finish(args, parts, progress, test(stop if ranks()[1] == 1 else ()), batches, total)
                 for name, value in row.items():
                     board.add_scalar(name.replace("test_", "test/"), value, row["epoch"])
         except Stopped:
@@ -249,10 +284,10 @@ def epoch(args, parts, step, batches, total, progress, stop):
     with tqdm(total=count, initial=progress["batch"], desc=title, unit="batch", leave=False, disable=None) as bar:
         begin = time.perf_counter()
         for images, labels in rest:
-            loss, right = step(images, labels)
+            loss, right, stopped = together(*step(images, labels), len(stop))
             now = time.perf_counter()
             progress["batch"] += 1
-            progress["seen"] += len(labels)
+            progress["seen"] += len(labels) * ranks()[1]
             progress["loss"] += loss
             progress["right"] += right
             progress["seconds"] += now - begin
@@ -261,10 +296,10 @@ def epoch(args, parts, step, batches, total, progress, stop):
             left = round(pace * (total - done - progress["batch"]))
             bar.set_postfix_str(
                 f"loss {progress['loss'] / progress['seen']:.3f}, accuracy {progress['right'] / progress['seen']:.1%}, "
-                f"{len(labels) / pace:.0f} images/s, {left // 60}:{left % 60:02} left in all"
+                f"{len(labels) * ranks()[1] / pace:.0f} images/s, {left // 60}:{left % 60:02} left in all"
             )
             bar.update()
-            if stop:
+            if stopped:  # anywhere
                 raise Stopped
             if now - saved >= args.save_every:
                 save(args, parts, progress)
@@ -282,6 +317,8 @@ def finish(args, parts, progress, tested, batches, total):
     best = max((old["test_accuracy"] for old in history), default=-1.0)
     history.append(row)
     progress |= {"epoch": progress["epoch"] + 1, "batch": 0, "loss": 0.0, "right": 0, "seen": 0}
+    if ranks()[0]:
+        return row
     save(args, parts, progress)
     if row["test_accuracy"] > best:
         with contextlib.suppress(OSError):  # `save` spoke of it
@@ -306,7 +343,7 @@ def shown(name, value):
 
 def tensorboard(folder, step):
     """A SummaryWriter where tensorboardX is installed, else something that has its methods and does nothing."""
-    if importlib.util.find_spec("tensorboardX") is None:
+    if importlib.util.find_spec("tensorboardX") is None or ranks()[0]:
         return Nothing()
     from minitorch.utils.tensorboard import SummaryWriter
 
@@ -421,6 +458,13 @@ class Examined(NamedTuple):
     guesses: np.ndarray
 
 
+def share(dataset):
+    """The part of a data set that this process looks at; `examine` brings the parts together, in their order."""
+    rank, count = ranks()
+    bounds = [len(dataset) * i // count for i in (rank, rank + 1)]
+    return dataset if count == 1 else Subset(dataset, range(*bounds))
+
+
 @minitorch.no_grad()
 def examine(model, loader, stop=()):
     """Cross-entropy and guesses on all of `loader`."""
@@ -433,7 +477,12 @@ def examine(model, loader, stop=()):
         guesses.append(scores.argmax(1).numpy())
         if stop:
             raise Stopped
-    losses, labels, guesses = (np.concatenate(parts) for parts in (losses, labels, guesses))
+    found = tuple(np.concatenate(parts) for parts in (losses, labels, guesses))
+    if ranks()[1] > 1:
+        everything = [None] * ranks()[1]
+        dist.all_gather_object(everything, found)
+        found = tuple(np.concatenate(parts) for parts in zip(*everything, strict=True))
+    losses, labels, guesses = found
     return Examined(float(losses.mean()), float((labels == guesses).mean()), losses, labels, guesses)
 
 
@@ -556,6 +605,8 @@ def worst(examined, dataset, classes, path, count=16):
 # ------------------------------------------------------------------------------------------------ report
 def report(args, title, history, examined, dataset, classes, model, lines=()):
     """Write report.md and its pictures; print the accuracy of each class and where everything lies."""
+    if ranks()[0]:
+        return
     per_class = [float((examined.guesses[examined.labels == k] == k).mean()) for k in range(len(classes))]
     print("accuracy by class:")
     for name, score in zip(classes, per_class, strict=True):

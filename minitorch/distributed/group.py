@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import importlib.util
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -131,7 +132,7 @@ def init_process_group(
     world_size, rank: are compared with MPI's, if given.
 
     Raises ValueError for another backend, method, size or rank, and when called twice; RuntimeError where mpi4py or an
-    MPI library is missing.
+    MPI library is missing, and in workers of a DataLoader.
     """
     global _world
     if _world is not None:
@@ -144,6 +145,11 @@ def init_process_group(
             "init_process_group: MPI knows the ranks; leave out `store`, and `init_method` but for 'env://'"
         )
     timeout = _checked_timeout(timeout)
+    if multiprocessing.parent_process() is not None:
+        raise RuntimeError(
+            "init_process_group: this process was started by a rank, and is none; what the main script does, it does "
+            "under `if __name__ == '__main__':`"
+        )
     if not is_mpi_available():
         raise RuntimeError("init_process_group: mpi4py is not installed; pip install 'minitorch-numba[distributed]'")
 

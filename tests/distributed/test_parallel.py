@@ -42,6 +42,20 @@ def test_any_number_of_ranks_gives_the_same_bits(net: str, ranks: tuple[int, ...
     )  # the fast way adds in another order
 
 
+@needs_mpi
+@pytest.mark.slow
+@pytest.mark.parametrize("exact", [(), ("8",)])
+def test_a_run_that_was_killed_goes_on_to_the_bit(exact: tuple, tmp_path: Path) -> None:
+    """From the checkpoint of rank 0; in micro-shards on another number of ranks, too."""
+    path = str(tmp_path / "checkpoint.zip")
+    whole = job(2, "training.py", "dropout", "4", "16", *exact)
+    killed = job(2, "training.py", "dropout", "4", "16", *exact, CHECKPOINT=path, KILL="2")
+    assert killed.code != 0 and "rank 1" in killed.err and "is gone" in killed.err and not killed.left
+    assert [entry.name for entry in tmp_path.iterdir()] == ["checkpoint.zip"]
+    again = job(4 if exact else 2, "training.py", "dropout", "4", "16", *exact, CHECKPOINT=path)
+    assert whole.code == again.code == 0 and again.out == whole.out, again.err
+
+
 def test_sums_in_a_tree() -> None:
     """Neighbours first; a branch of the tree is a tree."""
     assert shards.add_up(list("abcdefgh"), lambda a, b: f"({a}{b})") == "(((ab)(cd))((ef)(gh)))"

@@ -1,10 +1,16 @@
 """Trains small nets by DistributedDataParallel and prints a digest of the weights: the same for any number of ranks?
 
-training.py NET STEPS BATCH [exact M]
+training.py NET STEPS BATCH [MICRO_SHARDS]
+
+With CHECKPOINT in the environment rank 0 saves after every step, and the run goes on from there; with KILL rank 1 is
+killed after that step.
 """
 
 import hashlib
+import os
+import signal
 import sys
+from datetime import timedelta
 
 import numpy as np
 
@@ -33,7 +39,7 @@ def digest(model):
 
 
 def main(net, steps, batch, exact):
-    dist.init_process_group("mpi")
+    dist.init_process_group("mpi", timeout=timedelta(seconds=30))
     rank, size = dist.get_rank(), dist.get_world_size()
     m.manual_seed(5)
     model = NETS[net]()
@@ -42,14 +48,28 @@ def main(net, steps, batch, exact):
     ddp = nn.parallel.DistributedDataParallel(model, micro_shards=exact, bucket_cap_mb=0.002)
     optimizer = m.optim.SGD(model.parameters(), 0.05, momentum=0.9)
     random = np.random.default_rng(3)
-    for _ in range(steps):
+    path, first = os.environ.get("CHECKPOINT"), 0
+    if path and os.path.exists(path):
+        state = m.load(path)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        m.set_rng_state(state["random"])
+        first = state["steps"]
+    for step in range(steps):
         images = random.standard_normal((batch, 3, 8, 8), np.float32)
         labels = random.integers(0, 10, batch)
+        if step < first:
+            continue
         part = slice(rank * batch // size, (rank + 1) * batch // size)
         optimizer.zero_grad()
         loss = F.cross_entropy(ddp(m.from_numpy(images[part])), m.from_numpy(labels[part]))
         loss.backward()
         optimizer.step()
+        if path and rank == 0:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "random": m.get_rng_state()}
+            m.save({**state, "steps": step + 1}, path)
+        if rank == 1 and str(step + 1) == os.environ.get("KILL"):
+            os.kill(os.getpid(), signal.SIGKILL)
     digests = [None] * size
     dist.all_gather_object(digests, digest(model))
     assert len(set(digests)) == 1, "the ranks differ"
