@@ -37,6 +37,7 @@ nb_execution_excludepatterns = ["examples/*"]  # they keep what they printed and
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+nb_output_stderr = "remove"  # that kernels are compiled is of no interest here
 
 html_theme = "furo"
 html_title = f"minitorch {release}"

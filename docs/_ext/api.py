@@ -261,6 +261,14 @@ class Book:
 
         return find
 
+    def about(self, page: str) -> str:
+        """How many entries a page has, and what the first of its modules says of itself."""
+        space, found = self.pages[page][0]
+        module = sys.modules.get(f"minitorch.{space}") or {"ops": minitorch.ops, "Tensor": minitorch.Tensor}.get(space)
+        said = (inspect.getdoc(module or minitorch) or "").split("\n\n")[0]
+        number = sum(len(found) for _, found in self.pages[page])
+        return f"{number} entries. {restructured(said)}"
+
     def text(self, page: str) -> str:
         """The reStructuredText of a page."""
         sections = self.pages[page]

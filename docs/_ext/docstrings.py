@@ -11,6 +11,7 @@ from collections.abc import Callable
 from textwrap import dedent, indent
 
 ITEM = re.compile(r"([A-Za-z_*][\w*.]*(?:(?:, | and | or )[A-Za-z_*][\w*.]*)*): (?=\S)")
+COLUMNS = re.compile(r"\S {3,}\S")  # a line of a table
 CODE = re.compile(r"`+([^`]+)`+")
 SPECIAL = re.compile(r"([\\*|_])")
 
@@ -18,23 +19,24 @@ SPECIAL = re.compile(r"([\\*|_])")
 def restructured(text: str, link: Callable[[str], str | None] = lambda name: None) -> str:
     """The docstring for Sphinx. link: the full name of what a name in backquotes stands for, if it has a page."""
     blocks = [b for b in re.split(r"\n\s*\n", dedent(text).strip("\n")) if b.strip()]
-    return "\n\n".join(_block(block, link) for block in blocks)
+    return "\n\n".join(_block(block, link, first=block is blocks[0]) for block in blocks)
 
 
-def _block(block: str, link: Callable[[str], str | None]) -> str:
+def _block(block: str, link: Callable[[str], str | None], first: bool = False) -> str:
+    """A block. The first one begins with the line that says what the thing is, which explains no name."""
     lines = block.splitlines()
     if lines[0].lstrip().startswith(">>> "):
         return dedent(block)
-    if lines[0].startswith(" "):
+    if lines[0].startswith(" ") or all(COLUMNS.search(line) for line in lines):
         return _literal(lines)
     parts: list[list[str]] = []
     for i, line in enumerate(lines):
         if line.startswith(" ") and not lines[i - 1].startswith(" ") and not _hangs(lines[i - 1], line):
-            return "\n\n".join((_said(parts, link), _tail(lines[i:], link)))
+            return "\n\n".join((_said(parts, link, first), _tail(lines[i:], link)))
         if not parts or _begins(line):
             parts.append([])
         parts[-1].append(line.strip())
-    return _said(parts, link)
+    return _said(parts, link, first)
 
 
 def _begins(line: str) -> bool:
@@ -57,12 +59,12 @@ def _literal(lines: list[str]) -> str:
     return "::\n\n" + indent(dedent("\n".join(lines)), "   ")
 
 
-def _said(parts: list[list[str]], link: Callable[[str], str | None]) -> str:
+def _said(parts: list[list[str]], link: Callable[[str], str | None], first: bool) -> str:
     """Paragraphs; those that tell what a name means, as items."""
     said = []
     for part in parts:
         text = " ".join(part)
-        item = ITEM.match(text)
+        item = None if first and part is parts[0] else ITEM.match(text)
         if item:
             names = re.sub(r"(?!and\b|or\b)[*\w.]+", r"``\g<0>``", item[1])
             said.append(f"- {names}: {_prose(text[item.end() :], link)}")

@@ -38,7 +38,8 @@ def api() -> Book:
     for page in book.pages:
         (folder / f"{page}.rst").write_text(book.text(page))
     contents = "".join(f"   {page}\n" for page in book.pages)
-    (folder / "index.rst").write_text(f"API\n===\n\n.. toctree::\n   :maxdepth: 1\n\n{contents}")
+    said = "".join(f"- :doc:`{page}`: {book.about(page)}\n" for page in book.pages)
+    (folder / "index.rst").write_text(f"API\n===\n\n{said}\n.. toctree::\n   :hidden:\n\n{contents}")
     return book
 
 

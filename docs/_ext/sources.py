@@ -17,6 +17,10 @@ from pygments.lexers import PythonLexer, TextLexer
 from sphinx.addnodes import download_reference
 from sphinx.util.osutil import relative_uri
 
+import minitorch
+from minitorch import nn
+from minitorch.autograd.trace import Trace, trace
+
 ROOT = pages.ROOT
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -71,16 +75,37 @@ def _link(app: Any, doctree: nodes.document) -> None:
             node.replace_self(nodes.reference("", "", *node.children, refuri=uri, **title))
 
 
+def _name_files(app: Any, doctree: nodes.document) -> None:
+    """A file that running text names leads to its page. Not in the course: there it is the student's own file."""
+    if not app.env.docname.startswith("course"):
+        for node in list(doctree.findall(nodes.literal)):
+            names = (node.astext(), f"minitorch/{node.astext()}")
+            path = next((ROOT / name for name in names if name.endswith(".py") and (ROOT / name).is_file()), None)
+            if path and not isinstance(node.parent, nodes.reference):
+                write(app, path)
+                uri = relative_uri(app.builder.get_target_uri(app.env.docname), _page(path))
+                node.replace_self(nodes.reference("", "", node.deepcopy(), refuri=uri))
+
+
 def _finish(app: Any, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
         for path in sorted({path for path, _ in places.values()}):
             write(app, path)
+        example().save(Path(app.outdir) / "steps.html")
         light, dark = (HtmlFormatter(style=style).get_style_defs() for style in ("default", "monokai"))
         (Path(app.outdir) / "source" / "source.css").write_text(STYLE.format(light=light, dark=dark))
+
+
+def example() -> Trace:
+    """The backward pass that docs/look.md shows a page of."""
+    minitorch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3))
+    return trace(nn.functional.cross_entropy(net(minitorch.randn(2, 1, 6, 6)), minitorch.tensor([0, 2])), names=net)
 
 
 def setup(app: Any) -> dict[str, Any]:
     places.update(pages.write().sources)
     app.connect("doctree-read", _link, priority=400)  # before what is to be downloaded is collected
+    app.connect("doctree-read", _name_files)
     app.connect("build-finished", _finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -13,6 +13,8 @@ import numpy as np
 
 from .tape import _below
 
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
 
 class Pair(NamedTuple):
     """The derivatives of one result by one input, as matrices [element of the input, element of the result].
@@ -112,9 +114,10 @@ def line_of(place: tuple[str, int] | None, argument: str = "") -> str:
 
 
 def shown(place: tuple[str, int]) -> str:
-    """file:line, from the working directory if the file is below it."""
+    """file:line, from the working directory if the file is below it, from where the package lies if it is in there."""
     path, here = place[0], os.getcwd() + os.sep
-    return f"{path[len(here) :] if path.startswith(here) else path}:{place[1]}"
+    start = len(here) if path.startswith(here) else len(PACKAGE) - len("minitorch/") if path.startswith(PACKAGE) else 0
+    return f"{path[start:]}:{place[1]}"
 
 
 def argument_of(primitive: Any, position: int) -> str:
