@@ -118,7 +118,7 @@ def jacobian(
         for y in _tuple(result):
             rows: list[list] = [[] for _ in xs]
             for index in range(y.array.size):
-                one = np.zeros(y.array.shape, y.array.dtype)
+                one = np.zeros_like(y.array)
                 one.flat[index] = 1
                 for column, g in zip(rows, slopes((y,), xs, (wrap(one),), create_graph), strict=True):
                     column.append(g)

@@ -12,7 +12,8 @@ and take the same geometry.
 There are two implementations with the same names. `reference` is numpy: any rank, any float dtype, slow. The numba
 files serve float32 and float64, and give the same bits for any number of threads. A door of each name stands here and
 chooses, per call by dtype and once per process by the environment: MINITORCH_KERNELS=reference, NUMBA_DISABLE_JIT=1 or
-a missing or broken numba choose the reference. numba is imported when the first fast kernel runs.
+a missing or broken numba choose the reference. numba is imported when the first fast kernel runs. Others are there to
+be read, and written in the course: MINITORCH_KERNELS=loops runs convolutions by the ordinary loops of `loops`.
 """
 
 from __future__ import annotations
@@ -42,19 +43,34 @@ __all__ = ["SMALL", *reference.declarations, "empty", "empty_like", "pooled", "i
 
 @cache
 def implementation() -> str:
-    """Which kernels serve float32 and float64 in this process: "numba" or "reference". Imports numba."""
-    return "numba" if _fast() else "reference"
+    """Which kernels serve float32 and float64 in this process: "numba", "reference" or "loops". Imports numba."""
+    return "numba" if _fast() else "loops" if _serving() else "reference"
+
+
+def _chosen() -> str:
+    """What the environment asks for."""
+    plain = os.environ.get("MINITORCH_PLAIN", "0") not in ("", "0")  # see autograd/plain.py
+    chosen = os.environ.get("MINITORCH_KERNELS") or ("reference" if plain else "numba")
+    if chosen not in ("numba", "reference", "loops"):
+        raise ValueError(f"MINITORCH_KERNELS must be 'numba', 'reference' or 'loops', but is {chosen!r}")
+    return chosen
+
+
+@cache
+def _serving() -> dict[str, Any]:
+    """The kernels by name that serve in the reference's place."""
+    if _fast() or _chosen() != "loops":
+        return _fast()
+    from minitorch.kernels import loops
+
+    return {name: getattr(loops, name) for name in loops.__all__}
 
 
 @cache
 def _fast() -> dict[str, Any]:
-    """The numba kernels by name; none when the reference is chosen, or numba is missing or broken."""
-    plain = os.environ.get("MINITORCH_PLAIN", "0") not in ("", "0")  # see autograd/plain.py
-    chosen = os.environ.get("MINITORCH_KERNELS") or ("reference" if plain else "numba")
-    if chosen not in ("numba", "reference"):
-        raise ValueError(f"MINITORCH_KERNELS must be 'numba' or 'reference', but is {chosen!r}")
+    """The numba kernels by name; none when others are chosen, or numba is missing or broken."""
     disabled = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
-    if chosen == "reference" or disabled or importlib.util.find_spec("numba") is None:
+    if _chosen() != "numba" or disabled or importlib.util.find_spec("numba") is None:
         return {}
     get_num_threads()  # raises where the environment says no number
     try:
@@ -87,7 +103,7 @@ def _door(declaration: reference.Declaration) -> Callable[..., None]:
     @wraps(plainly)
     def serve(*arguments: Any) -> None:
         dtype = arguments[0].dtype
-        fast = _fast().get(name) if dtype.char in "fd" and dtype.isnative else None
+        fast = _serving().get(name) if dtype.char in "fd" and dtype.isnative else None
         if fast is None:
             plainly(*arguments)
             return
