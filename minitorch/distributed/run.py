@@ -37,6 +37,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("-n", "--ranks", type=int, default=None, help="how many processes (one for each host)")
     parser.add_argument("--hosts", default="", help="machines to start them on, as mpiexec -hosts has them: a,b:2")
+    parser.add_argument("--address", default="", help="of this machine, for the hosts to reach it (its host name)")
+    parser.add_argument(
+        "--launcher-exec", default="", help="the program that takes the place of ssh, as mpiexec has it"
+    )
     parser.add_argument("--threads", type=int, default=None, help="threads of each rank (cores / ranks of a machine)")
     parser.add_argument("--torch", action="store_true", help="have `import torch` mean minitorch: see minitorch.run")
     parser.add_argument("-m", dest="module", action="store_true", help="the script is the name of a module")
@@ -65,8 +69,10 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    monitor = Monitor(chosen.ranks, socket.gethostname() if chosen.hosts else "127.0.0.1")
+    here = chosen.address or socket.gethostname()
+    monitor = Monitor(chosen.ranks, here if chosen.hosts else "127.0.0.1")
     hosts = ["-hosts", chosen.hosts] if chosen.hosts else []
+    hosts += ["-launcher", "ssh", "-launcher-exec", chosen.launcher_exec] if chosen.launcher_exec else []
     command = [launcher, "-disable-auto-cleanup", "-n", str(chosen.ranks), *hosts]
     command += [sys.executable, "-m", "minitorch.distributed.rank", *["--torch"] * chosen.torch]
     command += [*["-m"] * chosen.module, chosen.script, *chosen.args]

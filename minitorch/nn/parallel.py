@@ -46,7 +46,7 @@ class DistributedDataParallel(Module):
     is. With `broadcast_buffers` every forward begins with the buffers of rank 0. state_dict has "module." before all
     names; `.module` is what was given.
 
-    bucket_cap_mb: the size of a bucket in MB (default: 4). micro_shards: a power of two that the number of ranks
+    bucket_cap_mb: the size of a bucket in MB (default: 1). micro_shards: a power of two that the number of ranks
     divides. Then the gradients are those of so many equal parts of the global batch, added up in a fixed tree, and any
     number of ranks gives the same bits; random numbers drawn in `forward` depend on the part alone. Tensors among the
     arguments are cut along their first axis, results joined, and results without axes are the mean of the parts'. The
@@ -89,7 +89,7 @@ class DistributedDataParallel(Module):
                 "DistributedDataParallel is not needed when a module doesn't have any parameter that requires a "
                 "gradient."
             )
-        size = 4.0 if bucket_cap_mb is None else float(bucket_cap_mb)
+        size = 1.0 if bucket_cap_mb is None else float(bucket_cap_mb)
         if not size > 0:
             raise ValueError(f"DistributedDataParallel: `bucket_cap_mb` must be above zero, but is {bucket_cap_mb}")
         if micro_shards is not None:
