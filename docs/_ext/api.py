@@ -302,9 +302,9 @@ class Book:
 
 
 def families(found: list[Entry]) -> dict[str, list[Entry]]:
-    """The entries by the name of the file that defines them; few are one family."""
+    """The entries by the name of the file that defines them; few are one family, and so are loners."""
     stems = [_family(entry.defined[0]) if entry.defined else "" for entry in found]
-    if len(found) < 12:
+    if len(found) < 12 or 2 * len(set(stems)) > len(found):
         return {"": found}
     return {stem: [e for e, own in zip(found, stems, strict=True) if own == stem] for stem in sorted(set(stems))}
 
