@@ -41,7 +41,7 @@ from .modes import _enabled, _recorder
 from .quiet import QUIET
 from .quiet import get as get_errors
 from .quiet import set as set_errors
-from .tape import SELF, Kept, Node, Variable, Version, may_wait, wrap
+from .tape import SELF, Kept, Node, Variable, Version, wrap
 
 registry: dict[str, Primitive] = {}
 
@@ -85,9 +85,8 @@ class Primitive:
 
     fuse: Callable | None = None  # (primitive, args, settings) to a result that is pending or joined one: ops/fuse.py
     flat = False  # whether its slope does not depend on the argument but by steps: a second derivative is zeros
-    accepts_pending = False  # whether its rules take a gradient that is still to be computed, or may be overwritten
+    accepts_pending = False  # whether its rules, or `postpone`, take a gradient still to be computed, or `Own`
     postpone: Callable | None = None  # (node, g) to such a gradient for the first argument, or None
-    hands_on = False  # whether `postpone` takes what the rules of the node below accept
     fresh: Callable | None = None  # what the first argument's rule made, in memory of its own, to such a gradient
 
     def __init__(self, function: Callable, residuals: str = "", view: bool = False, name: str | None = None) -> None:
@@ -305,7 +304,7 @@ class Primitive:
             if rule is ZERO:
                 pieces.append((parent, _zeros(parent, node, g)))
                 continue
-            if self.postpone is not None and on_arrays and may_wait(parent):
+            if self.postpone is not None and on_arrays and i == 0:
                 pending = self.postpone(node, g)
                 if pending is not None:
                     pieces.append((parent, pending))
@@ -322,7 +321,7 @@ class Primitive:
                 else:
                     values[name] = {} if name == "memo" else node.settings[name]
             piece = rule(*[values[name] for name in names])
-            if self.fresh is not None and i == 0 and on_arrays and may_wait(parent):
+            if self.fresh is not None and on_arrays and i == 0:
                 piece = self.fresh(piece)
             if self.flat and isinstance(g, Variable):
                 source, piece = piece, wrap(piece.array)

@@ -435,7 +435,6 @@ def propagate(
     all passed has its gradient.
     """
     gradients: dict[Any, Any] = {}
-    owned: set = set()  # edges whose gradient was summed here, into memory that nobody else holds
     heap: list[tuple[int, Node]] = []
     results: dict[Any, Any] = {}
     needed = None if wanted is None else _needed([edge for edge, _ in roots], wanted)
@@ -449,11 +448,8 @@ def propagate(
             gradients[edge] = gradients[edge].join(g)
         elif create_graph:
             gradients[edge] = gradients[edge] + g
-        elif edge in owned:
-            np.add(gradients[edge], _computed(g), out=gradients[edge])
         else:
-            gradients[edge] = (wrap(_computed(gradients[edge])) + wrap(_computed(g))).array
-            owned.add(edge)
+            gradients[edge] = _sum(gradients[edge], g)
 
     errors, mode, recorder, outer = quiet.get(), _enabled.get(), _recorder.get(), _running.get()
     trace = None if recorder is None else recorder.trace
@@ -471,7 +467,7 @@ def propagate(
         while heap:
             node = heapq.heappop(heap)[1]
             g, primitive = gradients.pop(node), node.primitive
-            if type(g) is not np.ndarray and hasattr(g, "join"):
+            if type(g) is not np.ndarray and (hasattr(g, "join") or (type(g) is Own and not may_wait(node))):
                 g = g.compute()
             users = node.hooks or not primitive.on_arrays  # code that may write to what it is handed
             if not create_graph:
@@ -574,14 +570,47 @@ def _checked(piece: Any, node: Node, parent: Any, tensors: bool, create_graph: b
         raise TypeError(
             f"the derivative rule of {node.primitive.name} must return a tensor, but returned {type(piece).__name__}"
         )
-    return piece if create_graph or hasattr(piece, "join") or may_wait(parent) else _computed(piece)
+    waits = type(piece) is Own or hasattr(piece, "join") or may_wait(parent)
+    return piece if create_graph or waits else _computed(piece)
 
 
 def may_wait(edge: Any) -> bool:
-    """Whether this edge's gradient may be `_computed` later: by a node's rules, or by those it is handed on to."""
-    if type(edge) is Node and getattr(edge.primitive, "hands_on", False):
-        edge = edge.parents[0]
+    """Whether a node's rules, or its `postpone`, take a gradient that is still to be computed, or `Own`."""
     return type(edge) is Node and getattr(edge.primitive, "accepts_pending", False)
+
+
+class Own:
+    """A gradient, of a backward on arrays, in memory that nobody else has: who is handed it may write over it."""
+
+    __slots__ = ("dtype", "own", "shape")
+
+    def __init__(self, own: np.ndarray) -> None:
+        self.own, self.shape, self.dtype = own, own.shape, own.dtype
+
+    def compute(self) -> np.ndarray:
+        """The array, for who does not."""
+        return self.own
+
+
+def _add_over(own: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """own + g, written over own."""
+    return np.add(own, g, out=own)
+
+
+add_over = _add_over  # ops, which have kernels, put another in its place
+
+
+def _sum(first: Any, second: Any) -> Any:
+    """The sum of two gradients of an edge, arrays or what may be computed: in the memory of one that is `Own`, or new.
+
+    That may be no other order of memory than the first's, which is what a new array has.
+    """
+    a, b = _computed(first), _computed(second)
+    if type(first) is Own:
+        return Own(add_over(a, b))
+    if type(second) is Own and a.strides == b.strides and a.dtype == b.dtype:
+        return Own(add_over(b, a))
+    return Own((wrap(a) + wrap(b)).array)
 
 
 def _computed(g: Any) -> Any:

@@ -139,16 +139,19 @@ def _plain(x: np.ndarray) -> np.ndarray:
 
 
 # ------------------------------------------------------------------------------------------------ element by element
-def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float, ...]) -> np.ndarray | None:
+def evaluate(
+    program: Program, operands: list[np.ndarray], numbers: tuple[float, ...], over: np.ndarray | None = None
+) -> np.ndarray | None:
     """A pointwise program of broadcast operands, float32 or float64 and bools, in one pass; see kernels/pointwise.py.
 
-    None where NumPy is to compute it: the reference was chosen, or shapes are beyond the kernel.
+    The result is written over the operand `over`, if that is given and of the result's shape, dtype and order. None
+    where NumPy is to compute it: the reference was chosen, or shapes are beyond the kernel.
     """
     if not _fast():
         return None
     from minitorch.kernels import pointwise
 
-    return pointwise.evaluate(program, operands, numbers)
+    return pointwise.evaluate(program, operands, numbers, over)
 
 
 # ------------------------------------------------------------------------------------------------ reductions

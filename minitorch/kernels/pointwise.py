@@ -43,8 +43,11 @@ def _share(size: int, worker: int, workers: int) -> tuple[int, int]:
     return worker * chunks // workers * CHUNK, min(size, (worker + 1) * chunks // workers * CHUNK)
 
 
-def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float, ...]) -> np.ndarray | None:
+def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float, ...],
+             over: np.ndarray | None = None) -> np.ndarray | None:
     """The program's result for broadcast operands (float32 or float64, and bools), in the memory order of the largest.
+
+    It is written over `over`, an operand, if that is what the result is to be: of its shape, dtype and order.
 
     None where there are more than four axes that cannot be merged, or shapes do not broadcast.
     """
@@ -65,7 +68,9 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
             x = laid_out(x, plan.order)
         flat.append(x.ravel("K") if way <= WHOLE else x[(slice(1),) * x.ndim].reshape(-1))
     dtype = np.dtype(np.bool_) if program.boolean else [x.dtype for x in operands if x.dtype.char != "?"][0]
-    out = empty(plan.out_shape, dtype)
+    out = None if over is None or over.ndim != len(plan.order) else over.transpose(plan.order)
+    if out is None or out.shape != plan.out_shape or out.dtype != dtype or not out.flags.carray:
+        out = empty(plan.out_shape, dtype)
     run = _kernels.get((program, *[x.dtype.char for x in operands])) or _kernel(program, operands)
     size = out.size
     if size:

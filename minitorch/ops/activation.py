@@ -109,6 +109,10 @@ gated = binary("gated", lambda x, y: x * sigmoid(y), on="", x=lambda g, y: g * s
 leaky = binary("leaky", lambda x, y: where(x > 0, x, x * y), on="", x=lambda g, x, y: where(x > 0, g, g * y),
                y=lambda g, x: where(x > 0, 0.0, g * x), doc="x above 0, x y below.")
 
+# Of one operand, behind which layers are to be expected.
+CURVES = (relu, leaky_relu, hardtanh, elu, celu, selu, gelu, gelu_tanh, silu, mish, softplus, hardsigmoid, hardswish,
+          sigmoid)
+
 
 def _shrunk(x: Any, lambd: Any) -> Any:
     return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, where(x == x, 0.0, x)))

@@ -257,8 +257,13 @@ class Formula:
             for v in values
         ])  # fmt: skip
 
-    def _pass(self, values: tuple) -> np.ndarray | None:
-        """The result of one pass over memory; None where NumPy is to compute it."""
+    def over(self, *values: Any) -> np.ndarray:
+        """The result for arrays, written over the first where a kernel computes it."""
+        out = self._pass(values, values[0]) if values[0].size >= self.least else None
+        return self(*values) if out is None else out
+
+    def _pass(self, values: tuple, over: np.ndarray | None = None) -> np.ndarray | None:
+        """The result of one pass over memory, and maybe over an operand; None where NumPy is to compute it."""
         values = tuple([np.asarray(v) if isinstance(v, np.generic) else v for v in values])
         pattern = self._pattern(values)
         try:
@@ -268,7 +273,7 @@ class Formula:
         if program is None:
             return None
         numbers = tuple([float(v) for v, p in zip(values, pattern, strict=True) if p is float])
-        return kernels.evaluate(program, [v for v in values if type(v) is np.ndarray], numbers)
+        return kernels.evaluate(program, [v for v in values if type(v) is np.ndarray], numbers, over)
 
     def program(self, pattern: tuple) -> Program | None:
         """What the formula does to values of this pattern.

@@ -17,9 +17,9 @@ apply the epilogue to their sums before these leave the registers (kernels/tile/
 place follows, and no kernel is compiled that training would not need otherwise.
 
 Backwards, a ReLU behind a batch norm hands on a `Gate`: the gradient at the ReLU's input, which the norm's kernels form
-as they read. And what a convolution or a pool behind them has made arrives as `Fresh`: nobody else has that memory, so
-the norm's gradient is written over it. Whoever looks at a gradient on the way, a hook or a tensor that keeps it, is
-given an array, which nobody writes over.
+as they read. And what a convolution or a pool behind them has made arrives as `Own`: nobody else has that memory, so
+the gradient of the norm, of a curve or a sum is written over it. Whoever looks at a gradient on the way, a hook or a
+tensor that keeps it, is given an array, which nobody writes over.
 
 Rules, each the answer to a wrong result:
 
@@ -48,10 +48,10 @@ import numpy as np
 from .. import kernels
 from ..autograd import Node, Primitive, Variable, is_grad_enabled, is_inference_mode_enabled, plain, quiet, tape
 from ..autograd.primitive import kept_array
-from ..autograd.tape import Version, wrap
+from ..autograd.tape import Own, Version, may_wait, wrap
 from ..geometry import ConvGeometry
 from ..kernels.tile import algorithm
-from .activation import relu, relu_grad
+from .activation import CURVES, relu, relu_grad
 from .conv import conv, conv_bias
 from .layout import absent, channels_first, channels_last, pixels
 from .linalg import affine
@@ -321,24 +321,6 @@ for _op, _hook in {
 
 
 # ------------------------------------------------------------------------------------------------------------ backwards
-class Fresh:
-    """A gradient, of a backward on arrays, in memory that nobody else has: who is handed it may write over it."""
-
-    __slots__ = ("dtype", "own", "shape")
-
-    def __init__(self, own: np.ndarray) -> None:
-        self.own, self.shape, self.dtype = own, own.shape, own.dtype
-
-    def compute(self) -> np.ndarray:
-        """The array, for who does not."""
-        return self.own
-
-    def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """As `Gate.rows`."""
-        none = absent(self.own)
-        return pixels(self.own), none, none, none
-
-
 class Gate:
     """relu_grad(h, y), of a backward on arrays, before it is computed.
 
@@ -364,20 +346,36 @@ class Gate:
 
 
 def _gate(node: Node, g: Any) -> Any:
-    """The gradient at a ReLU's input, for a primitive that reads through the gate; None if it gains nothing."""
-    y, waits = kept_array(node, "out"), type(g) is not np.ndarray
-    h = g.compute() if waits else g  # of a ReLU behind this one, a new array
-    own = h if waits else None
-    if enabled and not plain.enabled and kernels.pooled(y) and h.strides == y.strides:
-        return Gate(h, y, node.settings.get("gate"), own)
-    return relu_grad(h, y) if waits else None
+    """The gradient at a ReLU's input, for a node that reads through the gate; else as for any curve."""
+    if enabled and not plain.enabled and may_wait(node.parents[0]):
+        y, waits = kept_array(node, "out"), type(g) is not np.ndarray
+        h = g.compute() if waits else g  # of a ReLU behind this one, a new array
+        if kernels.pooled(y) and h.strides == y.strides:
+            return Gate(h, y, node.settings.get("gate"), h if waits else None)
+        g = Own(h) if waits else g
+    return _over(node, g)
+
+
+def _over(node: Node, g: Any) -> Own | None:
+    """The gradient at a curve's input, written over g, if nobody else has that; None if g is an array."""
+    if type(g) is np.ndarray:
+        return None
+    kept: Any = node.kept
+    values = [
+        g.compute() if name == "g" else kept_array(node, name) if name in kept else node.settings[name]
+        for name in node.primitive._names[0]
+    ]
+    return Own(node.primitive.rules[0].formula.over(*values))
 
 
 def _fresh(g: np.ndarray) -> Any:
-    """A gradient that a rule has made, so that nobody else has it, for a batch norm; itself if that gains nothing."""
-    return Fresh(g) if enabled and not plain.enabled and kernels.pooled(g) else g
+    """A gradient that a rule has made, so that nobody else has it; itself if that gains nothing."""
+    return Own(g) if g.nbytes >= kernels.SMALL and enabled and not plain.enabled and kernels.pooled(g) else g
 
 
-relu.postpone, relu.hands_on = _gate, True
-for _op in (conv, conv_bias, max_pool, average):
+for _op in (conv, conv_bias, max_pool, average, *CURVES):
     _op.fresh = _fresh
+for _op in CURVES:
+    _op.postpone, _op.accepts_pending = _over, True
+relu.postpone = _gate
+tape.add_over = add.value.over

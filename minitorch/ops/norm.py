@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import Variable, is_grad_enabled, primitive
-from ..autograd.tape import plain, wrap
+from ..autograd.tape import Own, plain, wrap
 from . import reduce
 from .layout import absent, channels_first, channels_last, pixels
 from .pointwise import multiply, rsqrt
@@ -48,7 +48,9 @@ batch_norm.accepts_pending = True
 
 def _rows(g: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A gradient (M, C) and the gate it comes through, as the kernels want it: y, scale and shift, or empty ones."""
-    if type(g) is not np.ndarray:
+    if type(g) is Own:
+        g = g.own
+    elif type(g) is not np.ndarray:
         return g.rows()
     none = absent(g)
     return pixels(g), none, none, none

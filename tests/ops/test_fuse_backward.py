@@ -162,6 +162,67 @@ def test_a_shared_gradient_is_left_alone(overs, monkeypatch):
     assert overs == [False] * 4
 
 
+CURVES = {
+    "relu": F.relu,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
+    "elu": F.elu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "hardswish": F.hardswish,
+    "sigmoid": lambda x: x.sigmoid(),
+    "silu behind relu": lambda x: F.silu(F.relu(x)),
+    "relu behind silu": lambda x: F.relu(F.silu(x)),
+}
+
+
+@pytest.mark.parametrize("middle", ["sum", "norm", "leaf"])
+@pytest.mark.parametrize("curve", CURVES)
+def test_curves_write_over_what_came_in(curve, middle, monkeypatch):
+    """With the bits of a new array, whatever lies below; hooks keep what they saw, and what they make is used."""
+    norm, after, leaf = setting("conv")
+
+    def run(hook=None):
+        x = {"sum": lambda: norm(leaf) + leaf, "norm": lambda: norm(leaf), "leaf": lambda: leaf * 1}[middle]()
+        y = CURVES[curve](x)
+        if hook is not None:
+            y.register_hook(hook)
+        g = image(SHAPE, 4)
+        found = minitorch.autograd.grad((after(y) * g[:, :1]).sum(), [leaf, *norm.parameters()], allow_unused=True)
+        return [t for t in found if t is not None]
+
+    seen = []
+    fused, kept, doubled = run(), run(seen.append), run(lambda g: g * 2)
+    assert same(fused, kept)
+    before = seen[0].array.copy()
+    monkeypatch.setattr(fuse, "enabled", False)
+    assert same([*fused, *doubled], [*run(), *run(lambda g: g * 2)])
+    assert same([*run(seen.append), seen[1]], [*fused, seen[0]])
+    assert before.tobytes() == seen[0].array.tobytes()
+
+
+@pytest.mark.skipif(kernels.implementation() != "numba", reason="NumPy makes a new array")
+def test_a_sum_of_gradients_is_written_over_one(monkeypatch):
+    """Of an image used by a layer and by more: in either order, and of three; the others' gradients stay as they are."""
+    norm, after, leaf = setting("conv")
+    sums, add = [], tape.add_over
+
+    def watched(own, g):
+        out = add(own, g)
+        sums.append(np.shares_memory(own, out) and not np.shares_memory(g, out))
+        return out
+
+    def run():
+        y = leaf * 1
+        z = after(y), norm(y), after(y * 2)
+        images = [image(tuple(t.shape), i) for i, t in enumerate(z)]
+        return minitorch.autograd.grad(z, [leaf, z[1], *norm.parameters(), after.weight], images)
+
+    monkeypatch.setattr(tape, "add_over", watched)
+    agree, _ = both(run, monkeypatch)
+    assert agree
+    assert sums[0] and all(sums)
+
+
 def test_one_of_two_norms_may_write(overs, monkeypatch):
     """A chain of layers, each with a gradient of its own; a weight that was normalised keeps its place on the tape."""
     norm, after, leaf = setting("conv")
