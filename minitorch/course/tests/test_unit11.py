@@ -27,7 +27,7 @@ def _conv(x, w, shape, **settings):
     """The convolution, tap by tap."""
     out = np.zeros(shape)
     for tap in np.ndindex(*w.shape[2:]):
-        out += _seen(x, tap, shape, **settings) @ w[(..., *tap)].T
+        out += _seen(x, tap, shape, **settings) @ w[(...,) + tap].T
     return out
 
 
@@ -43,7 +43,7 @@ def _spread(y, w, size):
     """The transposed convolution, into images of this size."""
     out = np.zeros((y.shape[0], *size, w.shape[1]))
     for tap in np.ndindex(*w.shape[2:]):
-        _seen(out, tap, y.shape)[...] += y @ w[(..., *tap)]
+        _seen(out, tap, y.shape)[...] += y @ w[(...,) + tap]
     return out
 
 
