@@ -30,12 +30,12 @@ needs_mpi = pytest.mark.skipif(bool(missing()), reason=missing() or "none")
 
 
 class Ended(NamedTuple):
-    """How a job ended: exit code, output, seconds, and the processes that are left of it."""
+    """How a job ended: exit code, output, the time of its end, and the processes that are left of it."""
 
     code: int
     out: str
     err: str
-    seconds: float
+    ended: float
     left: list[str]
 
 
@@ -46,7 +46,6 @@ def job(ranks: int, program: str, *arguments: str, plain: bool = False, options:
     script = [str(PROGRAMS / program), *arguments]
     start = [str(mpiexec()), "-n", str(ranks), sys.executable] if plain else [
         sys.executable, "-m", "minitorch.distributed.run", "-n", str(ranks), *options]  # fmt: skip
-    began = time.monotonic()
     done = subprocess.run(
         [*start, *script],
         env=environment | variables,
@@ -56,11 +55,11 @@ def job(ranks: int, program: str, *arguments: str, plain: bool = False, options:
         check=False,
         cwd=ROOT,
     )
-    seconds = time.monotonic() - began
+    ended = time.time()
     until = time.monotonic() + 2
     while (left := _marked(mark)) and time.monotonic() < until:
         time.sleep(0.05)
-    return Ended(done.returncode, done.stdout, done.stderr, seconds, left)
+    return Ended(done.returncode, done.stdout, done.stderr, ended, left)
 
 
 def _marked(mark: str) -> list[str]:

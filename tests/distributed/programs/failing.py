@@ -39,7 +39,12 @@ class Broken:
         return np.float32(index)
 
 
+def deeper():
+    deeper()
+
+
 def fail():
+    print(f"fails at {time.time()}", file=sys.stderr, flush=True)
     if kind == "exception":
         raise KeyError("no such layer")
     if kind == "sys.exit":
@@ -62,23 +67,23 @@ def fail():
     if kind == "early end":
         sys.exit(0)
     if kind == "skipped":
-        dist.broadcast(x, 0)  # what the others call next
+        dist.broadcast(x, 0, group)  # what the others call next
     if kind == "another call":
-        dist.barrier()
+        dist.barrier(group)
     if kind == "another size":
-        dist.all_reduce(m.ones(999))
+        dist.all_reduce(m.ones(999), group=group)
     if kind == "another dtype":
-        dist.all_reduce(x.double())
+        dist.all_reduce(x.double(), group=group)
     if kind == "another root":
-        dist.broadcast(x, 1)
+        dist.broadcast(x, 1, group)
     if kind == "nobody sends":
-        dist.recv(x, 0)
+        dist.recv(x, 0, group)
     if kind == "backward":
         Bad.apply(x.clone().requires_grad_()).sum().backward()
     if kind == "worker":
         list(m.utils.data.DataLoader(Broken(), 2, num_workers=1))
     if kind == "recursion":
-        fail()
+        deeper()
     if kind == "memory":
         m.zeros(2**50)
 
@@ -86,19 +91,20 @@ def fail():
 if __name__ == "__main__":
     if rank == 1 and kind == "hang before the start":
         time.sleep(60)
-    dist.init_process_group("mpi", timeout=timedelta(seconds=30 if kind == "worker" else 2))
+    dist.init_process_group("mpi", timeout=timedelta(seconds=3 if kind == "hang before the start" else 60))
+    group = dist.new_group(timeout=timedelta(seconds=30 if kind == "worker" else 2))
     x = m.ones(1000)
-    dist.all_reduce(x)
+    dist.all_reduce(x, group=group)
     for step in range(3):
         if rank == 1 and step == 1:
             fail()
         if kind == "skipped" and step == 1 and rank != 1:
-            dist.all_reduce(x)
+            dist.all_reduce(x, group=group)
         if kind == "another root":
-            dist.broadcast(x, 0)
-        dist.all_reduce(x)
-        dist.broadcast(x, 0)
-        dist.all_reduce(x)
+            dist.broadcast(x, 0, group)
+        dist.all_reduce(x, group=group)
+        dist.broadcast(x, 0, group)
+        dist.all_reduce(x, group=group)
     if kind == "both leave":
         sys.exit(4 if rank else 0)
     print("the end", rank)
