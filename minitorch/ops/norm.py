@@ -17,6 +17,7 @@ from .. import kernels
 from ..autograd import Variable, is_grad_enabled, primitive
 from ..autograd.tape import Own, plain, wrap
 from . import reduce
+from .conv import bias_grad
 from .layout import absent, channels_first, channels_last, pixels
 from .pointwise import multiply, rsqrt
 from .shape import reshape
@@ -158,10 +159,16 @@ def _given_weight_grad(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, mem
     return _sums(g, x, _as(mean, g), _as(invstd, g), memo)[1]
 
 
+def _given_bias_grad(g: Any, memo: dict) -> Any:
+    if memo:
+        return memo["g"]
+    return reduce.sum(g, (0, *range(2, g.ndim))) if isinstance(g, Variable) else bias_grad(g)
+
+
 normalize.vjp(
     x=lambda g, w, invstd: multiply(g, _column(w * _as(invstd, g), g)),
     w=_given_weight_grad,
-    b=lambda g, memo: memo["g"] if memo else reduce.sum(g, (0, *range(2, g.ndim))),
+    b=_given_bias_grad,
 )
 
 

@@ -22,7 +22,7 @@ FORMULAS: dict[str, tuple[Pointwise, Formula, list[str]]] = {
 }
 ODD = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 2.5, 0.5, -0.5, 30.0, -30.0]
 WITHOUT = {"bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"}
-USES_THEM = {"remainder_grad_y", "zeta_grad_y", "polygamma_grad_x", "digamma_grad_x", "ldexp_grad_x"}
+USES_THEM = {"remainder_grad_y", "zeta_grad_y", "polygamma_grad_x", "trigamma_grad_x", "ldexp_grad_x"}
 SETTING = {"decimals": 0, "n": 2}
 
 

@@ -63,6 +63,7 @@ def bessel(x: np.ndarray, order: int) -> np.ndarray:
 UNARY: dict[str, tuple] = {  # the interval of arguments, the formula, arguments at which nothing is differentiated
     "lgamma": (0.3, 12, each(math.lgamma), [-0.5, -3.25, 1.0, 2.0, 0.0, -2.0, INF, -INF, NAN, 1e10, 1e-20]),
     "digamma": (0.6, 12, digamma, []),
+    "trigamma": (0.6, 9, lambda x: polygamma(x, 1), []),
     "erfcx": (-2, 4, each(lambda x: math.exp(x * x) * math.erfc(x)), [6.0, 8.0]),
     "erfinv": (-0.95, 0.95, each(lambda x: BELL.inv_cdf((x + 1) / 2) / math.sqrt(2)), []),
     "ndtri": (0.03, 0.97, each(BELL.inv_cdf), []),
