@@ -192,7 +192,7 @@ WRITE = re.compile(
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_autograd_writes_to_the_memory_of_tensors(path: Path) -> None:
     """Everybody else asks `Variable.write` for the array, which counts the change and computes what waits."""
-    if part(path) == "autograd":
+    if part(path) == "autograd" or path.parent.name == "wrong":  # mistakes of students are texts
         return
     for number, line in enumerate(path.read_text().splitlines(), 1):
         code = line.partition("  #")[0]
