@@ -1,5 +1,8 @@
 """A pytest plugin: `@pytest.mark.gradcheck` checks the derivatives of what a test function returns.
 
+Name it, by `pytest -p pytest_minitorch` or `pytest_plugins = ["pytest_minitorch"]` in conftest.py. As one that pytest
+finds by itself, it would have pytest rewrite the assertions of all of minitorch, in everybody's tests.
+
     @pytest.mark.gradcheck(second=True)
     def test_softplus():
         return softplus, (minitorch.randn(4, dtype=minitorch.float64, requires_grad=True),)

@@ -348,7 +348,7 @@ class Gate:
 def _gate(node: Node, g: Any) -> Any:
     """The gradient at a ReLU's input, for a node that reads through the gate; else as for any curve."""
     if enabled and not plain.enabled and may_wait(node.parents[0]):
-        y, waits = kept_array(node, "out"), type(g) is not np.ndarray
+        y, waits = kept_array(node, "out"), hasattr(g, "compute")
         h = g.compute() if waits else g  # of a ReLU behind this one, a new array
         if kernels.pooled(y) and h.strides == y.strides:
             return Gate(h, y, node.settings.get("gate"), h if waits else None)
@@ -358,7 +358,7 @@ def _gate(node: Node, g: Any) -> Any:
 
 def _over(node: Node, g: Any) -> Own | None:
     """The gradient at a curve's input, written over g, if nobody else has that; None if g is an array."""
-    if type(g) is np.ndarray:
+    if not hasattr(g, "compute"):
         return None
     kept: Any = node.kept
     values = [

@@ -175,7 +175,7 @@ PLANTED = {
         op(lambda x, b: x + b, lambda g, out, x, b: (g, g.mean(0))), (r(4, 3), r(3)), "the factor 4 is missing",
     ),
     "bias not summed at all": (
-        lambda x, b: m.autograd.registry["planted_add"](x, b), (r(4, 3), r(3)), "not summed over the broadcast axis 0",
+        lambda x, b: planted_add(x, b), (r(4, 3), r(3)), "not summed over the broadcast axis 0",
     ),
     "product with gradients swapped": (
         op(lambda x, y: x * y, lambda g, out, x, y: (g * x, g * y)), (r(4), r(4, seed=1)), "the gradient of another input",
@@ -268,14 +268,15 @@ PLANTED = {
     ),
 }  # fmt: skip
 
-if "planted_add" not in m.autograd.registry:
 
-    @m.autograd.primitive(name="planted_add")
-    def planted_add(x, b):
-        """x + b, with rules that forget the broadcast."""
-        return x + b
+@m.autograd.primitive(name="planted_add")
+def planted_add(x, b):
+    """x + b, with rules that forget the broadcast."""
+    return x + b
 
-    planted_add.vjp(x=lambda g: g, b=lambda g: g)
+
+planted_add.vjp(x=lambda g: g, b=lambda g: g)
+m.autograd.registry.pop("planted_add")  # of which others expect a row of samples for each name
 
 
 def found(name):

@@ -114,6 +114,7 @@ def warm_up(extra=False):
 
 
 @needs_numba
+@pytest.mark.slow
 def test_warm_up_reaches_every_kernel():
     """Of every file of the package, in both dtypes; what it misses it names, and a second run compiles nothing."""
     on = {"MINITORCH_FUSION": "1"}  # some kernels serve fused steps alone
