@@ -99,6 +99,6 @@ def test_signals_reach_the_ranks(signals: list[int]) -> None:
     out, err = process.communicate(timeout=20)
     assert time.monotonic() - began < 5
     if signals == [signal.SIGINT]:
-        assert process.returncode == 130 and sorted(out.split()) == ["caught", "caught"], err
+        assert process.returncode == 130 and out.count("caught") == 2, err  # lines of two ranks may mix
     else:
         assert process.returncode == 143 and "SIGTERM" in err
