@@ -92,13 +92,14 @@ def test_signals_reach_the_ranks(signals: list[int]) -> None:
     """Ctrl-C arrives in each as KeyboardInterrupt; SIGTERM ends the job."""
     command = [sys.executable, "-m", "minitorch.distributed.run", "-n", "2", str(PROGRAMS / "interrupted.py")]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None and [process.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
+    assert process.stdout is not None
+    assert process.stdout.read(12).count("ready") == 2  # lines of two ranks may mix
     began = time.monotonic()
     for number in signals:
         process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert time.monotonic() - began < 5
     if signals == [signal.SIGINT]:
-        assert process.returncode == 130 and out.count("caught") == 2, err  # lines of two ranks may mix
+        assert process.returncode == 130 and out.count("caught") == 2, err
     else:
         assert process.returncode == 143 and "SIGTERM" in err
