@@ -14,7 +14,7 @@ from ..autograd.following import step
 from ..autograd.inplace import assign, unhooked
 from ..autograd.tape import watch, wrap
 from .dims import flag, no_tensor, normalize, whole
-from .layout import copied, order_of, ordered_back, room
+from .layout import copied, order_of, ordered_as, ordered_back, room
 from .names import public
 from .pointwise import where
 from .promotion import operand, to_dtype, unbroadcastable
@@ -242,11 +242,7 @@ def add_along(y: np.ndarray, index: np.ndarray, *, dim: int, shape: tuple) -> np
     if _along_kernel(y.dtype, index, shape, dim):
         out = kernels.empty(shape, y.dtype)
         kernels.pool_scatter(_three(y, dim), _three(index, dim), _three(out, dim))
-        if y.flags.c_contiguous:
-            return out
-        ordered = room(y, shape)
-        kernels.fill(ordered, out)
-        return ordered
+        return ordered_as(out, y)
     key = list(_grid(index.shape))
     key[dim] = index
     return _placed(y, tuple(key), shape)

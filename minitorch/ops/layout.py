@@ -53,6 +53,15 @@ def room(x: np.ndarray, shape: Sequence[int] | None = None, dtype: Any = None) -
     return ordered_back(kernels.empty(shape, dtype), shape, order_of(x))
 
 
+def ordered_as(out: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """`out`, whose memory is row-major, in the order of x's memory: itself, or a copy."""
+    if x.flags.c_contiguous:
+        return out
+    ordered = room(x, out.shape)
+    kernels.fill(ordered, out)
+    return ordered
+
+
 def copied(x: np.ndarray) -> np.ndarray:
     """A copy whose memory has the order of x's."""
     out = room(x)

@@ -94,11 +94,7 @@ def _input_grad(g: Any, x: Any, w: Any, eps: float, mean: np.ndarray, invstd: np
         centred = g - reduce.mean(g, axes, keepdim=True) - h * reduce.mean(g * h, axes, keepdim=True)
         return _column(w, x) * scale * centred
         # END SOLUTION
-    sum_g, sum_gh = _sums(g, x, mean, invstd, memo)
-    out, flat = _room(g, x)
-    h, y, _, shift = _rows(g)
-    kernels.batch_norm_input_grad(pixels(x), h, y, mean, invstd, invstd * w, shift, sum_g, sum_gh, flat)
-    return out
+    return input_grad(g, x, w, mean, invstd, *_sums(g, x, mean, invstd, memo))
 
 
 def _weight_grad(g: Any, x: Any, eps: float, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> Any:
@@ -126,7 +122,7 @@ def input_grad(
     g: Any, x: np.ndarray, w: np.ndarray, mean: np.ndarray, invstd: np.ndarray, sum_g: np.ndarray, sum_gh: np.ndarray
 ) -> np.ndarray:
     """(w / s) (g - sum_g / M - h sum_gh / M), M being the pixels of x."""
-    out, flat = _like(x)
+    out, flat = _room(g, x)
     h, y, _, shift = _rows(g)
     kernels.batch_norm_input_grad(pixels(x), h, y, mean, invstd, invstd * w, shift, sum_g, sum_gh, flat)
     return out

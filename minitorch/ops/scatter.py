@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, kernels
+from .. import dtypes
 from ..autograd import Variable, primitive
 from ..autograd.following import step
 from ..autograd.tape import watch, wrap
 from .dims import flag, no_tensor, normalize
 from .index import _checked, _grid, add_along, first_outside, gather, getitem, place, plain_key, setitem, take_along
-from .layout import copied, room
+from .layout import copied, ordered_as
 from .names import public
 from .pointwise import where
 from .promotion import to_dtype, unbroadcastable
@@ -43,16 +43,6 @@ def _line(x: np.ndarray) -> np.ndarray:
     return np.array(x, order="C").reshape(-1)
 
 
-def _as_before(line: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The elements in x's shape and order of memory."""
-    out = line.reshape(x.shape)
-    if x.flags.c_contiguous:
-        return out
-    ordered = room(x, x.shape)
-    kernels.fill(ordered, out)
-    return ordered
-
-
 # ----------------------------------------------------------------------------------- reductions, and their derivatives
 
 
@@ -76,7 +66,8 @@ def scatter_extreme(
     np.add.at(share, at, theirs)
     share = 1 / np.maximum(share, 1)
     mine, given = own * share, theirs * share[at]
-    return _as_before(line, x), mine.reshape(x.shape).astype(x.dtype), given.reshape(src.shape).astype(x.dtype)
+    parts = mine.reshape(x.shape).astype(x.dtype), given.reshape(src.shape).astype(x.dtype)
+    return ordered_as(line.reshape(x.shape), x), *parts
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -96,7 +87,7 @@ def scatter_product(x: np.ndarray, src: np.ndarray, index: np.ndarray, *, dim: i
     if not include_self:
         line[at] = 1
     np.multiply.at(line, at, src.reshape(-1))
-    return _as_before(line, x)
+    return ordered_as(line.reshape(x.shape), x)
 
 
 # The derivative by a factor is the product of the others: out / factor; where the factor is the only zero of its place,
