@@ -80,7 +80,7 @@ from numba.core import cgutils
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.norm import summed
 from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
-from minitorch.kernels.tile.tile import ROWS, narrow_panel, wide_panel
+from minitorch.kernels.tile.tile import PANEL, narrow_panel, wide_panel
 from minitorch.kernels.words.lanes import row_total
 from minitorch.kernels.words.moves import claim, clear
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, data, intrinsic, unpacked
@@ -280,7 +280,8 @@ adjoint_map, adjoint_edge, adjoint_tail = _variants(AT.T, "source", (3, 4))
 
 
 # ------------------------------------------------------------------------------------------------ conv
-BLOCK = 36 // ROWS * ROWS  # tiles whose V and M stay in a core's L2; 12 and 48: 10 to 40 % slower at 128 channels
+BLOCK = {16: 24, 8: 32, 4: 32}[WIDTH]  # tiles whose V and M stay in a core's L2, whole panels; 16 to 36: within 5 %
+GROUP = 6  # products between which outputs are prefetched
 RATIO = 64.0  # of the largest pixel of a tile to the largest one that a window sees, or to what is usual, at most
 SAMPLE = 256  # tiles, at most, of which the median peak is what is usual
 TAP_RATIO = 256.0  # of the largest weight of an output to the largest one at a tap, at most
@@ -445,6 +446,17 @@ def _place(tile, high, wide):
 
 
 @helper(fastmath=FASTMATH)
+def _next(n, i, j, high, wide):
+    """The same of the next tile, without divisions."""
+    j += 4
+    if j == 4 * wide:
+        i, j = i + 4, 0
+        if i == 4 * high:
+            n, i = n + 1, 0
+    return n, i, j
+
+
+@helper(fastmath=FASTMATH)
 def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, lanes, record, tile):
     """V = B^T d B of the tile whose first pixel is (i, j)."""
     row, start, whole = width * channels, ((n * height + i) * width + j) * channels, channels // lanes
@@ -484,29 +496,33 @@ def _conv(workers, x, u, out, space, record, counter, total, high, wide, height,
             if count <= 0:
                 break
             clear(space, zeros, lanes)
+            n, i, j = _place(first, high, wide)
             for t in range(count):
-                n, i, j = _place(first + t, high, wide)
                 _map_input(x, n, i - top, j - left, height, width, channels, space, v + t * padded, v_plane, space,
                            zeros, lanes, record, first + t)
+                n, i, j = _next(n, i, j, high, wide)
             for k in range(0, outputs, 2 * lanes):
                 size = 2 * lanes if outputs - k > lanes else lanes
-                for p in range(36):
-                    # While product p runs, prefetch the output of tile p: there are 36 products and at most 36 tiles,
-                    # so each gets its turn. N128 C16 32x32: 4.2 ms without, 3.5 with.
-                    tile = p
-                    if tile < count:
-                        n, i, j = _place(first + tile, high, wide)
-                        fetch_tile(out, ((n * out_height + i) * out_width + j) * outputs + k, out_row, outputs,
-                                   finish)
+                t = 0
+                n, i, j = _place(first, high, wide)
+                for p in range(0, 36, GROUP):
+                    # While some products run, prefetch the outputs of as many of the tiles. N128 C16 32x32: 4.2 ms
+                    # without, 3.5 with (one core Zen 3, 2026-11).
+                    while t < min(count, p + GROUP):
+                        fetch_tile(out, ((n * out_height + i) * out_width + j) * outputs + k, out_row, outputs, finish)
+                        n, i, j = _next(n, i, j, high, wide)
+                        t += 1
                     a, b, c = v + p * v_plane, (k * 36 + p * size) * channels, m + p * m_plane
                     if size > lanes:
-                        wide_panel(space, a, padded, 1, count, u, b, channels, space, c, size, 0)
+                        wide_panel(GROUP, space, a, v_plane, padded, 1, count, u, b, size * channels, channels,
+                                   space, c, m_plane, size, 0)
                     else:
-                        narrow_panel(space, a, padded, 1, count, u, b, channels, space, c, size, 0)
+                        narrow_panel(GROUP, space, a, v_plane, padded, 1, count, u, b, size * channels, channels,
+                                     space, c, m_plane, size, 0)
                 full = min(outputs - k, size) // lanes
                 rest = min(outputs - k, size) % lanes
+                n, i, j = _place(first, high, wide)
                 for t in range(count):
-                    n, i, j = _place(first + t, high, wide)
                     to, at = ((n * out_height + i) * out_width + j) * outputs + k, m + t * size
                     last_row, last_column = out_height - 1 - i, out_width - 1 - j
                     if last_row >= 3 and last_column >= 3:
@@ -519,6 +535,7 @@ def _conv(workers, x, u, out, space, record, counter, total, high, wide, height,
                         output_tail(space, at + full * lanes, 6 * m_plane, m_plane, out, to + full * lanes, out_row,
                                     outputs, 1, space, aside, 0, last_row, 0, last_column, rest,
                                     out, 0, k + full * lanes, finish)
+                    n, i, j = _next(n, i, j, high, wide)
 
 
 @helper(fastmath=FASTMATH)
@@ -564,7 +581,7 @@ def _inspect(workers, x, tiles, peaks, apart, least, most, high, wide, height, w
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
 PARTS, PART_BYTES = 16, 1_000_000  # how many sums dU a batch has, each of a part of it; only if dU is no larger
-BLOCK_BYTES = 1_200_000  # V and dM of the tiles that one worker sums at a time; 600,000 and 2 MB: up to 7 % slower
+BLOCK_BYTES = 400_000  # V and dM of the tiles that one worker sums at a time; 1.2 MB: 5 to 9 % slower (one core Zen 4, 2026-11)
 CHUNK_BYTES = 2_000_000  # V and dM of the tiles that all workers sum at a time: a share of L3
 FEW = 16  # tiles, of which one may well outweigh the others: fewer are summed directly
 LEAST = 64  # tiles of a block or a chunk, at least: with fewer, adding to dU is more work than reading V and dM
@@ -593,8 +610,8 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
         _are_fine(False, flat_x, flat_y, fine)
     if not fine[0]:
         return None
-    c_padded, k_padded = _whole(channels, lanes), _whole(outputs, lanes)
-    u_size, tile = 36 * channels * k_padded, 36 * (c_padded + k_padded)
+    c_padded, k_padded, rows = _whole(channels, max(lanes, PANEL)), _whole(outputs, lanes), _whole(channels, PANEL)
+    u_size, tile = 36 * rows * k_padded, 36 * (c_padded + k_padded)
     heavy = total * channels * outputs > HEAVY
     apart = u_size * x.itemsize <= PART_BYTES or not heavy
     least = max(LEAST, channels * outputs // (channels + outputs))  # C256 7x7: 79 ms with 64 tiles, 70 with 128
@@ -613,14 +630,14 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
     flat_record = record.reshape(-1)
     if apart:
         _sum_parts(heavy, flat_x, flat_y, v, m, u, space, flat_record, np.zeros(1, np.int64), total, block, parts,
-                   u_size, *sizes)
+                   u_size, rows, *sizes)
     else:
         for first in range(0, total, block):
             count = min(block, total - first)
             _transform(heavy, flat_x, flat_y, v, m, space, flat_record, total, first, count, *sizes)
-            _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, channels, outputs, c_padded, v_plane, m_plane,
-                       first > 0, lanes)
-    _transform_weight_back(heavy, u, out.reshape(-1), space, parts, u_size, channels, outputs, slot, lanes)
+            _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, outputs, rows, c_padded, v_plane, m_plane, first > 0,
+                       lanes)
+    _transform_weight_back(heavy, u, out.reshape(-1), space, parts, u_size, channels, outputs, rows, slot, lanes)
     give_back(v, m, u, space)
     return _outweighing(*(peaks.reshape(batch, -1) for peaks in record))
 
@@ -668,8 +685,8 @@ def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, tiles, first, low, 
     `tiles` the peaks of V, then those of dM.
     """
     row = out_width * outputs
+    n, i, j = _place(first + low, high, wide)
     for t in range(low, stop):
-        n, i, j = _place(first + t, high, wide)
         _map_input(x, n, i - top, j - left, height, width, channels, v, v_at + t * c_padded, v_plane, space, zeros,
                    lanes, record, first + t)
         last_row, last_column = out_height - 1 - i, out_width - 1 - j
@@ -687,10 +704,11 @@ def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, tiles, first, low, 
             if rest:
                 adjoint_tail(y, start + full * lanes, row, outputs, m, at + full * lanes, 6 * m_plane, m_plane, 1,
                              space, zeros, 0, last_row, 0, last_column, rest, record, tiles + first + t, 0, ())
+        n, i, j = _next(n, i, j, high, wide)
 
 
 @helper(fastmath=FASTMATH)
-def _add_products(v, v_at, m, m_at, u, u_at, p, count, more, channels, outputs, c_padded, v_plane, m_plane, lanes):
+def _add_products(v, v_at, m, m_at, u, u_at, p, count, more, outputs, rows, c_padded, v_plane, m_plane, lanes):
     """dU (+)= V^T dM in position p, over `count` tiles, as [block of lanes of k][position][c][lane]."""
     for step in range(0, count, STEPS):
         steps = min(STEPS, count - step)
@@ -698,16 +716,16 @@ def _add_products(v, v_at, m, m_at, u, u_at, p, count, more, channels, outputs, 
         add = 1 if more or step else 0
         for k in range(0, outputs, 2 * lanes):
             size = 2 * lanes if outputs - k > lanes else lanes
-            b, to = m_at + p * m_plane + k * count + step * size, u_at + (k * 36 + p * size) * channels
+            b, to = m_at + p * m_plane + k * count + step * size, u_at + (k * 36 + p * size) * rows
             if size > lanes:
-                wide_panel(v, a, 1, c_padded, channels, m, b, steps, u, to, size, add)
+                wide_panel(1, v, a, 0, 1, c_padded, rows, m, b, 0, steps, u, to, 0, size, add)
             else:
-                narrow_panel(v, a, 1, c_padded, channels, m, b, steps, u, to, size, add)
+                narrow_panel(1, v, a, 0, 1, c_padded, rows, m, b, 0, steps, u, to, 0, size, add)
 
 
 @kernel
-def _sum_parts(workers, x, y, v, m, u, space, record, counter, total, block, parts, u_size, high, wide, height, width,
-               top, left, out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, slot, lanes):
+def _sum_parts(workers, x, y, v, m, u, space, record, counter, total, block, parts, u_size, rows, high, wide, height,
+               width, top, left, out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, slot, lanes):
     for worker in prange(workers):
         v_at, m_at, zeros = worker * 36 * v_plane, worker * 36 * m_plane, worker * slot
         clear(space, zeros, lanes)
@@ -722,7 +740,7 @@ def _sum_parts(workers, x, y, v, m, u, space, record, counter, total, block, par
                            height, width, top, left, out_height, out_width, channels, outputs, c_padded, v_plane,
                            m_plane, lanes)
                 for p in range(36):
-                    _add_products(v, v_at, m, m_at, u, part * u_size, p, count, first > begin, channels, outputs,
+                    _add_products(v, v_at, m, m_at, u, part * u_size, p, count, first > begin, outputs, rows,
                                   c_padded, v_plane, m_plane, lanes)
 
 
@@ -737,24 +755,24 @@ def _transform(workers, x, y, v, m, space, record, tiles, first, count, high, wi
 
 
 @kernel
-def _correlate(workers, v, m, u, counter, count, channels, outputs, c_padded, v_plane, m_plane, more, lanes):
+def _correlate(workers, v, m, u, counter, count, outputs, rows, c_padded, v_plane, m_plane, more, lanes):
     for _ in prange(workers):
         while True:
             p = claim(counter)
             if p >= 36:
                 break
-            _add_products(v, 0, m, 0, u, 0, p, count, more, channels, outputs, c_padded, v_plane, m_plane, lanes)
+            _add_products(v, 0, m, 0, u, 0, p, count, more, outputs, rows, c_padded, v_plane, m_plane, lanes)
 
 
 @kernel
-def _transform_weight_back(workers, u, out, space, parts, u_size, channels, outputs, slot, lanes):
+def _transform_weight_back(workers, u, out, space, parts, u_size, channels, outputs, rows, slot, lanes):
     """dw = G^T dU G, of the sum of the parts' dU."""
     for worker in prange(workers):
         taps = worker * slot
         low, high = worker * channels // workers, (worker + 1) * channels // workers
         for k in range(0, outputs, 2 * lanes):
             size = 2 * lanes if outputs - k > lanes else lanes
-            first, step, length = k * 36 * channels + low * size, channels * size, (high - low) * size
+            first, step, length = k * 36 * rows + low * size, rows * size, (high - low) * size
             for p in range(36):
                 for part in range(1, parts):
                     summed((u, u), (first + p * step, part * u_size + first + p * step), length)
