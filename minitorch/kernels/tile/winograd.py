@@ -70,6 +70,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -306,7 +307,7 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     v_plane, m_plane = BLOCK * _whole(channels, lanes) + APART, BLOCK * 2 * lanes + APART
     slot, peak_slot = 36 * (v_plane + m_plane) + 2 * lanes, 9 * _whole(outputs, lanes) + 1
     u, space = borrow(36 * channels * _whole(outputs, lanes), x.dtype), borrow(workers * slot, x.dtype)
-    peaks, peak, verdict = (np.zeros(count, x.dtype) for count in (workers * peak_slot, total, 2))
+    peaks, record, verdict = (np.zeros(count, x.dtype) for count in (workers * peak_slot, total + 2, 2))
     heavy = total * channels * outputs > HEAVY
     _transform_weight(heavy and channels * outputs > 1000, w.reshape(-1), u, space, peaks, verdict, channels, outputs,
                       lanes, flip, peak_slot)
@@ -317,13 +318,14 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
         return None
     most /= max(1.0, channels * largest)
     sizes = high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels
-    _conv(heavy, x.reshape(-1), u, out.reshape(-1), space, peak, np.zeros(1, np.int64), total, *sizes,
+    _conv(heavy, x.reshape(-1), u, out.reshape(-1), space, record, np.zeros(1, np.int64), total, *sizes,
           outputs, v_plane, m_plane, slot, lanes, finish)
+    peak, (low, high) = record[:total], record[total:].tolist()
     sample = peak[::-(-total // SAMPLE)]
     usual = np.partition(sample, sample.size // 2)[sample.size // 2]  # NaN is above all
     if max(map(max, padding)) > 2:  # there are windows that see no pixel, and give 0
         unsure = np.arange(total)
-    elif peak.min() > least and peak.max() <= min(RATIO * usual, most):  # as nearly always
+    elif low > least and high < most and high / RATIO <= usual:  # as nearly always
         unsure = np.arange(0)
     else:
         unsure = np.flatnonzero(~((peak / RATIO <= usual) & (peak < most) & ((peak > least) | (peak == 0))))
@@ -341,6 +343,7 @@ def pixels_of(tiles: np.ndarray, out_shape: tuple[int, ...]) -> tuple[np.ndarray
     return tiles // (high * wide), tiles // wide % high * OUT, tiles % wide * OUT
 
 
+@cache
 def _range(dtype: np.dtype) -> tuple[float, float]:
     """Magnitudes between which no map underflows or overflows: products of two are at most 2^18 times as large."""
     limits = np.finfo(dtype)
@@ -536,6 +539,13 @@ def _conv(workers, x, u, out, space, record, counter, total, high, wide, height,
                                     outputs, 1, space, aside, 0, last_row, 0, last_column, rest,
                                     out, 0, k + full * lanes, finish)
                     n, i, j = _next(n, i, j, high, wide)
+    least, most = np.inf, 0.0  # of all peaks that are not 0; NaN above all
+    for t in range(total):
+        if 0 < record[t] < least:
+            least = record[t]
+        if record[t] > most or record[t] != record[t]:
+            most = record[t]
+    record[total], record[total + 1] = least, most
 
 
 @helper(fastmath=FASTMATH)
@@ -626,10 +636,9 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
     space = borrow(get_num_threads() * slot, x.dtype)
     sizes = (high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels, outputs,
              c_padded, v_plane, m_plane, slot, lanes)
-    record = np.zeros((2, total), x.dtype)
-    flat_record = record.reshape(-1)
+    record, sums = np.zeros(2 * total, x.dtype), np.zeros(3)
     if apart:
-        _sum_parts(heavy, flat_x, flat_y, v, m, u, space, flat_record, np.zeros(1, np.int64), total, block, parts,
+        _sum_parts(heavy, flat_x, flat_y, v, m, u, space, record, np.zeros(1, np.int64), total, block, parts,
                    u_size, rows, *sizes)
     else:
         for first in range(0, total, block):
@@ -637,23 +646,25 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
             _transform(heavy, flat_x, flat_y, v, m, space, flat_record, total, first, count, *sizes)
             _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, outputs, rows, c_padded, v_plane, m_plane, first > 0,
                        lanes)
-    _transform_weight_back(heavy, u, out.reshape(-1), space, parts, u_size, channels, outputs, rows, slot, lanes)
+    _transform_weight_back(heavy, u, out.reshape(-1), space, record, sums, parts, u_size, channels, outputs, rows, slot,
+                           lanes)
     give_back(v, m, u, space)
-    return _outweighing(*(peaks.reshape(batch, -1) for peaks in record))
+    return _outweighing(*record.reshape(2, batch, -1), *sums.tolist())
 
 
-def _outweighing(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _outweighing(x: np.ndarray, y: np.ndarray, peak: float, largest: float, total: float) -> np.ndarray:
     """Numbers of the images with tiles that could spoil the sum over all; x, y (N, ...): peaks of V and dM of each.
 
     A tile could if its product is beyond the maps' range, or large against the sum of all others but the four largest,
-    since a pixel is in up to four tiles. Then the same is asked of those that are left.
+    since a pixel is in up to four tiles. Then the same is asked of those that are left. The numbers: the largest of
+    x and y, the largest product, the sum of all products; not finite ones are met by no comparison.
     """
     _, most = _range(x.dtype)
+    share = max(16 / x.size, 1 / 8)
+    if peak < most and largest < most / 2.0**20 and largest <= share * (total - 4 * largest):
+        return np.arange(0)  # as nearly always
     with np.errstate(all="ignore"):
         product = x.astype(np.float64) * y
-    share, largest = max(16 / x.size, 1 / 8), product.max()
-    if max(x.max(), y.max()) < most and largest < most / 2.0**20 and largest <= share * (product.sum() - 4 * largest):
-        return np.arange(0)  # as nearly always
     light = (x < most) & (y < most) & (product < most / 2.0**20)
     kept = np.ones(len(x), bool)
     while True:
@@ -765,8 +776,8 @@ def _correlate(workers, v, m, u, counter, count, outputs, rows, c_padded, v_plan
 
 
 @kernel
-def _transform_weight_back(workers, u, out, space, parts, u_size, channels, outputs, rows, slot, lanes):
-    """dw = G^T dU G, of the sum of the parts' dU."""
+def _transform_weight_back(workers, u, out, space, record, sums, parts, u_size, channels, outputs, rows, slot, lanes):
+    """dw = G^T dU G, of the sum of the parts' dU; and the sums of what `record` holds that `_outweighing` reads."""
     for worker in prange(workers):
         taps = worker * slot
         low, high = worker * channels // workers, (worker + 1) * channels // workers
@@ -783,3 +794,8 @@ def _transform_weight_back(workers, u, out, space, parts, u_size, channels, outp
                     to = ((k + lane) * channels + c) * 9
                     for t in range(9):
                         out[to + t] = space[taps + t * size + lane]
+    tiles = record.size // 2
+    for t in range(tiles):
+        product = np.float64(record[t]) * record[tiles + t]
+        sums[0], sums[1] = max(sums[0], record[t], record[tiles + t]), max(sums[1], product)
+        sums[2] += product
