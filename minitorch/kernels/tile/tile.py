@@ -175,38 +175,54 @@ def make_tile(height: int, vectors: int) -> Any:
     return tile
 
 
-def make_panel(height: int, vectors: int) -> Any:
-    """The tile for operands at regular distances, for `products` products of `count` rows, `height` at a time:
+def make_panel(height: int, vectors: int, turned: bool = False) -> Any:
+    """The tile for operands in vectors, for `products` products of `count` rows, `height` at a time:
 
         C[m, :] (+)= sum over s of A[m, s] * B[s, :]
 
-        address of A[m, s] = a + a_start + a_row*m + a_step*s        of C[m, 0] = c + c_start + c_row*m
+    A consists of vectors. Number s // L of row m lies a_vector * (s // L) + L*m behind the start; if `turned`, number
+    m // L of step s lies a_vector * (m // L) + L*s behind. B's steps lie side by side, as do C's rows. From one product
+    to the next a, b and c move on by a_jump, b_jump and c_jump. Nothing is masked, and rows come in whole tiles: there
+    must be memory for them.
 
-    From one product to the next a, b and c move on by a_jump, b_jump and c_jump. B's steps lie side by side. Nothing is
-    masked, and rows come in whole tiles: there must be memory for them. This is for short sums, where the tables and
-    masks of `make_tile` cost more than they give; addresses of rows are computed once for all products.
+    The compiler knows all distances inside of a tile, so that addresses take two registers. This is for short sums,
+    where the tables and masks of `make_tile` cost more than they give.
     """
 
     @intrinsic
-    def panel(typingctx, products, a, a_start, a_jump, a_row, a_step, count, b, b_start, b_jump, steps,
-              c, c_start, c_jump, c_row, accumulate):
+    def panel(typingctx, products, a, a_start, a_jump, a_vector, count, b, b_start, b_jump, steps,
+              c, c_start, c_jump, accumulate):
         size = types.intp
-        signature = types.void(size, a, *[size] * 5, b, *[size] * 3, c, *[size] * 4)
+        signature = types.void(size, a, *[size] * 4, b, *[size] * 3, c, *[size] * 3)
 
         def emit(context, builder, signature, arguments):
-            (products, a, a_start, a_jump, a_row, a_step, count, b, b_start, b_jump, steps,
-             c, c_start, c_jump, c_row, accumulate) = unpacked(context, builder, signature, arguments)
+            (products, a, a_start, a_jump, a_vector, count, b, b_start, b_jump, steps,
+             c, c_start, c_jump, accumulate) = unpacked(context, builder, signature, arguments)
             v = Vectors(builder, context.get_data_type(signature.args[1].dtype))
-            lefts, places = ([v.at(base, start, builder.mul(INT(m), row)) for m in range(height)]
-                             for base, start, row in ((a, a_start, a_row), (c, c_start, c_row)))
+            lanes, width = INT(v.lanes), INT(vectors * v.lanes)
             with cgutils.for_range(builder, products) as product:
-                a_now, b_now, c_now = (builder.mul(product.index, jump) for jump in (a_jump, b_jump, c_jump))
-                with cgutils.for_range_slice(builder, INT(0), count, INT(height)) as (low, _):
-                    sums = _sums(v, height, vectors)
-                    a_at = cgutils.alloca_once_value(builder, builder.add(a_now, builder.mul(low, a_row)))
-                    b_at = cgutils.alloca_once_value(builder, v.at(b, b_start, b_now))
-                    _steps(v, lefts, a_at, steps, a_step, b_at, INT(vectors * v.lanes), sums)
-                    cells = [v.at(place, c_now, builder.mul(low, c_row)) for place in places]
+                a_now, b_now, c_now = (
+                    v.at(base, start, builder.mul(product.index, jump))
+                    for base, start, jump in ((a, a_start, a_jump), (b, b_start, b_jump), (c, c_start, c_jump)))
+                with cgutils.for_range_slice(builder, INT(0), count, INT(min(height, v.lanes))) as (low, _):
+                    sums = _sums(v, min(height, v.lanes), vectors)
+                    b_at = cgutils.alloca_once_value(builder, b_now)
+                    if turned:
+                        first = v.at(a_now, builder.mul(builder.udiv(low, lanes), a_vector), builder.urem(low, lanes))
+                        a_at = cgutils.alloca_once_value(builder, INT(0))
+                        lefts = [v.at(first, INT(m)) for m in range(len(sums))]
+                        _steps(v, lefts, a_at, steps, lanes, b_at, width, sums)
+                    else:
+                        first = cgutils.alloca_once_value(builder, v.at(a_now, builder.mul(low, lanes)))
+                        with cgutils.for_range_slice(builder, INT(0), steps, lanes) as (step, _):
+                            left, rest = builder.load(first), builder.sub(steps, step)
+                            lefts = [v.at(left, INT(m * v.lanes)) for m in range(len(sums))]
+                            a_at = cgutils.alloca_once_value(builder, INT(0))
+                            some = builder.select(builder.icmp_signed("<", rest, lanes), rest, lanes)
+                            _steps(v, lefts, a_at, some, INT(1), b_at, width, sums)
+                            builder.store(v.at(left, a_vector), first)
+                    place = v.at(c_now, builder.mul(low, width))
+                    cells = [v.at(place, INT(m * vectors * v.lanes)) for m in range(len(sums))]
                     _add_old(v, sums, cells, accumulate)
                     _write(v, sums, cells)
             return context.get_dummy_value()
@@ -218,3 +234,4 @@ def make_panel(height: int, vectors: int) -> Any:
 
 wide, narrow = make_tile(ROWS, 2), make_tile(ROWS_NARROW, 1)
 wide_panel, narrow_panel = make_panel(ROWS_PANEL, 2), make_panel(PANEL, 1)
+wide_turned, narrow_turned = make_panel(ROWS_PANEL, 2, turned=True), make_panel(PANEL, 1, turned=True)

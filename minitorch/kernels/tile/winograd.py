@@ -81,7 +81,7 @@ from numba.core import cgutils
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.norm import summed
 from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
-from minitorch.kernels.tile.tile import PANEL, narrow_panel, wide_panel
+from minitorch.kernels.tile.tile import PANEL, narrow_panel, narrow_turned, wide_panel, wide_turned
 from minitorch.kernels.words.lanes import row_total
 from minitorch.kernels.words.moves import claim, clear
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, data, intrinsic, unpacked
@@ -161,11 +161,11 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
     """An intrinsic that writes matrix @ X @ matrix.T for square tiles X of vectors: `vectors` of them side by side.
 
     X[i, j] is at start + i*row + j*column of `source`, the result at at + i*target_row + j*target_column of
-    `target`. `image` says which of the two is part of an image; if it is the source, pixels AHEAD columns to the right
-    are fetched into the cache. With `clip`, at the edge of an image, only rows first_row to last_row and columns
-    first_column to last_column exist; the other pixels are read from, or written to, the vector at `aside` of `space`.
-    With `masked` only `valid` lanes of a vector in an image are touched. The last arguments are the number of the
-    target's first channel and a `Epilogue`, or ().
+    `target`; the next vector is `step` further, or beside it in an image. `image` says which of the two is part of an
+    image; if it is the source, pixels AHEAD columns to the right are fetched into the cache. With `clip`, at the edge
+    of an image, only rows first_row to last_row and columns first_column to last_column exist; the other pixels are
+    read from, or written to, the vector at `aside` of `space`. With `masked` only `valid` lanes of a vector in an image
+    are touched. The last arguments are the number of the target's first channel and a `Epilogue`, or ().
 
     `watched`, of a map of the image: record[entry] becomes the largest magnitude, NaN above all, of the products whose
     row and column are both among these, unless it is larger.
@@ -173,14 +173,14 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
     height, width = matrix.shape
 
     @intrinsic
-    def transform(typingctx, source, start, row, column, target, at, target_row, target_column, vectors,
+    def transform(typingctx, source, start, row, column, target, at, target_row, target_column, vectors, step,
                   space, aside, first_row, last_row, first_column, last_column, valid, record, entry, channel, finish):
         size = types.intp
-        signature = types.void(source, *[size] * 3, target, *[size] * 4, space, *[size] * 6, record, *[size] * 2,
+        signature = types.void(source, *[size] * 3, target, *[size] * 5, space, *[size] * 6, record, *[size] * 2,
                                finish)
 
         def emit(context, builder, signature, arguments):
-            (source, start, row, column, target, at, target_row, target_column, vectors, space, aside,
+            (source, start, row, column, target, at, target_row, target_column, vectors, step, space, aside,
              first_row, last_row, first_column, last_column, valid, record, entry, channel,
              finish) = unpacked(context, builder, signature, arguments)
             v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
@@ -203,33 +203,42 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
                     base = v.at(base, step)
 
             def inside(side, place, i, j):
-                if side == image == "source":
-                    v.fetch(v.at(place, ahead))
                 clipped = clip and side == image
                 return builder.select(builder.and_(rows[i], columns[j]), place, aside) if clipped else place
 
             peak = v.peak() if watched else None
+            # an image is read or written row by row; so what is no image, whose distances are known, is by columns
+            by_rows = image != "target"
+            outer, inner = (row, column) if by_rows else (column, row)
+            target_outer, target_inner = (target_column, target_row) if by_rows else (target_row, target_column)
+            across = [builder.mul(inner, INT(j)) for j in range(width)]
+            target_across = [builder.mul(target_inner, INT(j)) for j in range(height)]
             with cgutils.for_range(builder, vectors) as loop:
-                moved = builder.mul(loop.index, INT(v.lanes))
-                half = []  # columns of matrix @ X
-                for j, top in enumerate(walk(v.at(source, start), column, width)):
-                    x = [v.load(inside("source", place, i, j), mask if image == "source" else None)
-                         for i, place in enumerate(walk(v.at(top, moved), row, width))]
+                moved, to = (builder.mul(loop.index, INT(v.lanes) if side == image else step)
+                             for side in ("source", "target"))
+                to = builder.add(at, to)
+                half = []
+                for i, line in enumerate(walk(v.at(source, start, moved), outer, width)):
+                    if image == "source":
+                        for j in range(width):
+                            v.fetch(v.at(line, ahead, across[j]))
+                    x = [v.load(inside("source", v.at(line, across[j]), i, j), mask if image == "source" else None)
+                         for j in range(width)]
                     half.append(_apply(v, matrix, x))
-                to = builder.add(at, moved)
                 if finish:
-                    factors = finish.factors(builder.add(channel, moved))
+                    factors = finish.factors(builder.add(channel, builder.mul(loop.index, INT(v.lanes))))
                     beside = walk(v.at(finish.r, finish.step(to)), finish.step(target_row), height)
-                for i, left in enumerate(walk(v.at(target, to), target_row, height)):
-                    values = _apply(v, matrix, [half[j][i] for j in range(width)])
+                for i, line in enumerate(walk(v.at(target, to), target_outer, height)):
+                    values = _apply(v, matrix, [part[i] for part in half])
                     for j in watched if i in watched else ():
                         v.raise_peak(peak, values[j])
                     if finish:
                         others = walk(next(beside), finish.step(target_column), height)
                         values = [finish(value, factors, inside("target", other, i, j), mask)
                                   for j, (value, other) in enumerate(zip(values, others, strict=True))]
-                    for j, (value, place) in enumerate(zip(values, walk(left, target_column, height), strict=True)):
-                        v.store(value, inside("target", place, i, j), mask if image == "target" else None)
+                    for j, value in enumerate(values):
+                        v.store(value, inside("target", v.at(line, target_across[j]), i, j),
+                                mask if image == "target" else None)
             if watched:
                 v.record_peak(peak, v.at(record, entry))
             return context.get_dummy_value()
@@ -237,6 +246,16 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
         return signature, emit
 
     return transform
+
+
+@intrinsic
+def lanes_of(typingctx, array):
+    """How many of its numbers fill a vector: a constant, so that the compiler knows distances that are multiples."""
+
+    def emit(context, builder, signature, arguments):
+        return INT(Vectors(builder, context.get_data_type(signature.args[0].dtype)).lanes)
+
+    return types.intp(array), emit
 
 
 @intrinsic
@@ -282,7 +301,7 @@ adjoint_map, adjoint_edge, adjoint_tail = _variants(AT.T, "source", (3, 4))
 
 # ------------------------------------------------------------------------------------------------ conv
 BLOCK = {16: 24, 8: 32, 4: 32}[WIDTH]  # tiles whose V and M stay in a core's L2, whole panels; 16 to 36: within 5 %
-GROUP = 6  # products between which outputs are prefetched
+GROUP = 3  # products between which outputs are prefetched
 RATIO = 64.0  # of the largest pixel of a tile to the largest one that a window sees, or to what is usual, at most
 SAMPLE = 256  # tiles, at most, of which the median peak is what is usual
 TAP_RATIO = 256.0  # of the largest weight of an output to the largest one at a tap, at most
@@ -304,8 +323,8 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     total, workers = batch * high * wide, get_num_threads()
     if not total:
         return np.arange(0)
-    v_plane, m_plane = BLOCK * _whole(channels, lanes) + APART, BLOCK * 2 * lanes + APART
-    slot, peak_slot = 36 * (v_plane + m_plane) + 2 * lanes, 9 * _whole(outputs, lanes) + 1
+    vectors = -(-channels // lanes) + 2  # of V, and two of M
+    slot, peak_slot = 36 * (vectors * BLOCK * lanes + vectors * APART) + 2 * lanes, 9 * _whole(outputs, lanes) + 1
     u, space = borrow(36 * channels * _whole(outputs, lanes), x.dtype), borrow(workers * slot, x.dtype)
     peaks, record, verdict = (np.zeros(count, x.dtype) for count in (workers * peak_slot, total + 2, 2))
     heavy = total * channels * outputs > HEAVY
@@ -319,7 +338,7 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     most /= max(1.0, channels * largest)
     sizes = high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels
     _conv(heavy, x.reshape(-1), u, out.reshape(-1), space, record, np.zeros(1, np.int64), total, *sizes,
-          outputs, v_plane, m_plane, slot, lanes, finish)
+          outputs, slot, finish)
     peak, (low, high) = record[:total], record[total:].tolist()
     sample = peak[::-(-total // SAMPLE)]
     usual = np.partition(sample, sample.size // 2)[sample.size // 2]  # NaN is above all
@@ -419,7 +438,7 @@ def _transform_weight(workers, w, u, space, peaks, verdict, channels, outputs, l
             raise_peaks((taps, own, own), 0, 9 * size, ())
             step = channels * size
             weight_map(taps, 0, 3 * size, size, u, k * 36 * channels + c * size, 6 * step, step, size // lanes,
-                       taps, 0, 0, 0, 0, 0, 0, taps, 0, 0, ())
+                       lanes, taps, 0, 0, 0, 0, 0, 0, taps, 0, 0, ())
     for worker in range(workers):
         if peaks[(worker + 1) * peak_slot - 1] != 0:
             verdict[1] = 1
@@ -460,18 +479,20 @@ def _next(n, i, j, high, wide):
 
 
 @helper(fastmath=FASTMATH)
-def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, lanes, record, tile):
+def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, record, tile):
     """V = B^T d B of the tile whose first pixel is (i, j)."""
+    lanes = lanes_of(v)
     row, start, whole = width * channels, ((n * height + i) * width + j) * channels, channels // lanes
-    last_row, last_column = height - 1 - i, width - 1 - j
+    last_row, last_column, step = height - 1 - i, width - 1 - j, 36 * plane
     if i >= 0 and j >= 0 and last_row >= 5 and last_column >= 5:
-        input_map(x, start, row, channels, v, at, 6 * plane, plane, whole, x, 0, 0, 0, 0, 0, 0, record, tile, 0, ())
+        input_map(x, start, row, channels, v, at, 6 * plane, plane, whole, step, x, 0, 0, 0, 0, 0, 0, record, tile, 0,
+                  ())
     else:
-        input_edge(x, start, row, channels, v, at, 6 * plane, plane, whole, space, zeros,
+        input_edge(x, start, row, channels, v, at, 6 * plane, plane, whole, step, space, zeros,
                    -i, last_row, -j, last_column, 0, record, tile, 0, ())
     if channels % lanes:
-        input_tail(x, start + whole * lanes, row, channels, v, at + whole * lanes, 6 * plane, plane, 1, space, zeros,
-                   -i, last_row, -j, last_column, channels % lanes, record, tile, 0, ())
+        input_tail(x, start + whole * lanes, row, channels, v, at + whole * step, 6 * plane, plane, 1, step, space,
+                   zeros, -i, last_row, -j, last_column, channels % lanes, record, tile, 0, ())
 
 
 def _higher(x: Any, old: Any) -> Any:
@@ -486,13 +507,14 @@ magnitude = row_total(lambda x: abs(x), "max")
 
 @kernel_with_epilogue
 def _conv(workers, x, u, out, space, record, counter, total, high, wide, height, width, top, left, out_height,
-          out_width, channels, outputs, v_plane, m_plane, slot, lanes, finish):
-    out_row, padded = out_width * outputs, (v_plane - APART) // BLOCK
+          out_width, channels, outputs, slot, finish):
+    lanes = lanes_of(x)
+    plane, m_plane, out_row = BLOCK * lanes + APART, BLOCK * 2 * lanes + APART, out_width * outputs
     for worker in prange(workers):
-        v = worker * slot
-        m = v + 36 * v_plane
+        m = worker * slot
         zeros = m + 36 * m_plane
         aside = zeros + lanes
+        v = aside + lanes
         while True:
             first = claim(counter) * BLOCK
             count = min(BLOCK, total - first)
@@ -501,8 +523,8 @@ def _conv(workers, x, u, out, space, record, counter, total, high, wide, height,
             clear(space, zeros, lanes)
             n, i, j = _place(first, high, wide)
             for t in range(count):
-                _map_input(x, n, i - top, j - left, height, width, channels, space, v + t * padded, v_plane, space,
-                           zeros, lanes, record, first + t)
+                _map_input(x, n, i - top, j - left, height, width, channels, space, v + t * lanes, plane, space, zeros,
+                           record, first + t)
                 n, i, j = _next(n, i, j, high, wide)
             for k in range(0, outputs, 2 * lanes):
                 size = 2 * lanes if outputs - k > lanes else lanes
@@ -515,13 +537,13 @@ def _conv(workers, x, u, out, space, record, counter, total, high, wide, height,
                         fetch_tile(out, ((n * out_height + i) * out_width + j) * outputs + k, out_row, outputs, finish)
                         n, i, j = _next(n, i, j, high, wide)
                         t += 1
-                    a, b, c = v + p * v_plane, (k * 36 + p * size) * channels, m + p * m_plane
+                    a, b, c = v + p * plane, (k * 36 + p * size) * channels, m + p * m_plane
                     if size > lanes:
-                        wide_panel(GROUP, space, a, v_plane, padded, 1, count, u, b, size * channels, channels,
-                                   space, c, m_plane, size, 0)
+                        wide_panel(GROUP, space, a, plane, 36 * plane, count, u, b, size * channels, channels,
+                                   space, c, m_plane, 0)
                     else:
-                        narrow_panel(GROUP, space, a, v_plane, padded, 1, count, u, b, size * channels, channels,
-                                     space, c, m_plane, size, 0)
+                        narrow_panel(GROUP, space, a, plane, 36 * plane, count, u, b, size * channels, channels,
+                                     space, c, m_plane, 0)
                 full = min(outputs - k, size) // lanes
                 rest = min(outputs - k, size) % lanes
                 n, i, j = _place(first, high, wide)
@@ -529,14 +551,14 @@ def _conv(workers, x, u, out, space, record, counter, total, high, wide, height,
                     to, at = ((n * out_height + i) * out_width + j) * outputs + k, m + t * size
                     last_row, last_column = out_height - 1 - i, out_width - 1 - j
                     if last_row >= 3 and last_column >= 3:
-                        output_map(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full,
+                        output_map(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full, lanes,
                                    out, 0, 0, 0, 0, 0, 0, out, 0, k, finish)
                     else:
-                        output_edge(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full, space, aside,
-                                    0, last_row, 0, last_column, 0, out, 0, k, finish)
+                        output_edge(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full, lanes, space,
+                                    aside, 0, last_row, 0, last_column, 0, out, 0, k, finish)
                     if rest:
                         output_tail(space, at + full * lanes, 6 * m_plane, m_plane, out, to + full * lanes, out_row,
-                                    outputs, 1, space, aside, 0, last_row, 0, last_column, rest,
+                                    outputs, 1, lanes, space, aside, 0, last_row, 0, last_column, rest,
                                     out, 0, k + full * lanes, finish)
                     n, i, j = _next(n, i, j, high, wide)
     least, most = np.inf, 0.0  # of all peaks that are not 0; NaN above all
@@ -591,11 +613,11 @@ def _inspect(workers, x, tiles, peaks, apart, least, most, high, wide, height, w
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
 PARTS, PART_BYTES = 16, 1_000_000  # how many sums dU a batch has, each of a part of it; only if dU is no larger
-BLOCK_BYTES = 400_000  # V and dM of the tiles that one worker sums at a time; 1.2 MB: 5 to 9 % slower (one core Zen 4, 2026-11)
+BLOCK_BYTES = 400_000  # V and dM of tiles that a worker sums at a time; 1.2 MB: 5 to 9 % slower (one core Zen 4)
 CHUNK_BYTES = 2_000_000  # V and dM of the tiles that all workers sum at a time: a share of L3
 FEW = 16  # tiles, of which one may well outweigh the others: fewer are summed directly
 LEAST = 64  # tiles of a block or a chunk, at least: with fewer, adding to dU is more work than reading V and dM
-STEPS = 256  # tiles a panel sums at a time; of each it reads one cache line of V and two vectors of dM
+MOST = 128  # and at most: planes of V and dM lie so far apart, which the compiler knows
 
 
 def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
@@ -620,22 +642,23 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
         _are_fine(False, flat_x, flat_y, fine)
     if not fine[0]:
         return None
-    c_padded, k_padded, rows = _whole(channels, max(lanes, PANEL)), _whole(outputs, lanes), _whole(channels, PANEL)
+    c_padded, k_padded, rows = (_whole(count, unit) for count, unit in
+                                ((channels, lanes), (outputs, lanes), (channels, min(lanes, PANEL))))
     u_size, tile = 36 * rows * k_padded, 36 * (c_padded + k_padded)
     heavy = total * channels * outputs > HEAVY
     apart = u_size * x.itemsize <= PART_BYTES or not heavy
     least = max(LEAST, channels * outputs // (channels + outputs))  # C256 7x7: 79 ms with 64 tiles, 70 with 128
     block = max(least, (BLOCK_BYTES if apart else CHUNK_BYTES) // (tile * x.itemsize) // LEAST * LEAST)
+    block = min(block, MOST, total)
     parts = PARTS if apart else 1
     while parts > 1 and parts * 2 * block > total:
         parts //= 2
-    block = min(block, total)
-    v_plane, m_plane, slot = block * c_padded + APART, block * k_padded + APART, 9 * 2 * lanes
-    buffers = get_num_threads() if apart else 1
-    v, m, u = (borrow(size, x.dtype) for size in (buffers * 36 * v_plane, buffers * 36 * m_plane, parts * u_size))
+    buffers, slot = get_num_threads() if apart else 1, 9 * 2 * lanes
+    v_size, m_size = (36 * -(-count // lanes) * (MOST * lanes + APART) for count in (channels, outputs + lanes))
+    v, m, u = (borrow(size, x.dtype) for size in (buffers * v_size, buffers * m_size, parts * u_size))
     space = borrow(get_num_threads() * slot, x.dtype)
     sizes = (high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels, outputs,
-             c_padded, v_plane, m_plane, slot, lanes)
+             v_size, m_size, slot)
     record, sums = np.zeros(2 * total, x.dtype), np.zeros(3)
     if apart:
         _sum_parts(heavy, flat_x, flat_y, v, m, u, space, record, np.zeros(1, np.int64), total, block, parts,
@@ -643,9 +666,8 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
     else:
         for first in range(0, total, block):
             count = min(block, total - first)
-            _transform(heavy, flat_x, flat_y, v, m, space, flat_record, total, first, count, *sizes)
-            _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, outputs, rows, c_padded, v_plane, m_plane, first > 0,
-                       lanes)
+            _transform(heavy, flat_x, flat_y, v, m, space, record, total, first, count, *sizes)
+            _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, outputs, rows, first > 0)
     _transform_weight_back(heavy, u, out.reshape(-1), space, record, sums, parts, u_size, channels, outputs, rows, slot,
                            lanes)
     give_back(v, m, u, space)
@@ -688,58 +710,58 @@ def _are_fine(workers, x, y, fine):
 
 
 @helper(fastmath=FASTMATH)
-def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, tiles, first, low, stop, count, high, wide, height, width,
-               top, left, out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, lanes):
-    """Of `count` tiles from `first` on the maps of low ... stop - 1.
+def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, tiles, first, low, stop, high, wide, height, width, top,
+               left, out_height, out_width, channels, outputs):
+    """Of the tiles from `first` on the maps of low ... stop - 1.
 
-    V = B^T d B as [position][tile][c], and dM = A g A^T as [position][block of lanes of k][tile][lane]. record: of all
-    `tiles` the peaks of V, then those of dM.
+    V = B^T d B as [vector of c][position][tile][lane], dM = A g A^T as [two vectors of k][position][tile][lane].
+    record: of all `tiles` the peaks of V, then those of dM.
     """
-    row = out_width * outputs
+    lanes = lanes_of(v)
+    row, plane, m_plane = out_width * outputs, MOST * lanes + APART, MOST * 2 * lanes + APART
     n, i, j = _place(first + low, high, wide)
     for t in range(low, stop):
-        _map_input(x, n, i - top, j - left, height, width, channels, v, v_at + t * c_padded, v_plane, space, zeros,
-                   lanes, record, first + t)
+        _map_input(x, n, i - top, j - left, height, width, channels, v, v_at + t * lanes, plane, space, zeros, record,
+                   first + t)
         last_row, last_column = out_height - 1 - i, out_width - 1 - j
         for k in range(0, outputs, 2 * lanes):
             size = 2 * lanes if outputs - k > lanes else lanes
-            start, at = ((n * out_height + i) * out_width + j) * outputs + k, m_at + k * count + t * size
+            start = ((n * out_height + i) * out_width + j) * outputs + k
+            at = m_at + k // (2 * lanes) * 36 * m_plane + t * size
             full = min(outputs - k, size) // lanes
             rest = min(outputs - k, size) % lanes
             if last_row >= 3 and last_column >= 3:
-                adjoint_map(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, y, 0, 0, 0, 0, 0, 0,
+                adjoint_map(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, lanes, y, 0, 0, 0, 0, 0, 0,
                             record, tiles + first + t, 0, ())
             else:
-                adjoint_edge(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, space, zeros,
+                adjoint_edge(y, start, row, outputs, m, at, 6 * m_plane, m_plane, full, lanes, space, zeros,
                              0, last_row, 0, last_column, 0, record, tiles + first + t, 0, ())
             if rest:
                 adjoint_tail(y, start + full * lanes, row, outputs, m, at + full * lanes, 6 * m_plane, m_plane, 1,
-                             space, zeros, 0, last_row, 0, last_column, rest, record, tiles + first + t, 0, ())
+                             lanes, space, zeros, 0, last_row, 0, last_column, rest, record, tiles + first + t, 0, ())
         n, i, j = _next(n, i, j, high, wide)
 
 
 @helper(fastmath=FASTMATH)
-def _add_products(v, v_at, m, m_at, u, u_at, p, count, more, outputs, rows, c_padded, v_plane, m_plane, lanes):
-    """dU (+)= V^T dM in position p, over `count` tiles, as [block of lanes of k][position][c][lane]."""
-    for step in range(0, count, STEPS):
-        steps = min(STEPS, count - step)
-        a = v_at + p * v_plane + step * c_padded
-        add = 1 if more or step else 0
-        for k in range(0, outputs, 2 * lanes):
-            size = 2 * lanes if outputs - k > lanes else lanes
-            b, to = m_at + p * m_plane + k * count + step * size, u_at + (k * 36 + p * size) * rows
-            if size > lanes:
-                wide_panel(1, v, a, 0, 1, c_padded, rows, m, b, 0, steps, u, to, 0, size, add)
-            else:
-                narrow_panel(1, v, a, 0, 1, c_padded, rows, m, b, 0, steps, u, to, 0, size, add)
+def _add_products(products, v, v_at, m, m_at, u, u_at, p, count, more, outputs, rows):
+    """dU (+)= V^T dM in positions from p on, over `count` tiles, as [two vectors of k][position][c][lane]."""
+    lanes = lanes_of(v)
+    plane, m_plane = MOST * lanes + APART, MOST * 2 * lanes + APART
+    for k in range(0, outputs, 2 * lanes):
+        size = 2 * lanes if outputs - k > lanes else lanes
+        a, b, c = v_at + p * plane, m_at + (k // (2 * lanes) * 36 + p) * m_plane, u_at + (k * 36 + p * size) * rows
+        if size > lanes:
+            wide_turned(products, v, a, plane, 36 * plane, rows, m, b, m_plane, count, u, c, size * rows, more)
+        else:
+            narrow_turned(products, v, a, plane, 36 * plane, rows, m, b, m_plane, count, u, c, size * rows, more)
 
 
 @kernel
 def _sum_parts(workers, x, y, v, m, u, space, record, counter, total, block, parts, u_size, rows, high, wide, height,
-               width, top, left, out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, slot, lanes):
+               width, top, left, out_height, out_width, channels, outputs, v_size, m_size, slot):
     for worker in prange(workers):
-        v_at, m_at, zeros = worker * 36 * v_plane, worker * 36 * m_plane, worker * slot
-        clear(space, zeros, lanes)
+        v_at, m_at, zeros = worker * v_size, worker * m_size, worker * slot
+        clear(space, zeros, lanes_of(space))
         while True:
             part = claim(counter)
             if part >= parts:
@@ -747,32 +769,30 @@ def _sum_parts(workers, x, y, v, m, u, space, record, counter, total, block, par
             begin, end = part * total // parts, (part + 1) * total // parts
             for first in range(begin, end, block):
                 count = min(block, end - first)
-                _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, total, first, 0, count, count, high, wide,
-                           height, width, top, left, out_height, out_width, channels, outputs, c_padded, v_plane,
-                           m_plane, lanes)
-                for p in range(36):
-                    _add_products(v, v_at, m, m_at, u, part * u_size, p, count, first > begin, outputs, rows,
-                                  c_padded, v_plane, m_plane, lanes)
+                _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, total, first, 0, count, high, wide, height,
+                           width, top, left, out_height, out_width, channels, outputs)
+                _add_products(36, v, v_at, m, m_at, u, part * u_size, 0, count, 1 if first > begin else 0, outputs,
+                              rows)
 
 
 @kernel
 def _transform(workers, x, y, v, m, space, record, tiles, first, count, high, wide, height, width, top, left,
-               out_height, out_width, channels, outputs, c_padded, v_plane, m_plane, slot, lanes):
+               out_height, out_width, channels, outputs, v_size, m_size, slot):
     for worker in prange(workers):
-        clear(space, worker * slot, lanes)
+        clear(space, worker * slot, lanes_of(space))
         _map_tiles(x, y, v, 0, m, 0, space, worker * slot, record, tiles, first, worker * count // workers,
-                   (worker + 1) * count // workers, count, high, wide, height, width, top, left, out_height, out_width,
-                   channels, outputs, c_padded, v_plane, m_plane, lanes)
+                   (worker + 1) * count // workers, high, wide, height, width, top, left, out_height, out_width,
+                   channels, outputs)
 
 
 @kernel
-def _correlate(workers, v, m, u, counter, count, outputs, rows, c_padded, v_plane, m_plane, more, lanes):
+def _correlate(workers, v, m, u, counter, count, outputs, rows, more):
     for _ in prange(workers):
         while True:
             p = claim(counter)
             if p >= 36:
                 break
-            _add_products(v, 0, m, 0, u, 0, p, count, more, outputs, rows, c_padded, v_plane, m_plane, lanes)
+            _add_products(1, v, 0, m, 0, u, 0, p, count, 1 if more else 0, outputs, rows)
 
 
 @kernel
@@ -789,7 +809,7 @@ def _transform_weight_back(workers, u, out, space, record, sums, parts, u_size, 
                     summed((u, u), (first + p * step, part * u_size + first + p * step), length)
             for c in range(low, high):
                 weight_adjoint(u, first + (c - low) * size, 6 * step, step, space, taps, 3 * size, size, size // lanes,
-                               space, 0, 0, 0, 0, 0, 0, space, 0, 0, ())
+                               lanes, space, 0, 0, 0, 0, 0, 0, space, 0, 0, ())
                 for lane in range(min(size, outputs - k)):
                     to = ((k + lane) * channels + c) * 9
                     for t in range(9):
