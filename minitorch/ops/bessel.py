@@ -137,7 +137,7 @@ def _row(name: str, value: Callable, **row: Any) -> Any:
             raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Half'")
         return (x,)
 
-    return pointwise(name, value, meet=meet, **{"on": "s o", **row})
+    return pointwise(name, value, meet=meet, **{"on": "s o", "least": 1, **row})
 
 
 bessel_j0 = _row(

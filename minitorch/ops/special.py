@@ -156,7 +156,7 @@ def _digamma(x: Any) -> Any:
     return where(x < 0, where(r == 0, math.nan, out - PI / tan(r * PI)), out)
 
 
-digamma = unary("digamma", _digamma, names="digamma", on="T i t o", x=lambda g, x: g * trigamma(x),
+digamma = unary("digamma", _digamma, least=1, names="digamma", on="T i t o", x=lambda g, x: g * trigamma(x),
                 doc="The derivative of lgamma; NaN at negative integers, -inf at 0.")
 
 
@@ -179,7 +179,7 @@ def _trigamma(x: Any) -> Any:
     return where(x < 0, 1.0 / (sine * sine) - out, out)
 
 
-trigamma = unary("trigamma", _trigamma, on="", x=lambda g, x: g * polygamma_of(x, n=2),
+trigamma = unary("trigamma", _trigamma, least=1, on="", x=lambda g, x: g * polygamma_of(x, n=2),
                  doc="The derivative of digamma; inf at 0 and negative integers.")
 
 
@@ -234,7 +234,7 @@ def _lgamma(x: Any) -> Any:
     return where(abs(x) == math.inf, math.inf, where(x < 0, mirrored, out))
 
 
-lgamma = unary("lgamma", _lgamma, x=lambda g, x: g * digamma(x), doc="log |gamma(x)|.")
+lgamma = unary("lgamma", _lgamma, least=1, x=lambda g, x: g * digamma(x), doc="log |gamma(x)|.")
 
 
 @public("mvlgamma", on="T i t o")
@@ -439,13 +439,14 @@ def _over(y: Any, x: Any) -> Any:
     return where(x == 0, 0.5, y / where(x == 0, 1.0, x))
 
 
-i0 = unary("i0", lambda x: _bessel(x, 0, False), x=lambda g, x: g * i1(x),
+i0 = unary("i0", lambda x: _bessel(x, 0, False), least=1, x=lambda g, x: g * i1(x),
            doc="The modified Bessel function of the first kind, of order 0.")
-i0e = unary("i0e", lambda x: _bessel(x, 0, True), on="s o", x=lambda g, x, out: g * (i1e(x) - sign(x) * out),
+i0e = unary("i0e", lambda x: _bessel(x, 0, True), least=1, on="s o", x=lambda g, x, out: g * (i1e(x) - sign(x) * out),
             doc="exp(-|x|) i0(x).")
-i1 = unary("i1", lambda x: _odd(x, _bessel(x, 1, False)), on="s o", x=lambda g, x, out: g * (i0(x) - _over(out, x)),
+i1 = unary("i1", lambda x: _odd(x, _bessel(x, 1, False)), least=1, on="s o",
+           x=lambda g, x, out: g * (i0(x) - _over(out, x)),
            doc="The modified Bessel function of the first kind, of order 1.")
-i1e = unary("i1e", lambda x: _odd(x, _bessel(x, 1, True)), on="s o",
+i1e = unary("i1e", lambda x: _odd(x, _bessel(x, 1, True)), least=1, on="s o",
             x=lambda g, x, out: g * (i0e(x) - sign(x) * out - _over(out, x)), doc="exp(-|x|) i1(x).")
 
 
@@ -463,13 +464,31 @@ logit_of = unary("logit", lambda x: log(x / (1.0 - x)), on="",
                  x=lambda g, x: where((x < 0) | (x > 1), math.nan, g / (x * (1.0 - x))), doc="log(x / (1 - x)).")
 
 
+def _limited(x: Any, low: float, high: float) -> Any:
+    return where(x > high, high, where(x < low, low, x))
+
+
+def _logit_slope(g: Any, x: Any, low: float, high: float) -> Any:
+    z = _limited(x, low, high)
+    return where((x < low) | (x > high), 0.0, g / (z * (1.0 - z)))
+
+
+def _limited_logit(x: Any, *, low: float, high: float) -> Any:
+    z = _limited(x, low, high)
+    return log(z / (1.0 - z))
+
+
+logit_within = pointwise("logit_within", _limited_logit, meet=as_floats, on="", x=_logit_slope,
+                         doc="logit of x, limited to [low, high] first.")
+
+
 @public("logit", on="T i t s o")
 def logit(input: Any, eps: float | None = None) -> Any:
     """log(input / (1 - input)); with eps, input is limited to [eps, 1 - eps] first."""
     eps = None if eps is None else number("logit", "eps", eps)
     if eps is None or eps < 0:
         return logit_of(input)
-    return logit_of(where(input > 1 - eps, 1 - eps, where(input < eps, eps, *as_floats(input))))
+    return logit_within(input, low=eps, high=1 - eps)
 
 
 # The slope of sin(pi x) / (pi x) near 0 is its series, so that its derivatives are right there, too: the sum of (-1)^k
@@ -490,7 +509,7 @@ def _sinc_slope(g: Any, x: Any) -> Any:
     return g * where(near, small * _series(small * small, _SINC), (cos(angle) - sin(angle) / angle) / far)
 
 
-sinc = unary("sinc", _sinc, x=_sinc_slope, doc="sin(pi x) / (pi x), 1 at 0.")
+sinc = unary("sinc", _sinc, least=1, x=_sinc_slope, doc="sin(pi x) / (pi x), 1 at 0.")
 
 # ------------------------------------------------------------------------------------------------ names
 # What PyTorch has in torch.special beside those declared there: the same functions, by two names.

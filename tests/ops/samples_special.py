@@ -92,6 +92,21 @@ for _name, (_low, _high, _formula, _special) in UNARY.items():
         errors=[(lambda op=registry[_name]: op(0.5), TypeError, "must be a Tensor")],
     )
 row(
+    "logit_within",
+    lambda n: [
+        S(n.between(0.3, 0.7, 2, 3), low=0.25, high=0.75),
+        S(
+            np.concatenate([n.between(0.01, 0.2, 2), n.between(0.3, 0.7, 2), n.between(0.9, 1.3, 2)]),
+            low=0.25,
+            high=0.75,
+        ),
+        S([0.25, 0.75, NAN, -1.0], low=0.25, high=0.75, special=True),
+        S(n(0, 3), low=0.25, high=0.75),
+    ],
+    lambda x, low, high: 2 * np.arctanh(2 * np.clip(x, low, high) - 1),
+    errors=[(lambda: m.logit(0.5, 0.1), TypeError, "must be a Tensor")],
+)
+row(
     "polygamma",
     lambda n: [S(n.between(0.6, 9, 2, 3), n=1), S(n.between(0.6, 3, 4), n=2), S(n.between(1, 5), n=4), S(n(0, 2), n=1)],
     polygamma,
