@@ -41,7 +41,7 @@ from .modes import _enabled, _recorder
 from .quiet import QUIET
 from .quiet import get as get_errors
 from .quiet import set as set_errors
-from .tape import SELF, Kept, Node, Variable, Version, wrap
+from .tape import SELF, Kept, Node, Variable, Version, _computed, wrap
 
 registry: dict[str, Primitive] = {}
 
@@ -86,8 +86,9 @@ class Primitive:
     fuse: Callable | None = None  # (primitive, args, settings) to a result that is pending or joined one: ops/fuse.py
     flat = False  # whether its slope does not depend on the argument but by steps: a second derivative is zeros
     accepts_pending = False  # whether its rules, or `postpone`, take a gradient still to be computed, or `Own`
+    together: Callable | None = None  # (node, g, needed) to what all rules give, by one kernel, or None
     postpone: Callable | None = None  # (node, g) to such a gradient for the first argument, or None
-    fresh: Callable | None = None  # what the first argument's rule made, in memory of its own, to such a gradient
+    fresh: Callable | None = None  # (what a rule made, in memory of its own, and for whom) to such a gradient
 
     def __init__(self, function: Callable, residuals: str = "", view: bool = False, name: str | None = None) -> None:
         functools.update_wrapper(self, function)
@@ -294,6 +295,11 @@ class Primitive:
             if version.count != expected:
                 raise _modified(f"an index, mask, target or weight of {self.name}", node.shape, version, expected)
         on_arrays = self.on_arrays and not isinstance(g, Variable)
+        if on_arrays and self.together is not None:
+            given = self.together(node, g, needed)
+            if given is not None:
+                return given
+            g = _computed(g)
         kept, values = node.kept, {"g": g if on_arrays or isinstance(g, Variable) else wrap(g)}
         pieces: list[tuple] = []
         for i, parent in enumerate(node.parents):
@@ -321,8 +327,8 @@ class Primitive:
                 else:
                     values[name] = {} if name == "memo" else node.settings[name]
             piece = rule(*[values[name] for name in names])
-            if self.fresh is not None and on_arrays and i == 0:
-                piece = self.fresh(piece)
+            if self.fresh is not None and on_arrays:
+                piece = self.fresh(piece, parent)
             if self.flat and isinstance(g, Variable):
                 source, piece = piece, wrap(piece.array)
                 piece._node = Node(_link, (source.edge, parent), {}, False, {}, piece.array)

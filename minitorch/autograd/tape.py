@@ -424,7 +424,7 @@ def propagate(
     """Run gradients from `roots` down the tape.
 
     roots: pairs (edge, gradient). wanted: the edges whose gradients are asked for, or None for all leaves that require
-    grad. Returns the gradient of each wanted edge that was reached.
+    grad. Returns the gradient of each wanted edge that was reached; a leaf's may still be `Own` or to be computed.
 
     With `create_graph` all gradients are tensors, which record what becomes of them. Without it they are plain arrays,
     or results still to be computed: for a primitive that `accepts_pending`, or parts of a sum, which `join` until all
@@ -511,8 +511,7 @@ def propagate(
 
         for leaf, g in gradients.items():  # only leaves are left; none was changed before everything was known
             if leaf._requires_grad if wanted is None else leaf in wanted:
-                g = g if create_graph else _computed(g)
-                results[leaf] = run_hooks(leaf._hooks, g) if leaf._hooks else g
+                results[leaf] = run_hooks(leaf._hooks, g if create_graph else _computed(g)) if leaf._hooks else g
     finally:
         try:
             _enabled.set(mode)
@@ -663,8 +662,14 @@ def _run_after(node: Node, g: Any, pieces: list[tuple], create_graph: bool) -> l
     ]
 
 
-def _own(g: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A copy of g in the memory order of x, as PyTorch has it: g may be expanded, as the gradient of a sum is."""
+def _own(g: Any, x: np.ndarray) -> np.ndarray:
+    """A copy of g in the memory order of x, as PyTorch has it: g may be expanded, as the gradient of a sum is.
+
+    Of an `Own` gradient in that order, no copy: the array.
+    """
+    if type(g) is Own and g.own.strides == x.strides:
+        return g.own
+    g = _computed(g)
     out = np.empty_like(x, g.dtype)
     out[...] = g
     return out
@@ -775,13 +780,14 @@ def grad(
 
 
 def _tensors(found: dict, given: list) -> dict:
-    """The arrays found as tensors. No two share memory, unless they are the very same array and so the same tensor.
+    """The gradients found, as tensors. No two share memory, unless they are the very same array and so the same tensor.
 
     What is a part of a gradient given, as the gradients of concatenated tensors are, shares its memory, as in PyTorch.
     """
     seen = {_owner(g.array): g for g in given if g is not None}
     users, used, out = set(seen), {}, {}  # type: tuple[set[int], dict[int, list[np.ndarray]], dict[Any, Any]]
-    for edge, array in found.items():
+    for edge, g in found.items():
+        array = _computed(g)
         owner = _owner(array)
         tensor = seen.setdefault(owner, wrap(array))
         others = [other for other in used.setdefault(owner, []) if other is not array]
@@ -868,7 +874,7 @@ def backward(
             with GradMode(True):
                 accumulate(leaf, g, True)
         else:
-            accumulate(leaf, g, False)
+            accumulate(leaf, g if leaf._grad is None else _computed(g), False)
         if leaf._after_hooks:
             with GradMode(create_graph):
                 for hook in list(leaf._after_hooks.values()):

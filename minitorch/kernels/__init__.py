@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # the doors that `_door` makes below bear the names, signatur
 
 __all__ = ["SMALL", *reference.declarations, "empty", "empty_like", "pooled", "implementation", "set_num_threads",
            "get_num_threads", "compilations", "cache_directory", "evaluate", "update", "reduction", "fill",
-           "contiguous"]
+           "contiguous", "are_few"]
 
 
 @cache
@@ -88,11 +88,29 @@ def _fast() -> dict[str, Any]:
 def _load() -> dict[str, Any]:
     """Import all that imports numba."""
     import minitorch.kernels.engine.team  # noqa: F401
-    from minitorch.kernels import index, layout, loss, noise, norm, optim, pointwise, pool, recurrent, reduce, row_norm  # noqa: F401
+    from minitorch.kernels import (  # noqa: F401
+        few_rows,
+        index,
+        layout,
+        loss,
+        noise,
+        norm,
+        optim,
+        pointwise,
+        pool,
+        recurrent,
+        reduce,
+        row_norm,
+    )
     from minitorch.kernels.tile import direct, gemm
 
-    modules = (direct, gemm, index, layout, loss, noise, norm, pool, recurrent, reduce, row_norm)
+    modules = (direct, gemm, few_rows, index, layout, loss, noise, norm, pool, recurrent, reduce, row_norm)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
+
+
+def are_few(rows: int, outputs: int, inputs: int) -> bool:
+    """Whether a linear layer of so many rows runs on kernels/few_rows.py."""
+    return 2 <= rows <= 8 and outputs > 1 < inputs and rows * outputs * inputs <= 1_000_000
 
 
 def _door(declaration: reference.Declaration) -> Callable[..., None]:

@@ -137,6 +137,22 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x:
         shift_columns(out, b, out, relu)
 
 
+@declare(4, 3)
+def linear_grad(g: np.ndarray, y: np.ndarray, x: np.ndarray, w: np.ndarray, gx: np.ndarray, gw: np.ndarray,
+                gb: np.ndarray) -> None:
+    """Of x @ w transposed + b: gx = h @ w, gw = h transposed @ x, gb = the sum of h's rows; empty ones are left out.
+
+    h is g, but 0 where y, the result after a ReLU, is 0 or less, unless y is empty. There are few rows, see `are_few`.
+    """
+    h = np.where(y <= 0, 0, g) if y.size else g
+    if gx.size:
+        np.matmul(h, w, out=gx)
+    if gw.size:
+        np.matmul(h.T, x, out=gw)
+    if gb.size:
+        np.sum(h, 0, out=gb)
+
+
 # ------------------------------------------------------------------------------------------------ pooling
 @declare(1, 2)
 def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolGeometry) -> None:

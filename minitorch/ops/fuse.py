@@ -16,10 +16,10 @@ separate kernels do the same arithmetic on each element, the bits are the same. 
 apply the epilogue to their sums before these leave the registers (kernels/tile/epilogue.py); where it is, one pass in
 place follows, and no kernel is compiled that training would not need otherwise.
 
-Backwards, a ReLU behind a batch norm hands on a `Gate`: the gradient at the ReLU's input, which the norm's kernels form
-as they read. And what a convolution or a pool behind them has made arrives as `Own`: nobody else has that memory, so
-the gradient of the norm, of a curve or a sum is written over it. Whoever looks at a gradient on the way, a hook or a
-tensor that keeps it, is given an array, which nobody writes over.
+Backwards, a ReLU behind a batch norm or a linear layer hands on a `Gate`: the gradient at the ReLU's input, which their
+kernels form as they read. And what a convolution or a pool behind them has made arrives as `Own`: nobody else has that
+memory, so the gradient of the norm, of a curve or a sum is written over it, and a leaf takes it for its `.grad`.
+Whoever looks at a gradient on the way, a hook or a tensor that keeps it, is given an array, which nobody writes over.
 
 Rules, each the answer to a wrong result:
 
@@ -350,7 +350,7 @@ def _gate(node: Node, g: Any) -> Any:
     if enabled and not plain.enabled and may_wait(node.parents[0]):
         y, waits = kept_array(node, "out"), hasattr(g, "compute")
         h = g.compute() if waits else g  # of a ReLU behind this one, a new array
-        if kernels.pooled(y) and h.strides == y.strides:
+        if (kernels.pooled(y) or y.ndim == 2) and h.strides == y.strides:
             return Gate(h, y, node.settings.get("gate"), h if waits else None)
         g = Own(h) if waits else g
     return _over(node, g)
@@ -368,9 +368,10 @@ def _over(node: Node, g: Any) -> Own | None:
     return Own(node.primitive.rules[0].formula.over(*values))
 
 
-def _fresh(g: np.ndarray) -> Any:
-    """A gradient that a rule has made, so that nobody else has it; itself if that gains nothing."""
-    return Own(g) if g.nbytes >= kernels.SMALL and enabled and not plain.enabled and kernels.pooled(g) else g
+def _fresh(g: np.ndarray, edge: Any) -> Any:
+    """A gradient that a rule has made, so that nobody else has it; itself if that gains nothing where it goes."""
+    gains = type(edge) is not Node or (g.nbytes >= kernels.SMALL and kernels.pooled(g))
+    return Own(g) if gains and enabled and not plain.enabled else g
 
 
 for _op in (conv, conv_bias, max_pool, average, *CURVES):

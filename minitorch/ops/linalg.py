@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes, kernels
-from ..autograd import Variable, primitive
+from ..autograd import Node, Variable, plain, primitive
 from ..autograd.following import step
+from ..autograd.primitive import kept_array
+from ..autograd.tape import Own
 from .dims import no_tensor
 from .layout import absent
 from .names import public
+from .norm import gated_rows
 from .promotion import unbroadcastable
 from .reduce import reduce_sum
 from .shape import expand, reshape, squeeze, standalone, transpose, unsqueeze
@@ -81,6 +84,35 @@ affine.vjp(
     w=lambda g, x: _w_grad(g, x, False, True),
     b=lambda g: reduce_sum(g, dim=(0,), keepdim=False),
 )
+
+
+def _grads(node: Node, g: Any, needed: Container | None) -> list[tuple] | None:
+    """The gradients of a layer's operands by one kernel, which reads g through the gate of a ReLU: fuse.py.
+
+    None where there are too many rows for that kernel, or where neither x nor w is asked for.
+    """
+    edges = [p if needed is None or p in needed else None for p in node.parents]
+    for_x, for_w, for_b = edges if len(edges) == 3 else (*edges, None)
+    w = None if for_x is None else kept_array(node, "w")
+    x = None if for_w is None else kept_array(node, "x")
+    like = x if w is None else w
+    if like is None or node.settings not in LAYER or plain.enabled:
+        return None
+    (rows, outputs), inputs = node.shape, like.shape[1]
+    if not kernels.are_few(rows, outputs, inputs):
+        return None
+    h, y, none, _ = gated_rows(g)
+    gx = none if w is None else np.empty((rows, inputs), h.dtype)
+    gw = none if x is None else kernels.empty((outputs, inputs), h.dtype)
+    gb = none if for_b is None else np.empty(outputs, h.dtype)
+    kernels.linear_grad(h, y, none if x is None else x, none if w is None else w, gx, gw, gb)
+    given = (for_x, gx), (for_w, gw), (for_b, gb)
+    return [(edge, out if type(edge) is Node else Own(out)) for edge, out in given if edge is not None]
+
+
+LAYER: tuple = ({}, {"turn_x": False, "turn_w": True})  # settings of `affine`, and of `linear` as layers call it
+affine.together = linear.together = _grads
+affine.accepts_pending = linear.accepts_pending = True
 
 
 @public("matmul", on="T t o")

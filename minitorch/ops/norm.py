@@ -47,7 +47,7 @@ def batch_norm(
 batch_norm.accepts_pending = True
 
 
-def _rows(g: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def gated_rows(g: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A gradient (M, C) and the gate it comes through, as the kernels want it: y, scale and shift, or empty ones."""
     if type(g) is Own:
         g = g.own
@@ -69,7 +69,7 @@ def _sums(g: Any, x: Any, mean: np.ndarray, invstd: np.ndarray, memo: dict) -> t
     """sum(g) and sum(g h), once for the three rules."""
     if not memo:
         memo["g"], memo["gh"] = np.empty_like(mean), np.empty_like(mean)
-        h, y, scale, shift = _rows(g)
+        h, y, scale, shift = gated_rows(g)
         kernels.batch_norm_sums(pixels(x), h, y, mean, invstd, scale, shift, memo["g"], memo["gh"])
     return memo["g"], memo["gh"]
 
@@ -123,7 +123,7 @@ def input_grad(
 ) -> np.ndarray:
     """(w / s) (g - sum_g / M - h sum_gh / M), M being the pixels of x."""
     out, flat = _room(g, x)
-    h, y, _, shift = _rows(g)
+    h, y, _, shift = gated_rows(g)
     kernels.batch_norm_input_grad(pixels(x), h, y, mean, invstd, invstd * w, shift, sum_g, sum_gh, flat)
     return out
 

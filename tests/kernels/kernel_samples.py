@@ -84,6 +84,8 @@ MATRICES = [
     (1, 300, 37, 1),
     (1, 20, 1, 35),
     (1, 4, 400, 120),
+    (1, 2, 5, 3),
+    (1, 7, 33, 20),
     (1, 14, 16, 32),
     (3, 15, 33, 17),
     (1, 100, 7, 47),
@@ -176,6 +178,14 @@ def samples(dtype, make=np.array):
                         of = f"{case}, turned {x_turned}, {y_turned}, {bias.size} of bias"
                         operands = normal(*(m, k)[:: -1 if x_turned else 1]), normal(*(k, n)[:: -1 if y_turned else 1])
                         yield "linear", of, (*operands, bias), (like(out[0]),), (x_turned, y_turned, y_turned)
+    for m, k, n in [(2, 5, 3), (4, 400, 120), (7, 33, 20), (8, 2, 130)]:
+        g, y, x, w, none = normal(m, n), normal(m, n), normal(m, k), normal(n, k), make(np.empty(0, dtype))
+        y[0, 0] = np.nan
+        for gate in (none, y):
+            case, results = f"({m}, {k}) to {n}, {gate.size} of a gate", (like(x), like(w), like(w[:, 0]))
+            yield "linear_grad", case, (g, gate, x, w), results, ()
+            yield "linear_grad", case + ", w alone", (g, gate, x, none), (none, *results[1:2], none), ()
+            yield "linear_grad", case + ", x alone", (g, gate, none, w), (*results[:1], none, none), ()
     for shape, axes in COPIES:
         x, wide = normal(*shape), like(np.empty([shape[i] + 3 for i in axes], dtype))
         turned = x.transpose(axes)
