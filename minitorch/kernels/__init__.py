@@ -18,6 +18,7 @@ be read, and written in the course: MINITORCH_KERNELS=loops runs convolutions by
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import warnings
@@ -108,6 +109,12 @@ def _load() -> dict[str, Any]:
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 
+@cache
+def _family(name: str) -> Any:
+    """A file of numba kernels; an import in a function costs 1.3 us each time."""
+    return importlib.import_module(f"minitorch.kernels.{name}")
+
+
 def are_few(rows: int, outputs: int, inputs: int) -> bool:
     """Whether a linear layer of so many rows runs on kernels/few_rows.py."""
     return 2 <= rows <= 8 and outputs > 1 < inputs and rows * outputs * inputs <= 1_000_000
@@ -165,11 +172,7 @@ def evaluate(
     The result is written over the operand `over`, if that is given and of the result's shape, dtype and order. None
     where NumPy is to compute it: the reference was chosen, or shapes are beyond the kernel.
     """
-    if not _fast():
-        return None
-    from minitorch.kernels import pointwise
-
-    return pointwise.evaluate(program, operands, numbers, over)
+    return _family("pointwise").evaluate(program, operands, numbers, over) if _fast() else None
 
 
 # ------------------------------------------------------------------------------------------------ reductions
@@ -239,8 +242,7 @@ def update(name: str, rows: Sequence[tuple[np.ndarray, ...]], scalars: np.ndarra
     """
     if not _fast() or scalars.dtype.char not in "fd" or not scalars.dtype.isnative:
         return False
-    from minitorch.kernels import optim
-
+    optim = _family("optim")
     found = optim.locate(rows)
     if found:
         getattr(optim, name)(*found, scalars, *settings)

@@ -7,6 +7,7 @@ many at a time that all they read stays in the cache.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -72,19 +73,20 @@ def cross_entropy(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, losses:
                   total: np.ndarray, sums: np.ndarray, ignore_index: int, smoothing: float) -> None:
     """The loss of every row, 0 where the label is `ignore_index`; top = max x, total = sum exp(x - top)."""
     _cross_entropy(x.size > HEAVY, x.reshape(-1), labels, weight, losses, top, total, sums, ignore_index,
-                   *_parts(x, smoothing))
+                   *_parts(x.dtype, x.shape[1], smoothing))
 
 
 def cross_entropy_grad(x: np.ndarray, labels: np.ndarray, weight: np.ndarray, top: np.ndarray, total: np.ndarray,
                        scale: np.ndarray, out: np.ndarray, ignore_index: int, smoothing: float) -> None:
     """out[i] = scale[i] * (sum(q weight) softmax(x[i]) - q weight), 0 in ignored rows."""
     _cross_entropy_grad(x.size > HEAVY, x.reshape(-1), labels, weight, top, total, scale, out.reshape(-1),
-                        ignore_index, *_parts(x, smoothing))
+                        ignore_index, *_parts(x.dtype, x.shape[1], smoothing))
 
 
-def _parts(x: np.ndarray, smoothing: float) -> tuple[float, float]:
+@lru_cache
+def _parts(dtype: np.dtype, classes: int, smoothing: float) -> tuple[float, float]:
     """What the label gets of a probability of 1, and what every class gets."""
-    return x.dtype.type(1 - smoothing), x.dtype.type(smoothing / max(1, x.shape[1]))
+    return dtype.type(1 - smoothing), dtype.type(smoothing / max(1, classes))
 
 
 def _row_pass(name: str, first: Any, second: Any, last: Any, log: bool) -> Any:

@@ -55,7 +55,7 @@ def sgd(table: np.ndarray, sizes: np.ndarray, scalars: np.ndarray, fresh: np.nda
 
     scalars: lr, weight decay, momentum, 1 - dampening. fresh: which buffers hold nothing yet.
     """
-    _sgd(int(sizes.sum()) > HEAVY, scalars, table, sizes, fresh, np.zeros(1, np.int64), decay, nesterov, maximize)
+    _sgd(np.add.reduce(sizes) > HEAVY, scalars, table, sizes, fresh, np.zeros(1, np.int64), decay, nesterov, maximize)
 
 
 def adam(table: np.ndarray, sizes: np.ndarray, scalars: np.ndarray, shrinks: bool, decay: bool, maximize: bool) -> None:
@@ -63,7 +63,7 @@ def adam(table: np.ndarray, sizes: np.ndarray, scalars: np.ndarray, shrinks: boo
 
     scalars: 1 - beta1, beta2, 1 - beta2, eps, rate, shrink, weight decay, as `optim.adam` folds them.
     """
-    _adam(int(sizes.sum()) > HEAVY, scalars, table, sizes, np.zeros(1, np.int64), shrinks, decay, maximize)
+    _adam(np.add.reduce(sizes) > HEAVY, scalars, table, sizes, np.zeros(1, np.int64), shrinks, decay, maximize)
 
 
 # ------------------------------------------------------------------------------------------------ memory by address

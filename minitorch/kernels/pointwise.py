@@ -52,14 +52,15 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
     None where there are more than four axes that cannot be merged, or shapes do not broadcast.
     """
     for i, x in enumerate(operands):
-        if not (x.flags.writeable and x.flags.aligned):  # numba would compile a kernel of its own for these
+        if not x.flags.behaved:  # writable and aligned; numba would compile a kernel of its own for others
             operands[i] = x.copy(order="K")
-    key = (*[(x.shape, x.strides) for x in operands],)
-    plan = _plans.get(key, _UNKNOWN)
-    if plan is _UNKNOWN:
-        if len(_plans) > 10_000:  # shapes that never come again
-            _plans.clear()
-        plan = _plans[key] = plan_of(operands)
+    key = (program, *[(x.shape, x.strides, x.dtype.char) for x in operands])
+    try:
+        plan, dtype, run = _known[key]
+    except KeyError:
+        if len(_known) > 10_000:  # shapes that never come again
+            _known.clear()
+        plan, dtype, run = _known[key] = _prepared(program, operands)
     if plan is None:
         return None
     flat = []
@@ -67,20 +68,24 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
         if way == COPIED:
             x = laid_out(x, plan.order)
         flat.append(x.ravel("K") if way <= WHOLE else x[(slice(1),) * x.ndim].reshape(-1))
-    dtype = np.dtype(np.bool_) if program.boolean else [x.dtype for x in operands if x.dtype.char != "?"][0]
     out = None if over is None or over.ndim != len(plan.order) else over.transpose(plan.order)
     if out is None or out.shape != plan.out_shape or out.dtype != dtype or not out.flags.carray:
         out = empty(plan.out_shape, dtype)
-    run = _kernels.get((program, *[x.dtype.char for x in operands])) or _kernel(program, operands)
     size = out.size
     if size:
         run(size * program.weight > PARALLEL, plan.table, (*flat, out.reshape(-1)), numbers)
     return out if plan.back is None else out.transpose(plan.back)
 
 
-_UNKNOWN: Any = object()
-_plans: dict[tuple, Plan | None] = {}
+_known: dict[tuple, tuple[Plan | None, np.dtype, Any]] = {}  # by program, and shape, strides and dtype of each operand
 _kernels: dict[tuple, Kernel] = {}
+
+
+def _prepared(program: Program, operands: list[np.ndarray]) -> tuple[Plan | None, np.dtype, Any]:
+    """How a program passes through such operands, the dtype of its result, and its kernel."""
+    plan, chars = plan_of(operands), [x.dtype.char for x in operands]
+    dtype = np.dtype("?" if program.boolean else next(char for char in chars if char != "?"))
+    return plan, dtype, plan and (_kernels.get((program, *chars)) or _kernel(program, operands))
 
 
 def _kernel(program: Program, operands: list[np.ndarray]) -> Kernel:

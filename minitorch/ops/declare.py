@@ -34,6 +34,7 @@ from .dims import no_tensor
 from .names import public
 from .shape import fit
 
+ARRAYS = (np.ndarray, np.generic)
 SINGLE, SEVERAL = 1 << 14, 1 << 11  # elements from which one operation, or several, are faster as a kernel
 ATOM = 8  # operations that a function such as exp counts for, where it is not one of these
 CHEAP = {
@@ -252,7 +253,7 @@ class Formula:
     def _pattern(self, values: tuple) -> tuple:
         """Dtypes of arrays (a character each), `float` for numbers, and other values as they are."""
         return tuple([
-            v.dtype.char if isinstance(v, np.ndarray | np.generic)
+            v.dtype.char if isinstance(v, ARRAYS)
             else float if type(v) in (float, int) and v not in self.static else v
             for v in values
         ])  # fmt: skip
@@ -264,7 +265,6 @@ class Formula:
 
     def _pass(self, values: tuple, over: np.ndarray | None = None) -> np.ndarray | None:
         """The result of one pass over memory, and maybe over an operand; None where NumPy is to compute it."""
-        values = tuple([np.asarray(v) if isinstance(v, np.generic) else v for v in values])
         pattern = self._pattern(values)
         try:
             program = self.programs[pattern]
@@ -272,8 +272,10 @@ class Formula:
             program = self.programs[pattern] = self.program(pattern)
         if program is None:
             return None
-        numbers = tuple([float(v) for v, p in zip(values, pattern, strict=True) if p is float])
-        return kernels.evaluate(program, [v for v in values if type(v) is np.ndarray], numbers, over)
+        numbers: tuple[float, ...] = ()
+        if float in pattern:
+            numbers = tuple([float(v) for v, p in zip(values, pattern, strict=True) if p is float])
+        return kernels.evaluate(program, [np.asarray(v) for v in values if isinstance(v, ARRAYS)], numbers, over)
 
     def program(self, pattern: tuple) -> Program | None:
         """What the formula does to values of this pattern.
