@@ -469,24 +469,25 @@ def propagate(
             g, primitive = gradients.pop(node), node.primitive
             if type(g) is not np.ndarray and (hasattr(g, "join") or (type(g) is Own and not may_wait(node))):
                 g = g.compute()
-            users = node.hooks or not primitive.on_arrays  # code that may write to what it is handed
-            if not create_graph:
-                if users:
-                    gradients.update({edge: _computed(waiting) for edge, waiting in gradients.items()})
-                if users or node.after is not None or node.retained is not None or (wanted and node in wanted):
-                    g = _computed(g)
-            if node.hooks:
-                g = run_hooks(node.hooks, g)
-            if node.retained is not None:
-                retainer = node.retained()
-                if retainer is not None:
-                    accumulate(retainer, g, create_graph)
-            if needed is not None:
-                if node in wanted:  # type: ignore[operator]
-                    results[node] = g
-                if not needed.get(node):
-                    continue
             tensors = create_graph or not primitive.on_arrays
+            if node.hooks or node.retained is not None or node.after is not None or needed is not None or tensors:
+                users = node.hooks or not primitive.on_arrays  # code that may write to what it is handed
+                if not create_graph:
+                    if users:
+                        gradients.update({edge: _computed(waiting) for edge, waiting in gradients.items()})
+                    if users or node.after is not None or node.retained is not None or (wanted and node in wanted):
+                        g = _computed(g)
+                if node.hooks:
+                    g = run_hooks(node.hooks, g)
+                if node.retained is not None:
+                    retainer = node.retained()
+                    if retainer is not None:
+                        accumulate(retainer, g, create_graph)
+                if needed is not None:
+                    if node in wanted:  # type: ignore[operator]
+                        results[node] = g
+                    if not needed.get(node):
+                        continue
             pieces = primitive.backward(node, g, needed)
             if node.after is not None:
                 pieces = _run_after(node, g, pieces, create_graph)
@@ -495,14 +496,15 @@ def propagate(
                     trace.check(node, position, piece if isinstance(piece, Several) else _computed(piece))
             for parent, piece in pieces:
                 like = parent if type(parent) is Node else parent.array
-                if tensors or type(piece) is not np.ndarray:
+                if tensors or (type(piece) is not np.ndarray and type(piece) is not Own):
                     piece = _checked(piece, node, parent, tensors, create_graph)
                 if piece.shape != like.shape:
                     raise _misshapen(node, parent, tuple(piece.shape), like.shape)
-                if not create_graph and piece.dtype != like.dtype:
-                    piece = _computed(piece).astype(like.dtype)
-                elif create_graph and type(piece) is not Several and piece.outline.dtype != like.dtype:
-                    piece = piece.to(like.dtype)
+                if piece.dtype is not like.dtype:
+                    if not create_graph and piece.dtype != like.dtype:
+                        piece = _computed(piece).astype(like.dtype)
+                    elif create_graph and type(piece) is not Several and piece.outline.dtype != like.dtype:
+                        piece = piece.to(like.dtype)
                 deliver(parent, piece)
             if node.holds and not retain_graph:
                 node.kept = None

@@ -30,7 +30,6 @@ unchanged, so no rule contains window arithmetic. It holds for 1, 2 and 3 dimens
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,15 +46,22 @@ FEW = 8  # channels of small images that are copied one after the other
 @primitive
 def conv(x: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """y (N, K, *output_size) from x (N, C, *input_size) and w (K, C/groups, *kernel_size)."""
-    return _run(kernels.conv, x, w, (x.shape[0], *geometry.output_size, w.shape[0]), geometry)
+    return channels_first(_conv(x, w, geometry))
+
+
+def _conv(x: np.ndarray, w: np.ndarray, geometry: ConvGeometry) -> np.ndarray:
+    """The result in channels-last memory (N, *output_size, K)."""
+    out = kernels.empty((x.shape[0], *geometry.output_size, w.shape[0]), x.dtype)
+    kernels.conv(channels_last(x), w, out, geometry)
+    return out
 
 
 @primitive
 def conv_transpose(y: np.ndarray, w: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """x (N, C, *input_size) from y (N, K, *output_size) and w (K, C/groups, *kernel_size): the gradient for x."""
-    return _run(
-        kernels.conv_transpose, y, w, (y.shape[0], *geometry.input_size, w.shape[1] * geometry.groups), geometry
-    )
+    out = kernels.empty((y.shape[0], *geometry.input_size, w.shape[1] * geometry.groups), y.dtype)
+    kernels.conv_transpose(channels_last(y), w, out, geometry)
+    return channels_first(out)
 
 
 @primitive
@@ -89,17 +95,18 @@ conv_weight_grad.vjp(
 @primitive
 def conv_bias(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     """add_bias(conv(x, w), b) in one step, as layers with a bias are: b (K,) is added in place."""
-    out = conv.function(x, w, geometry=geometry)
-    _add_bias(out, b, out)
-    return out
+    out = _conv(x, w, geometry)
+    rows = out.reshape(-1, w.shape[0])
+    kernels.shift_columns(rows, b, rows, False)
+    return channels_first(out)
 
 
 @primitive
 def add_bias(x: np.ndarray, b: np.ndarray) -> np.ndarray:
     """x (N, C, *size) + b (C,): the bias of a convolution. Linear in both, so b receives the sum over all else."""
-    out = channels_first(kernels.empty(channels_last(x).shape, x.dtype))
-    _add_bias(x, b, out)
-    return out
+    out = kernels.empty(channels_last(x).shape, x.dtype)
+    kernels.shift_columns(pixels(x), b, out.reshape(-1, x.shape[1]), False)
+    return channels_first(out)
 
 
 @primitive
@@ -142,14 +149,3 @@ conv_bias.vjp(x=conv.rules[0], w=conv.rules[1], b=add_bias.rules[1])
 def channels_last_memory(x: Any) -> Any:
     """x itself if its memory is channels-last, else a copy that is."""
     return x if channels_last(x.array).flags.c_contiguous else to_channels_last(x)
-
-
-def _add_bias(x: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    kernels.shift_columns(pixels(x), b, pixels(out), False)
-
-
-def _run(kernel: Callable, images: np.ndarray, w: np.ndarray, shape: tuple, geometry: ConvGeometry) -> np.ndarray:
-    """Run a kernel on channels-last memory; images in and out are (N, channels, *size) here."""
-    out = kernels.empty(shape, images.dtype)
-    kernel(channels_last(images), w, out, geometry)
-    return channels_first(out)

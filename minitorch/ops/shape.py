@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -22,17 +23,18 @@ from .names import public
 @primitive(view=True)
 def reshape(x: np.ndarray, *, shape: tuple) -> np.ndarray:
     """The elements of x in row-major order, in another shape; a view where strides allow it."""
-    if x.nbytes < kernels.SMALL or x.flags.c_contiguous or not _copies(x, shape):
+    if x.nbytes < kernels.SMALL or x.flags.c_contiguous or not _copies(x.shape, x.strides, shape):
         return x.reshape(shape)
     return kernels.contiguous(x).reshape(shape)
 
 
-def _copies(x: np.ndarray, shape: tuple) -> bool:
-    """Whether x in another shape is no view: where axes do not lie together, both shapes must have a border."""
-    axes = [(n, stride) for n, stride in zip(x.shape, x.strides, strict=True) if n != 1]
+@functools.lru_cache
+def _copies(old: tuple, strides: tuple, new: tuple) -> bool:
+    """Whether another shape is no view: where axes do not lie together, both shapes must have a border."""
+    axes = [(n, stride) for n, stride in zip(old, strides, strict=True) if n != 1]
     before = itertools.accumulate((n for n, _ in axes), operator.mul)
     gaps = {count for count, (_, a), (n, b) in zip(before, axes, axes[1:], strict=False) if a != n * b}
-    return x.size > 0 and not gaps <= set(itertools.accumulate(shape, operator.mul))
+    return 0 not in old and not gaps <= set(itertools.accumulate(new, operator.mul))
 
 
 reshape.vjp(
@@ -224,7 +226,7 @@ def reshape_to(x: Any, *sizes_: Any, shape: Any = None) -> Any:
 
 def _viewed(x: Any, shape: tuple) -> Any:
     """x in another shape; where that is no view, its memory is brought into row-major order before."""
-    if not x.array.flags.c_contiguous and _copies(x.array, shape):
+    if not x.array.flags.c_contiguous and _copies(x.array.shape, x.array.strides, shape):
         _straighten(x)
     return reshape(x, shape=shape)
 
@@ -268,7 +270,7 @@ def view(x: Any, *shape: Any, dtype: Any = None, size: Any = None) -> Any:
         (dtype,), shape = shape, ()
     if dtype is None:
         target = infer(sizes(shape), x.array.size)
-        if x.base is not None and x.base.array.flags.c_contiguous and _copies(x.array, target):
+        if x.base is not None and x.base.array.flags.c_contiguous and _copies(x.array.shape, x.array.strides, target):
             raise RuntimeError(
                 "view size is not compatible with input tensor's size and stride (at least one dimension spans across "
                 "two contiguous subspaces). Use .reshape(...) instead."

@@ -80,24 +80,26 @@ class SGD(Optimizer):
         """Update every parameter that has a gradient; returns what `closure`, called first with grad on, returned."""
         loss = evaluate(closure)
         for group in self.param_groups:
-            momentum, rows = group["momentum"], defaultdict(list)  # by dtype
+            momentum = group["momentum"]
+            found: Any = defaultdict(lambda: ([], []))  # by dtype: rows of arrays, and whether their buffers are new
             for p in group["params"]:
                 grad = p.grad
                 if grad is None:
                     continue
-                x, fresh = p.array, False
-                arrays: tuple = x, grad.array
+                x = p.write()
+                rows, fresh = found[x.dtype]
                 if momentum:
                     state = self.state[p]
                     buffer = state.get("momentum_buffer")
+                    fresh.append(buffer is None)
                     if buffer is None:
                         state["momentum_buffer"] = buffer = wrap(np.empty_like(x))
-                        fresh = True
-                    arrays = *arrays, buffer.array
-                rows[x.dtype].append((arrays, fresh))
-                p.write()
-            for dtype, pairs in rows.items():
-                _update([arrays for arrays, _ in pairs], [fresh for _, fresh in pairs], group, dtype)
+                    rows.append((x, grad.array, buffer.array))
+                else:
+                    fresh.append(False)
+                    rows.append((x, grad.array))
+            for dtype, (rows, fresh) in found.items():
+                _update(rows, fresh, group, dtype)
         return loss
 
 

@@ -20,7 +20,7 @@ def as_setting(name: str, argument: str, value: Any) -> Any:
 
     Pairs of ints become pairs: padding takes them.
     """
-    if type(value) is tuple and all([type(entry) is int for entry in value]):  # as layers keep them
+    if type(value) is int or (type(value) is tuple and {*map(type, value)} <= {int}):  # as layers keep them
         return value
     if isinstance(value, tuple | list):
         try:
@@ -66,8 +66,12 @@ def check_operands(name: str, input: Any, **others: Any) -> None:
     """
     if isinstance(input, Variable):  # all is well, nearly always
         dtype = input.outline.dtype
-        if dtype.kind == "f" and all([isinstance(x, Variable) and x.array.dtype is dtype for x in others.values()]):
-            return
+        for x in others.values():
+            if not isinstance(x, Variable) or x.array.dtype is not dtype:
+                break
+        else:
+            if dtype.kind == "f":
+                return
     for argument, x in (("input", input), *others.items()):
         if x is None and argument == "bias":
             continue
