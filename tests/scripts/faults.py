@@ -168,7 +168,7 @@ FAULTS = [
     Fault("reference batch_norm: unbiased variance", "kernels/reference.py", "np.square(x - centre).mean(0)", "np.square(x - centre).sum(0) / max(len(x) - 1, 1)", LAYERS),
     # numba kernels
     Fault("plan: padded windows of one pixel taken for all pixels", GEOMETRY, "== self.groups == 1 and not self.padded", "== self.groups == 1", FACES, NUMBA),
-    Fault("conv: group offset missing", CONV, "narrow(a, start + group * inner, rows", "narrow(a, start, rows", FACES, NUMBA),
+    Fault("conv: group offset missing", CONV, "corner = start + group * inner", "corner = start", FACES, NUMBA),
     Fault("conv: last row of every phase skipped", CONV, "last = row + (split + 1) * total // splits - 1", "last = row + (split + 1) * total // splits - 2", FACES, NUMBA),
     Fault("conv: weight packed without the taps' order", CONV, "start = order[t] + i * inner_stride", "start = t + i * inner_stride", FACES, NUMBA),
     Fault("conv: padding between lines not cleared", CONV, "clear(space, at + end, begin - end)", "pass", fast("conv"), NUMBA),

@@ -23,8 +23,8 @@ from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, 
 from minitorch.kernels.tile import depthwise, gemm, winograd
 from minitorch.kernels.tile.algorithm import is_winograd
 from minitorch.kernels.tile.epilogue import kernel_with_epilogue
-from minitorch.kernels.tile.tile import ROWS, ROWS_NARROW, narrow, wide
-from minitorch.kernels.words.moves import claim, clear, copy, fetch, move
+from minitorch.kernels.tile.tile import ROWS, ROWS_HALF, ROWS_NARROW, half, narrow, wide
+from minitorch.kernels.words.moves import claim, clear, copy, fetch, lanes_of, move
 from minitorch.kernels.words.registers import WIDTH
 
 __all__ = ["conv", "conv_normal", "conv_transpose", "conv_weight_grad"]
@@ -34,6 +34,7 @@ RESIDENT, CHUNK = 200_000, 16 * ROWS  # bytes of a weight that stays in L2 while
 PARTIAL_BYTES = 12_000_000  # for the partial sums of a weight gradient
 AHEAD = 16  # pixels of y fetched before they are copied
 PIXELS = 1024  # at least, in each part of a 1x1 layer's weight gradient; see `_pointwise_weight_grad`
+HALVES = WIDTH == 16  # of registers suffice for few outputs: the tutorial net's 6 channels waste 2 lanes, not 10
 TOGETHER = 1024  # of Winograd's tiles that are summed directly at a time
 TILE = ConvGeometry.of((winograd.IN, winograd.IN), 3)
 TURNED_TILE = ConvGeometry.of((winograd.OUT, winograd.OUT), 3, padding=2)
@@ -116,6 +117,8 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     if not transpose:
         inner, outer, strides = outer, inner, strides[::-1]
     lanes = 4 * WIDTH // dtype.itemsize
+    if HALVES and 2 * outer <= lanes and not finish:
+        lanes //= 2
     width = -(-outer // lanes) * lanes
     work = out.size * plan.order.size // len(plan.phases) * inner
     heavy = work > HEAVY
@@ -164,6 +167,7 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
                 steps = taps * inner
                 run_steps = steps // max(run_count, 1)
                 for group in range(groups):
+                    corner = start + group * inner
                     b = (tap * groups + group * taps) * inner * width
                     c = first * target_pixels * groups * outer + group * outer
                     for low in range(row, last + 1, chunk):
@@ -171,13 +175,18 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
                         for k in range(0, width, 2 * lanes):
                             if width - k >= 2 * lanes:
                                 for m in range(low, high + 1, ROWS):
-                                    wide(a, start + group * inner, rows, m, high, channels, runs, run,
+                                    wide(a, corner, rows, m, high, channels, runs, run,
                                          run + run_count, channels, run_steps, 1, packed, b + k * steps, 2 * lanes,
                                          out, c + k, targets, groups * outer, outer - k - lanes, 0, group * outer + k,
                                          finish)
+                            elif HALVES and lanes < lanes_of(a):
+                                for m in range(low, high + 1, ROWS_HALF):
+                                    half(a, corner, rows, m, high, channels, runs, run,
+                                         run + run_count, channels, run_steps, 1, packed, b, lanes,
+                                         out, c, targets, groups * outer, outer, 0, 0, ())
                             else:
                                 for m in range(low, high + 1, ROWS_NARROW):
-                                    narrow(a, start + group * inner, rows, m, high, channels, runs, run,
+                                    narrow(a, corner, rows, m, high, channels, runs, run,
                                            run + run_count, channels, run_steps, 1, packed, b + k * steps, lanes,
                                            out, c + k, targets, groups * outer, outer - k, 0, group * outer + k,
                                            finish)
@@ -257,6 +266,9 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
         return
     plan, pixels = geometry.sweep, prod(geometry.padded_size)
     inner, outer, lanes = channels // groups, outputs // groups, 4 * WIDTH // dtype.itemsize
+    panels = borrow(get_num_threads() * 2 * lanes * STRETCH, dtype)
+    if HALVES and 2 * outer <= lanes:
+        lanes //= 2
     heavy = y.size * out.size // outputs > HEAVY
     parts = max(1, min(-(-batch // plan.images), 16, PARTIAL_BYTES // (out.size * dtype.itemsize)))
     splits = 1 if parts >= 16 or not heavy else 16
@@ -269,7 +281,6 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
         _pad(heavy, x, space, x_lines, line, pixels, channels, batch)
     counter = np.zeros(1, np.int64)
     rows, numbers = _weight_rows(geometry, inner, channels)
-    panels = borrow(get_num_threads() * 2 * lanes * STRETCH, dtype)
     _sweep(heavy, x, space, y, partial, panels, rows, numbers, plan.lines, x_lines, counter, batch, plan.images,
            parts, splits, copied, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer,
            lanes)
@@ -324,7 +335,7 @@ def _sweep(workers, x, space, y, partial, panels, rows, numbers, y_lines, x_line
     m_blocks = -(-height // m_size)
     tiles = groups * k_blocks * m_blocks
     for worker in prange(workers):
-        panel = worker * 2 * lanes * STRETCH
+        panel = worker * 2 * lanes_of(panels) * STRETCH
         while True:
             block = claim(counter)
             part, split = block // splits, block % splits
@@ -363,6 +374,11 @@ def _sweep(workers, x, space, y, partial, panels, rows, numbers, y_lines, x_line
                                     wide(a, at, rows, m, last, 1, y_lines, low_line, high_line, channels, steps,
                                          step * channels, panels, panel, size, partial, c, numbers, outer,
                                          outer - k - lanes, more, 0, ())
+                            elif HALVES and lanes < lanes_of(a):
+                                for m in range(low, last + 1, ROWS_HALF):
+                                    half(a, at, rows, m, last, 1, y_lines, low_line, high_line, channels, steps,
+                                         step * channels, panels, panel, size, partial, c, numbers, outer,
+                                         outer, more, 0, ())
                             else:
                                 for m in range(low, last + 1, ROWS_NARROW):
                                     narrow(a, at, rows, m, last, 1, y_lines, low_line, high_line, channels, steps,

@@ -55,6 +55,7 @@ from minitorch.kernels.words.registers import INT, WIDTH, Vectors, intrinsic, un
 
 ROWS = {16: 14, 8: 6, 4: 8}[WIDTH]  # MR of the tile of two vectors
 ROWS_NARROW = {16: 28, 8: 8, 4: 16}[WIDTH]  # MR of the tile of one vector
+ROWS_HALF = 12  # MR of the tile of half a vector; 8, 10, 14 rows: up to a third slower (one core Zen 4, 2026-11)
 # MR of a panel of two vectors, and of one. They divide 16, 32, 64 ... channels, so that no row is wasted. 16 lanes: 14
 # and 28 took 1.6 times as long in weight gradients of 16 channels, 1.4 of 32, 1.1 of 256 (one core Zen 4, 2026-11).
 ROWS_PANEL, PANEL = {16: 8, 8: 4, 4: 8}[WIDTH], 8
@@ -112,13 +113,13 @@ def _write(v: Vectors, sums: list[list[ir.Value]], places: list[ir.Value], valid
             v.store_first(values[-1], last, valid)
 
 
-def make_tile(height: int, vectors: int) -> Any:
+def make_tile(height: int, vectors: int, share: int = 1) -> Any:
     """The tile of height x vectors accumulators, as a function to call from jitted code; see the top of this file.
 
     A: its rows are rows[row] ... rows[row_last], of which the tile takes the first `height`. Steps: outer[outer_start]
     ... outer[outer_stop - 1], `inner` of each. B: from b_start on. C: row m at c_start + target_scale*targets[m], its
     last vector masked to `valid` lanes; `accumulate`, 0 or 1: whether the values there are added. finish: a `Epilogue`,
-    or (), of columns from `channel` on.
+    or (), of columns from `channel` on. A vector is 1 / share of a register.
     """
 
     @intrinsic
@@ -133,7 +134,7 @@ def make_tile(height: int, vectors: int) -> Any:
             (a, a_start, rows, row, row_last, row_scale, outer, outer_start, outer_stop, outer_scale, inner,
              inner_stride, b, b_start, b_step, c, c_start, targets, target_scale, valid, accumulate, channel,
              finish) = unpacked(context, builder, signature, arguments)
-            v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+            v = Vectors(builder, context.get_data_type(signature.args[0].dtype), share)
             finish = epilogue_of(context, v, signature.args[-1], finish)
 
             def entry(table, index, scale):
@@ -232,6 +233,6 @@ def make_panel(height: int, vectors: int, turned: bool = False) -> Any:
     return panel
 
 
-wide, narrow = make_tile(ROWS, 2), make_tile(ROWS_NARROW, 1)
+wide, narrow, half = make_tile(ROWS, 2), make_tile(ROWS_NARROW, 1), make_tile(ROWS_HALF, 1, share=2)
 wide_panel, narrow_panel = make_panel(ROWS_PANEL, 2), make_panel(PANEL, 1)
 wide_turned, narrow_turned = make_panel(ROWS_PANEL, 2, turned=True), make_panel(PANEL, 1, turned=True)

@@ -83,7 +83,7 @@ from minitorch.kernels.norm import summed
 from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
 from minitorch.kernels.tile.tile import PANEL, narrow_panel, narrow_turned, wide_panel, wide_turned
 from minitorch.kernels.words.lanes import row_total
-from minitorch.kernels.words.moves import claim, clear
+from minitorch.kernels.words.moves import claim, clear, lanes_of
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, data, intrinsic, unpacked
 from minitorch.kernels.words.vector import choose, sweep
 
@@ -246,16 +246,6 @@ def make_map(matrix: np.ndarray, image: str = "", clip: bool = False, masked: bo
         return signature, emit
 
     return transform
-
-
-@intrinsic
-def lanes_of(typingctx, array):
-    """How many of its numbers fill a vector: a constant, so that the compiler knows distances that are multiples."""
-
-    def emit(context, builder, signature, arguments):
-        return INT(Vectors(builder, context.get_data_type(signature.args[0].dtype)).lanes)
-
-    return types.intp(array), emit
 
 
 @intrinsic

@@ -122,3 +122,13 @@ def claim(typingctx, counter):
         return builder.atomic_rmw("add", counter, INT(1), "monotonic")
 
     return types.intp(counter), emit
+
+
+@intrinsic
+def lanes_of(typingctx, array):
+    """How many of its numbers fill a vector: a constant, so that the compiler knows distances that are multiples."""
+
+    def emit(context, builder, signature, arguments):
+        return INT(Vectors(builder, context.get_data_type(signature.args[0].dtype)).lanes)
+
+    return types.intp(array), emit

@@ -35,12 +35,12 @@ WIDTH = vector_width()
 
 
 class Vectors:
-    """LLVM's operations on vectors of one element type."""
+    """LLVM's operations on vectors of one element type: whole registers, or halves or quarters of them."""
 
-    def __init__(self, builder: ir.IRBuilder, element: ir.Type) -> None:
+    def __init__(self, builder: ir.IRBuilder, element: ir.Type, share: int = 1) -> None:
         self.builder = builder
         self.bytes = 4 if element == ir.FloatType() else 8
-        self.lanes = 4 * WIDTH // self.bytes
+        self.lanes = 4 * WIDTH // self.bytes // share
         self.type = ir.VectorType(element, self.lanes)
         self.zero = ir.Constant(self.type, None)
         self.align = LANE(self.bytes)
