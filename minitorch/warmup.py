@@ -66,7 +66,7 @@ def warm(dtype: str) -> None:
 
             runtime.listeners.append(ready)
             try:
-                for call in (*_nets(), *_reductions(), _copies):
+                for call in (*_nets(), *_reductions(), _copies, _places):
                     call()
                 _pointwise(DTYPES[dtype].numpy)
             finally:
@@ -188,6 +188,19 @@ def _copies() -> None:
     kernels.gather_rows(x[None], rows, x[None, :4].copy())
     kernels.scatter_rows(x[None, :4], rows, x[None].copy())
     kernels.weighted_rows(x[None], rows, rows[:3], x[0, :3], x[None, :3].copy())
+
+
+def _places() -> None:
+    """Elements that meet in one place; places in an order; polynomials."""
+    x, index = minitorch.rand(1, 4, 4).numpy(), minitorch.zeros(1, 4, 4, dtype=minitorch.int64).numpy()
+    line, found, table = x.reshape(-1), index.copy(), np.ones((2, 4))
+    kernels.place_extreme(x, x, index, x.copy(), x.copy(), x.copy(), x.copy(), True, True)
+    kernels.place_product(x, x, index, x.copy(), True)
+    kernels.histogram(line, line[:3], found[0])
+    kernels.bisect_places(x[0], x[0], found[0], False)
+    kernels.leading_places(x[0], found[0], True)
+    kernels.running_extreme(x, found, True)
+    kernels.polynomials(line, table[0, :1], table, line.copy())
 
 
 if __name__ == "__main__":

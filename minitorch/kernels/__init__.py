@@ -94,18 +94,22 @@ def _load() -> dict[str, Any]:
         index,
         layout,
         loss,
+        meet,
         noise,
         norm,
         optim,
+        order,
         pointwise,
         pool,
+        recurrence,
         recurrent,
         reduce,
         row_norm,
     )
     from minitorch.kernels.tile import direct, gemm
 
-    modules = (direct, gemm, few_rows, index, layout, loss, noise, norm, pool, recurrent, reduce, row_norm)
+    modules = (direct, gemm, few_rows, index, layout, loss, meet, noise, norm, order, pool, recurrence, recurrent,
+               reduce, row_norm)
     return {name: getattr(module, name) for module in modules for name in module.__all__}
 
 

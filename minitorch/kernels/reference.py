@@ -565,6 +565,115 @@ def weighted_rows(x: np.ndarray, first: np.ndarray, positions: np.ndarray, weigh
             out[:, o] += weights[e] * x[:, positions[e]]
 
 
+# ------------------------------------------------------------------------------------------------ places and orders
+def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Where both are equal, or both NaN."""
+    return (a == b) | ((a != a) & (b != b))
+
+
+def _met(y: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The key of the places b, index[b, n, d], d for y (B, N, D)."""
+    b, _, d = np.ogrid[tuple(slice(n) for n in y.shape)]
+    return b, np.broadcast_to(index, y.shape), d
+
+
+@declare(3, 4)
+def place_extreme(x: np.ndarray, y: np.ndarray, index: np.ndarray, out: np.ndarray, own: np.ndarray,
+                  theirs: np.ndarray, share: np.ndarray, largest: bool, include_self: bool) -> None:
+    """out[b, m, d] = the largest, or smallest, of x (B, M, D) there and all y[b, n, d] with index[b, n, d] = m.
+
+    NaN wins. Without `include_self` x is for places that nothing meets. index (1 or B, N, 1 or D), int64. `share`
+    (B, M, D) is 1 / how many of them are it, own (B, M, D) and theirs (B, N, D) that for these and 0 for the others.
+    """
+    key = _met(y, index)
+    out[...], mine = x, np.ones(x.shape, bool)
+    if not include_self:
+        mine[key], out[key] = False, y  # a start that is one of the elements
+    (np.maximum if largest else np.minimum).at(out, key, y)
+    mine &= _same(x, out)
+    hits = _same(y, out[key])
+    count = mine.astype(x.dtype)
+    np.add.at(count, key, hits)
+    share[...] = 1 / count
+    own[...], theirs[...] = mine * share, hits * share[key]
+
+
+@declare(3)
+def place_product(x: np.ndarray, y: np.ndarray, index: np.ndarray, out: np.ndarray, include_self: bool) -> None:
+    """out[b, m, d] = the product of x there and all y[b, n, d] with index[b, n, d] = m, as in `place_extreme`."""
+    key = _met(y, index)
+    out[...] = x
+    if not include_self:
+        out[key] = 1
+    np.multiply.at(out, key, y)
+
+
+@declare(2)
+def histogram(x: np.ndarray, ends: np.ndarray, counts: np.ndarray) -> None:
+    """counts[p, bin] (parts, bins), int64: elements of the p-th part of x (N,) from ends[0] to ends[1], by equal bins.
+
+    ends[2] is how many bins there are for a distance of 1. The upper end is in the last bin.
+    """
+    low, high, scale = ends
+    parts, bins = counts.shape
+    for p in range(parts):
+        part = x[p * x.size // parts : (p + 1) * x.size // parts]
+        part = part[(part >= low) & (part <= high)]
+        counts[p] = np.bincount(np.minimum(((part - low) * scale).astype(np.int64), bins - 1), minlength=bins)
+
+
+@declare(2)
+def bisect_places(ordered: np.ndarray, values: np.ndarray, out: np.ndarray, right: bool) -> None:
+    """Where the values (L, M) belong in lines (1 or L, N) that are in order: before their equals, or behind if `right`.
+
+    By halving, so that it is said also for lines with NaN, which nothing is beyond. out (L, M) int64.
+    """
+    lines = np.broadcast_to(ordered, (len(values), ordered.shape[1]))
+    low, high = np.zeros(values.shape, np.int64), np.full(values.shape, lines.shape[1])
+    while (open_ := low < high).any():
+        middle = (low + high) >> 1
+        other = np.take_along_axis(lines, np.minimum(middle, lines.shape[1] - 1), 1)
+        ends = (other > values) if right else (other >= values)
+        low, high = np.where(ends | ~open_, low, middle + 1), np.where(ends & open_, middle, high)
+    out[...] = low
+
+
+@declare(1)
+def leading_places(x: np.ndarray, out: np.ndarray, largest: bool) -> None:
+    """The positions out (L, k), int64, of the k largest, or smallest, of each line of x (L, N), in order.
+
+    Of equals the first comes first; NaN counts as larger than every number.
+    """
+    nan = np.isnan(x)
+    keys = np.where(nan, 0, -x if largest else x)
+    out[...] = np.lexsort((keys, ~nan if largest else nan), axis=1)[:, : out.shape[1]]
+
+
+@declare(1)
+def running_extreme(x: np.ndarray, out: np.ndarray, largest: bool) -> None:
+    """The place along the middle axis, int64, of the largest, or smallest, of x (outer, N, inner) so far.
+
+    Of equals the last; the last NaN from the first one on.
+    """
+    best = (np.maximum if largest else np.minimum).accumulate(x, axis=1)
+    hits = (x == best) | np.isnan(x)
+    out[...] = np.maximum.accumulate(np.where(hits, np.arange(x.shape[1])[:, None], 0), axis=1)
+
+
+@declare(3)
+def polynomials(x: np.ndarray, degrees: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    """out = P[degree](x) for x (N,) and degrees, (N,) or (1,), with P[-1] = 0, P[0] = 1 and
+
+    D P[k+1] = (A x + B) P[k] - C P[k-1] for the rows (A, B, C, D) of the table; 0 for degrees that it does not reach.
+    All but x and out is float64, and so are the steps.
+    """
+    z, p, q = x.astype(np.float64), np.zeros(x.shape), np.ones(x.shape)
+    out[...] = degrees == 0
+    for k, (a, b, c, d) in enumerate(table, 1):
+        p, q = q, ((a * z + b) * q - c * p) / d
+        np.copyto(out, q, "same_kind", where=degrees == k)
+
+
 # ------------------------------------------------------------------------------------------------ norms of groups
 def _grouped(x: np.ndarray, mean: np.ndarray, last: bool) -> np.ndarray:
     """(N, C, S), or (N, S, C) if `last`, as (N, groups, channels of a group, S)."""

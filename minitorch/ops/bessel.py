@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import kernels
 from . import promotion
 from .declare import binary, no_program, pointwise
 from .names import public
 from .pointwise import cos, exp, log, sin, sqrt, where
 from .special import _bessel, _odd, _over, _series, _sinc_slope, stopped
 
-BLOCK = 1 << 13  # elements whose polynomials are computed together, in the cache
 PI, EULER = math.pi, 0.5772156649015329
 ROOT_PI = math.sqrt(PI)
 
@@ -258,45 +258,39 @@ def airy_ai(input: Any) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------ polynomials
-# P_0 = 1, P_1 and P_(k+1) of P_k = q and P_(k-1) = p [18.9.1]; 0 for degrees below 0.
-def _twice(x: Any, k: int, p: Any, q: Any) -> Any:
-    return 2 * x * q - p
+# P_0 = 1, P_1 = A_0 x + B_0 and D_k P_(k+1) = (A_k x + B_k) P_k - C_k P_(k-1) [18.9.1]; 0 for degrees below 0.
+# (A_k, B_k, C_k, D_k) for k > 0, and A_0, B_0 where they differ from what the formula gives.
+POLYNOMIALS: dict[str, tuple[str, Callable, tuple]] = {
+    "chebyshev_polynomial_t": ("Chebyshev's polynomial T, cos(n arccos x)", lambda k: (2, 0, 1, 1), (1, 0)),
+    "chebyshev_polynomial_u": ("Chebyshev's polynomial U, of the second kind", lambda k: (2, 0, 1, 1), (2, 0)),
+    "chebyshev_polynomial_v": ("Chebyshev's polynomial V, of the third kind", lambda k: (2, 0, 1, 1), (2, -1)),
+    "chebyshev_polynomial_w": ("Chebyshev's polynomial W, of the fourth kind", lambda k: (2, 0, 1, 1), (2, 1)),
+    "hermite_polynomial_h": ("Hermite's polynomial H", lambda k: (2, 0, 2 * k, 1), (2, 0)),
+    "hermite_polynomial_he": ("Hermite's polynomial He", lambda k: (1, 0, k, 1), (1, 0)),
+    "laguerre_polynomial_l": ("Laguerre's polynomial", lambda k: (-1, 2 * k + 1, k, k + 1), (-1, 1)),
+    "legendre_polynomial_p": ("Legendre's polynomial", lambda k: (2 * k + 1, 0, k, k + 1), (1, 0)),
+}
 
 
-POLYNOMIALS: dict[str, tuple[str, Callable, Callable]] = {
-    "chebyshev_polynomial_t": ("Chebyshev's polynomial T, cos(n arccos x)", lambda x: x, _twice),
-    "chebyshev_polynomial_u": ("Chebyshev's polynomial U, of the second kind", lambda x: 2 * x, _twice),
-    "chebyshev_polynomial_v": ("Chebyshev's polynomial V, of the third kind", lambda x: 2 * x - 1, _twice),
-    "chebyshev_polynomial_w": ("Chebyshev's polynomial W, of the fourth kind", lambda x: 2 * x + 1, _twice),
-    "hermite_polynomial_h": ("Hermite's polynomial H", lambda x: 2 * x, lambda x, k, p, q: 2 * (x * q - k * p)),
-    "hermite_polynomial_he": ("Hermite's polynomial He", lambda x: x, lambda x, k, p, q: x * q - k * p),
-    "laguerre_polynomial_l": ("Laguerre's polynomial", lambda x: 1 - x,
-                              lambda x, k, p, q: ((2 * k + 1 - x) * q - k * p) / (k + 1)),
-    "legendre_polynomial_p": ("Legendre's polynomial", lambda x: x,
-                              lambda x, k, p, q: ((2 * k + 1) * x * q - k * p) / (k + 1)),
-}  # fmt: skip
-
-
-def _polynomial(name: str, what: str, first: Callable, step: Callable, shifted: bool) -> Callable:
+def _polynomial(name: str, what: str, step: Callable, first: tuple, shifted: bool) -> Callable:
     """A public function of x and the degree n."""
+
+    @functools.lru_cache(64)
+    def steps(last: int) -> np.ndarray:
+        rows = [(*first, 0, 1), *map(step, range(1, last))]
+        return np.array(rows[:last], np.float64).reshape(-1, 4)
 
     def value(x: Any, n: Any) -> np.ndarray:
         dtype = np.result_type(x, n)
-        x, degree = np.broadcast_arrays(x, np.trunc(np.nan_to_num(np.asarray(n, np.float64), nan=-1.0)))
-        out, one = np.empty(x.shape, dtype), np.ndim(n) == 0
-        line, xs, degrees = out.reshape(-1), x.reshape(-1), degree.reshape(-1)
-        for i in range(0, line.size, BLOCK):
-            at = slice(i, i + BLOCK)
-            x, degree = xs[at].astype(np.float64), degrees[at]
-            x, found = 2 * x - 1 if shifted else x, np.where(degree == 0, 1.0, 0.0)
-            p, q = np.ones_like(x), first(x)
-            last = int(degree.max())
-            for k in range(1, last + 1):
-                if not one or k == last:
-                    found = np.where(degree == k, q, found)
-                p, q = q, step(x, k, p, q)
-            line[at] = found
-        return out
+        degree = np.trunc(np.nan_to_num(np.asarray(n, np.float64), nan=-1.0))
+        if degree.ndim:
+            x, degree = (np.array(a) for a in np.broadcast_arrays(x, degree))
+        x = np.asarray(x, dtype, order="C")
+        z = 2 * x.astype(np.float64) - 1 if shifted else x
+        out = kernels.empty(z.shape, z.dtype)
+        last = max(0, int(degree.max())) if degree.size else 0
+        kernels.polynomials(z.reshape(-1), degree.reshape(-1), steps(last), out.reshape(-1))
+        return out.astype(dtype, copy=False)
 
     op = binary(name, value, meet=promotion.paired_floats, vector=no_program, on="", doc=f"{what}.")
 

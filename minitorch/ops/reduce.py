@@ -586,6 +586,13 @@ def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> tuple:
     array, d = x.array, single(dim, x.array.ndim)
     if array.ndim == 0:
         return converted(x, array.dtype), wrap(np.zeros((), np.int64))
+    if array.dtype.char in "fd" and array.size:
+        three = math.prod(array.shape[:d]), array.shape[d], math.prod(array.shape[d + 1 :])
+        places = wrap(np.empty(array.shape, np.int64))
+        kernels.running_extreme(
+            kernels.contiguous(array).reshape(three), places.array.reshape(three), ufunc is np.maximum
+        )
+        return watch(take_along(x, places.array, dim=d), places), places
     lines = kernels.contiguous(np.moveaxis(array, d, -1))
     hits = lines == ufunc.accumulate(lines, axis=-1)
     if array.dtype.kind == "f":

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.following import step
 from ..autograd.tape import watch, wrap
 from .dims import flag, no_tensor, normalize
-from .index import _checked, _grid, add_along, first_outside, gather, getitem, place, plain_key, setitem, take_along
-from .layout import copied, ordered_as
+from .index import (
+    _checked,
+    _grid,
+    _three,
+    add_along,
+    first_outside,
+    gather,
+    getitem,
+    place,
+    plain_key,
+    setitem,
+    take_along,
+)
+from .layout import copied
 from .names import public
 from .pointwise import where
 from .promotion import to_dtype, unbroadcastable
 from .shape import expand, reshape, standalone
 
 REDUCTIONS = ("sum", "prod", "mean", "amax", "amin")
+EXACT = 1 << 24  # elements that float32 counts one by one
 
 
 def _along(index: np.ndarray, dim: int) -> tuple:
@@ -29,8 +43,15 @@ def _along(index: np.ndarray, dim: int) -> tuple:
     return tuple(key)
 
 
+def _rowed(index: np.ndarray, dim: int, shape: tuple) -> np.ndarray:
+    """An index of rows, one for each slice along `dim` of an array of this shape, as one for each element."""
+    if index.ndim == len(shape):
+        return index
+    return np.broadcast_to(index.reshape((-1,) + (1,) * (len(shape) - dim - 1)), shape)
+
+
 def _places(index: np.ndarray, dim: int, shape: tuple) -> np.ndarray:
-    """The same places as positions in row-major memory of `shape`: `ufunc.at` is five times as fast with these."""
+    """The same places as positions in row-major memory of `shape`."""
     step, at = 1, np.zeros((), np.int64)
     for axis in reversed(range(index.ndim)):
         at = at + (index if axis == dim else _grid(index.shape)[axis]) * step
@@ -38,9 +59,27 @@ def _places(index: np.ndarray, dim: int, shape: tuple) -> np.ndarray:
     return at.reshape(-1)
 
 
-def _line(x: np.ndarray) -> np.ndarray:
-    """A copy of the elements of x in row-major order."""
-    return np.array(x, order="C").reshape(-1)
+def _taken(x: Any, index: np.ndarray, dim: int) -> Any:
+    """What an index, of elements or of rows, takes from x."""
+    if index.ndim < len(x.shape):
+        return getitem(x, key=(slice(None),) * dim + (index, Ellipsis))
+    return take_along(x, index, dim=dim)
+
+
+def _meeting(kernel: Callable, arrays: list[np.ndarray], x: np.ndarray, src: np.ndarray, index: np.ndarray, dim: int,
+             *settings: bool) -> None:  # fmt: skip
+    """kernel(x, src, index, *arrays, *settings), with all as (before, along, after).
+
+    An index may be smaller than x in the other axes: then it is the part of x that it reaches.
+    """
+    part = tuple([slice(None) if axis == dim else slice(n) for axis, n in enumerate(src.shape)])
+    targets = [a if a.shape == src.shape else a[part] for a in arrays]
+    seen = [_three(a, dim) for a in (x[part], src)]
+    meet = index.reshape(1, -1, 1) if index.ndim < x.ndim else _three(index, dim)
+    found = [_three(kernels.empty(a.shape, a.dtype), dim) for a in targets]
+    kernel(*seen, meet, *found, *settings)
+    for target, values in zip(targets, found, strict=True):
+        kernels.fill(target, values.reshape(target.shape))
 
 
 # ----------------------------------------------------------------------------------- reductions, and their derivatives
@@ -54,40 +93,25 @@ def scatter_extreme(
 
     Those that are equal share it. A place that nothing meets keeps x.
     """
-    at, line, values = _places(index, dim, x.shape), _line(x), src.reshape(-1)
-    own, share = np.ones(line.size, np.bool_), np.zeros(line.size, x.dtype)
-    if not include_self:
-        own[at] = False
-        line[at] = values  # a start that is one of the elements
-    (np.maximum if largest else np.minimum).at(line, at, values)
-    own &= _same(_line(x), line)
-    theirs = _same(values, line[at]).astype(x.dtype)
-    share += own
-    np.add.at(share, at, theirs)
-    share = 1 / np.maximum(share, 1)
-    mine, given = own * share, theirs * share[at]
-    parts = mine.reshape(x.shape).astype(x.dtype), given.reshape(src.shape).astype(x.dtype)
-    return ordered_as(line.reshape(x.shape), x), *parts
-
-
-def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a == b) | ((a != a) & (b != b))
+    out, theirs = copied(x), kernels.empty(src.shape, x.dtype)
+    own, share = (kernels.empty(x.shape, x.dtype) for _ in range(2))
+    own.fill(1)
+    _meeting(kernels.place_extreme, [out, own, theirs, share], x, src, index, dim, largest, include_self)
+    return out, own, theirs
 
 
 scatter_extreme.vjp(
     x=lambda g, own: g * own,
-    src=lambda g, theirs, index, dim: take_along(g, index, dim=dim) * theirs,
+    src=lambda g, theirs, index, dim: _taken(g, index, dim) * theirs,
 )
 
 
 @primitive
 def scatter_product(x: np.ndarray, src: np.ndarray, index: np.ndarray, *, dim: int, include_self: bool) -> np.ndarray:
     """The product of x and the elements of src that meet it; a place that nothing meets keeps x."""
-    at, line = _places(index, dim, x.shape), _line(x)
-    if not include_self:
-        line[at] = 1
-    np.multiply.at(line, at, src.reshape(-1))
-    return ordered_as(line.reshape(x.shape), x)
+    out = copied(x)
+    _meeting(kernels.place_product, [out], x, src, index, dim, include_self)
+    return out
 
 
 # The derivative by a factor is the product of the others: out / factor; where the factor is the only zero of its place,
@@ -95,7 +119,7 @@ def scatter_product(x: np.ndarray, src: np.ndarray, index: np.ndarray, *, dim: i
 def _others(g: Any, out: Any, x: Any, src: Any, index: Any, dim: int, include_self: bool, of_src: bool) -> Any:
     index = index.array if isinstance(index, Variable) else index
     first, second = (v.array if isinstance(v, Variable) else v for v in (x, src))
-    at, zeros = _places(index, dim, first.shape), (first == 0).reshape(-1).astype(np.int64)
+    at, zeros = _places(_rowed(index, dim, second.shape), dim, first.shape), (first == 0).reshape(-1).astype(np.int64)
     met = np.zeros(first.size, np.bool_)
     met[at] = True
     if not include_self:
@@ -106,7 +130,7 @@ def _others(g: Any, out: Any, x: Any, src: Any, index: Any, dim: int, include_se
     one = first.dtype.type(1)
     filled = scatter_product(where(lone, one, x), where(lone_src, one, src), index, dim=dim, include_self=include_self)
     if of_src:
-        take = lambda v: take_along(v, index, dim=dim)  # noqa: E731
+        take = lambda v: _taken(v, index, dim)  # noqa: E731
         return where(lone_src, take(g * filled), take(g * out) / where(second == 0, one, src))
     mine = where(lone, g * filled, g * out / where(first == 0, one, x))
     return mine if include_self else where(met, g * 0, g)
@@ -118,26 +142,40 @@ scatter_product.vjp(
 )
 
 
+def _added(src: Any, index: np.ndarray, dim: int, shape: tuple) -> Any:
+    """Zeros of `shape` with src added where an index, of elements or of rows, says."""
+    if index.ndim < len(shape):
+        return place(src, key=(slice(None),) * dim + (index, Ellipsis), shape=shape)
+    return add_along(src, index, dim=dim, shape=shape)
+
+
+def _met(src: np.ndarray, index: np.ndarray, dim: int, shape: tuple) -> np.ndarray:
+    """How many elements of src go to each place of an array of this shape, or of one that broadcasts to it."""
+    if index.ndim < len(shape):
+        return np.bincount(index, minlength=shape[dim]).reshape((-1,) + (1,) * (len(shape) - dim - 1))
+    if index.shape[dim] < EXACT and src.dtype.char in "fd":
+        return add_along(np.broadcast_to(src.dtype.type(1), index.shape), index, dim=dim, shape=shape)
+    return np.bincount(_places(index, dim, shape), minlength=math.prod(shape)).reshape(shape)
+
+
 def _reduced(x: Any, src: Any, index: np.ndarray, dim: int, reduce: str, include_self: bool) -> Any:
-    """x with `src`, of the shape of `index`, reduced into the places that `index` names."""
+    """x with `src` reduced into the places that `index` names: of the shape of src, or of its slices along `dim`."""
     if reduce in ("amax", "amin"):
         return scatter_extreme(x, src, index, dim=dim, largest=reduce == "amax", include_self=include_self)
     if reduce == "prod":
         return scatter_product(x, src, index, dim=dim, include_self=include_self)
-    shape, key = x.array.shape, _along(index, dim)
+    shape, dtype = x.array.shape, x.array.dtype
+    key = _along(_rowed(index, dim, src.array.shape), dim)
     start = x if include_self else setitem(x, 0, key=key)
-    if x.array.dtype == np.bool_:
+    if dtype == np.bool_:
         out = copied(start.array)
         np.logical_or.at(out, key, src.array)
         return wrap(out)
-    out = start + add_along(src, index, dim=dim, shape=shape)
+    out = start + _added(src, index, dim, shape)
     if reduce == "sum":
         return out
-    counts = np.bincount(_places(index, dim, shape), minlength=out.array.size).reshape(shape)
-    counts = np.maximum(counts + int(include_self), 1)
-    if x.array.dtype.kind != "f":
-        return wrap(out.array // counts.astype(x.array.dtype))
-    return out / wrap(counts.astype(x.array.dtype))
+    counts = np.maximum(_met(src.array, index, dim, shape) + int(include_self), 1).astype(dtype, copy=False)
+    return out / wrap(counts) if dtype.kind == "f" else wrap(out.array // counts)
 
 
 def _source(name: str, x: Any, src: Any, positions: np.ndarray) -> Any:
@@ -294,9 +332,8 @@ def index_reduce(x: Any, dim: int, index: Any, source: Any, reduce: str, *, incl
     source = _slices("index_reduce", line, d, positions, source)
     if not source.array.size:
         return x.clone()
-    along = positions.reshape((-1,) + (1,) * (line.array.ndim - d - 1))
-    full = np.ascontiguousarray(np.broadcast_to(along, source.array.shape))
-    return watch(_shaped(_reduced(line, source, full, d, reduce, flag(include_self, "include_self")), x), index)
+    out = _reduced(line, source, positions, d, reduce, flag(include_self, "include_self"))
+    return watch(_shaped(out, x), index)
 
 
 # --------------------------------------------------------------------------------------------------- single elements

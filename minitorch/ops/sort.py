@@ -13,7 +13,6 @@ have told apart is put in order afterwards. A million float32 in rows of 1,024: 
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from .shape import reshape, squeeze, standalone
 
 FEW = 1024  # elements up to which NumPy's stable argsort is faster than packed keys
 BLOCK = 32  # elements of which `topk` looks at the largest first
+MOST = 32  # leaders that a kernel keeps in order while it passes through a line
 
 
 # ----------------------------------------------------------------------------------------------------- positions
@@ -188,8 +188,22 @@ def _floor(rows: np.ndarray, k: int) -> np.ndarray | None:
     return np.partition(rows, n - k, -1)[:, n - k, None]
 
 
-def leading(x: np.ndarray, k: int) -> np.ndarray:
-    """The positions of the k largest along the last axis, in order: a sort of those that can be among them."""
+def leading(x: np.ndarray, k: int, largest: bool = True) -> np.ndarray:
+    """The positions of the k largest, or smallest, along the last axis, in order."""
+    n = x.shape[-1]
+    if x.size > FEW and 0 < k <= MOST and x.dtype.char in "fd":
+        out = np.empty((*x.shape[:-1], k), np.int64)
+        kernels.leading_places(x.reshape(-1, n), out.reshape(-1, k), largest)
+        return out
+    if largest:
+        return _leading(x, k)
+    if x.dtype.kind == "f" and np.isnan(x).any():  # the largest also of the negative ones
+        return np.ascontiguousarray(_positions(x)[..., :k])
+    return _leading(-x if x.dtype.kind == "f" else ~x, k)
+
+
+def _leading(x: np.ndarray, k: int) -> np.ndarray:
+    """`leading` of the largest: a sort of those that can be among them."""
     n = x.shape[-1]
     rows = np.ascontiguousarray(x).reshape(-1, n)
     floor = _floor(rows, k) if x.size > FEW and 0 < k <= n // 2 else None
@@ -232,12 +246,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     if not input.array.ndim:
         return return_types.topk(*chosen(x, np.zeros(1, np.int64), d, input))
     lines = np.moveaxis(x.array, d, -1)
-    if flag(largest, "largest"):
-        found = leading(lines, k)
-    elif lines.dtype.kind == "f" and np.isnan(lines).any():  # the largest also of the negative ones
-        found = np.ascontiguousarray(_positions(lines)[..., :k])
-    else:
-        found = leading(-lines if lines.dtype.kind == "f" else ~lines, k)
+    found = leading(lines, k, flag(largest, "largest"))
     return return_types.topk(*chosen(x, _back(found, d), d, input))
 
 
@@ -276,18 +285,13 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False) -> tuple:
 
 # --------------------------------------------------------------------------------------------- places in an order
 def bisect(ordered: np.ndarray, values: np.ndarray, right: bool) -> np.ndarray:
-    """For each value the place in its line of `ordered`, by halving, all at once; NaN is beyond whatever is asked."""
-    n = ordered.shape[-1]
-    lines = ordered.reshape(-1)
-    first = np.arange(values.size // max(values.shape[-1], 1)).reshape(*values.shape[:-1], 1) * n
-    first = first if ordered.ndim > 1 else np.zeros_like(first)
-    low, high = np.zeros(values.shape, np.int64), np.full(values.shape, n)
-    beyond = operator.gt if right else operator.ge
-    while (low < high).any():
-        middle = (low + high) >> 1
-        ends = beyond(lines[np.minimum(first + middle, max(lines.size - 1, 0))], values) | (low >= high)
-        low, high = np.where(ends, low, middle + 1), np.where(ends & (low < high), middle, high)
-    return low
+    """For each value the place in its line of `ordered`, or in the only one, by halving; NaN is beyond all it meets."""
+    out = kernels.empty(values.shape, np.int64)
+    if out.size:
+        lines = (-1, values.shape[-1]) if ordered.ndim > 1 else (1, -1)
+        rows = ordered.reshape(-1, ordered.shape[-1]) if ordered.shape[-1] else np.empty((1, 0), ordered.dtype)
+        kernels.bisect_places(rows, values.reshape(lines), out.reshape(lines), right)
+    return out
 
 
 def _places(ordered: Any, values: Any, right: bool, out_int32: bool) -> Any:
@@ -296,12 +300,10 @@ def _places(ordered: Any, values: Any, right: bool, out_int32: bool) -> Any:
             refuse_bools(v, "searchsorted_out_cpu")
     dtype = common(ordered, values)
     lines, wanted = ordered.array.astype(dtype, copy=False), values.array.astype(dtype, copy=False)
-    if lines.ndim > 1 or (dtype.kind == "f" and np.isnan(lines).any()):
+    if lines.ndim > 1 or dtype.kind == "f":
         found = bisect(lines, np.atleast_1d(wanted), right).reshape(wanted.shape)
     else:
         found = np.asarray(np.searchsorted(lines, wanted, "right" if right else "left"))
-        if dtype.kind == "f":
-            found[np.isnan(wanted)] = lines.size
     return wrap(found.astype(np.int32 if out_int32 else np.int64, copy=False))
 
 

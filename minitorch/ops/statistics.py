@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, return_types
+from .. import dtypes, kernels, return_types
 from ..autograd import Variable, primitive
 from ..autograd.quiet import quietly
 from ..autograd.tape import wrap
@@ -23,6 +23,7 @@ from .reduce import _shared_grad, _shared_slope, first_order, reduce_sum, sum
 from .shape import movedim, reshape, squeeze, standalone, unsqueeze
 from .sort import in_order, lined, nonempty, nth, one_of_each, refuse_bools
 
+PARTS = 16  # of many elements, whose counts are taken apart from each other
 INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
@@ -174,13 +175,13 @@ def nanquantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = Fals
 
 
 # ---------------------------------------------------------------------------------------------------- histograms
-def _counting(input: Any, name: str, kernel: str) -> np.ndarray:
-    """The elements that a histogram counts. Raises NotImplementedError for integers."""
+def _counting(input: Any, name: str, kernel: str, order: Any = "C") -> np.ndarray:
+    """The elements that a histogram counts, in this order. Raises NotImplementedError for integers."""
     if not isinstance(input, Variable):
         raise no_tensor(name, "input", input)
     if input.array.dtype.kind != "f":
         raise NotImplementedError(f'"{kernel}" not implemented for {dtypes.as_dtype(input.array.dtype)}')
-    return input.array.reshape(-1)
+    return input.array.ravel(order)
 
 
 def _bins(bins: Any) -> int:
@@ -210,16 +211,16 @@ def _bin_of(x: np.ndarray, low: Any, high: Any, bins: int) -> np.ndarray:
 def histc(input: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     """How many elements fall into each of `bins` equal bins from `min` to `max`, or from the least element to the
     largest if these are equal; others and NaN do not count. Counts have input's dtype."""
-    x, bins = _counting(input, "histc", "histogram_cpu"), _bins(bins)
+    x, bins = _counting(input, "histc", "histogram_cpu", "K"), _bins(bins)
     for name, end in (("min", min), ("max", max)):
         if not isinstance(end, float | int):
             raise TypeError(f"histc(): argument `{name}` must be a number, but got {end!r}")
     if min > max:
         raise RuntimeError("torch.histc: max must be larger than min")
     low, high = _ends(x, min, max, 1.0, "torch.histc:")
-    inside = (x >= low) & (x <= high)
-    x = x if inside.all() else x[inside]
-    return wrap(np.bincount(_bin_of(x, low, high, bins), minlength=bins).astype(x.dtype))
+    counts = np.empty((PARTS if x.size > PARTS * bins else 1, bins), np.int64)
+    kernels.histogram(x, np.array([low, high, x.dtype.type(bins) / (high - low)], x.dtype), counts)
+    return wrap(counts.sum(0).astype(x.dtype))
 
 
 def _edges(low: Any, high: Any, bins: int) -> np.ndarray:

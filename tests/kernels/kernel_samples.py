@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from meeting_samples import meeting_samples
 
 from minitorch import kernels
 from minitorch.geometry import ConvGeometry, PoolGeometry
@@ -319,6 +320,7 @@ def samples(dtype, make=np.array):
             normed = (x, g, values, mean, invstd, scale, b)
             yield "batch_norm_sums", of, normed, (like(mean), like(mean)), ()
             yield "batch_norm_input_grad", of, (*normed, sum_g, sum_gh), (like(x),), ()
+    yield from meeting_samples(dtype, make)
 
 
 def compare(make=np.array, names=None):

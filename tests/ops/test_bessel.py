@@ -266,3 +266,12 @@ def test_no_derivative() -> None:
     for out in (m.special.airy_ai(x), m.special.legendre_polynomial_p(x, 2)):
         with pytest.raises(NotImplementedError, match="is not implemented"):
             out.sum().backward()
+
+
+def test_a_polynomial_of_one_number() -> None:
+    """A tensor without axes stays one, a transposed one has its values in place."""
+    out = m.special.legendre_polynomial_p(m.tensor(0.5), 2)
+    assert out.shape == () and out.item() == -0.125
+    x = m.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]).T
+    assert m.special.hermite_polynomial_he(x, 2).tolist() == [[0, 15], [3, 24], [8, 35]]
+    assert m.special.chebyshev_polynomial_t(x, m.tensor([1.0, 2.0])).tolist() == [[1, 31], [2, 49], [3, 71]]
