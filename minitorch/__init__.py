@@ -106,6 +106,7 @@ from .facts import Size
 from .func import vmap
 from .kernels import get_num_threads, set_num_threads
 from .legacy import (
+    BFloat16Tensor,
     BoolTensor,
     ByteTensor,
     CharTensor,

@@ -219,13 +219,13 @@ def arange(
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
         raise RuntimeError(f"unsupported range: {start} -> {end}")
-    if wanted.kind != "f":
+    if wanted.kind not in "fV":
         start, end, step = int(start), int(end), int(step)
         if not step:
             raise ValueError("step must be nonzero, also once it is an integer")
     if (end - start) * step < 0:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: from {start} to {end} by {step}")
-    count = -((start - end) // step) if wanted.kind != "f" else math.ceil((end - start) / step)
+    count = -((start - end) // step) if wanted.kind not in "fV" else math.ceil((end - start) / step)
     if count >= 2**63:
         raise RuntimeError(f"invalid size, possible overflow: {count} numbers")
     numbers = _made(lambda shape, to: (start + step * np.arange(shape[0])).astype(to), (count,), wanted)
@@ -247,7 +247,7 @@ def linspace(
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
     dtypes.check_fits(np.array([start, end]), wanted)
-    kind = float if wanted.kind == "f" else int
+    kind = float if wanted.kind in "fV" else int
     start, end = kind(start), kind(end)
     return _finish(
         _made(lambda shape, to: np.linspace(start, end, shape[0]).astype(to), (steps,), wanted), requires_grad
@@ -305,8 +305,8 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
 
 
 def _drawn_in(draw: Callable, wanted: np.dtype) -> Callable:
-    """draw(shape, dtype), also for float16, which NumPy draws none of."""
-    return (lambda shape, to: draw(shape, np.float32).astype(to)) if wanted == np.float16 else draw
+    """draw(shape, dtype), also for those of 2 bytes, which NumPy draws none of."""
+    return (lambda shape, to: draw(shape, np.float32).astype(to)) if wanted.itemsize == 2 else draw
 
 
 @factory

@@ -28,7 +28,7 @@ def _numbers(name: str, **given: Any) -> None:
 
 
 def _continuous(name: str, d: np.dtype) -> None:
-    if d.kind != "f":
+    if d.kind not in "fV":
         raise RuntimeError(
             f"{name} distribution is a continuous probability distribution. dtype must be a floating point but you "
             f"specified {dtypes.as_dtype(d)}"
@@ -109,7 +109,7 @@ class Draws:
         to = bounds[1] if len(bounds) > 1 else named.get("to")
         d = self.outline.dtype
         least, most = _whole_range(d)
-        high = (2 ** (np.finfo(d).nmant + 1) if d.kind == "f" else most) + 1 if to is None else whole(to, "to")
+        high = (int(2 / dtypes.finfo(d).eps) if d.kind in "fV" else most) + 1 if to is None else whole(to, "to")
         if low >= high:
             raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
         for name, value in (("from", low), ("to - 1", high - 1)):
@@ -135,7 +135,8 @@ def _whole_range(d: np.dtype) -> tuple[int, int]:
     """The smallest and the largest integer of a dtype."""
     if d.kind == "b":
         return 0, 1
-    return (int(-np.finfo(d).max), int(np.finfo(d).max)) if d.kind == "f" else (np.iinfo(d).min, np.iinfo(d).max)
+    limits = dtypes.finfo(d) if d.kind in "fV" else np.iinfo(d)
+    return int(limits.min), int(limits.max)
 
 
 def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
@@ -191,7 +192,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
         raise no_tensor("multinomial", "input", input)
     num_samples, shape = whole(num_samples, "num_samples"), input.array.shape
     flag(replacement, "replacement")
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.kind not in "fV":
         raise RuntimeError(
             "multinomial only supports floating-point dtypes for input, got: " + str(dtypes.as_dtype(input.array.dtype))
         )

@@ -22,9 +22,9 @@ class dtype:
     def __init__(self, name: str) -> None:
         self.name = name
         self.numpy = np.dtype(name)
-        self.is_floating_point = self.numpy.kind == "f"
+        self.is_floating_point = self.numpy.kind in "fV"
         self.is_complex = False
-        self.is_signed = self.numpy.kind in "fi"
+        self.is_signed = self.numpy.kind in "fVi"
         self.itemsize = self.numpy.itemsize
         self.type_name = f"{_TYPES[name]}Tensor"  # PyTorch's older name of the type of its tensors
 
@@ -35,21 +35,32 @@ class dtype:
         return as_dtype, (self.name,)
 
 
-class Unstored(dtype):
-    """A dtype that scripts may name, compare and ask for its limits, but that no tensor has."""
+class BFloat16(dtype):
+    """The dtype of which NumPy knows by the package ml_dtypes, which is imported when somebody stores numbers in it."""
 
-    def __init__(self, name: str, type_name: str, itemsize: int) -> None:
-        self.name, self.type_name, self.itemsize = name, type_name, itemsize
+    def __init__(self) -> None:
+        self.name, self.type_name, self.itemsize = "bfloat16", "BFloat16Tensor", 2
         self.is_floating_point, self.is_complex, self.is_signed = True, False, True
 
     def __getattr__(self, name: str) -> Any:
-        """Raises TypeError where somebody wants to store numbers in it."""
+        """NumPy's dtype, once. Raises TypeError without ml_dtypes."""
         if name != "numpy":
             raise AttributeError(f"'dtype' object has no attribute {name!r}")
-        raise TypeError(
-            f"no tensor has dtype {self}: NumPy can't store it, and on a CPU it would be slower than float32. "
-            "Use float32, or float16 to save memory"
-        )
+        try:
+            import ml_dtypes
+        except ImportError:
+            raise TypeError(
+                f"there is no tensor of dtype {self} without the package ml_dtypes: pip install ml_dtypes, or use "
+                "float32, or float16 to save memory"
+            ) from None
+        self.numpy = np.dtype(ml_dtypes.bfloat16)
+        narrow.append(self.numpy)
+        return self.numpy
+
+
+# NumPy's bfloat16, as soon as there may be tensors of it. Its kind is "V", not "f": whoever asks whether a dtype is
+# one of floats asks for either, and ops compute it in float32 (`widely` in ops/promotion.py).
+narrow: list[np.dtype] = []
 
 
 bool_ = dtype("bool")
@@ -61,7 +72,7 @@ int64 = dtype("int64")
 float16 = dtype("float16")
 float32 = dtype("float32")
 float64 = dtype("float64")
-bfloat16 = Unstored("bfloat16", "BFloat16Tensor", 2)
+bfloat16 = BFloat16()
 
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
 _NAMED = {d.name: d for d in ALL} | {
@@ -88,13 +99,15 @@ def as_dtype(value: Any) -> dtype:
             f"dtype {name} is not supported; choose one of {', '.join(d.name for d in ALL)}, as in "
             "tensor(array, dtype=minitorch.float32) or array.astype(numpy.float32)"
         )
+    if not isinstance(value, str):
+        _ = _NAMED[name].numpy  # so that ops know that there is bfloat16
     return _NAMED[name]
 
 
 def of_type(name: str) -> dtype:
     """The dtype of "torch.FloatTensor" or "minitorch.FloatTensor". Raises ValueError for another name."""
     package, _, last = name.rpartition(".")
-    for d in ALL:
+    for d in (*ALL, bfloat16):
         if package in ("torch", "minitorch") and last in (d.type_name, "Tensor" if d is _default else ""):
             return d
     raise ValueError(f"invalid type: {name!r}")
@@ -191,7 +204,7 @@ class iinfo:
 
 def category(d: np.dtype) -> int:
     """0 bool, 1 integer, 2 float."""
-    return {"b": 0, "u": 1, "i": 1, "f": 2}[d.kind]
+    return {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2}[d.kind]
 
 
 def of_scalar(value: Any) -> np.dtype:
@@ -204,6 +217,8 @@ def promoted(a: np.dtype, b: np.dtype) -> np.dtype:
     """The dtype in which two meet: that of the higher category, or the narrowest that holds both."""
     if category(a) != category(b):
         return max(a, b, key=category)
+    if {a.name, b.name} == {"float16", "bfloat16"}:
+        return float32.numpy
     return np.promote_types(a, b)
 
 

@@ -77,7 +77,7 @@ def _fresh(tree: Any) -> Any:
     """The tensors of a tree as new points on the tape, connected to where they came from."""
 
     def fresh(x: Any) -> Any:
-        if not isinstance(x, Variable) or x.outline.dtype.kind != "f":
+        if not isinstance(x, Variable) or x.outline.dtype.kind not in "fV":
             return x
         if x.edge is not None:
             return x.view_as(x)

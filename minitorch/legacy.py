@@ -8,7 +8,7 @@ from . import devices, dtypes
 from .autograd.tape import wrap
 from .tensor import Tensor, built
 
-__all__ = [d.type_name for d in dtypes.ALL]
+__all__ = [d.type_name for d in (*dtypes.ALL, dtypes.bfloat16)]
 
 
 class _Type(type):
@@ -37,3 +37,4 @@ def _type(d: dtypes.dtype) -> _Type:
 BoolTensor, ByteTensor, CharTensor, ShortTensor = map(_type, (dtypes.bool_, dtypes.uint8, dtypes.int8, dtypes.int16))
 IntTensor, LongTensor = _type(dtypes.int32), _type(dtypes.int64)
 HalfTensor, FloatTensor, DoubleTensor = map(_type, (dtypes.float16, dtypes.float32, dtypes.float64))
+BFloat16Tensor = _type(dtypes.bfloat16)

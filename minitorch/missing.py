@@ -15,7 +15,7 @@ REASONS: dict[str, str] = {
     r"quant|^q(int|scheme|_)|^QU?Int|^int_repr|^per_(tensor|channel)|^fake_|^fbgemm|choose_qparams|^qat$|^observ|^ao$"
     r"|^intrinsic":
         "there is no quantization: the floats are float16, float32 and float64",
-    r"^BFloat16|^float[48]_|^bits\d|^u?int[1-7]$":
+    r"^float[48]_|^bits\d|^u?int[1-7]$":
         "there is no such dtype: NumPy has no storage for it; use float16 or float32",
     r"^uint(16|32|64)$": "the integers are uint8, int8, int16, int32 and int64: use the next wider one",
     r"[Cc]omplex|^c(float|double|half)$|^(angle|imag|polar|isreal)$|^view_as_real|^i?stft$|^fft$|^eig$|^eigvals$":

@@ -100,7 +100,7 @@ def _nested(array: np.ndarray, text: Callable[[Any], str], indent: int, cut: boo
 
 def tensor_text(x: Any, name: str = "tensor") -> str:
     """`repr(x)`: the elements, then size, dtype and history where they don't go without saying."""
-    array, suffixes = x.array, []
+    array, suffixes = x.array.astype(np.float32) if x.dtype is dtypes.bfloat16 else x.array, []
     if array.size == 0:
         body = "[]"
         if array.ndim != 1:
@@ -109,7 +109,7 @@ def tensor_text(x: Any, name: str = "tensor") -> str:
         body = formatter(array.reshape(1))(array[()]).strip()
     else:
         body = _nested(array, formatter(_shown(array)), len(name) + 1, array.size > options.threshold)
-    dtype = dtypes.as_dtype(array.dtype)
+    dtype = x.dtype
     usual = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_)
     if dtype not in usual or (array.size == 0 and dtype is not dtypes.get_default_dtype()):
         suffixes.append(f"dtype={dtype}")

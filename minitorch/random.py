@@ -94,7 +94,7 @@ def numpy_generator(generator: Generator | None) -> np.random.Generator:
 
 def check_drawn(name: str, d: np.dtype) -> np.dtype:
     """A dtype that random numbers come in. Raises NotImplementedError for integers and bools."""
-    if d.kind != "f":
+    if d.kind not in "fV":
         raise NotImplementedError(f'"{name}" not implemented for {d.name}: random numbers are float32 or float64')
     return d
 

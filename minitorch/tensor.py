@@ -67,7 +67,7 @@ class Tensor(Draws, Facts, Methods):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients, or no longer; returns self. Raises RuntimeError for integers and for non-leaves."""
         flag(requires_grad, "requires_grad")
-        if requires_grad and self.outline.dtype.kind != "f":
+        if requires_grad and self.outline.dtype.kind not in "fV":
             raise RuntimeError(
                 f"only Tensors of floating point dtype can require gradients; this one is {self.dtype}: "
                 "make it float first, tensor.float().requires_grad_()"
@@ -139,7 +139,7 @@ class Tensor(Draws, Facts, Methods):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
-        if self.requires_grad and value.outline.dtype.kind != "f":
+        if self.requires_grad and value.outline.dtype.kind not in "fV":
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         version = tape.Version(value.version)
         version.count = self.version.count
@@ -383,7 +383,7 @@ class Tensor(Draws, Facts, Methods):
         return self.to(dtypes.float16, memory_format=memory_format)
 
     def bfloat16(self, memory_format: Any = None) -> Tensor:
-        """Raises TypeError: no tensor has that dtype."""
+        """As bfloat16: float32 of 8 bits' precision. Raises TypeError where the package ml_dtypes is missing."""
         return self.to(dtypes.bfloat16, memory_format=memory_format)
 
     def float(self, memory_format: Any = None) -> Tensor:
@@ -557,6 +557,7 @@ tape.set_result_class(Tensor)
 
 def _rebuild(cls: Any, array: np.ndarray, requires_grad: bool) -> Any:
     out = cls.__new__(cls)
+    dtypes.as_dtype(array.dtype)  # which bfloat16 has to know
     out.array, out._requires_grad = array, requires_grad
     return out
 
@@ -585,7 +586,7 @@ def built(dtype: dtypes.dtype, data: tuple) -> np.ndarray:
                 raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
             given = as_array(first)
             return np.array(
-                given if given.dtype.kind != "f" or dtype.is_floating_point else np.trunc(given), dtype.numpy
+                given if given.dtype.kind not in "fV" or dtype.is_floating_point else np.trunc(given), dtype.numpy
             )
     return np.zeros(check_size(sizes(data), dtype.itemsize), dtype.numpy)
 
@@ -611,7 +612,7 @@ def as_array(data: Any, dtype: Any = None) -> np.ndarray:
             dtypes.check_fits(array, np.dtype(np.int64))  # Python ints have grown beyond it
     wanted = dtypes.widened(array.dtype) if dtype is None else dtypes.as_dtype(dtype).numpy
     dtypes.check_fits(array, wanted)
-    if wanted == np.uint8 and array.dtype.kind in "if":
+    if wanted == np.uint8 and array.dtype.kind in "ifV":
         array = array.astype(np.int64)  # negative numbers wrap, also those that were floats
     return np.array(array, wanted, order="K" if isinstance(data, Tensor) else "C")
 

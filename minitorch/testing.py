@@ -14,7 +14,9 @@ from .tensor import Tensor, as_array
 
 __all__ = ["assert_close", "make_tensor"]
 
-TOLERANCES = {"float16": (1e-3, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7)}  # rtol, atol; else exact
+TOLERANCES = {  # rtol, atol; else exact
+    "bfloat16": (1.6e-2, 1e-5), "float16": (1e-3, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7),
+}  # fmt: skip
 
 
 def assert_close(

@@ -87,7 +87,7 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
     for what, x in (("primal", tensor), ("tangent", tangent)):
         if not isinstance(x, Variable):
             raise TypeError(f"make_dual(): the {what} must be a Tensor, but got {type(x).__name__}")
-        if x.array.dtype.kind != "f":
+        if x.array.dtype.kind not in "fV":
             raise ValueError(f"Expected {what} to be floating point or complex, but got: {as_dtype(x.array.dtype)}")
     if tangent.array.shape != tensor.array.shape or tangent.array.dtype != tensor.array.dtype:
         raise RuntimeError(

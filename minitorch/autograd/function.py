@@ -218,7 +218,7 @@ class Function:
                 " The inputs that are modified inplace must all be outputs of the Function."
             )
         moving = [
-            isinstance(o, Variable) and o.outline.dtype.kind == "f" and not any(o is c for c in context._constant)
+            isinstance(o, Variable) and o.outline.dtype.kind in "fV" and not any(o is c for c in context._constant)
             for o in outputs
         ]
         if not (is_grad_enabled() and any(context.needs_input_grad) and any(moving)):

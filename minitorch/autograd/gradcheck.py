@@ -314,7 +314,7 @@ def check_rules(primitive: Callable, *args: Any, **settings: Any) -> bool:
             continue
         inputs.append(wrap(array))
         ruled = rules is None or rules[min(i, len(rules) - 1)] is not None
-        if array.dtype.kind == "f" and ruled:
+        if array.dtype.kind in "fV" and ruled:
             inputs[-1]._requires_grad = True
             kinds.append(array.dtype.name)
     if not kinds:

@@ -37,6 +37,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import narrow
 from .modes import _enabled, _recorder
 from .quiet import QUIET
 from .quiet import get as get_errors
@@ -83,6 +84,7 @@ def _zeros(edge: Node | Variable, node: Node, g: Any) -> Any:
 class Primitive:
     """A differentiable function of arrays; called with tensors, it records itself on the tape."""
 
+    widely: Callable[..., Any]  # (args, settings) to the result for bfloat16, which is computed in float32, or None
     fuse: Callable | None = None  # (primitive, args, settings) to a result that is pending or joined one: ops/fuse.py
     flat = False  # whether its slope does not depend on the argument but by steps: a second derivative is zeros
     accepts_pending = False  # whether its rules, or `postpone`, take a gradient still to be computed, or `Own`
@@ -96,6 +98,7 @@ class Primitive:
         self.name = name or function.__name__
         self.on_arrays = (function.__module__ or "").partition(".")[0] == _PACKAGE  # else rules always see tensors
         self.view = view
+        self.widens = not view  # whether `widely` has it compute in float32 what is bfloat16
         self.residuals = residuals.split()
         parameters = inspect.signature(function).parameters.values()
         self.settings = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
@@ -175,6 +178,10 @@ class Primitive:
     # ----------------------------------------------------------------------------------------------- forward, backward
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
+        if narrow and self.widens:
+            result = self.widely(args, settings)
+            if result is not None:
+                return result
         if self.fuse is not None:
             result = self.fuse(args, settings)
             if result is not None:

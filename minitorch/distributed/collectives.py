@@ -107,7 +107,7 @@ def _operation(op: Any, dtype: np.dtype) -> tuple[Any, np.dtype]:
     if not isinstance(op, ReduceOp):
         raise ValueError(f"Invalid ``op`` argument. Expected ``op`` argument to be of type ReduceOp. Got {op!r}")
     bits = op in (ReduceOp.BAND, ReduceOp.BOR, ReduceOp.BXOR)
-    if (bits and dtype.kind == "f") or (op == ReduceOp.AVG and dtype.kind != "f"):
+    if (bits and dtype.kind in "fV") or (op == ReduceOp.AVG and dtype.kind not in "fV"):
         raise RuntimeError(f"Invalid scalar type: ReduceOp.{op} has no meaning for {dtype.name}")
     if dtype.kind == "b":
         logic = {"SUM": MPI.LOR, "MAX": MPI.LOR, "BOR": MPI.LOR, "BXOR": MPI.LXOR}

@@ -252,7 +252,7 @@ def _fill(tensor: Any, values: Any) -> Any:
 
 
 def _check_floating(name: str, tensor: Any) -> None:
-    if tensor.array.dtype.kind != "f":
+    if tensor.array.dtype.kind not in "fV":
         raise NotImplementedError(f"{name} fills tensors of a floating dtype, not {tensor.array.dtype}")
 
 

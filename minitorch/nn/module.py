@@ -501,7 +501,7 @@ class Module:
         return self.to(dtypes.float16)
 
     def bfloat16(self) -> Module:
-        """Raises TypeError: no tensor has that dtype."""
+        """Cast all floating parameters and buffers to bfloat16, for which ml_dtypes has to be there; returns self."""
         return self.to(dtypes.bfloat16)
 
     def type(self, dst_type: Any) -> Module:

@@ -114,7 +114,7 @@ class Uninitialized(Tensor):
 
     def is_floating_point(self) -> bool:
         """Whether elements will be float32 or float64."""
-        return self._wanted.kind == "f"
+        return self._wanted.kind in "fV"
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Ask for gradients, or no longer; returns self."""

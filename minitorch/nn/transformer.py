@@ -50,7 +50,7 @@ def _is_causal(mask: Any, is_causal: bool | None, length: int) -> bool:
 
 
 def _causal(size: int, dtype: np.dtype) -> np.ndarray:
-    return np.triu(np.full((size, size), -np.inf), 1).astype(dtype) if dtype.kind == "f" else ~np.tri(size, dtype=bool)
+    return np.triu(np.full((size, size), -np.inf), 1).astype(dtype) if dtype.kind in "fV" else ~np.tri(size, dtype=bool)
 
 
 def _length(x: Any, batch_first: bool) -> int:

@@ -133,8 +133,10 @@ def _row(name: str, value: Callable, **row: Any) -> Any:
 
     def meet(x: Any) -> tuple[Any]:
         (x,) = promotion.as_floats(x)
-        if x.outline.dtype == np.float16:
-            raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Half'")
+        if x.outline.dtype.itemsize < 4:
+            raise NotImplementedError(
+                f"\"{name}_cpu\" not implemented for '{x.dtype.type_name.removesuffix('Tensor')}'"
+            )
         return (x,)
 
     return pointwise(name, value, meet=meet, **{"on": "s o", "least": 1, **row})

@@ -17,7 +17,7 @@ from .index import getitem
 from .linalg import batched_matmul
 from .names import public
 from .pointwise import absolute, sign, sqrt, subtract, where
-from .promotion import common, paired, unbroadcastable
+from .promotion import common, in_float32, paired, unbroadcastable
 from .reduce import norm, reduce_sum, single, sum_squares
 from .shape import expand, reshape, standalone, unsqueeze
 
@@ -187,7 +187,7 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str | None = "use_mm_f
     if a[-1] != b[-1]:
         raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {a[-1]} X2: {b[-1]}")
     for name, v in (("X1", x1), ("X2", x2)):
-        if v.array.dtype.kind != "f":
+        if v.array.dtype.kind not in "fV":
             raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {v.dtype}")
     if x1.array.dtype != x2.array.dtype:
         raise RuntimeError(f"cdist: expected one dtype, but found {x1.dtype} and {x2.dtype}")
@@ -216,7 +216,7 @@ def pdist(input: Any, p: float = 2.0) -> Any:
         raise no_tensor("pdist", "input", input)
     if input.array.ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.array.ndim}D")
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.kind not in "fV":
         raise RuntimeError("pdist only supports floating-point dtypes")
     p = _norm_number(p, "pdist")
     x = unsqueeze(input, 0)
@@ -246,6 +246,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
 
 
 @public("cosine_similarity", on="t")
+@in_float32
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """The sum of x1 x2 along `dim` over the product of their norms, of which neither counts as less than eps; axes
     broadcast. Raises RuntimeError for integers."""
@@ -253,7 +254,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
         if not isinstance(v, Variable):
             raise no_tensor("cosine_similarity", name, v)
     dtype = common(x1, x2)
-    if dtype.kind != "f":
+    if dtype.kind not in "fV":
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {dtypes.as_dtype(dtype)}")
     x, y = paired(x1, x2)
     try:

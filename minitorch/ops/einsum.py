@@ -291,7 +291,7 @@ def _added(name: str, x: Any, product: Any, beta: float, alpha: float) -> Any:
         raise RuntimeError(
             f"expected m1 and m2 to have the same dtype, but got: {x.dtype} and {product.dtype} ({name})"
         )
-    if x.array.dtype.kind != "f":
+    if x.array.dtype.kind not in "fV":
         beta, alpha = int(beta), int(alpha)
     shape = product.array.shape
     try:

@@ -32,23 +32,27 @@ LinAlgError.__module__ = "minitorch.linalg"
 # --------------------------------------------------------------------------------------------- what matrices have to be
 def kind(x: Any) -> str:
     """The name of a dtype in PyTorch's messages."""
-    return {"f2": "Half", "f4": "Float", "f8": "Double", "i8": "Long", "b1": "Bool"}.get(
-        x.array.dtype.str[1:], str(x.dtype)
-    )
+    return str(x.dtype.type_name.removesuffix("Tensor"))
 
 
-LOW = ("inv", "slogdet", "pinv", "matrix_rank", "lstsq")  # of which PyTorch refuses float16 by another class
+LOW = (
+    "inv",
+    "slogdet",
+    "pinv",
+    "matrix_rank",
+    "lstsq",
+)  # of which PyTorch refuses float16 and bfloat16 by another class
 
 
 def check_floats(name: str, x: Any, argument: str = "A", ints: type = RuntimeError, half: bool = False) -> None:
-    """Raises TypeError for no tensor, RuntimeError (or `ints`) for integers and, but with `half`, for float16."""
+    """Raises TypeError for no tensor, RuntimeError (or `ints`) for integers and, but with `half`, for 2 bytes."""
     if not isinstance(x, Variable):
         raise no_tensor(name, argument, x)
-    if x.outline.dtype.kind != "f":
+    if x.outline.dtype.kind not in "fV":
         raise ints(f"linalg.{name}: Expected a floating point tensor as input. Got {kind(x)}")
     if x.outline.dtype.itemsize < 4 and not half:
         refused = RuntimeError if name in LOW else NotImplementedError
-        raise refused(f'"linalg.{name}" not implemented for Half: low precision dtypes are not supported')
+        raise refused(f'"linalg.{name}" not implemented for {kind(x)}: low precision dtypes are not supported')
 
 
 def check_matrices(name: str, x: Any, argument: str = "A") -> None:

@@ -38,7 +38,7 @@ def _widened(name: str, x: Any, dtype: Any) -> Any:
     if dtype is None:
         return x
     wanted = dtypes.as_dtype(dtype).numpy
-    if wanted.kind != "f" or wanted.itemsize < x.outline.dtype.itemsize:
+    if wanted.kind not in "fV" or wanted.itemsize < x.outline.dtype.itemsize:
         raise RuntimeError(
             f"linalg.{name}: the dtype of the input ({kind(x)}) should be convertible without narrowing to the "
             f"specified dtype ({dtypes.as_dtype(dtype)})"
@@ -150,14 +150,14 @@ def _tolerances(name: str, x: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
     absolute = _column(name, 0.0 if atol is None else atol)
     if rtol is not None:
         return absolute, _column(name, rtol)
-    least = float(np.finfo(x.outline.dtype).eps) * max(x.outline.shape[-2:])
+    least = dtypes.finfo(x.outline.dtype).eps * max(x.outline.shape[-2:])
     return absolute, np.where(absolute > 0, 0, least)
 
 
 def _column(name: str, t: Any) -> Any:
     if not isinstance(t, Variable):
         return number(name, "tol", t)
-    if t.array.dtype.kind not in "fiu":
+    if t.array.dtype.kind not in "fViu":
         raise RuntimeError(f"linalg.{name}: tolerances must be real numbers, but got {t.dtype}")
     return t.array[..., None] if t.array.ndim else float(t.array)
 
@@ -269,7 +269,7 @@ def lstsq(A: Any, b: Any, rcond: float | None = None, *, driver: str | None = No
     except ValueError:
         raise unbroadcastable("lstsq", A, b) from None
     driver = driver or "gelsy"
-    rtol = float(np.finfo(A.array.dtype).eps) * max(shape[-2:]) if rcond is None else rcond
+    rtol = dtypes.finfo(A.array.dtype).eps * max(shape[-2:]) if rcond is None else rcond
     empty = residuals = values = wrap(np.zeros(0, A.array.dtype))
     tall, rank = shape[-2] >= shape[-1], np.full(shape[:-2], min(shape[-2:]))
     q, r = qr(A if tall else A.mT)

@@ -134,7 +134,7 @@ class _Memory:
 
 
 def _of_memory(x: np.ndarray, size: tuple, stride: tuple, offset: int = 0) -> np.ndarray:
-    return np.asarray(_Memory(x, size, stride, offset))
+    return np.asarray(_Memory(x, size, stride, offset)).view(x.dtype)  # an interface does not say bfloat16
 
 
 @primitive

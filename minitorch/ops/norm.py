@@ -20,6 +20,7 @@ from . import reduce
 from .conv import bias_grad
 from .layout import absent, channels_first, channels_last, pixels
 from .pointwise import multiply, rsqrt
+from .promotion import in_float32
 from .shape import reshape
 
 
@@ -168,12 +169,13 @@ normalize.vjp(
 )
 
 
+@in_float32
 def batch_norm_train(
-    x: Any, w: Any, b: Any, running_mean: Any = None, running_var: Any = None, momentum: float = 0.0, *, eps: float
+    x: Any, w: Any, b: Any, running: tuple = (None, None), momentum: float = 0.0, *, eps: float
 ) -> Any:
-    """Normalise by the batch; w, b and the running statistics, which are brought up to date, may be None."""
+    """Normalise by the batch; w, b and the running mean and variance, which are brought up to date, may be None."""
     mean, variance, invstd = np.empty((3, x.array.shape[1]), x.array.dtype)
-    running = (running_mean, running_var) if x.array.size else (None, None)  # of no samples there is nothing to learn
+    running = running if x.array.size else (None, None)  # of no samples there is nothing to learn
     m, v = (absent(mean) if r is None else r.write().astype(mean.dtype, copy=False) for r in running)
     kernels.batch_norm_statistics(pixels(x.array), mean, variance, invstd, m, v, eps, momentum)
     for r, array in zip(running, (m, v), strict=True):
@@ -183,6 +185,7 @@ def batch_norm_train(
     return batch_norm(x, w, b, eps=eps, mean=mean, invstd=invstd)
 
 
+@in_float32
 def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float) -> Any:
     """Normalise by given statistics, arrays or tensors of shape (C,): (x - mean) / sqrt(variance + eps) * w + b."""
     mean, variance = (v if hasattr(v, "array") else wrap(v) for v in (mean, variance))

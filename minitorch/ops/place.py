@@ -69,7 +69,7 @@ def numel(input: Any) -> int:
 @public("is_floating_point")
 def is_floating_point(input: Any) -> bool:
     """Whether elements are floats."""
-    return _about(input, "is_floating_point").dtype.kind == "f"
+    return _about(input, "is_floating_point").dtype.kind in "fV"
 
 
 @public("is_complex")
@@ -81,7 +81,7 @@ def is_complex(input: Any) -> bool:
 @public("is_signed")
 def is_signed(input: Any) -> bool:
     """Whether the dtype has negative numbers."""
-    return _about(input, "is_signed").dtype.kind in "if"
+    return _about(input, "is_signed").dtype.kind in "ifV"
 
 
 @public("is_nonzero")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
-from ..autograd import Variable, primitive
+from ..autograd import Primitive, Variable, primitive
 from ..autograd.tape import wrap
 from .dims import no_tensor
 from .layout import copied
@@ -21,11 +22,12 @@ def cast(x: np.ndarray, *, dtype: np.dtype) -> tuple[np.ndarray, np.dtype]:
 
 
 cast.vjp(x=lambda g, was: to_dtype(g, was))
+cast.widens = False
 
 
 def converted(x: Any, dtype: np.dtype) -> Any:
     """A copy in a dtype; integers and bools have no gradient, and so leave the tape."""
-    return cast(x, dtype=dtype) if dtype.kind == "f" else wrap(cast.function(x.array, dtype=dtype)[0])
+    return cast(x, dtype=dtype) if dtype.kind in "fV" else wrap(cast.function(x.array, dtype=dtype)[0])
 
 
 def to_dtype(x: Any, dtype: np.dtype) -> Any:
@@ -33,6 +35,49 @@ def to_dtype(x: Any, dtype: np.dtype) -> Any:
     if isinstance(x, Variable):
         return x if x.outline.dtype == dtype else converted(x, dtype)
     return x.astype(dtype, copy=False) if isinstance(x, np.ndarray) else x
+
+
+def widely(op: Callable, args: tuple, settings: dict) -> Any:
+    """What an op gives where tensors or arrays are of bfloat16: computed in float32, and rounded once.
+
+    None where none is of bfloat16. Where others are of float32, so is the result, and where a dtype is an argument, it
+    says what the result is. What is in a tuple stays.
+    """
+    narrow, wide = dtypes.bfloat16.numpy, dtypes.float32.numpy
+    values = (*args, *settings.values())
+    given = [_dtype(x) for x in values]
+    if narrow not in given:
+        return None
+    call = functools.partial(Primitive.__call__, op) if isinstance(op, Primitive) else op
+    named = {name: _wide(x) for name, x in settings.items()}
+    out = call(*map(_wide, args), **named)
+    if wide in given or any(isinstance(x, dtypes.dtype | np.dtype) for x in values):
+        return out
+    if isinstance(out, tuple):
+        return tuple([to_dtype(y, narrow) if _dtype(y) == wide else y for y in out])
+    return to_dtype(out, narrow) if _dtype(out) == wide else out
+
+
+def _dtype(x: Any) -> Any:
+    return x.outline.dtype if isinstance(x, Variable) else getattr(x, "dtype", None)
+
+
+def _wide(x: Any) -> Any:
+    return to_dtype(x, dtypes.float32.numpy) if _dtype(x) == dtypes.bfloat16.numpy else x
+
+
+def in_float32(function: Callable) -> Callable:
+    """Decorator for a function of tensors that computes on their arrays itself, or in several steps: see `widely`."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **settings: Any) -> Any:
+        out = widely(function, args, settings) if dtypes.narrow else None
+        return function(*args, **settings) if out is None else out
+
+    return call
+
+
+Primitive.widely = widely
 
 
 def cast_all(xs: list) -> list:
@@ -75,14 +120,14 @@ def paired(x: Any, y: Any) -> tuple[Any, Any]:
         if isinstance(y, Variable):
             if x.outline.dtype is y.outline.dtype:
                 return x, y
-        elif type(y) in (float, int) and x.outline.dtype.kind == "f":
+        elif type(y) in (float, int) and x.outline.dtype.kind in "fV":
             return x, y
     return _cast_pair(operand(x), operand(y), False)
 
 
 def paired_floats(x: Any, y: Any) -> tuple[Any, Any]:
     """Two operands in the dtype in which they meet, the default float for integers."""
-    if isinstance(x, Variable) and x.outline.dtype.kind == "f":
+    if isinstance(x, Variable) and x.outline.dtype.kind in "fV":
         if isinstance(y, Variable):
             if x.outline.dtype is y.outline.dtype:
                 return x, y
@@ -102,7 +147,7 @@ def tensors_only(op: str, floating: bool = False) -> Callable:
     def meet(x: Any, y: Any) -> tuple[Any, Any]:
         if isinstance(x, Variable) and isinstance(y, Variable):
             dtype = x.outline.dtype
-            if dtype is y.outline.dtype and (not floating or dtype.kind == "f"):
+            if dtype is y.outline.dtype and (not floating or dtype.kind in "fV"):
                 return x, y
         _refuse_number(op, x, "input")
         _refuse_number(op, y, "other")
@@ -124,7 +169,7 @@ def tensor_first(op: str, floating: bool = False) -> Callable:
 
 def _cast_pair(x: Any, y: Any, floating: bool) -> tuple[Any, Any]:
     dtype = common(x, y)
-    if floating and dtype.kind != "f":
+    if floating and dtype.kind not in "fV":
         dtype = dtypes.get_default_dtype().numpy
     if isinstance(x, Variable) or isinstance(y, Variable):
         return to_dtype(x, dtype), to_dtype(y, dtype)
@@ -147,9 +192,9 @@ def as_tensor(x: Any) -> tuple[Any]:
 
 def as_floats(x: Any) -> tuple[Any]:
     """One operand; integers become floats of the default dtype."""
-    if not isinstance(x, Variable) or x.outline.dtype.kind != "f":
+    if not isinstance(x, Variable) or x.outline.dtype.kind not in "fV":
         (x,) = as_tensor(x)
-        if x.array.dtype.kind != "f":
+        if x.array.dtype.kind not in "fV":
             x = to_dtype(x, dtypes.get_default_dtype().numpy)
     return (x,)
 

@@ -29,7 +29,7 @@ from .names import public
 from .pointwise import exp, isnan, sign, sqrt, where
 from .pointwise import maximum as pairwise_maximum
 from .pointwise import minimum as pairwise_minimum
-from .promotion import converted, to_dtype
+from .promotion import converted, in_float32, to_dtype
 from .shape import expand, pad_constant, permute, reshape, squeeze, standalone
 
 
@@ -89,7 +89,7 @@ def accepted(x: Any, accepts: str, name: str, dtype: Any = None) -> Any:
     """x in the dtype that an op reduces; see `reduction`."""
     if dtype is not None:
         x = to_dtype(x, dtypes.as_dtype(dtype).numpy)
-    if x.array.dtype.kind == "f":
+    if x.array.dtype.kind in "fV":
         return x
     if accepts == "floats":
         raise RuntimeError(
@@ -180,7 +180,7 @@ def mean(x: Any, *, dim: tuple, keepdim: bool) -> Any:
 @reduction("numbers", dtype=True)
 def nansum(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """input added up over `dim`, NaN as 0."""
-    return reduce_sum(where(isnan(x), 0.0, x) if x.array.dtype.kind == "f" else x, dim=dim, keepdim=keepdim)
+    return reduce_sum(where(isnan(x), 0.0, x) if x.array.dtype.kind in "fV" else x, dim=dim, keepdim=keepdim)
 
 
 @public("nanmean", on="T t o")
@@ -249,6 +249,7 @@ def _root(x: Any) -> Any:
     return where(zero, 0.0, sqrt(where(zero, 1.0, x)))
 
 
+@in_float32
 def _deviation(x: Any, settings: dict) -> Any:
     """The root of `var`. Where squares overflow or underflow, that of x over a power of two, times that power."""
     variance = var_over(x, **settings)
@@ -595,7 +596,7 @@ def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> tuple:
         return watch(take_along(x, places.array, dim=d), places), places
     lines = kernels.contiguous(np.moveaxis(array, d, -1))
     hits = lines == ufunc.accumulate(lines, axis=-1)
-    if array.dtype.kind == "f":
+    if array.dtype.kind in "fV":
         hits |= np.isnan(lines)
     at = np.flatnonzero(hits)  # each holds until the next one, and the first of a line is always one
     numbers = np.repeat(at % builtins.max(array.shape[d], 1), np.diff(at, append=hits.size)).reshape(lines.shape)
@@ -696,13 +697,14 @@ def sum_sizes(x: np.ndarray, *, dim: tuple, keepdim: bool) -> np.ndarray:
 sum_sizes.vjp(x=lambda g, x, x_shape, dim: spread(g, x_shape, dim) * sign(x))
 
 
+@in_float32
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """The p-norm over `dim`, p a number, also 0 (elements that are not zero), inf and -inf, or "fro" (2).
 
     Its slope is 0 at 0, and shared by equals for inf and -inf. Raises RuntimeError for integers.
     """
     x = input if dtype is None else to_dtype(input, dtypes.as_dtype(dtype).numpy)
-    if x.array.dtype.kind != "f":
+    if x.array.dtype.kind not in "fV":
         kind = str(dtypes.as_dtype(x.array.dtype)).rpartition(".")[2]
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {kind}")
     axes = reduced(dim, x.array.ndim)
@@ -797,7 +799,7 @@ def log_softmax(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
 def _along(primitive: Any, x: Any, dim: int | None, dtype: Any) -> Any:
     if dim is None:
         raise TypeError(f"{primitive.name}: pass `dim`, the axis along which probabilities add up to 1")
-    if dtype is None and x.array.dtype.kind != "f":
+    if dtype is None and x.array.dtype.kind not in "fV":
         raise NotImplementedError(
             f'"{primitive.name}" not implemented for {dtypes.as_dtype(x.array.dtype)}; pass a dtype'
         )
@@ -840,6 +842,6 @@ logsumexp_over.vjp(
 @reduction(required=True)
 def logsumexp(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """log(sum(exp(input))) over `dim`, without overflow; integers become floats."""
-    if x.array.dtype.kind != "f":
+    if x.array.dtype.kind not in "fV":
         x = to_dtype(x, dtypes.get_default_dtype().numpy)
     return logsumexp_over(x, dim=dim, keepdim=keepdim)

@@ -221,6 +221,6 @@ def logcumsumexp(input: Any, dim: int) -> Any:
     """log of the running sums of exp(input) along `dim`, without overflow."""
     x = _checked(input, "logcumsumexp")
     d = single(dim, x.array.ndim)
-    if x.array.dtype.kind != "f":
+    if x.array.dtype.kind not in "fV":
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for {as_dtype(x.array.dtype)}')
     return running_logsum(x, dim=d) if x.array.ndim else x + 0

@@ -175,7 +175,7 @@ def _reduced(x: Any, src: Any, index: np.ndarray, dim: int, reduce: str, include
     if reduce == "sum":
         return out
     counts = np.maximum(_met(src.array, index, dim, shape) + int(include_self), 1).astype(dtype, copy=False)
-    return out / wrap(counts) if dtype.kind == "f" else wrap(out.array // counts)
+    return out / wrap(counts) if dtype.kind in "fV" else wrap(out.array // counts)
 
 
 def _source(name: str, x: Any, src: Any, positions: np.ndarray) -> Any:

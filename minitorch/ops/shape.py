@@ -287,8 +287,8 @@ def _reinterpreted(x: np.ndarray, to: np.dtype) -> np.ndarray:
     """The memory of x read as another dtype."""
     if to.itemsize == x.itemsize:
         return x.view(to)
-    names = {"uint8": "Byte", "int32": "Int", "int64": "Long", "float32": "Float", "float64": "Double", "bool": "Bool"}
-    why = f"to view {names[x.dtype.name]} as {names[to.name]} (different element sizes)"
+    was, new = (dtypes.as_dtype(d).type_name.removesuffix("Tensor") for d in (x.dtype, to))
+    why = f"to view {was} as {new} (different element sizes)"
     if not x.ndim:
         raise RuntimeError(f"self.dim() cannot be 0 {why}")
     ratio, rest = divmod(to.itemsize, x.itemsize)

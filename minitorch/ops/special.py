@@ -316,7 +316,7 @@ def _floats_only(name: str) -> Callable:
 
     def check(x: Any, y: Any) -> tuple:
         x, y = meet(x, y)
-        if x.outline.dtype.kind != "f":
+        if x.outline.dtype.kind not in "fV":
             raise NotImplementedError(f'"{name}_cpu" not implemented for integers and bools')
         return x, y
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minitorch import dtypes
 from minitorch.autograd.quiet import quietly
 from minitorch.autograd.tape import wrap
 from minitorch.tensor import Tensor
@@ -81,7 +82,7 @@ class Adafactor(Formula):
     def _advance(self, p: Tensor, group: Mapping[str, Any], state: dict[str, Any], count: float) -> None:
         x, g = p.write(), p.grad.array
         lr, weight_decay, (least, eps2) = float(group["lr"]), float(group["weight_decay"]), group["eps"]
-        least = float(np.finfo(x.dtype).eps) if least is None else float(least)
+        least = dtypes.finfo(x.dtype).eps if least is None else float(least)
         if group["maximize"]:
             g = -g
         share = count ** float(group["beta2_decay"])

@@ -319,7 +319,7 @@ def check_option(what: str, default: Any, options: Mapping[str, Any], name: str)
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, Tensor):
-        return value.array.size == 1 and value.array.dtype.kind in "fiu"
+        return value.array.size == 1 and value.array.dtype.kind in "fViu"
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
@@ -347,7 +347,7 @@ def _with_hooks(step: Callable) -> Callable:
 def _adopt(value: Any, p: Tensor, name: str | None = None) -> Any:
     """A copy of a loaded state value; floating tensors take p's dtype, all but counts of steps."""
     if isinstance(value, Tensor):
-        same = name == "step" or p.array.dtype.kind != "f" or value.array.dtype.kind != "f"
+        same = name == "step" or p.array.dtype.kind not in "fV" or value.array.dtype.kind not in "fV"
         return wrap(np.array(value.array, dtype=None if same else p.array.dtype))
     if type(value) is dict:
         return {key: _adopt(entry, p, key) for key, entry in value.items()}

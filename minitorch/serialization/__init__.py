@@ -4,14 +4,14 @@
 .npz (`flat`), and the project's own for all others; `load` by the content. docs/files.md says what each format holds.
 
 A file of the project's own is an uncompressed zip archive of arrays, `0.npy`, `1.npy`, ... (so `numpy.load` opens it
-too), and of `structure.json`: {"format": "minitorch", "version": 1, "minor": 2, "object": node}. A new minor version
-adds kinds, or places (1.2: of arrays that see an element twice), and files without them are read by older ones. A node
-is null, a bool, an int, a float or a string for itself, a list for a list of nodes, and an object of one entry,
-{kind: content}, for everything else:
+too), and of `structure.json`: {"format": "minitorch", "version": 1, "minor": 3, "object": node}. A new minor version
+adds kinds, or places (1.2: of arrays that see an element twice; 1.3: bfloat16), and files without them are read by
+older ones. A node is null, a bool, an int, a float or a string for itself, a list for a list of nodes, and an object of
+one entry, {kind: content}, for everything else:
 
 | kind | content |
 |---|---|
-| tensor, parameter | [place, its requires_grad] |
+| tensor, parameter | [place, its requires_grad], of bfloat16 [place of its bits as uint16, requires_grad, "bfloat16"] |
 | array, scalar | place; a scalar is numpy's, from an array of shape () |
 | again | the number, from 0, of the tensor in the file that stands here a second time |
 | dict, ordered dict, counter | a list of [key, value] pairs of nodes: keys keep their type and order |

@@ -11,9 +11,22 @@ from typing import Any
 
 import numpy as np
 
+from minitorch import dtypes
+
 from .opcodes import Refused, Steps, Unfinished
 
 _LETTERS = re.compile(r"[?]|[biufcSU]\d{1,9}")  # of dtypes: bools, numbers, text
+
+
+def of_bits(bits: np.ndarray) -> np.ndarray:
+    """The bfloat16 that are written down as uint16; without ml_dtypes, float32 of the same values.
+
+    bfloat16 is the upper half of a float32.
+    """
+    try:
+        return bits.view(dtypes.bfloat16.numpy)
+    except TypeError:
+        return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 class Kind(Unfinished):

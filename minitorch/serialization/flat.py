@@ -48,7 +48,7 @@ def safetensors_of(obj: Any) -> bytes:
     metadata = getattr(obj, "metadata", None) or {"format": "pt"}  # which others ask for
     arrays = {name: np.asarray(array, order="C") for name, array in flat(obj, ".safetensors").items()}
     for name, array in arrays.items():
-        if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        if array.dtype not in dtypes.narrow and (array.dtype.kind not in "biuf" or array.dtype.itemsize > 8):
             raise TypeError(f"save: a .safetensors file holds no elements of {array.dtype}, as obj[{name!r}] has")
     return save(arrays, metadata)
 
@@ -83,11 +83,7 @@ def read_safetensors(file: IO[bytes], size: int) -> tuple[OrderedDict, list[Tens
     for name in found:  # in the order of the file
         entry, elements = read[name], KINDS[read[name]["dtype"]]
         content = np.frombuffer(entry["data"], elements.stored)
-        array = content
-        if elements.here != elements.stored:
-            array = np.empty(content.shape, elements.here)
-            elements.into(content, array)
-        out[name] = from_numpy(array.reshape(entry["shape"]))
+        out[name] = from_numpy(elements.made(content).reshape(entry["shape"]))
     return out, list(out.values())
 
 
@@ -100,6 +96,8 @@ def npz_of(obj: Any) -> dict[str, np.ndarray]:
     for name, array in arrays.items():
         if array.dtype.hasobject:
             raise TypeError(f"save: obj[{name!r}] is an array of Python objects; only numbers and text can be saved")
+        if array.dtype in dtypes.narrow:
+            raise TypeError(f"save: a .npz file holds no bfloat16, as obj[{name!r}] is; save its .float()")
     return arrays
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from minitorch import dtypes
 from minitorch.tensor import Size, Tensor, from_numpy
 
+from .arrays import of_bits
 from .writing import LARGE, LONGEST, MINOR, STRUCTURE, VERSION
 
 _HEADER = 1 << 16  # the longest .npy header that is read
@@ -184,10 +185,14 @@ def _pairs(content: Any, reading: _Reading) -> list[tuple]:
 
 
 def _tensor(content: list, reading: _Reading, kind: Callable[..., Tensor] | None = None) -> Tensor:
-    place, requires_grad = content
+    place, requires_grad, *bits = content
     if type(requires_grad) is not bool:
         raise ValueError(f"its requires_grad is {requires_grad!r}, no bool")
     array = reading.array(place)
+    if bits:
+        if bits != ["bfloat16"] or array.dtype != np.uint16:
+            raise ValueError(f"it has a tensor of {array.dtype} that are said to be of {bits}")
+        array = of_bits(array)
     tensor = from_numpy(array if array.flags.aligned else array.copy())  # kernels want whole elements
     tensor = kind(tensor, requires_grad) if kind else tensor.requires_grad_(requires_grad)
     name = place if isinstance(place, str) else place[0]

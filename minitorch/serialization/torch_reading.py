@@ -38,12 +38,11 @@ class Elements:
     def __init__(self, name: str, stored: str, here: str | None = None) -> None:
         self.name, self.stored, self.here = name, np.dtype(stored), np.dtype(here or stored)
 
-    def into(self, content: np.ndarray, out: np.ndarray) -> None:
-        """Write `content`, elements of the stored type, to `out`."""
-        if self.name == "bfloat16":  # the upper half of a float32
-            out.view(np.uint32)[...] = content.astype(np.uint32) << 16
-        else:
-            out[...] = content
+    def made(self, content: np.ndarray, swapped: bool = False) -> np.ndarray:
+        """Stored elements as they are here: the same memory, where that is possible."""
+        if swapped and self.stored.itemsize > 1:
+            content = content.byteswap()
+        return arrays.of_bits(content) if self.name == "bfloat16" else content.astype(self.here, copy=False)
 
 
 class StorageType:
@@ -55,11 +54,11 @@ class StorageType:
 
 BYTES = Elements("bytes", "uint8")
 ELEMENTS = {d.name: Elements(d.name, d.name) for d in dtypes.ALL} | {
-    "bfloat16": Elements("bfloat16", "uint16", "float32"),
+    "bfloat16": Elements("bfloat16", "uint16"),
     "uint16": Elements("uint16", "uint16", "int32"),
     "uint32": Elements("uint32", "uint32", "int64"),
 }
-STORAGES = {d.type_name.replace("Tensor", "Storage"): ELEMENTS[d.name] for d in dtypes.ALL}
+STORAGES = {d.type_name.replace("Tensor", "Storage"): ELEMENTS[d.name] for d in (*dtypes.ALL, dtypes.bfloat16)}
 NOT_HERE = {
     f"torch.{name}": reason
     for reason, names in {
@@ -85,7 +84,7 @@ class Storage:
         elements, self.count = declared
         self.elements = elements or BYTES
         self.nbytes = self.count * self.elements.stored.itemsize
-        self.memory = np.empty(0, self.elements.here)
+        self.memory = self.elements.made(np.empty(0, self.elements.stored))
         self.version: Any = None
 
     def fill(self, read: Callable[[np.ndarray], None]) -> None:
@@ -96,7 +95,7 @@ class Storage:
 
     def hold(self, content: np.ndarray) -> None:
         """Take stored elements."""
-        self.memory = _converted(content, self.elements, self.swapped and self.elements is not BYTES)
+        self.memory = self.elements.made(content, self.swapped)
 
     def typed(self, elements: Elements) -> None:
         """Say what the bytes are."""
@@ -104,19 +103,8 @@ class Storage:
             return
         if self.elements is not BYTES or self.count % elements.stored.itemsize:
             raise Refused(f"it has a storage of {self.elements.name} for a tensor of {elements.name}")
-        self.memory = _converted(self.memory.view(elements.stored), elements, self.swapped)
+        self.memory = elements.made(self.memory.view(elements.stored), self.swapped)
         self.elements, self.count = elements, self.memory.size
-
-
-def _converted(content: np.ndarray, elements: Elements, swapped: bool) -> np.ndarray:
-    """Stored elements as they are here: the same memory, where that is possible."""
-    if swapped and elements.stored.itemsize > 1:
-        content = content.byteswap()
-    if elements.here == elements.stored:
-        return content
-    out = np.empty(content.shape, elements.here)
-    elements.into(content, out)
-    return out
 
 
 class Reading:
@@ -322,7 +310,6 @@ for _module in ("builtins", "__builtin__"):
     PLAIN |= {f"{_module}.bytes": lambda: b"", f"{_module}.bytearray": _bytearray, f"{_module}.complex": _complex}
 for _module in ("torch", "torch.cuda"):
     PLAIN |= {f"{_module}.{name}": StorageType(elements) for name, elements in STORAGES.items()}
-    PLAIN[f"{_module}.BFloat16Storage"] = StorageType(ELEMENTS["bfloat16"])
 
 
 def _is_value(entry: Any) -> bool:
@@ -401,7 +388,7 @@ def read_old(file: IO[bytes], text: str) -> tuple[Any, list[Tensor]]:
         """Make room, which is filled when all tensors are there."""
         if storage.elements is BYTES:
             raise Refused(f"storage {key[:50]} has no type")
-        storage.memory = np.empty(storage.count, storage.elements.here)
+        storage.memory = storage.elements.made(np.empty(storage.count, storage.elements.stored))
 
     reading = Reading(len(content), fetch, sys.byteorder != "little")
     machine = reading.machine(content, text)
@@ -422,7 +409,7 @@ def read_old(file: IO[bytes], text: str) -> tuple[Any, list[Tensor]]:
         if int.from_bytes(content[at : at + 8], "little") != storage.count:
             raise Refused(f"storage {key[:50]} is not of the length that is announced")
         part = np.frombuffer(content, storage.elements.stored, storage.count, at + 8)
-        storage.memory[...] = _converted(part, storage.elements, storage.swapped)
+        storage.memory[...] = storage.elements.made(part, storage.swapped)
         at += 8 + storage.nbytes
     if at != len(content):
         raise Refused("it goes on after its end")

@@ -343,7 +343,7 @@ def test_versions():
     buffer = io.BytesIO()
     save(1, buffer)
     with zipfile.ZipFile(buffer) as out:
-        assert json.loads(out.read("structure.json")) == {"format": "minitorch", "version": 1, "minor": 2, "object": 1}
+        assert json.loads(out.read("structure.json")) == {"format": "minitorch", "version": 1, "minor": 3, "object": 1}
 
 
 def test_too_long_a_structure_is_not_saved(tmp_path, monkeypatch):

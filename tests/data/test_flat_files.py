@@ -60,7 +60,7 @@ def test_safetensors_both_ways(tmp_path):
 
 
 def test_safetensors_of_wider_types():
-    """bfloat16 becomes float32, uint16 int32, uint32 int64."""
+    """bfloat16 stays, uint16 becomes int32, uint32 int64."""
     header = {
         "a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]},
         "b": {"dtype": "U16", "shape": [1], "data_offsets": [4, 6]},
@@ -68,7 +68,7 @@ def test_safetensors_of_wider_types():
     }
     found = load(io.BytesIO(st(header, b"\xc0\x3f\x00\xc0" + b"\xff" * 6)))
     assert found.metadata == {} and [x.tolist() for x in found.values()] == [[1.5, -2.0], [65535], [2**32 - 1]]
-    assert [x.dtype for x in found.values()] == [m.float32, m.int32, m.int64]
+    assert [x.dtype for x in found.values()] == [m.bfloat16, m.int32, m.int64]
 
 
 # name: (content, message)

@@ -53,7 +53,7 @@ KINDS = {
     "shapes": [m.tensor(7), m.zeros(0, 3), m.ones(1, 1, 1)],
     "layout": m.arange(24.0).reshape(1, 2, 3, 4),
     "grad": [m.ones(2, requires_grad=True), *[Parameter(m.arange(3.0))] * 2, Parameter(m.ones(1), False)],
-    "bfloat16": m.tensor([1.5, -2.0, float("inf"), 3.140625]),
+    "bfloat16": m.tensor([1.5, -2.0, float("inf"), 3.140625]).bfloat16(),
     "numbers": [None, True, 0, -1, 255, 256, 70000, 2**40, -(2**70), 0.1, float("inf"), 1 + 2j],
     "text": ["", "ünïcode", b"", b"\x00\xff"],
     "nests": [(), (1,), (1, 2), (1, 2, 3), (1, 2, 3, (4,)), [], {}, {1: {"a": []}, (1, "x"): 2}],

@@ -47,7 +47,7 @@ NAMES = {
 }
 # Devices, dtypes, exchange, settings, and layers as functions of the package.
 NAMES["minitorch"] += """
-    BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor GradScaler HalfTensor IntTensor LongTensor
+    BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor GradScaler HalfTensor IntTensor LongTensor
     ShortTensor accelerator adaptive_avg_pool1d amp are_deterministic_algorithms_enabled asarray autocast
     avg_pool1d can_cast channel_shuffle channels_last channels_last_3d compile contiguous_format conv1d conv2d
     conv3d conv_transpose1d conv_transpose2d conv_transpose3d cpu cuda device e empty_strided float16 from_dlpack

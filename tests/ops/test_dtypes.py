@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -229,8 +230,12 @@ def test_small_dtypes_compute():
             eval(call, {"m": mt.tensor([True]), "x": mt.ones(1)})
 
 
-def test_bfloat16_is_a_name() -> None:
-    """Scripts may name it, compare with it and ask for its limits; no tensor has it, and the error says what to use."""
+def test_bfloat16_without_ml_dtypes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts may name it, compare with it and ask for its limits; the error for a tensor says what to install."""
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    monkeypatch.setattr(mt.dtypes, "narrow", [])
+    monkeypatch.delitem(vars(mt.bfloat16), "numpy", raising=False)
+    mt.dtypes.promoted.cache_clear()
     b = mt.bfloat16
     assert repr(b) == "minitorch.bfloat16" and b.itemsize == 2 and b.is_floating_point and b != mt.float16
     assert pickle.loads(pickle.dumps(b)) is b and mt.ones(1).dtype != b
@@ -245,6 +250,6 @@ def test_bfloat16_is_a_name() -> None:
         lambda: mt.ones(2).sum(dtype=b), lambda: mt.promote_types(b, mt.float32),
     ]  # fmt: skip
     for call in calls:
-        with pytest.raises(TypeError, match="no tensor has dtype minitorch.bfloat16.*float16 to save memory"):
+        with pytest.raises(TypeError, match="no tensor of dtype minitorch.bfloat16 without .* pip install ml_dtypes"):
             call()
     assert mt.get_default_dtype() is mt.float32

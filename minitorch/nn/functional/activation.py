@@ -17,7 +17,7 @@ from ...ops import reduce as reducing
 from ...ops.dims import normalize
 from ...ops.index import getitem
 from ...ops.names import public
-from ...ops.promotion import as_floats
+from ...ops.promotion import as_floats, in_float32
 from ...ops.shape import reshape
 from ...random import default_generator
 from .checks import check_operands, check_tensor
@@ -225,13 +225,14 @@ def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
     return reducing.softmax(-input, _implicit_dim("softmin", input, dim), dtype=dtype)
 
 
+@in_float32
 def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:
     """A random one-hot vector along `dim`, softened: softmax((logits + Gumbel noise) / tau).
 
     The places of its largest element are distributed as softmax(logits). With `hard` the result is one-hot, with the
     gradient of the soft one. Draws from `minitorch.default_generator`.
     """
-    if check_tensor("gumbel_softmax", logits, "logits").outline.dtype.kind != "f":
+    if check_tensor("gumbel_softmax", logits, "logits").outline.dtype.kind not in "fV":
         raise RuntimeError(f"gumbel_softmax: `logits` must be floating, as its noise is, but is {logits.dtype}")
     drawn = default_generator.numpy.standard_exponential(logits.array.shape, logits.array.dtype)
     noise = wrap(-np.log(np.maximum(drawn, np.finfo(drawn.dtype).tiny)))
@@ -299,10 +300,12 @@ def rrelu(
     check_operands("rrelu", input)
     if not (math.isfinite(lower) and math.isfinite(upper)):
         raise RuntimeError(f"rrelu: lower and upper bound must be finite, got {lower} and {upper}")
-    slopes = default_generator.numpy.random(input.array.shape, input.array.dtype)
+    dtype = input.array.dtype
+    slopes = default_generator.numpy.random(input.array.shape, dtype if dtype.itemsize > 2 else np.float32)
     slopes *= upper - lower
     slopes += lower
-    return in_place(activation.leaky, input, wrap(slopes)) if inplace else activation.leaky(input, wrap(slopes))
+    drawn = wrap(slopes.astype(dtype, copy=False))
+    return in_place(activation.leaky, input, drawn) if inplace else activation.leaky(input, drawn)
 
 
 def _over_input(function: Any) -> Any:

@@ -15,7 +15,7 @@ from ...ops.index import getitem, masked_fill
 from ...ops.join import cat, chunk
 from ...ops.linalg import matmul
 from ...ops.pointwise import where
-from ...ops.promotion import unbroadcastable
+from ...ops.promotion import in_float32, unbroadcastable
 from ...ops.reduce import mean, softmax
 from ...ops.shape import expand, pad_constant, permute, reshape, squeeze, standalone, transpose, unsqueeze
 from .dropout import dropout
@@ -25,6 +25,7 @@ __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
 
 @step("scaled_dot_product_attention")
+@in_float32
 def scaled_dot_product_attention(
     query: Any,
     key: Any,
@@ -54,7 +55,7 @@ def scaled_dot_product_attention(
         raise RuntimeError(
             f"Expected query, key, and value to have the same dtype, but got {', '.join(kinds)} instead."
         )
-    if operands[0].dtype.kind != "f":
+    if operands[0].dtype.kind not in "fV":
         raise RuntimeError(f"{name}: expected scalar type Float but found {kinds[0]}")
     if min(x.ndim for x in operands) < 2:
         ranks = ", ".join(str(x.ndim) for x in operands)
@@ -292,7 +293,7 @@ def _canonical(name: str, mask: Any, dtype: np.dtype) -> Any:
     if mask is None:
         return None
     kind = mask.array.dtype.kind
-    _require(kind in "fb", f"only bool and floating types of {name} are supported")
+    _require(kind in "fVb", f"only bool and floating types of {name} are supported")
     if kind == "b":
         return wrap(_added(mask.array, dtype))
     if mask.array.dtype != dtype:

@@ -70,7 +70,7 @@ def check_operands(name: str, input: Any, **others: Any) -> None:
             if not isinstance(x, Variable) or x.array.dtype is not dtype:
                 break
         else:
-            if dtype.kind == "f":
+            if dtype.kind in "fV":
                 return
     for argument, x in (("input", input), *others.items()):
         if x is None and argument == "bias":
@@ -80,7 +80,7 @@ def check_operands(name: str, input: Any, **others: Any) -> None:
         if x.array.dtype != input.array.dtype:
             kinds = ", ".join(f"{a} {dtypes.as_dtype(v.array.dtype)}" for a, v in (("input", input), (argument, x)))
             raise RuntimeError(f"{name}: `input` and `{argument}` must have the same floating dtype, but got {kinds}")
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.kind not in "fV":
         raise NotImplementedError(f"{name}: not implemented for {input.dtype}; `input` must be float32 or float64")
 
 

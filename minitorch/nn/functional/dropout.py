@@ -77,7 +77,7 @@ def _alpha_dropped(name: str, x: Any, p: float, training: bool, inplace: bool, m
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return x
-    if x.outline.dtype.kind != "f":
+    if x.outline.dtype.kind not in "fV":
         raise RuntimeError(f"{name}: result type Float can't be cast to {x.dtype}, the dtype of `input`")
     kept = default_generator.numpy.random(mask_shape, np.float32) >= p
     c = SCALE * ALPHA

@@ -50,7 +50,7 @@ def _check(name: str, x: Any, ranks: tuple[int, int], axes: str) -> tuple[int, .
 
 def _check_dtype(name: str, x: Any) -> None:
     """Floating, or bool, as in PyTorch. Raises NotImplementedError."""
-    if x.array.dtype.kind not in "fb":
+    if x.array.dtype.kind not in "fVb":
         raise NotImplementedError(f"{name}: not implemented for {x.dtype}; `input` must be floating")
 
 

@@ -75,7 +75,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any
     """
     name = "affine_grid"
     aligned = _aligned(name, align_corners)
-    if check_tensor(name, theta, "theta").array.dtype.kind != "f":
+    if check_tensor(name, theta, "theta").array.dtype.kind not in "fV":
         raise ValueError(f"{name}: Expected theta to have floating point type, but got {theta.dtype}")
     whole = listed((tuple(size),))
     rank = len(whole) - 2

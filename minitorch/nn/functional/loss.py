@@ -15,6 +15,7 @@ from ...ops import reduce as reducing
 from ...ops import shape as shaping
 from ...ops.dims import whole
 from ...ops.pointwise import where
+from ...ops.promotion import in_float32
 from .checks import (
     check_operands,
     check_tensor,
@@ -170,7 +171,7 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"{name}: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     x = input.array.shape
-    if x and target.array.shape == x and target.array.dtype.kind == "f":
+    if x and target.array.shape == x and target.array.dtype.kind in "fV":
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     whole(ignore_index, "ignore_index")
     axis = _check_labels(name, x, target)
@@ -355,6 +356,7 @@ def _floored_log(x: Any) -> Any:
     return where(tiny, floor + (x - x.detach()) * 1e12, pointwise.log(where(tiny, 1.0, x)))
 
 
+@in_float32
 def binary_cross_entropy(
     input: Any,
     target: Any,

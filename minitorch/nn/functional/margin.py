@@ -38,7 +38,7 @@ def _positive_part(x: Any) -> Any:
 
 
 def _check_floating(name: str, input: Any) -> None:
-    if check_tensor(name, input).outline.dtype.kind != "f":
+    if check_tensor(name, input).outline.dtype.kind not in "fV":
         raise RuntimeError(f"{name}: result type Float can't be cast to {input.dtype}, the dtype of `input`")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import dtypes
 from ...autograd import no_grad
 from ...autograd.following import step
 from ...autograd.quiet import quietly
@@ -66,7 +67,7 @@ def batch_norm(
     if input.array.size == channels > 0:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {x}")
     input = convolution.channels_last_memory(input)  # else each pass over it, forward and backward, would copy it
-    return norm.batch_norm_train(input, weight, bias, running_mean, running_var, momentum, eps=eps)
+    return norm.batch_norm_train(input, weight, bias, (running_mean, running_var), momentum, eps=eps)
 
 
 def _tail(name: str, input: Any, normalized_shape: Any, **parameters: Any) -> tuple:
@@ -104,7 +105,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     """
     check_operands("rms_norm", input, **given(weight=weight))
     tail = _tail("rms_norm", input, normalized_shape, weight=weight)
-    own = float(np.finfo(input.outline.dtype).eps) if eps is None else eps
+    own = dtypes.finfo(input.outline.dtype).eps if eps is None else eps
     own = check_number("rms_norm", "eps", own)
     return row_norm.rms_norm(input, _or(weight, 1, tail, input), eps=own)
 

@@ -74,7 +74,7 @@ def _pooled(x: Any, batched: bool, pooling: Callable) -> Any:
 
 def _check_float(name: str, x: Any) -> Any:
     """x itself. Raises TypeError for what is no tensor, NotImplementedError for one that is not floating."""
-    if check_tensor(name, x).array.dtype.kind != "f":
+    if check_tensor(name, x).array.dtype.kind not in "fV":
         raise NotImplementedError(f"{name}: `input` must be floating, but is {dtypes.as_dtype(x.array.dtype)}")
     return x
 

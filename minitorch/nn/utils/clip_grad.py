@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import dtypes
 from ...autograd.quiet import quietly
 from ...autograd.tape import wrap
 from ...tensor import Tensor
@@ -69,7 +70,7 @@ def _total(tensors: list, norm_type: float, error_if_nonfinite: bool) -> float:
     if not tensors:
         return 0.0
     total = _norm([g.array for g in tensors], norm_type)
-    if norm_type and not np.finfo(tensors[0].array.dtype).tiny < total < math.inf:
+    if norm_type and not dtypes.finfo(tensors[0].array.dtype).tiny < total < math.inf:
         most = max(float(np.abs(g.array).max(initial=0)) for g in tensors)
         if 0 < most < math.inf:
             total = most * _norm([g.array / np.float64(most) for g in tensors], norm_type)
@@ -84,7 +85,7 @@ def _total(tensors: list, norm_type: float, error_if_nonfinite: bool) -> float:
 def _scale(gradients: list, max_norm: float, total: float) -> None:
     factor = min(max_norm / (total + 1e-6), 1.0) if not math.isnan(total) else math.nan
     for g in gradients:
-        tiny = 0 < factor < np.finfo(gradients[0].array.dtype).tiny
+        tiny = 0 < factor < dtypes.finfo(gradients[0].array.dtype).tiny
         exact = np.float64(factor) if tiny else g.array.dtype.type(factor)
         np.multiply(g.array, exact, out=g.write(), casting="same_kind")
 
