@@ -21,6 +21,8 @@ from .promotion import cast_all, to_dtype
 from .reduce import sum as sum_of
 from .shape import expand, fit, flip, pad_constant, repeat, reshape, standalone, transpose
 
+FEW, LEAST = 64, 1024  # additions of slices that are sooner done than one element after the other, and for how many
+
 # -------------------------------------------------------------------------------------------------------- diagonals
 
 
@@ -141,8 +143,35 @@ def _of_memory(x: np.ndarray, size: tuple, stride: tuple, offset: int = 0) -> np
 def strided_placed(y: np.ndarray, *, stride: tuple, offset: int, within: tuple, shape: tuple) -> np.ndarray:
     """Zeros with y added where `as_strided` took it from, elements of one place together: its adjoint."""
     line = np.zeros(math.prod(shape), y.dtype)
-    np.add.at(line, _of_memory(np.arange(line.size), y.shape, stride, offset), y)
+    if y.size < LEAST or not _add_slices(line, y, stride, offset):
+        np.add.at(line, _of_memory(np.arange(line.size), y.shape, stride, offset), y)
     return _of_memory(line, shape, within)
+
+
+def _add_slices(line: np.ndarray, y: np.ndarray, stride: tuple, offset: int) -> bool:
+    """Add y slice by slice, each of elements apart from each other; False where that are too many slices."""
+    apart = _apart(y.shape, stride)
+    others = tuple(axis for axis in range(y.ndim) if axis not in apart)
+    if math.prod(y.shape[axis] for axis in others) > FEW:
+        return False
+    size, steps = (tuple(v[axis] for axis in apart) for v in (y.shape, stride))
+    for place in np.ndindex(*(y.shape[axis] for axis in others)):
+        begin = offset + builtins.sum(i * stride[axis] for i, axis in zip(place, others, strict=True))
+        target = _of_memory(line, size, steps, begin)
+        target += y.transpose(*others, *apart)[place]
+    return True
+
+
+def _apart(shape: tuple, stride: tuple) -> list[int]:
+    """Axes that reach no element of memory twice, the longest among them: an outer step passes all that is inside."""
+    apart: list[int] = []
+    for axis in sorted(range(len(shape)), key=lambda axis: -shape[axis]):
+        span, fits = 1, True
+        for a in sorted([*apart, axis], key=lambda a: stride[a]):
+            fits &= stride[a] >= span or shape[a] == 1
+            span += (shape[a] - 1) * stride[a]
+        apart += [axis] * fits
+    return apart
 
 
 def _strided_back(g: Any, stride: tuple, offset: int, within: tuple, shape: tuple) -> Any:

@@ -81,7 +81,13 @@ row(
 )
 row(
     "strided_placed",
-    lambda n: [S(n(2, 3), shape=(3, 4), **STRIDED), S(n(0, 3), shape=(3, 4), **STRIDED)],
+    lambda n: [
+        S(n(2, 3), shape=(3, 4), **STRIDED),
+        S(n(0, 3), shape=(3, 4), **STRIDED),
+        S(n(40, 30), shape=(1300,), stride=(1, 40), offset=3, within=(1,)),
+        S(n(70, 80), shape=(150,), stride=(1, 1), offset=0, within=(1,)),
+        S(n(30, 20, 3), shape=(10, 200), stride=(50, 2, 1), offset=1, within=(200, 1)),
+    ],
     strided_placed,
     linear=True,
 )
