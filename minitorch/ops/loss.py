@@ -12,7 +12,7 @@ from ..autograd import Variable, primitive
 from ..autograd.tape import plain, wrap
 from .activation import logsigmoid, sigmoid
 from .declare import binary
-from .pointwise import sign, where
+from .pointwise import exp, log, sign, where
 from .reduce import softmax_over
 from .shape import expand, reshape
 
@@ -56,6 +56,24 @@ logistic_error = binary(
     y=lambda g, x: -g * x,
     on="",
     doc="Cross-entropy of sigmoid(x) for the probability y, without overflow.",
+)
+gaussian_error = binary(
+    "gaussian_error",
+    lambda d, v: (log(v) + d * d / v) * 0.5,
+    d=lambda g, d, v: g * (d / v),
+    v=lambda g, d, v: g * ((1.0 / v - (d / v) ** 2) * 0.5),
+    floating=True,
+    on="",
+    doc="-log of the normal density, of variance v, at d from its mean, without log(2 pi) / 2.",
+)
+poisson_error = binary(
+    "poisson_error",
+    lambda x, y: exp(x) - y * x,
+    x=lambda g, x, y: g * (exp(x) - y),
+    y=lambda g, x: -g * x,
+    floating=True,
+    on="",
+    doc="-log of the probability of y by Poisson's law with mean exp(x), without log(y!).",
 )
 
 

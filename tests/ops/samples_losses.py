@@ -36,6 +36,19 @@ row(
     ],
 )
 row(
+    "gaussian_error",
+    lambda n: [
+        S(n(2, 3), n.between(0.3, 3, 2, 3)),
+        S(n(2, 1), n.between(0.3, 3, 3)),
+        S(n(0, 3), n(3)),
+        S([0.0, 2.0, np.nan], [0.0, 0.0, 1.0], special=True),
+    ],
+    lambda d, v: (
+        -np.log(np.exp(-(d**2) / (2 * v)) / np.sqrt(v)) if d.size and v.all() else np.log(v) / 2 + d * d / v / 2
+    ),
+    errors=[(lambda: F.gaussian_nll_loss(m.ones(2), m.ones(2), m.ones(3)), ValueError, "incorrect size")],
+)
+row(
     "leaky",
     lambda n: [S(n.apart(2, 3), n()), S(n.apart(2, 3, 2), n(3, 1)), S(n(0, 3), n())],
     lambda x, y: np.maximum(x, 0) + y * np.minimum(x, 0),

@@ -394,6 +394,7 @@ PAIRS: dict[str, tuple[Callable, list]] = {
         lambda x, y: -(y * np.log(1 / (1 + np.exp(-x))) + (1 - y) * np.log(1 / (1 + np.exp(x)))),
         [[0.0, NAN, 800.0, -800.0], [1.0, 1.0, 0.25, 0.5]],
     ),
+    "poisson_error": (lambda x, y: np.e**x - x * y, [[0.0, NAN, -800.0], [1.0, 1.0, 0.25]]),
     "atan2": (lambda x, y: np.angle(y + 1j * x), [[0.0, -0.0, INF, NAN, 1.0], [1.0, -1.0, 1.0, 1.0, -INF]]),
     "copysign": (lambda x, y: np.abs(x) * np.where(y < 0, -1, 1), [[1.0, -1.0, 2.0, 0.0], [-0.0, 0.0, NAN, -1.0]]),
 }

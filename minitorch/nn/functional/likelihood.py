@@ -7,6 +7,7 @@ from typing import Any
 
 from ...autograd.tape import wrap
 from ...ops import pointwise
+from ...ops.loss import gaussian_error, poisson_error
 from ...ops.pointwise import where
 from ...ops.shape import unsqueeze
 from .checks import check_tensor
@@ -33,8 +34,7 @@ def poisson_nll_loss(
     reduction = named_reduction(size_average, reduce, reduction)
     check_tensor("poisson_nll_loss", input)
     check_tensor("poisson_nll_loss", target, "target")
-    mean, logarithm = (pointwise.exp(input), input) if log_input else (input, pointwise.log(input + eps))
-    losses = mean - target * logarithm
+    losses = poisson_error(input, target) if log_input else input - target * pointwise.log(input + eps)
     if full:
         several = wrap(target.array > 1)
         t = where(several, target, 1)
@@ -72,6 +72,5 @@ def gaussian_nll_loss(
     low = variance.array < eps
     if low.any():  # eps there, with slope 1
         variance = where(wrap(low), variance - variance.detach() + eps, variance)
-    error = input - target
-    losses = 0.5 * (pointwise.log(variance) + error * error / variance)
+    losses = gaussian_error(input - target, variance)
     return _reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
