@@ -186,17 +186,14 @@ class Primitive:
             result = self.fuse(args, settings)
             if result is not None:
                 return result
-        mask, bit, arrays, tensors = 0, 1, [], False
+        arrays, tensors = [], False
         for arg in args:
             if isinstance(arg, Variable):
                 tensors = True
                 if arg.base is not None:
                     arg.refresh()
-                if arg._node is not None or arg._requires_grad:
-                    mask |= bit
                 arg = arg.array
             arrays.append(arg)
-            bit += bit
         if self.defaults and len(settings) < len(self.settings):
             settings = {**self.defaults, **settings}
         before = get_errors()
@@ -212,9 +209,7 @@ class Primitive:
             out, *residuals = out
         if not tensors:
             return out if type(out) is np.ndarray else np.asarray(out)
-        result = wrap(out)
-        if mask and mask & self._differentiable and _enabled.get():
-            result._node = self.record(args, result, mask & self._differentiable, residuals, settings)
+        result = self.place(args, wrap(out), settings, residuals)
         if self.view:
             self._connect(args[0], result, settings)
         return result
@@ -258,16 +253,20 @@ class Primitive:
             recorder.act(node)
         return node
 
-    def place(self, args: tuple, result: Any, settings: dict) -> Any:
-        """`result` with the place on the tape that this application gives it, though it is computed in another way."""
+    def place(self, args: tuple, result: Any, settings: dict, residuals: Any = ()) -> Any:
+        """`result`, however it was computed, with the place on the tape that this application gives it."""
         if _enabled.get():
-            mask = 0
-            for i, arg in enumerate(args):
-                if isinstance(arg, Variable) and arg.edge is not None:
-                    mask |= 1 << i
+            mask, bit = 0, 1
+            for arg in args:
+                if isinstance(arg, Variable):
+                    if arg.base is not None:
+                        arg.refresh()
+                    if arg._node is not None or arg._requires_grad:
+                        mask |= bit
+                bit += bit
             mask &= self._differentiable
             if mask:
-                result._node = self.record(args, result, mask, (), settings)
+                result._node = self.record(args, result, mask, residuals, settings)
         return result
 
     def _connect(self, source: Any, result: Any, settings: dict) -> None:

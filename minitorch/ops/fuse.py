@@ -13,8 +13,8 @@ a producer of a large result (a convolution, a linear layer, a batch norm) retur
 Whoever else looks at the array has it computed, and from then on the tensor is a plain one. Nothing else changes. Each
 op leaves the node it leaves otherwise, recorded or not, in a Sequential or in anybody's `forward`; and as fused and
 separate kernels do the same arithmetic on each element, the bits are the same. Where nothing is recorded, convolutions
-apply the epilogue to their sums before these leave the registers (kernels/tile/epilogue.py); where it is, one pass in
-place follows, and no kernel is compiled that training would not need otherwise.
+apply the epilogue to their sums before these leave the registers (kernels/tile/epilogue.py), unless they have few
+channels; where it is, one pass in place follows, and no kernel is compiled that training would not need otherwise.
 
 Backwards, a ReLU behind a batch norm or a linear layer hands on a `Gate`: the gradient at the ReLU's input, which their
 kernels form as they read. And what a convolution or a pool behind them has made arrives as `Own`: nobody else has that
@@ -119,14 +119,14 @@ class Normalized(Producer):
 
 
 class Convolved(Producer):
-    """conv(x, w). recorded: the epilogue is a pass of its own, by kernels that training compiles anyway."""
+    """conv(x, w). apart: the epilogue is a pass of its own, by kernels that training compiles anyway."""
 
-    __slots__ = ("algorithm", "geometry", "recorded", "w", "x")
+    __slots__ = ("algorithm", "apart", "geometry", "w", "x")
     joins = (normalize, add, relu)
 
-    def __init__(self, x: np.ndarray, w: np.ndarray, geometry: ConvGeometry, recorded: bool) -> None:
+    def __init__(self, x: np.ndarray, w: np.ndarray, geometry: ConvGeometry, apart: bool) -> None:
         self.shape, self.dtype = (x.shape[0], w.shape[0], *geometry.output_size), x.dtype
-        self.x, self.w, self.geometry, self.recorded = x, w, geometry, recorded
+        self.x, self.w, self.geometry, self.apart = x, w, geometry, apart
         self.algorithm = algorithm.setting
 
     def run(self, epilogue: Epilogue, rectified: bool) -> np.ndarray:
@@ -134,13 +134,13 @@ class Convolved(Producer):
         last = (self.shape[0], *self.shape[2:], self.shape[1])
         out, x, plain = kernels.empty(last, self.dtype), channels_last(self.x), epilogue.empty and not rectified
         with algorithm.as_of(self.algorithm):
-            if plain or self.recorded:
+            if plain or self.apart:
                 kernels.conv(x, self.w, out, self.geometry)
             else:
                 r = absent(self.x) if epilogue.residual is None else channels_last(epilogue.residual)
                 factors = epilogue.factors(self.shape[1], self.dtype)
                 kernels.conv_normal(x, self.w, r, *factors, out, self.geometry, rectified)
-        if self.recorded and not plain:
+        if self.apart and not plain:
             rows = out.reshape(-1, self.shape[1])
             _apply(rows, epilogue, rows, rectified)
         return channels_first(out)
@@ -238,12 +238,13 @@ def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
     if not enabled or plain.enabled or not all([isinstance(arg, Variable) for arg in args]):
         return None
     (x, w, *b), geometry = args, settings["geometry"]
-    recorded = is_grad_enabled() and any([arg.edge is not None for arg in args])
-    size = x.outline.shape[0] * w.outline.shape[0] * prod(geometry.output_size) * w.outline.dtype.itemsize
-    if size < kernels.SMALL or not (recorded or w.outline.shape[0] >= CHANNELS) or not _steady(x):
+    channels = w.outline.shape[0]
+    size = x.outline.shape[0] * channels * prod(geometry.output_size) * w.outline.dtype.itemsize
+    if size < kernels.SMALL or not _steady(x):
         return None
+    apart = channels < CHANNELS or (is_grad_enabled() and any([arg.edge is not None for arg in args]))
     epilogue = Epilogue(shift=b[0].array.copy() if b else None)
-    producer = Convolved(x.array, _unwatched(w), geometry, recorded)
+    producer = Convolved(x.array, _unwatched(w), geometry, apart)
     return op.place(args, _wait(Pending(producer, epilogue, [x.version, w.version])), settings)
 
 

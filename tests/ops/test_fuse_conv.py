@@ -343,14 +343,27 @@ def test_memory_that_was_handed_out_is_not_waited_on():
 
 
 def test_what_a_convolution_does_not_defer():
-    """Arrays of users, results that are small or of few channels, other memory than channels-last."""
+    """Arrays of users, results that are small, other memory than channels-last."""
     array = np.random.default_rng(0).standard_normal((20, 20, 20, 16)).astype(np.float32).transpose(0, 3, 1, 2)
     conv = nn.Conv2d(16, 16, 1)
     with minitorch.no_grad():
         assert conv(minitorch.from_numpy(array)).pending is None
         assert nn.Conv2d(16, 8, 1)(image((2, 16, 20, 20))).pending is None
-        assert nn.Conv2d(16, 7, 1)(image((40, 16, 20, 20))).pending is None
         assert conv(minitorch.from_numpy(np.ascontiguousarray(array))).pending is not None  # of a copy
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_few_channels_are_finished_in_a_pass_of_their_own(bias, runs, monkeypatch):
+    """One that adds the bias and rectifies, after the plain convolution; the same bits as apart."""
+    conv, x, passes = nn.Conv2d(16, 7, 1, bias=bias), image((40, 16, 20, 20)), []
+    with minitorch.no_grad():
+        expected = look(conv(x)).relu().numpy()
+        shift = kernels.shift_columns
+        monkeypatch.setattr(kernels, "shift_columns", lambda *a: (passes.append(a[3]), shift(*a))[1])
+        runs.clear()
+        y = conv(x).relu()
+    assert (runs, passes) == (["conv"], [True])
+    assert y.array.tobytes() == expected.tobytes()
 
 
 def test_a_deferred_convolution_keeps_nothing():
