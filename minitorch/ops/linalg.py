@@ -87,7 +87,7 @@ affine.vjp(
 
 
 def _grads(node: Node, g: Any, needed: Container | None) -> list[tuple] | None:
-    """The gradients of a layer's operands by one kernel, which reads g through the gate of a ReLU: fuse.py.
+    """The gradients of a layer's operands by one kernel, which reads g through the gate of a ReLU.
 
     None where there are too many rows for that kernel, or where neither x nor w is asked for.
     """
@@ -101,7 +101,8 @@ def _grads(node: Node, g: Any, needed: Container | None) -> list[tuple] | None:
     (rows, outputs), inputs = node.shape, like.shape[1]
     if not kernels.are_few(rows, outputs, inputs):
         return None
-    h, y, none, _ = gated_rows(g)
+    none = absent(like)
+    h, y, *_ = (g, none) if type(g) is np.ndarray else gated_rows(g)
     gx = none if w is None else np.empty((rows, inputs), h.dtype)
     gw = none if x is None else kernels.empty((outputs, inputs), h.dtype)
     gb = none if for_b is None else np.empty(outputs, h.dtype)
