@@ -47,6 +47,8 @@ def _far_roots(a: Any, b: Any, xy: Any) -> Any:
 
 
 _roots = Formula("far_distances", _far_roots)
+_is_near = Formula("near_distances", lambda out, a, b: out * out < (a + b) * FAR)
+_weights = Formula("distance_weights", lambda g, out: where(out == 0, 0.0, g / out))
 
 
 def _centred(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -77,12 +79,15 @@ def _euclidean(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
 
 def _euclidean_grad(g: np.ndarray, out: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple | None:
     """The gradients for x and y by matrix products, sum_j w_ij (x_i - y_j) with w = g / out; None as above."""
-    a, b, aa, bb = _centred(x, y)
-    near = out * out < (aa + _turned(bb)) * x.dtype.type(FAR)
-    at, i, j = np.nonzero(near)
-    if 8 * len(at) > out.size or not np.isfinite(out).all():
+    if not np.isfinite(out.max()):
         return None
-    weights = g / np.where(out == 0, x.dtype.type(np.inf), out)
+    a, b, aa, bb = _centred(x, y)
+    near = _is_near(out, aa, _turned(bb))
+    close = near.any()
+    at, i, j = np.nonzero(near) if close else np.zeros((3, 0), np.int64)
+    if 8 * len(at) > out.size:
+        return None
+    weights = _weights(g, out)
     pairs = weights[at, i, j][:, None] * (x[at, i] - y[at, j])
     weights[at, i, j] = 0
     gx = a * weights.sum(2)[..., None] - batched_matmul.function(weights, b)
@@ -100,7 +105,11 @@ def distances(x: np.ndarray, y: np.ndarray, *, p: float, products: bool = False)
     if out is None:
         out = kernels.empty((*x.shape[:2], y.shape[1]), x.dtype)
         for b, rows in _blocks(x, y):
-            out[b, rows] = norm(wrap(_differences(x[b, rows], y[b])), p, -1).array if x.shape[2] else 0
+            apart = x[b, rows][:, None] - y[b]
+            if p == 2:
+                out[b, rows] = np.sqrt(sum_squares.function(apart, dim=(2,), keepdim=False))
+            else:
+                out[b, rows] = norm(wrap(apart), p, -1).array if x.shape[2] else 0
     return out
 
 
@@ -130,7 +139,11 @@ def _both_gradients(g: np.ndarray, out: np.ndarray, x: np.ndarray, y: np.ndarray
         return found
     gx, gy = np.zeros_like(x), np.zeros_like(y)
     for i, rows in _blocks(x, y) if x.shape[2] and p else ():
-        slopes = _slopes(g[i, rows], out[i, rows], _differences(x[i, rows], y[i]), p)
+        apart = x[i, rows][:, None] - y[i]
+        if p == 2:
+            slopes = apart * _weights(g[i, rows], out[i, rows])[..., None]
+        else:
+            slopes = _slopes(g[i, rows], out[i, rows], apart, p)
         gx[i, rows] = reduce_sum.function(slopes, dim=(1,), keepdim=False)
         gy[i] -= reduce_sum.function(slopes, dim=(0,), keepdim=False)
     return gx, gy

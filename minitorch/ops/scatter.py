@@ -375,6 +375,11 @@ def _line_of(x: Any) -> Any:
     return reshape(x, shape=(x.array.size,))
 
 
+def from_the_end(places: np.ndarray, n: int) -> np.ndarray:
+    """Positions among n, of which negative ones count from the end, as positions from the beginning."""
+    return np.where(places < 0, places + n, places) if places.size and places.min() < 0 else places
+
+
 def _long(name: str, x: Any, index: Any, error: type) -> np.ndarray:
     """Positions among all elements of x, checked: negative ones count from the end."""
     if not isinstance(index, Variable):
@@ -384,7 +389,7 @@ def _long(name: str, x: Any, index: Any, error: type) -> np.ndarray:
     n = x.array.size
     if index.array.size and not n:
         raise IndexError(f"{name}(): tried to {name} from an empty tensor")
-    places = np.where(index.array < 0, index.array + n, index.array)
+    places = from_the_end(index.array, n)
     if first_outside(places, n) is not None:
         raise IndexError(f"out of range: tried to access an index outside [{-n}, {n - 1}] on a tensor of {n} elements")
     return places
@@ -400,7 +405,7 @@ def take(x: Any, index: Any) -> Any:
 @public("put", on="T i t")
 def put(x: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     """x with the elements of `source` at positions counted in row-major order; added with `accumulate`."""
-    places = _long("put_", x, index, RuntimeError).reshape(-1)
+    places = np.array(_long("put_", x, index, RuntimeError)).reshape(-1)
     if not isinstance(source, Variable):
         raise no_tensor("put", "source", source)
     if source.array.dtype != x.array.dtype:
@@ -443,7 +448,7 @@ def take_along_dim(x: Any, indices: Any, dim: int | None = None) -> Any:
     shapes = [(*common[:d], v.array.shape[d], *common[d + 1 :]) if mine else () for v in (x, indices)]
     full = [v if v.array.shape == s else expand(v, shape=s) for v, s in zip((x, indices), shapes, strict=True)]
     places, n = full[1].array, full[0].array.shape[d] if mine else 1
-    out = gather(full[0], d, wrap(np.where(places < 0, places + n, places)))
+    out = gather(full[0], d, wrap(from_the_end(places, n)))
     return watch(out, indices)
 
 
