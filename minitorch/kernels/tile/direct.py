@@ -30,7 +30,8 @@ from minitorch.kernels.words.registers import WIDTH
 __all__ = ["conv", "conv_normal", "conv_transpose", "conv_weight_grad"]
 
 HEAVY = 500_000  # multiply-adds worth waking the other threads for: 20 us on one core and more, against a launch of 5
-RESIDENT, CHUNK = 200_000, 16 * ROWS  # bytes of a weight that stays in L2 while CHUNK target pixels at a time are done
+CHUNK, RESIDENT = {16: 28, 8: 16, 4: 16}[WIDTH] * ROWS, 200_000  # target pixels done at a time if w has so few bytes
+PART = {16: 14, 8: 8, 4: 8}[WIDTH]  # register tiles of a weight gradient that share a copied panel of y
 PARTIAL_BYTES = 12_000_000  # for the partial sums of a weight gradient
 AHEAD = 16  # pixels of y fetched before they are copied
 PIXELS = 1024  # at least, in each part of a 1x1 layer's weight gradient; see `_pointwise_weight_grad`
@@ -110,6 +111,10 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
         return
     if depthwise.is_depthwise(w, geometry):
         depthwise.gather(source, w, out, geometry, transpose, finish)
+        return
+    if geometry.pointwise and not finish and source.shape[-1] <= gemm.STEPS:  # more steps would be several sums
+        gemm.linear(source.reshape(-1, source.shape[-1]), w.reshape(w.shape[:2]), w.reshape(-1)[:0],
+                    out.reshape(-1, out.shape[-1]), False, not transpose, False)
         return
     dtype, batch, groups, taps = source.dtype, source.shape[0], geometry.groups, prod(geometry.kernel_size)
     inner, outer = w.shape[0] // groups, w.shape[1]  # K/groups, C/groups
@@ -331,7 +336,7 @@ def _sweep(workers, x, space, y, partial, panels, rows, numbers, y_lines, x_line
            splits, copied, line, pixels, lines_per_image, length, step, groups, inner, outer, lanes):
     channels, outputs, height = inner * groups, outer * groups, rows.size
     units, stretch = -(-batch // images), max(1, STRETCH // length)
-    k_blocks, m_size = -(-outer // (2 * lanes)), 8 * ROWS
+    k_blocks, m_size = -(-outer // (2 * lanes)), PART * ROWS
     m_blocks = -(-height // m_size)
     tiles = groups * k_blocks * m_blocks
     for worker in prange(workers):

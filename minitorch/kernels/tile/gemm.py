@@ -25,7 +25,7 @@ __all__ = ["linear", "matmul"]
 
 HEAVY = 1_000_000  # multiply-adds worth waking the other threads for: 30 us on one core, against a launch of 5
 STEPS = 512  # at most, summed at a time, so that a panel of y stays in L1; 256: 0-5% slower, 384: the same
-BLOCK_ROWS, BLOCK_COLUMNS = 43 * ROWS, 512  # of a block, at most; 22 * ROWS and 128, which copy more: 5-10% slower
+BLOCK_ROWS, BLOCK_COLUMNS = 600 // ROWS * ROWS, 512  # of a block, at most; 300 and 128, which copy more: 5-10% slower
 FEW = 4  # panels of y for which x is read where it lies in any case
 NUMBERS = np.arange(BLOCK_ROWS)
 

@@ -17,10 +17,9 @@ The products differ only in where the scalars of A lie. Steps are two nested loo
 - matmul:               rows and steps of a strided matrix or of a copy of it; o has one value.
 
 Rows come from a table, so that a tile may run over the end of an image line or from one image to the next. The MR
-addresses that do not fit into registers are reloaded in the shadow of the FMAs: 14x2 reaches the ceiling all the same.
-Rows at a constant distance have a tile of their own only for short sums (`make_panel`). B lies packed, b_step apart. A
-tile at the lower edge repeats its last row: the same thread writes the same value twice. At the right edge the last
-vector of C is masked to `valid` lanes.
+addresses that do not fit into registers are reloaded in the shadow of the FMAs. Rows at a constant distance have a tile
+of their own only for short sums (`make_panel`). B lies packed, b_step apart. A tile at the lower edge repeats its last
+row: the same thread writes the same value twice. At the right edge the last vector of C is masked to `valid` lanes.
 
 Shapes, float32, one core of an AMD Zen 5 with AVX-512 (32 registers), GFLOP/s in cache, 2026-11, 192 x 3 steps:
 
@@ -28,9 +27,21 @@ Shapes, float32, one core of an AMD Zen 5 with AVX-512 (32 registers), GFLOP/s i
 |---------|------|------|------|-----|-----|-----|-----|------|------|------|
 | GFLOP/s |  275 |  278 |  276 | 271 | 272 | 273 | 272 |  246 |  240 |  199 |
 
-14x2 is at the ceiling and wastes few lanes. NV = 1 needs a load for each FMA; it serves what is left of the columns.
+NV = 1 needs a load for each FMA; it serves what is left of the columns.
 
-The same on one core of an AMD Zen 3 with AVX2 (16 registers, medians of a busy day), 2026-11, 64 x 3 steps:
+That is the tile by itself. In whole kernels 8x2 and 8x1 win: the addresses of 8 rows stay in registers, fewer rows are
+repeated at the lower edge, and a tile costs some cycles before its first step. One core of an AMD Zen 4 with AVX-512,
+GFLOP/s, 2026-11:
+
+| convolution | 1x1, 32 to 64 | 1x1, 64 to 64 | 3x3, 3 to 64 | 3x3, 3 to 16 | 5x5, 6 to 16 | stride 2, 16 to 32, back |
+|-------------|---------------|---------------|--------------|--------------|--------------|--------------------------|
+| 14x2, 28x1  |            82 |            84 |           69 |           68 |           98 |                       83 |
+| 8x2, 8x1    |            96 |            98 |           92 |           89 |          109 |                      107 |
+
+Matrices of 1024 columns run at 108, before at 78: 14 rows, 4,096 bytes apart, fell into one set of the cache, which has
+room for 8.
+
+The tile by itself on one core of an AMD Zen 3 with AVX2 (16 registers, medians of a busy day), 2026-11, 64 x 3 steps:
 
 | MR x NV | 6x2 | 5x2 | 4x2 | 4x3 | 3x3 | 2x5 | 3x4 | 12x1 | 10x1 | 8x1 | 7x1 | 6x1 |
 |---------|-----|-----|-----|-----|-----|-----|-----|------|------|-----|-----|-----|
@@ -53,8 +64,8 @@ from numba.core import cgutils
 from minitorch.kernels.tile.epilogue import epilogue_of
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, intrinsic, unpacked
 
-ROWS = {16: 14, 8: 6, 4: 8}[WIDTH]  # MR of the tile of two vectors
-ROWS_NARROW = {16: 28, 8: 8, 4: 16}[WIDTH]  # MR of the tile of one vector
+ROWS = {16: 8, 8: 6, 4: 8}[WIDTH]  # MR of the tile of two vectors
+ROWS_NARROW = {16: 8, 8: 8, 4: 16}[WIDTH]  # MR of the tile of one vector
 ROWS_HALF = 12  # MR of the tile of half a vector; 8, 10, 14 rows: up to a third slower (one core Zen 4, 2026-11)
 # MR of a panel of two vectors, and of one. They divide 16, 32, 64 ... channels, so that no row is wasted. 16 lanes: 14
 # and 28 took 1.6 times as long in weight gradients of 16 channels, 1.4 of 32, 1.1 of 256 (one core Zen 4, 2026-11).
@@ -143,8 +154,9 @@ def make_tile(height: int, vectors: int, share: int = 1) -> Any:
             numbers = v.clamped(row, height, row_last)
             lefts = [v.at(a, a_start, entry(rows, m, row_scale)) for m in numbers]
             places = [v.at(c, c_start, entry(targets, m, target_scale)) for m in numbers]
-            for place in places:  # 1x1, C64 32x32: 6.2 ms without, 5.7 with (2 cores Zen 3, 2026-11)
-                v.fetch(place, write=True)
+            for place in places:  # 1x1, C64 32x32, GFLOP/s: 75 if only the first line is fetched, 85 (one core Zen 4)
+                for cell in v.cells(place, vectors):
+                    v.fetch(cell, write=True)
             if finish:
                 start, scale = finish.step(c_start), finish.step(target_scale)
                 beside = [v.at(finish.r, start, entry(targets, m, scale)) for m in numbers]
