@@ -136,7 +136,7 @@ class _ForwardConv(_Conv):
             size = check_tensor(name, input).array.shape[-self.rank :]
             sides = padding_sides(name, padding, size, self.kernel_size, self.stride, self.dilation)
             input, padding = F.pad(input, [side for pair in reversed(sides) for side in pair], self.padding_mode), 0
-        return conv_nd(name, self.rank, input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return conv_nd(name, self.rank, input, *self._weights(), self.stride, padding, self.dilation, self.groups)
 
 
 class Conv1d(_ForwardConv):

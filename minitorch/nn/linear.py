@@ -52,7 +52,7 @@ class Linear(Module):
 
     def forward(self, input: Any) -> Any:
         """The map of `input`."""
-        return F.linear(input, self.weight, self.bias)
+        return F.linear(input, *self._weights())
 
     def extra_repr(self) -> str:
         """Sizes and whether there is a bias."""

@@ -175,6 +175,13 @@ class Module:
                 return members[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
+    def _weights(self) -> tuple[Any, Any]:
+        """`weight` and `bias`: parameters nearly always, and a lookup that fails before `__getattr__` costs 1.3 us."""
+        own = self._parameters
+        if "weight" in own and "bias" in own:
+            return own["weight"], own["bias"]
+        return self.weight, self.bias
+
     def __setattr__(self, name: str, value: Any) -> None:
         state = self.__dict__
         if isinstance(value, Parameter):

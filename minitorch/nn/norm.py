@@ -108,7 +108,7 @@ class _BatchNorm(_Norm):
         use = not self.training or self.track_running_stats
         mean, var = (self.running_mean, self.running_var) if use else (None, None)
         training = self.training or (mean is None and var is None)
-        out = F.batch_norm(input, mean, var, self.weight, self.bias, training, momentum, self.eps)
+        out = F.batch_norm(input, mean, var, *self._weights(), training, momentum, self.eps)
         if counting:
             np.add(self.num_batches_tracked.array, 1, out=self.num_batches_tracked.write())
         return out
@@ -306,7 +306,7 @@ class LayerNorm(_Norm):
 
     def forward(self, input: Any) -> Any:
         """`input` normalised."""
-        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+        return F.layer_norm(input, self.normalized_shape, *self._weights(), self.eps)
 
     def extra_repr(self) -> str:
         """Shape and settings."""
@@ -337,7 +337,7 @@ class GroupNorm(_Norm):
 
     def forward(self, input: Any) -> Any:
         """`input` normalised."""
-        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+        return F.group_norm(input, self.num_groups, *self._weights(), self.eps)
 
     def extra_repr(self) -> str:
         """All settings."""
