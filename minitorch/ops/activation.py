@@ -50,7 +50,8 @@ celu = pointwise("celu", lambda x, *, alpha: where(x <= 0, expm1(where(x <= 0, x
                  x=lambda g, x, alpha: where(x <= 0, g * exp(where(x < 0, x, 0.0) / alpha), g),
                  doc="x above 0, alpha * (exp(x / alpha) - 1) below.")
 SCALE, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
-selu = unary("selu", lambda x: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * ALPHA, x) * SCALE, floating=False, on="t",
+selu = unary("selu", lambda x: where(x <= 0, expm1(where(x <= 0, x, 0.0)) * ALPHA, x) * SCALE, least=1,
+             floating=False, on="t",
              x=lambda g, x: g * where(x <= 0, exp(where(x < 0, x, 0.0)) * ALPHA, 1.0) * SCALE,
              doc="1.0507 times (x above 0, 1.67326 (exp(x) - 1) below).")
 gelu = unary("gelu", lambda x: x * normal_cdf(x), least=1, floating=False, on="",
@@ -65,7 +66,7 @@ def _gelu_tanh_slope(x: Any) -> Any:
 
 
 gelu_tanh = unary("gelu_tanh", lambda x: x * ((tanh((x + x * x * x * CUBE) * CURVE) + 1.0) * 0.5), floating=False,
-                  on="", x=lambda g, x: g * _gelu_tanh_slope(x),
+                  least=1, on="", x=lambda g, x: g * _gelu_tanh_slope(x),
                   doc="x/2 (1 + tanh(c (x + a x^3))), c = sqrt(2/pi) and a = 0.044715: near to `gelu`.")
 
 
@@ -79,15 +80,16 @@ def _mish_slope(x: Any) -> Any:
     return t + x * (1.0 - t * t) * sigmoid(x)
 
 
-silu = unary("silu", lambda x: x * sigmoid(x), floating=False, on="", x=lambda g, x: g * _silu_slope(x),
+silu = unary("silu", lambda x: x * sigmoid(x), least=1, floating=False, on="", x=lambda g, x: g * _silu_slope(x),
              doc="x sigmoid(x).")
-mish = unary("mish", lambda x: x * tanh(_log_of_sum(x)), floating=False, on="", x=lambda g, x: g * _mish_slope(x),
-             doc="x tanh(log(1 + exp(x))).")
+mish = unary("mish", lambda x: x * tanh(_log_of_sum(x)), least=1, floating=False, on="",
+             x=lambda g, x: g * _mish_slope(x), doc="x tanh(log(1 + exp(x))).")
 softplus = pointwise("softplus",
-                     lambda x, *, beta, threshold: where(x * beta > threshold, x, _log_of_sum(x * beta) / beta), on="",
+                     lambda x, *, beta, threshold: where(x * beta > threshold, x, _log_of_sum(x * beta) / beta),
+                     least=1, on="",
                      x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * sigmoid(x * beta)),
                      doc="log(1 + exp(beta x)) / beta, and x itself where beta x exceeds threshold.")
-logsigmoid = unary("logsigmoid", lambda x: where(x < 0, x, 0.0) - log1p(exp(-abs(x))), floating=False, on="",
+logsigmoid = unary("logsigmoid", lambda x: where(x < 0, x, 0.0) - log1p(exp(-abs(x))), least=1, floating=False, on="",
                    x=lambda g, x: g * sigmoid(-x), doc="log(sigmoid(x)), without overflow.")
 hardsigmoid = unary("hardsigmoid", lambda x: where(x < -3, 0.0, where(x > 3, 6.0, x + 3.0)) / 6.0, floating=False,
                     on="", x=lambda g, x: where((x > -3) & (x < 3), g / 6.0, 0.0), doc="min(max(x + 3, 0), 6) / 6.")

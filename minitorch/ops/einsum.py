@@ -21,7 +21,7 @@ from ..autograd import Variable
 from ..autograd.tape import wrap
 from .dims import check_tensors, no_tensor, normalize
 from .factor import inverse
-from .linalg import batched_matmul
+from .linalg import batched_matmul, matmul
 from .moving import diagonal
 from .names import public
 from .pointwise import where
@@ -228,6 +228,10 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
                 f"contracted dimensions need to match, but first has size {m} in dim {i} and second has size {n} in "
                 f"dim {j}"
             )
+    m, n, dtype = a.array.shape, b.array.shape, a.array.dtype
+    matrices = (len(m), len(n), first, second) == (2, 2, [1], [0]) and m[1] == n[0]
+    if matrices and dtype == b.array.dtype and dtype.kind == "f":
+        return matmul(a, b)
     letters = iter(LETTERS)
     left = [next(letters) for _ in range(a.array.ndim)]
     right = [next(letters) for _ in range(b.array.ndim)]

@@ -372,7 +372,7 @@ def index_put(x: Any, indices: Any, values: Any, accumulate: bool = False) -> An
 
 
 def _line_of(x: Any) -> Any:
-    return reshape(x, shape=(x.array.size,))
+    return x if x.array.ndim == 1 else reshape(x, shape=(x.array.size,))
 
 
 def from_the_end(places: np.ndarray, n: int) -> np.ndarray:
@@ -399,7 +399,7 @@ def _long(name: str, x: Any, index: Any, error: type) -> np.ndarray:
 def take(x: Any, index: Any) -> Any:
     """The elements of x at positions counted in row-major order, in the shape of `index`."""
     places = _long("take", x, index, RuntimeError)
-    return watch(reshape(getitem(_line_of(x), key=(places.reshape(-1),)), shape=places.shape), index)
+    return watch(getitem(_line_of(x), key=(places,)), index)
 
 
 @public("put", on="T i t")
