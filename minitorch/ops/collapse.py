@@ -37,10 +37,20 @@ class Collapse(NamedTuple):
     @classmethod
     def of(cls, x: np.ndarray, dim: tuple[int, ...]) -> Collapse:
         """The largest group of x's reduced axes."""
-        shape, order = x.shape, None
         if x.flags.c_contiguous and len(dim) == 1:  # nearly always so
-            (d,) = dim
+            shape, (d,) = x.shape, dim
             return cls(None, dim, (math.prod(shape[:d]), shape[d], math.prod(shape[d + 1 :])), shape, False)
+        key = x.shape, x.strides, x.itemsize, dim
+        found = _known.get(key)
+        if found is None:
+            if len(_known) > 10_000:  # shapes that never come again
+                _known.clear()
+            found = _known[key] = cls._largest(x, dim)
+        return found
+
+    @classmethod
+    def _largest(cls, x: np.ndarray, dim: tuple[int, ...]) -> Collapse:
+        shape, order = x.shape, None
         if not x.flags.c_contiguous:
             by_stride = sorted(range(x.ndim), key=lambda axis: -x.strides[axis] if shape[axis] > 1 else 0)
             order = tuple(by_stride) if x.transpose(by_stride).flags.c_contiguous else None
@@ -78,6 +88,9 @@ class Collapse(NamedTuple):
         if not self.order:
             return y.reshape(shape)
         return ordered_back(y, shape, self.order)
+
+
+_known: dict[tuple, Collapse] = {}
 
 
 def reduce(

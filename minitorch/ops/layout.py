@@ -7,6 +7,7 @@ that copy: their results are `room` in the order of their operand.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,8 +37,22 @@ def pixels(x: np.ndarray) -> np.ndarray:
 
 def order_of(x: np.ndarray, first: int = 0) -> list[int]:
     """The axes of x, from `first` on, as they follow each other in memory, outermost first."""
-    axes = range(first, x.ndim)
-    return list(axes) if x.flags.c_contiguous else sorted(axes, key=lambda axis: -abs(x.strides[axis]))
+    return list(range(first, x.ndim) if x.flags.c_contiguous else _by_strides(x.strides, first))
+
+
+@functools.lru_cache(1024)
+def _by_strides(strides: tuple[int, ...], first: int) -> tuple[int, ...]:
+    return tuple(sorted(range(first, len(strides)), key=lambda axis: -abs(strides[axis])))
+
+
+def last(x: np.ndarray, d: int) -> np.ndarray:
+    """x with axis d as the last one."""
+    return x if d == x.ndim - 1 else np.moveaxis(x, d, -1)
+
+
+def last_to(x: np.ndarray, d: int) -> np.ndarray:
+    """x with its last axis as axis d."""
+    return x if d == x.ndim - 1 else np.moveaxis(x, -1, d)
 
 
 def ordered_back(y: np.ndarray, shape: Sequence[int], order: Sequence[int]) -> np.ndarray:

@@ -24,6 +24,7 @@ from ..autograd.tape import watch, wrap
 from ..dtypes import as_dtype, number
 from .dims import flag, no_tensor, whole
 from .index import take_along
+from .layout import last, last_to
 from .names import public
 from .promotion import common
 from .reduce import single
@@ -94,7 +95,7 @@ def nth(x: np.ndarray, k: int) -> np.ndarray:
 
 def _back(positions: np.ndarray, d: int) -> np.ndarray:
     """The last axis moved to d, in row-major order."""
-    return kernels.contiguous(np.moveaxis(positions, -1, d))
+    return kernels.contiguous(last_to(positions, d))
 
 
 def lined(input: Any, dim: Any, name: str) -> tuple[Any, int]:
@@ -146,7 +147,7 @@ def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool | 
     """
     x, d = lined(input, dim, "sort")
     flag(stable, "stable") if stable is not None else None
-    order = _positions(np.moveaxis(x.array, d, -1), flag(descending, "descending"))
+    order = _positions(last(x.array, d), flag(descending, "descending"))
     return return_types.sort(*chosen(x, _back(order, d), d, input))
 
 
@@ -156,14 +157,14 @@ def argsort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool
     """The indices of `sort`, int64."""
     x, d = lined(input, dim, "argsort")
     flag(stable, "stable")
-    order = _back(_positions(np.moveaxis(x.array, d, -1), flag(descending, "descending")), d)
+    order = _back(_positions(last(x.array, d), flag(descending, "descending")), d)
     return wrap(order.reshape(input.array.shape))
 
 
 def in_order(x: Any, d: int) -> Any:
     """The values of `sort` alone, for which positions are found only where a gradient will need them."""
     if is_grad_enabled() and x.edge is not None:
-        return take_along(x, _back(_positions(np.moveaxis(x.array, d, -1)), d), dim=d)
+        return take_along(x, _back(_positions(last(x.array, d)), d), dim=d)
     return wrap(np.sort(x.array, d))
 
 
@@ -245,7 +246,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
         raise RuntimeError("topk does not support bool dtypes on CPU")
     if not input.array.ndim:
         return return_types.topk(*chosen(x, np.zeros(1, np.int64), d, input))
-    lines = np.moveaxis(x.array, d, -1)
+    lines = last(x.array, d)
     found = leading(lines, k, flag(largest, "largest"))
     return return_types.topk(*chosen(x, _back(found, d), d, input))
 
@@ -260,7 +261,7 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> tuple:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {d}")
     if input.array.ndim:
         refuse_bools(x, "kthvalue_cpu")
-    place = _back(nth(np.moveaxis(x.array, d, -1), k - 1), d)
+    place = _back(nth(last(x.array, d), k - 1), d)
     return return_types.kthvalue(*one_of_each(x, place, d, input, flag(keepdim, "keepdim")))
 
 
@@ -270,7 +271,7 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False) -> tuple:
     last. Every NaN is another element."""
     x, d = lined(input, dim, "mode")
     nonempty(x, d, "mode")
-    lines = np.moveaxis(x.array, d, -1)
+    lines = last(x.array, d)
     ordered = np.sort(lines, -1)
     n = ordered.shape[-1]
     numbers = np.arange(n)

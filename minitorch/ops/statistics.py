@@ -15,6 +15,7 @@ from ..autograd.quiet import quietly
 from ..autograd.tape import wrap
 from .dims import flag, no_tensor, whole
 from .index import getitem, take_along
+from .layout import last, last_to
 from .linalg import linear
 from .names import public
 from .pointwise import clamp, sqrt, where
@@ -58,7 +59,7 @@ def _median(input: Any, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
     nonempty(x, d, "median")
     refuse_bools(x, "median_cpu")
     kind = return_types.nanmedian if skip_nan else return_types.median
-    return kind(*one_of_each(x, np.moveaxis(_middle(np.moveaxis(x.array, d, -1), skip_nan), -1, d), d, input, keepdim))
+    return kind(*one_of_each(x, last_to(_middle(last(x.array, d), skip_nan), d), d, input, keepdim))
 
 
 def _middle(lines: np.ndarray, skip_nan: bool) -> np.ndarray:
