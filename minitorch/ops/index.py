@@ -137,19 +137,17 @@ class Parts:
 
     def compute(self) -> np.ndarray:
         """The sum, zeros where nothing belongs."""
-        key, first = self.parts[0]
-        if len(self.parts) == 1:
-            return place.function(first, key=key, shape=self.shape)
-        out = kernels.empty(self.shape, self.dtype) if first.ndim != len(self.shape) else room(first, self.shape)
-        pieces = _in_a_row([_plain_slices(key, len(self.shape)) for key, _ in self.parts], self.shape)
-        if not pieces:
-            kernels.fill(out, np.broadcast_to(self.dtype.type(0), self.shape))
-        for key, g in self.parts:
+        (key, first), rest = self.parts[0], self.parts[1:]
+        keys = [_plain_slices(key, len(self.shape)) for key, _ in self.parts]
+        if rest and _in_a_row(keys, self.shape):
+            out = room(first, self.shape)
+            for key, g in self.parts:
+                kernels.fill(_at(out, key), g)
+            return out
+        out = place.function(first, key=key, shape=self.shape)
+        for key, g in rest:
             target = _at(out, key)
-            if pieces:
-                kernels.fill(target, g)
-            else:
-                np.add(target, g, out=target)
+            np.add(target, g, out=target)
         return out
 
 

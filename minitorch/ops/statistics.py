@@ -361,10 +361,16 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     x = input.array
     if x.dtype.kind not in "iu":
         raise NotImplementedError(f'"bincount_cpu" not implemented for {dtypes.as_dtype(x.dtype)}')
-    if x.ndim != 1 or (x.size and x.min() < 0):
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    refusal = RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if x.ndim != 1:
+        raise refusal
     if weights is None:
-        return wrap(np.bincount(x, minlength=minlength))
+        try:
+            return wrap(np.bincount(x, minlength=minlength))
+        except ValueError:  # NumPy looks for negative ones itself
+            raise refusal from None
+    if x.size and x.min() < 0:
+        raise refusal
     if not isinstance(weights, Variable):
         raise no_tensor("bincount", "weights", weights)
     if weights.array.shape != x.shape:
