@@ -209,7 +209,9 @@ class Primitive:
             out, *residuals = out
         if not tensors:
             return out if type(out) is np.ndarray else np.asarray(out)
-        result = self.place(args, wrap(out), settings, residuals)
+        result = wrap(out)
+        if self._differentiable:
+            self.place(args, result, settings, residuals)
         if self.view:
             self._connect(args[0], result, settings)
         return result

@@ -299,7 +299,9 @@ def _places(ordered: Any, values: Any, right: bool, out_int32: bool) -> Any:
     for v in (ordered, values):
         if values.array.size:
             refuse_bools(v, "searchsorted_out_cpu")
-    dtype = common(ordered, values)
+    dtype = ordered.array.dtype
+    if values.array.dtype != dtype:
+        dtype = common(ordered, values)
     lines, wanted = ordered.array.astype(dtype, copy=False), values.array.astype(dtype, copy=False)
     if lines.ndim > 1 or dtype.kind in "fV":
         found = bisect(lines, np.atleast_1d(wanted), right).reshape(wanted.shape)
