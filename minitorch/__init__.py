@@ -117,6 +117,7 @@ from .legacy import (
     LongTensor,
     ShortTensor,
 )
+from .lowrank import lobpcg, pca_lowrank, svd_lowrank
 from .nn.functional import (
     adaptive_avg_pool1d,
     avg_pool1d,

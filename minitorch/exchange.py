@@ -70,6 +70,14 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
     return out.requires_grad_() if requires_grad else out
 
 
+class _Writeable:
+    """The memory of an array, which it keeps alive, to be written to."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        interface = array.__array_interface__
+        self.array, self.__array_interface__ = array, {**interface, "data": (interface["data"][0], False)}
+
+
 class _Capsule:
     """A bare capsule as NumPy takes it."""
 
@@ -97,6 +105,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     """
     devices.check(device)
     source = ext_tensor
+    # What a capsule named so holds may be written to, as it has no place to say otherwise; NumPy does not believe it.
+    bare = ' "dltensor" ' in repr(source)
     if not hasattr(source, "__dlpack__"):
         if type(source).__name__ != "PyCapsule":
             raise RuntimeError(f"from_dlpack: expected an object with __dlpack__, but got {type(source).__name__}")
@@ -110,6 +120,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         ) from None
     if copy:
         return tensor(array)
+    if bare and not array.flags.writeable:
+        array = np.asarray(_Writeable(array)).view(array.dtype)
     return from_numpy(array)
 
 

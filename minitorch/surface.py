@@ -39,6 +39,7 @@ from .ops import (  # noqa: F401 they declare names
     reduce,
     scan,
     scatter,
+    segments,
     shape,
     sort,
     special,

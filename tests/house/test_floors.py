@@ -60,7 +60,8 @@ FLOORS = {
     | {"devices", "func", "missing", "distributed"},
     "optim": {"autograd", "ops", "kernels", "nn", "dtypes", "random", "tensor", "creation", "missing"},
     "distributed": {"autograd", "ops", "dtypes", "tensor", "random", "missing", "run"},
-    "positional": {"nn", "ops"},
+    "lowrank": {"autograd", "creation", "linalg", "ops"},
+    "positional": {"autograd", "nn", "ops"},
     "windows": {"creation", "dtypes", "ops"},
     "utils": {"exchange", "autograd", "tensor", "random", "creation", "dtypes", "serialization", "nn", "ops"}
     | {"missing", "distributed"},

@@ -27,6 +27,23 @@ class Exporter:
         return self.values.__dlpack_device__()
 
 
+def test_bare_capsules_may_be_written_to() -> None:
+    """One of before DLPack 1.0 can't say that memory is read-only; later ones can, and are believed."""
+    a = np.zeros(3)
+    x = m.from_dlpack(a.__dlpack__())
+    x[0] = 5.0
+    assert a.tolist() == [5, 0, 0] and x.data_ptr() == a.ctypes.data
+    del a
+    x.add_(1)
+    assert x.tolist() == [6, 1, 1]
+    kept = np.ones(2)
+    m.from_dlpack(kept.__dlpack__(max_version=(1, 0)))[0] = 3.0
+    kept.flags.writeable = False
+    with pytest.raises(RuntimeError, match="read-only"):
+        m.from_dlpack(kept.__dlpack__(max_version=(1, 0)))[0] = 4.0
+    assert kept.tolist() == [3, 1]
+
+
 def test_dlpack_shares_memory_both_ways() -> None:
     """What one writes, the other sees; layouts, dtypes and values are kept."""
     values = np.arange(6.0).reshape(2, 3).T

@@ -123,3 +123,99 @@ def test_utilities_of_old_names() -> None:
     assert conv[0].weight.is_contiguous(memory_format=mt.channels_last) and conv[0].weight.tolist() == before
     wide = nn.utils.convert_conv3d_weight_memory_format(nn.Conv3d(2, 2, 3), mt.channels_last_3d)
     assert wide.weight.is_contiguous(memory_format=mt.channels_last_3d)
+
+
+def test_conv_tbc() -> None:
+    """Convolution with time first: each output is a sum over taps and channels; gradients reach all three."""
+    rng = np.random.default_rng(0)
+    x, w, b = rng.standard_normal((5, 2, 3)), rng.standard_normal((2, 3, 4)), rng.standard_normal(4)
+    tensors = [mt.tensor(v, requires_grad=True) for v in (x, w, b)]
+    for pad in (0, 1):
+        wide = np.pad(x, ((pad, pad), (0, 0), (0, 0)))
+        want = sum(wide[k : len(wide) - 1 + k] @ w[k] for k in range(2)) + b
+        np.testing.assert_allclose(mt.conv_tbc(*tensors, pad).numpy(force=True), want)
+    assert F.conv_tbc is mt.conv_tbc and mt.autograd.gradcheck(mt.conv_tbc, (*tensors, 1))
+    x, w, b = (v.detach() for v in tensors)
+    for call, error, text in (
+        (lambda: mt.conv_tbc(x[0], w, b), RuntimeError, "Input must have 3 dims"),
+        (lambda: mt.conv_tbc(x, w[0], b), RuntimeError, "Weight tensor must have 3 dims"),
+        (lambda: mt.conv_tbc(x, w, w), RuntimeError, "Bias must be 1-D"),
+        (lambda: mt.conv_tbc(x, w.mT, b), RuntimeError, "Input dim 2"),
+        (lambda: mt.conv_tbc(x, w, b[:2]), RuntimeError, "Bias size"),
+        (lambda: mt.conv_tbc(x, w, None), TypeError, "bias"),
+    ):
+        with pytest.raises(error, match=text):
+            call()
+
+
+def test_embedding_renorm() -> None:
+    """Rows that are named, and longer, get the norm; the change is counted, and refused where gradients are recorded."""
+    table = mt.tensor([[3.0, 4.0], [0.3, 0.4], [6.0, 8.0], [0.0, 5.0]])
+    assert mt.embedding_renorm_(table, mt.tensor([[0, 1], [3, 0]]), 2.0, 2.0) is table and table._version == 1
+    np.testing.assert_allclose(table.numpy(), [[1.2, 1.6], [0.3, 0.4], [6, 8], [0, 2]], rtol=1e-6)
+    mt.embedding_renorm_(table, mt.tensor([2]), 7.0, 1.0)
+    np.testing.assert_allclose(table[2].numpy(), [3, 4], rtol=1e-6)
+    leaf = mt.ones(2, 2, requires_grad=True)
+    for call, error, text in (
+        (lambda: mt.embedding_renorm_(table, mt.tensor([4]), 1.0, 2.0), IndexError, "index 4 out of range"),
+        (lambda: mt.embedding_renorm_(table, mt.tensor([-1]), 1.0, 2.0), IndexError, "index -1 out of range"),
+        (lambda: mt.embedding_renorm_(table, mt.tensor([1.0]), 1.0, 2.0), RuntimeError, "int64 or int32"),
+        (lambda: mt.embedding_renorm_(table[0], mt.tensor([1]), 1.0, 2.0), RuntimeError, "2-dimensional"),
+        (lambda: mt.embedding_renorm_(table, [1], 1.0, 2.0), TypeError, "indices"),
+        (lambda: mt.embedding_renorm_(leaf, mt.tensor([1]), 1.0, 2.0), RuntimeError, "leaf"),
+    ):
+        with pytest.raises(error, match=text):
+            call()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("layers, both", [(1, False), (2, True)])
+@pytest.mark.parametrize("name, layer, settings", [
+    ("lstm", nn.LSTM, {}), ("lstm", nn.LSTM, {"proj_size": 2}), ("gru", nn.GRU, {}), ("rnn_tanh", nn.RNN, {}),
+    ("rnn_relu", nn.RNN, {"nonlinearity": "relu"}),
+])  # fmt: skip
+def test_recurrent_functions(name, layer, settings, layers, both, bias) -> None:
+    """The layer's bits, and gradients of its parameters, of a batch and of a packed one; nothing is drawn."""
+    mt.manual_seed(0)
+    net = layer(3, 4, num_layers=layers, bidirectional=both, bias=bias, **settings)
+    runs, size = layers * (1 + both), settings.get("proj_size", 4)
+    states = [mt.randn(runs, 2, size), mt.randn(runs, 2, 4)][: 2 if name == "lstm" else 1]
+    hx, x = tuple(states) if name == "lstm" else states[0], mt.randn(5, 2, 3)
+    params = [p.detach().clone().requires_grad_() for p in net.parameters()]
+    before, function = mt.get_rng_state(), getattr(mt, name)
+    found = function(x, hx, params, bias, layers, 0.5, False, both, False)
+    assert mt.get_rng_state() == before
+    out, last = net.eval()(x, hx)
+    for a, b in zip(found, (out, *(last if name == "lstm" else (last,))), strict=True):
+        assert same(a.detach(), b.detach())
+    found[0].sum().backward()
+    out.sum().backward()
+    assert all(same(p.grad, q.grad) for p, q in zip(params, net.parameters(), strict=True))
+    turned = function(x.transpose(0, 1), hx, params, bias, layers, 0.0, True, both, True)[0].transpose(0, 1)
+    assert same(turned.detach(), out.detach())
+    packed = nn.utils.rnn.pack_padded_sequence(x, mt.tensor([5, 2]))
+    rows = function(packed.data, packed.batch_sizes, hx, params, bias, layers, 0.0, True, both)
+    named = function(data=packed.data, batch_sizes=packed.batch_sizes, hx=hx, params=params, has_biases=bias,
+                     num_layers=layers, dropout=0.0, train=True, bidirectional=both)  # fmt: skip
+    out, last = net(packed, hx)
+    for a, b, c in zip(rows, (out.data, *(last if name == "lstm" else (last,))), named, strict=True):
+        assert same(a.detach(), b.detach()) and same(a.detach(), c.detach())
+
+
+def test_recurrent_functions_refuse() -> None:
+    """What makes no layers."""
+    p = list(nn.GRU(3, 4).parameters())
+    x, h, rest = mt.randn(5, 2, 3), mt.zeros(1, 2, 4), (0.0, False, False, False)
+    for call, error, text in (
+        (lambda: mt.gru(x, h, p[:3], True, 1, *rest), RuntimeError, "3 params do not make 1 layers with biases"),
+        (lambda: mt.gru(x, h, p, False, 1, *rest), RuntimeError, "4 params do not make 1 layers"),
+        (lambda: mt.gru(x, h, p, True, 0, *rest), RuntimeError, "do not make 0 layers"),
+        (lambda: mt.gru(x, h, p[::-1], True, 1, *rest), RuntimeError, "weights must be matrices"),
+        (lambda: mt.gru(x, h, [1, 2, 3, 4], True, 1, *rest), TypeError, "params"),
+        (lambda: mt.gru(x[:, 0], h, p, True, 1, *rest), IndexError, "3 dimensions"),
+        (lambda: mt.gru(x[..., :2], h, p, True, 1, *rest), RuntimeError, "input_size"),
+        (lambda: mt.lstm(x, [h], list(nn.LSTM(3, 4).parameters()), True, 1, *rest), RuntimeError, "two hidden states"),
+        (lambda: mt.gru(x), TypeError, "missing"),
+    ):
+        with pytest.raises(error, match=text):
+            call()

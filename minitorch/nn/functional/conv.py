@@ -15,6 +15,7 @@ from .checks import (
     as_ints,
     as_setting,
     check_operands,
+    check_tensor,
     has_batch,
     of_integers,
     renamed,
@@ -23,7 +24,7 @@ from .checks import (
 )
 from .padding import Sides, fold_border
 
-__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
 def _check_conv(name: str, x: tuple, w: tuple, b: tuple | None, rank: int, groups: int, transposed: bool) -> bool:
@@ -164,6 +165,29 @@ def conv3d(
 ) -> Any:
     """Convolution of input (N, C, D, H, W) or (C, D, H, W) with weight (K, C/groups, *kernel); see `conv2d`."""
     return conv_nd("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_tbc(input: Any, weight: Any, bias: Any, pad: int = 0) -> Any:
+    """`conv1d` with time first: input (T, N, C), weight (size, C, K), bias (K,) give (T', N, K).
+
+    Raises RuntimeError for other ranks and sizes.
+    """
+    for argument, given in (("input", input), ("weight", weight), ("bias", bias)):
+        check_tensor("conv_tbc", given, argument)
+    x, w, b = (v.outline.shape for v in (input, weight, bias))
+    for wrong, text in (
+        (len(x) != 3, "Input must have 3 dims: time, batch, in_channel"),
+        (len(w) != 3, "Weight tensor must have 3 dims: kernel_width, in_channels, out_channels."),
+        (len(b) != 1, "Bias must be 1-D"),
+        (x[-1:] != w[1:2], "Input dim 2 (input channels) is not == dim 1 in the weight tensor"),
+        (b != w[2:], "Bias size must equal dim 2 in the weight tensor (output channels)."),
+    ):
+        if wrong:
+            raise RuntimeError(f"conv_tbc: {text}; input {x}, weight {w}, bias {b}")
+    out = conv1d(
+        shaping.permute(input, dims=(1, 2, 0)), shaping.permute(weight, dims=(2, 1, 0)), bias, padding=whole(pad, "pad")
+    )
+    return shaping.permute(out, dims=(2, 0, 1))
 
 
 @lru_cache(maxsize=4096, typed=True)
