@@ -33,8 +33,8 @@ OTHERS = [
     "L.conv_tbc(x[0], a[42:54].reshape(3, 2, 2), a[54:56])", "F.conv_tbc(x, a[42:54].reshape(3, 2, 2), a[54:57])",
     "L.embedding_renorm_((x * 9).detach()[0], L.tensor([[0, 2], [2, 1]]), 1.0, 2.0)",
     "L.embedding_renorm_(x.detach()[0], L.tensor([7]), 1.0, 2.0)", "L.embedding_renorm_(a, L.tensor([0]), 1.0, 2.0)",
-    "L.svd_lowrank(x[:, :4, 0])[1]", "(lambda u, s, v: (u * s) @ v.mT)(*L.svd_lowrank(x[:, :, 0].mT, q=3))",
-    "L.svd_lowrank(x[:, :, 0], M=L.ones(7))[1]", "L.svd_lowrank(x[0, 0])", "L.pca_lowrank(x[0])[1]", "L.pca_lowrank(x[0], q=3)",
+    "L.svd_lowrank(x[:, :4, 0], q=3)[1]", "(lambda u, s, v: (u * s) @ v.mT)(*L.svd_lowrank(x[:, :, 0].mT, q=3))",
+    "L.svd_lowrank(x[:, :, 0], q=3, M=L.ones(7))[1]", "L.svd_lowrank(x[0, 0])", "L.pca_lowrank(x[0], q=2)[1]", "L.pca_lowrank(x[0], q=3)",
     "L.pca_lowrank(x[:, :, 0], niter=-1)", "L.lobpcg(sym, k=2)[0]", "L.lobpcg(sym, k=2)[1] ** 2", "L.lobpcg(sym, k=3)",
     "L.lobpcg(x[0].detach())",
 ]  # fmt: skip
