@@ -91,8 +91,9 @@ class Tensor(Draws, Facts, Methods):
 
     @property
     def grad_fn(self) -> Any:
-        """The node that made this tensor, or None."""
-        return self.node
+        """The node that made this tensor, one for all outputs of a Function, or None."""
+        node = self.node
+        return node and node.whole[0]
 
     def backward(
         self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None

@@ -86,11 +86,11 @@ class _Slot:
     on_arrays = True
 
     def __init__(self, name: str, index: int) -> None:
-        self.name, self.index = name, index
+        self.name, self.output = name, index
 
     def backward(self, node: Node, g: Any, needed: Container | None) -> list[tuple]:
         """As `Primitive.backward`."""
-        return [(node.parents[0], Several(node.parents[0], {self.index: g}))]
+        return [(node.parents[0], Several(node.parents[0], {self.output: g}))]
 
 
 class _Application:

@@ -124,7 +124,7 @@ def argument_of(primitive: Any, position: int) -> str:
     """What a primitive calls an argument."""
     names = getattr(primitive, "arguments", None)
     if not names:
-        return f"result {primitive.index}" if hasattr(primitive, "index") else f"argument {position}"
+        return f"result {primitive.output}" if hasattr(primitive, "output") else f"argument {position}"
     if getattr(primitive, "variadic", False):
         return f"{names[-1]}[{position}]"
     return names[position]

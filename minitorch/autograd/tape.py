@@ -10,6 +10,7 @@ pending node with the largest number: no consumer of it can still be waiting. No
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import operator
@@ -75,18 +76,27 @@ class Node:
 
     @property
     def next_functions(self) -> tuple:
-        """The parents as PyTorch lists them: one `(node or leaf, 0)` per argument."""
-        return tuple((parent, 0) for parent in self.parents)
+        """The parents as PyTorch lists them: one `(node or leaf, which of its outputs)` per argument."""
+        return tuple(parent.whole if type(parent) is Node else (parent, 0) for parent in self.parents)
+
+    @property
+    def whole(self) -> tuple[Node, int]:
+        """The node of the application that this node is one of several outputs of, and which; else itself and 0."""
+        output = getattr(self.primitive, "output", None)
+        return (self, 0) if output is None else (self.parents[0], output)
 
     def register_prehook(self, hook: Callable) -> RemovableHandle:
-        """Call hook((gradient,)) before the rules run; the tuple that it returns, if any, replaces the gradient's."""
+        """Call hook(gradients of the outputs) before the rules run; the tuple that it returns, if any, replaces them.
+
+        An output that no gradient came for has None.
+        """
         self.hooks = self.hooks if self.hooks is not None else {}
-        return _added(self.hooks, lambda g: _single(hook((g,))))
+        return _added(self.hooks, functools.partial(_before, hook))
 
     def register_hook(self, hook: Callable) -> RemovableHandle:
-        """Call hook(gradients of the arguments, (gradient,)) after the rules; a tuple returned replaces the first.
+        """Call hook(gradients of the arguments, those of the outputs) after the rules; a tuple replaces the first.
 
-        An argument that needs no gradient has None.
+        An argument that needs no gradient, and an output that none came for, has None.
         """
         self.after = self.after if self.after is not None else {}
         return _added(self.after, hook)
@@ -123,9 +133,24 @@ def _added(hooks: dict[int, Callable], hook: Callable) -> RemovableHandle:
     return handle
 
 
-def _single(returned: Any) -> Any:
-    """What a hook returned for one gradient, itself or as a tuple."""
-    return returned[0] if isinstance(returned, tuple) else returned
+def _before(hook: Callable, g: Any) -> Any:
+    """What a hook of a node makes of its gradient, or of those of its outputs; None if it returns none."""
+    outer = g.tensors() if isinstance(g, Several) else (g,)
+    found = hook(outer)
+    if found is None:
+        return None
+    found = _counted(hook, found if isinstance(found, tuple) else (found,), outer)
+    return g.replaced(found) if isinstance(g, Several) else found[0]
+
+
+def _counted(hook: Callable, found: Sequence, given: tuple) -> Sequence:
+    """What a hook returned. Raises RuntimeError if that is not one gradient for each that it was given."""
+    if len(found) != len(given):
+        raise RuntimeError(
+            f"hook {getattr(hook, '__name__', hook)!r} has returned an incorrect number of values "
+            f"(got {len(found)}, but expected {len(given)})"
+        )
+    return found
 
 
 SELF: Any = object()  # the edge of a kept `out`: a reference to the node itself would be a cycle
@@ -135,7 +160,20 @@ class Several:
     """The gradients of some of a node's several outputs, by number, which join until all are there: see function.py."""
 
     def __init__(self, node: Node, parts: dict[int, Any]) -> None:
-        self.parts, self.shape, self.dtype = parts, node.shape, node.dtype
+        self.node, self.parts, self.shape, self.dtype = node, parts, node.shape, node.dtype
+
+    def tensors(self) -> tuple:
+        """For each output the gradient, a tensor, or None."""
+        outputs: Any = self.node.primitive
+        parts = [self.parts.get(i) for i in range(len(outputs.outlines))]
+        return tuple([wrap(g) if isinstance(g, np.ndarray) else g for g in parts])
+
+    def replaced(self, found: Sequence) -> Several:
+        """The same for other gradients."""
+        for was, now in zip(self.tensors(), found, strict=True):
+            if was is not None and now is not None:
+                check_replaced(was, now)
+        return Several(self.node, {i: g for i, g in enumerate(found) if g is not None})
 
     def join(self, other: Several) -> Several:
         """Both: an output hands on its gradient once, when it is complete."""
@@ -490,21 +528,15 @@ def propagate(
                         continue
             pieces = primitive.backward(node, g, needed)
             if node.after is not None:
-                pieces = _run_after(node, g, pieces, create_graph)
+                pieces = _run_after(node, g, pieces, tensors)
             if trace is not None:
                 for position, (_, piece) in enumerate(pieces):
                     trace.check(node, position, piece if isinstance(piece, Several) else _computed(piece))
             for parent, piece in pieces:
                 like = parent if type(parent) is Node else parent.array
-                if tensors or (type(piece) is not np.ndarray and type(piece) is not Own):
-                    piece = _checked(piece, node, parent, tensors, create_graph)
-                if piece.shape != like.shape:
-                    raise _misshapen(node, parent, tuple(piece.shape), like.shape)
-                if piece.dtype is not like.dtype:
-                    if not create_graph and piece.dtype != like.dtype:
-                        piece = _computed(piece).astype(like.dtype)
-                    elif create_graph and type(piece) is not Several and piece.outline.dtype != like.dtype:
-                        piece = piece.to(like.dtype)
+                simple = type(piece) is np.ndarray or type(piece) is Own
+                if tensors or not simple or piece.shape != like.shape or piece.dtype is not like.dtype:
+                    piece = _fitted(piece, node, parent, like, tensors, create_graph)
                 deliver(parent, piece)
             if node.holds and not retain_graph:
                 node.kept = None
@@ -542,10 +574,7 @@ def _plain_rules(wanted: set | None, needed: dict | None, results: dict, create_
         pieces = []
         for parent, piece in node.primitive.backward(node, g, needed):
             like = parent if type(parent) is Node else parent.array
-            piece = _checked(piece, node, parent, True, True)
-            if piece.shape != like.shape:
-                raise _misshapen(node, parent, tuple(piece.shape), like.shape)
-            pieces.append((parent, piece if piece.outline.dtype == like.dtype else piece.to(like.dtype)))
+            pieces.append((parent, _fitted(piece, node, parent, like, True, True)))
         if node.holds and not retain_graph:
             node.kept = None
         return pieces
@@ -565,14 +594,22 @@ def _misshapen(node: Node, parent: Any, given: tuple, wanted: tuple) -> RuntimeE
     )
 
 
-def _checked(piece: Any, node: Node, parent: Any, tensors: bool, create_graph: bool) -> Any:
-    """What a rule returned, as a tensor where it had to be one; else computed, unless it may wait. Raises TypeError."""
+def _fitted(piece: Any, node: Node, parent: Any, like: Any, tensors: bool, create_graph: bool) -> Any:
+    """What a rule returned, in the dtype of `like`: a tensor where it has to be one, else computed, unless it may wait.
+
+    Raises TypeError where it is no tensor, RuntimeError for another shape.
+    """
     if tensors and not isinstance(piece, Variable | Several):
         raise TypeError(
             f"the derivative rule of {node.primitive.name} must return a tensor, but returned {type(piece).__name__}"
         )
     waits = type(piece) is Own or hasattr(piece, "join") or may_wait(parent)
-    return piece if create_graph or waits else _computed(piece)
+    piece = piece if create_graph or waits else _computed(piece)
+    if piece.shape != like.shape:
+        raise _misshapen(node, parent, tuple(piece.shape), like.shape)
+    if isinstance(piece, Variable):
+        return piece if piece.outline.dtype == like.dtype else piece.to(like.dtype)
+    return piece if piece.dtype == like.dtype else _computed(piece).astype(like.dtype)
 
 
 def may_wait(edge: Any) -> bool:
@@ -625,40 +662,49 @@ def _computed(g: Any) -> Any:
 
 def run_hooks(hooks: dict[int, Callable], g: Any) -> Any:
     """Pass a gradient through hooks, which see tensors, in the order they were registered; each may return another."""
-    recorded = isinstance(g, Variable)
+    recorded = isinstance(g, Variable | Several)
     tensor: Any = g if recorded else wrap(g)
     for hook in list(hooks.values()):
         replaced = hook(tensor)
         if replaced is not None:
-            if not isinstance(replaced, Variable):
-                raise TypeError(f"a hook must return a Tensor or None, but returned {type(replaced).__name__}")
-            was, now = tensor.outline, replaced.outline
-            if now.shape != was.shape:
-                raise RuntimeError(f"a hook has changed the size of value: {was.shape} to {now.shape}")
-            if now.dtype != was.dtype:
-                raise RuntimeError(f"a hook has changed the type of value (was {was.dtype} got {now.dtype})")
+            if not isinstance(g, Several):
+                check_replaced(tensor, replaced)
             tensor = replaced
     return tensor if recorded else tensor.array
 
 
-def _run_after(node: Node, g: Any, pieces: list[tuple], create_graph: bool) -> list[tuple]:
-    """Show hooks what the rules gave for each argument, and take what they return instead."""
-    tensors = iter([(parent, wrap(_computed(piece)) if not create_graph else piece) for parent, piece in pieces])
-    waiting, given = next(tensors, (None, None)), []
+def check_replaced(before: Any, after: Any) -> None:
+    """Raises where a hook returned something else than a tensor of the gradient's shape and dtype."""
+    if not isinstance(after, Variable):
+        raise TypeError(f"a hook must return a Tensor or None, but returned {type(after).__name__}")
+    was, now = before.outline, after.outline
+    if now.shape != was.shape:
+        raise RuntimeError(f"a hook has changed the size of value: {was.shape} to {now.shape}")
+    if now.dtype != was.dtype:
+        raise RuntimeError(f"a hook has changed the type of value (was {was.dtype} got {now.dtype})")
+
+
+def _run_after(node: Node, g: Any, pieces: list[tuple], tensors: bool) -> list[tuple]:
+    """Show hooks what the rules gave for each argument, tensors or arrays, and take what they return instead."""
+    found = iter(
+        [(parent, piece if isinstance(piece, Variable) else wrap(_computed(piece))) for parent, piece in pieces]
+    )
+    waiting, given = next(found, (None, None)), []
     for parent in node.parents:
         mine = parent is not None and parent is waiting[0]
         given.append(waiting[1] if mine else None)
         if mine:
-            waiting = next(tensors, (None, None))
-    came = g if isinstance(g, Variable) else wrap(_computed(g))
+            waiting = next(found, (None, None))
+    came = g.tensors() if isinstance(g, Several) else (g if isinstance(g, Variable) else wrap(_computed(g)),)
     for hook in list(node.after.values()):  # type: ignore[union-attr]
-        replaced = hook(tuple(given), (came,))
+        replaced = hook(tuple(given), came)
         if replaced is not None:
-            if len(replaced) != len(given):
-                raise RuntimeError(f"hooks can not change the number of gradients, {len(given)}, to {len(replaced)}")
+            for was, now in zip(given, _counted(hook, replaced, tuple(given)), strict=True):
+                if was is not None and now is not None:
+                    check_replaced(was, now)
             given = list(replaced)
     return [
-        (parent, piece if create_graph else piece.array)
+        (parent, piece if tensors else piece.array)
         for parent, piece in zip(node.parents, given, strict=True)
         if parent is not None and piece is not None
     ]

@@ -387,7 +387,8 @@ def trace(model: Any, inputs: Any) -> Iterator[Row]:
             handle.remove()
         for buffer, old in buffers:
             buffer.detach().copy_(old)
-    ops = _below([output.grad_fn for output in outputs])  # oldest first
+    below = _below([output.grad_fn for output in outputs])  # oldest first
+    ops = [node for node in below if node.whole[0] is node]  # a Function's outputs count as one
     if not ops:
         raise RuntimeError(
             "add_graph: the tape recorded nothing: the output depends on no parameter and on no floating input"

@@ -139,5 +139,100 @@ def test_hooks_of_nodes() -> None:
         (g,) = autograd.grad(out.sum(), x, retain_graph=True, create_graph=create_graph)
         assert g.tolist() == [30.0, 40.0]
     out.grad_fn.register_hook(lambda inner, outer: inner[:1])
-    with pytest.raises(RuntimeError, match="number of gradients"):
+    with pytest.raises(RuntimeError, match="incorrect number of values .got 1, but expected 2"):
         out.sum().backward()
+
+
+class Three(autograd.Function):
+    """2 x, 3 y and x + y."""
+
+    @staticmethod
+    def forward(ctx, x, y):
+        return x * 2, y * 3, x + y
+
+    @staticmethod
+    def backward(ctx, a, b, c):
+        return a * 2 + c, b * 3 + c
+
+
+def three() -> tuple:
+    """Two leaves, and the outputs of `Three` of their like."""
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    return x, y, *Three.apply(x * 1, y * 1)
+
+
+def test_outputs_of_a_function_share_a_node() -> None:
+    """`grad_fn` is that of the application; `next_functions` says which output was used."""
+    x, y, a, b, c = three()
+    node = a.grad_fn
+    assert b.grad_fn is node and c.grad_fn is node and node.name() == "Three"
+    assert (b * 2).grad_fn.next_functions[0] == (node, 1) and (a * b).grad_fn.next_functions == ((node, 0), (node, 1))
+    assert [parent.name() for parent, _ in node.next_functions] == ["multiply", "multiply"]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("other", [0, 1, 2])
+def test_hooks_of_nodes_with_several_outputs(create_graph: bool, other: int) -> None:
+    """They see the gradients of all outputs, None where none came, and once; whichever output they were asked of."""
+    x, y, *outputs = three()
+    a, b, c = outputs
+    seen = []
+
+    def listed(gradients):
+        return [g if g is None else g.tolist() for g in gradients]
+
+    outputs[other].grad_fn.register_prehook(lambda outer: seen.append(listed(outer)))
+    handle = outputs[other].grad_fn.register_hook(lambda inner, outer: seen.append((listed(inner), listed(outer))))
+    b.register_hook(lambda g: g * 2)  # of the output alone, and before those of the node
+    autograd.grad((a + 3 * c).sum(), (x, y), create_graph=create_graph, retain_graph=True)
+    assert seen == [[[1, 1], None, [3, 3]], ([[5, 5], [3, 3]], [[1, 1], None, [3, 3]])]
+    seen.clear()
+    autograd.grad((a + b).sum(), (x, y), create_graph=create_graph, retain_graph=True)
+    assert seen[0] == [[1, 1], [2, 2], None]
+    handle.remove()
+    found = autograd.grad((a + b + c).sum(), (x, y), create_graph=create_graph)
+    assert listed(found) == [[3, 3], [7, 7]]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_hooks_replace_gradients_of_several_outputs(create_graph: bool) -> None:
+    """Before the rules those of the outputs, after them those of the arguments; None stops one."""
+    x, y, a, b, c = three()
+    settings = {"create_graph": create_graph, "retain_graph": True}
+    before = a.grad_fn.register_prehook(lambda outer: (outer[0] * 10, None, outer[2]))
+    assert [g.tolist() for g in autograd.grad((a + b + c).sum(), (x, y), **settings)] == [[21, 21], [1, 1]]
+    before.remove()
+    after = b.grad_fn.register_hook(lambda inner, outer: (inner[0] * 10, None))
+    found = autograd.grad((a + b + c).sum(), (x, y), allow_unused=True, **settings)
+    assert found[0].tolist() == [30, 30] and found[1] is None
+    after.remove()
+    for register, hook, text in (
+        (a.grad_fn.register_prehook, lambda outer: outer[:1], "got 1, but expected 3"),
+        (a.grad_fn.register_hook, lambda inner, outer: outer, "got 3, but expected 2"),
+        (a.grad_fn.register_prehook, lambda outer: (outer[0].sum(), *outer[1:]), "changed the size"),
+        (a.grad_fn.register_hook, lambda inner, outer: (inner[0].float(), inner[1]), "changed the type"),
+    ):
+        with register(hook), pytest.raises(RuntimeError, match=text):
+            autograd.grad((a + b + c).sum(), (x, y), **settings)
+
+
+def test_hooks_of_a_function_with_one_output() -> None:
+    """Its node is its own; the gradients that its hooks see are what `backward` returned."""
+
+    class Square(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return 2 * ctx.saved_tensors[0] * g
+
+    x, seen = leaf(1.0, 2.0), []
+    y = Square.apply(x)
+    with y.grad_fn.register_hook(lambda inner, outer: seen.append((inner[0].tolist(), outer[0].tolist()))):
+        y.sum().backward(retain_graph=True)
+    y.grad_fn.register_hook(lambda inner, outer: (inner[0] * 10,))
+    y.sum().backward()
+    assert seen == [([2.0, 4.0], [1.0, 1.0])] and x.grad.tolist() == [22.0, 44.0]

@@ -1,4 +1,4 @@
-"""segment_reduce, convolution with time first, recurrent functions, low ranks: against the live PyTorch.
+"""segment_reduce, convolution with time first, recurrent functions, low ranks, hooks of nodes: beside the live PyTorch.
 
 `pytest tests/parity/parity_rest.py -s` prints one line. Cases are text, as in `parity_leftovers`.
 """
@@ -38,6 +38,28 @@ OTHERS = [
     "L.pca_lowrank(x[:, :, 0], niter=-1)", "L.lobpcg(sym, k=2)[0]", "L.lobpcg(sym, k=2)[1] ** 2", "L.lobpcg(sym, k=3)",
     "L.lobpcg(x[0].detach())",
 ]  # fmt: skip
+# Hooks of the node of a Function with several outputs: what they saw, and the gradients of both leaves.
+NODE = """
+class Three(L.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, y):
+        return x * 2, y * 3, x + y
+    @staticmethod
+    def backward(ctx, a, b, c):
+        return a * 2 + c, b * 3 + c
+x, y, seen = L.tensor([1.0, 2.0], requires_grad=True), L.tensor([3.0, 4.0], requires_grad=True), []
+a, b, c = Three.apply(x * 1, y * 1)
+def kept(*sides):
+    seen.append([[None if g is None else g.detach().clone() for g in side] for side in sides])
+"""
+HOOKS = [
+    "a.grad_fn.register_hook(kept)", "b.grad_fn.register_prehook(kept)", "a.register_hook(lambda g: None if g is None else g * 7)",
+    "c.grad_fn.register_hook(lambda i, o: (i[0] * 10, i[1] * 100))", "b.grad_fn.register_hook(lambda i, o: (None, i[1]))",
+    "a.grad_fn.register_prehook(lambda o: tuple(g if g is None else g * 5 for g in o))", "c.retain_grad()",
+    "a.grad_fn.register_hook(lambda i, o: i[:1])", "a.grad_fn.register_prehook(lambda o: o[:1])",
+    "a.grad_fn.register_hook(kept).remove()", "seen.append(a.grad_fn is c.grad_fn)",
+]  # fmt: skip
+SUMS = ["a.sum()", "b.sum()", "a.sum() + 2 * b.sum() + c.sum()", "(a * b + c).sum()", "(x * a).sum() + c.sum()"]
 
 
 def backwards(call: str) -> str:
@@ -72,6 +94,11 @@ def cases() -> Iterator[tuple[str, str, float]]:
         rest = f"({params},), {bias}, 1, 0.0, {train}, {both}"
         yield name, backwards(f"L.{name}(a[:20].reshape(5, 2, 2), {hx}, {rest}, False)"), 1e-5
         yield name, backwards(f"L.{name}(a[:16].reshape(8, 2), L.tensor([2, 2, 2, 1, 1]), {hx}, {rest})"), 1e-5
+    for hooks, total, graph in itertools.product(itertools.combinations(HOOKS, 2), SUMS, (False, True)):
+        text = "\n".join(
+            [NODE, *hooks, f"({total}).backward(create_graph={graph})", "out = [seen, x.grad, y.grad, c.grad]"]
+        )
+        yield "Function", text, 1e-6
 
 
 def test_rest() -> None:
