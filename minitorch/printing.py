@@ -117,4 +117,11 @@ def tensor_text(x: Any, name: str = "tensor") -> str:
         suffixes.append(f"grad_fn=<{x.node.name()}>")
     elif x._requires_grad:
         suffixes.append("requires_grad=True")
-    return f"{name}({', '.join([body, *suffixes])})"
+    text, indent = f"{name}({body}", len(name) + 1
+    used = len(text) - text.rfind("\n") + 1
+    for suffix in suffixes:
+        more = len(suffix.replace("minitorch.", "torch.")) + 2  # so lines break where PyTorch's do
+        fits = used + more <= options.linewidth
+        text += f", {suffix}" if fits else f",\n{' ' * indent}{suffix}"
+        used = used + more if fits else indent + more - 2
+    return f"{text})"

@@ -276,10 +276,12 @@ class Primitive:
         if not isinstance(source, Variable):
             return
         array, base = source.array, result.array.base
-        if not isinstance(base, np.ndarray):  # as_strided's result holds its source by another object
+        while base is not array and base is not array.base:  # as_strided's result holds its source by others
             base = getattr(base, "base", None)
-        if base is None or (base is not array and base is not array.base):
-            return  # NumPy had to copy, as a reshape may have to
+            if base is None:
+                return  # NumPy had to copy, as a reshape may have to
+        if base is None:
+            return
         result.base = source if source.base is None else source.base
         result.chain = (*source.chain, (self, settings))
         if source._made or not _enabled.get():

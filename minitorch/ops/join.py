@@ -69,8 +69,9 @@ def cat(tensors: Sequence, dim: int = 0) -> Any:
     tensors = check_tensors("cat", tensors)
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    if any(t.array.ndim == 0 for t in tensors):
-        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    for i, t in enumerate(tensors):
+        if not t.array.ndim:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     kept = [t for t in tensors if t.array.shape != (0,)] or tensors[:1]  # PyTorch passes over empty vectors
     ndim = kept[0].array.ndim
     (d,) = normalize((dim,), ndim)

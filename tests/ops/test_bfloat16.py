@@ -92,6 +92,9 @@ def test_views_share_memory() -> None:
     x.t()[1] = 0.1
     x.view(-1)[5:].add_(2)
     assert equals(x, [[0, 0.1, 0], [0, 0.1, 2]])
+    strided = x.as_strided((2,), (5,))
+    strided.add_(1)
+    assert strided.base is x and equals(x, [[1, 0.1, 0], [0, 0.1, 3]])
     leaf = narrow(np.ones(3)).requires_grad_()
     y = leaf * 2
     y[1:].mul_(3)

@@ -152,3 +152,16 @@ def test_results_of_several_parts_have_pytorch_s_texts_and_names() -> None:
         assert type(getattr(x, name)(0)) is getattr(m.return_types, name)
     assert type(x.topk(1)) is m.return_types.topk and type(x.kthvalue(1)) is m.return_types.kthvalue
     assert type(x.frexp()) is m.return_types.frexp and type(x.histogram(2)) is m.return_types.histogram
+
+
+def test_what_follows_the_elements_breaks_lines() -> None:
+    """Where it would make a line longer than 80, dtype and history begin another, as in PyTorch."""
+    x = m.arange(9, dtype=m.float64) / 8
+    assert repr(x) == (
+        "tensor([0.0000, 0.1250, 0.2500, 0.3750, 0.5000, 0.6250, 0.7500, 0.8750, 1.0000],\n"
+        "       dtype=minitorch.float64)"
+    )
+    assert repr(x[:6].requires_grad_()) == (
+        "tensor([0.0000, 0.1250, 0.2500, 0.3750, 0.5000, 0.6250], dtype=minitorch.float64,\n       requires_grad=True)"
+    )
+    assert repr(x[:3].detach()) == "tensor([0.0000, 0.1250, 0.2500], dtype=minitorch.float64)"
