@@ -15,6 +15,7 @@ from . import devices, dtypes
 from .autograd.inplace import into
 from .autograd.primitive import OutOfMemoryError
 from .autograd.tape import Variable, wrap
+from .dtypes import FLOATS
 from .ops import place
 from .ops.dims import check_size, flag, no_tensor, sizes, whole
 from .ops.layout import order_of, ordered_back
@@ -219,13 +220,13 @@ def arange(
         raise RuntimeError("step must be nonzero")
     if not (math.isfinite(start) and math.isfinite(end)):
         raise RuntimeError(f"unsupported range: {start} -> {end}")
-    if wanted.kind not in "fV":
+    if wanted.kind not in FLOATS:
         start, end, step = int(start), int(end), int(step)
         if not step:
             raise ValueError("step must be nonzero, also once it is an integer")
     if (end - start) * step < 0:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: from {start} to {end} by {step}")
-    count = -((start - end) // step) if wanted.kind not in "fV" else math.ceil((end - start) / step)
+    count = -((start - end) // step) if wanted.kind not in FLOATS else math.ceil((end - start) / step)
     if count >= 2**63:
         raise RuntimeError(f"invalid size, possible overflow: {count} numbers")
     numbers = _made(lambda shape, to: (start + step * np.arange(shape[0])).astype(to), (count,), wanted)
@@ -247,7 +248,7 @@ def linspace(
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, but got {steps}")
     dtypes.check_fits(np.array([start, end]), wanted)
-    kind = float if wanted.kind in "fV" else int
+    kind = float if wanted.kind in FLOATS else int
     start, end = kind(start), kind(end)
     return _finish(
         _made(lambda shape, to: np.linspace(start, end, shape[0]).astype(to), (steps,), wanted), requires_grad

@@ -15,6 +15,7 @@ from .autograd import Variable
 from .autograd.inplace import assign
 from .autograd.quiet import quietly
 from .autograd.tape import wrap
+from .dtypes import FLOATS
 from .ops.dims import check_size, flag, no_tensor, whole
 from .ops.sort import bisect, leading
 from .random import Generator, check_drawn, check_probability, numpy_generator
@@ -28,7 +29,7 @@ def _numbers(name: str, **given: Any) -> None:
 
 
 def _continuous(name: str, d: np.dtype) -> None:
-    if d.kind not in "fV":
+    if d.kind not in FLOATS:
         raise RuntimeError(
             f"{name} distribution is a continuous probability distribution. dtype must be a floating point but you "
             f"specified {dtypes.as_dtype(d)}"
@@ -109,7 +110,7 @@ class Draws:
         to = bounds[1] if len(bounds) > 1 else named.get("to")
         d = self.outline.dtype
         least, most = _whole_range(d)
-        high = (int(2 / dtypes.finfo(d).eps) if d.kind in "fV" else most) + 1 if to is None else whole(to, "to")
+        high = (int(2 / dtypes.finfo(d).eps) if d.kind in FLOATS else most) + 1 if to is None else whole(to, "to")
         if low >= high:
             raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
         for name, value in (("from", low), ("to - 1", high - 1)):
@@ -135,7 +136,7 @@ def _whole_range(d: np.dtype) -> tuple[int, int]:
     """The smallest and the largest integer of a dtype."""
     if d.kind == "b":
         return 0, 1
-    limits = dtypes.finfo(d) if d.kind in "fV" else np.iinfo(d)
+    limits = dtypes.finfo(d) if d.kind in FLOATS else np.iinfo(d)
     return int(limits.min), int(limits.max)
 
 
@@ -192,7 +193,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
         raise no_tensor("multinomial", "input", input)
     num_samples, shape = whole(num_samples, "num_samples"), input.array.shape
     flag(replacement, "replacement")
-    if input.array.dtype.kind not in "fV":
+    if input.array.dtype.kind not in FLOATS:
         raise RuntimeError(
             "multinomial only supports floating-point dtypes for input, got: " + str(dtypes.as_dtype(input.array.dtype))
         )

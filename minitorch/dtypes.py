@@ -10,6 +10,8 @@ import numpy as np
 
 from .devices import check as check_device  # noqa: F401 where dtypes are parsed, devices are
 
+FLOATS = "fV"  # the kinds of NumPy's floats, and of bfloat16 by ml_dtypes
+
 _TYPES = {
     "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
     "float16": "Half", "float32": "Float", "float64": "Double",
@@ -17,12 +19,12 @@ _TYPES = {
 
 
 class dtype:
-    """One of the nine element types; `.numpy` is NumPy's."""
+    """One of the element types; `.numpy` is NumPy's."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.numpy = np.dtype(name)
-        self.is_floating_point = self.numpy.kind in "fV"
+        self.is_floating_point = self.numpy.kind in FLOATS
         self.is_complex = False
         self.is_signed = self.numpy.kind in "fVi"
         self.itemsize = self.numpy.itemsize

@@ -17,6 +17,7 @@ from . import autograd
 from .autograd import Node, Variable
 from .autograd.functional import slopes
 from .autograd.tape import wrap
+from .dtypes import FLOATS
 from .ops.index import getitem
 from .ops.join import stack
 
@@ -77,7 +78,7 @@ def _fresh(tree: Any) -> Any:
     """The tensors of a tree as new points on the tape, connected to where they came from."""
 
     def fresh(x: Any) -> Any:
-        if not isinstance(x, Variable) or x.outline.dtype.kind not in "fV":
+        if not isinstance(x, Variable) or x.outline.dtype.kind not in FLOATS:
             return x
         if x.edge is not None:
             return x.view_as(x)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .dtypes import FLOATS
+
 
 class Generator:
     """A stream of random numbers; `.numpy` is the NumPy generator it draws from.
@@ -94,7 +96,7 @@ def numpy_generator(generator: Generator | None) -> np.random.Generator:
 
 def check_drawn(name: str, d: np.dtype) -> np.dtype:
     """A dtype that random numbers come in. Raises NotImplementedError for integers and bools."""
-    if d.kind not in "fV":
+    if d.kind not in FLOATS:
         raise NotImplementedError(f'"{name}" not implemented for {d.name}: random numbers are float32 or float64')
     return d
 

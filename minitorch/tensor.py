@@ -15,6 +15,7 @@ from .autograd.inplace import assign
 from .autograd.quiet import quietly
 from .autograd.tape import RemovableHandle
 from .drawing import Draws
+from .dtypes import FLOATS
 from .facts import Facts, Size
 from .ops import index as indexing
 from .ops import join, linalg, place, promotion
@@ -67,7 +68,7 @@ class Tensor(Draws, Facts, Methods):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients, or no longer; returns self. Raises RuntimeError for integers and for non-leaves."""
         flag(requires_grad, "requires_grad")
-        if requires_grad and self.outline.dtype.kind not in "fV":
+        if requires_grad and self.outline.dtype.kind not in FLOATS:
             raise RuntimeError(
                 f"only Tensors of floating point dtype can require gradients; this one is {self.dtype}: "
                 "make it float first, tensor.float().requires_grad_()"
@@ -140,7 +141,7 @@ class Tensor(Draws, Facts, Methods):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
-        if self.requires_grad and value.outline.dtype.kind not in "fV":
+        if self.requires_grad and value.outline.dtype.kind not in FLOATS:
             raise RuntimeError("data set to a tensor that requires gradients must be floating point or complex dtype")
         version = tape.Version(value.version)
         version.count = self.version.count
@@ -587,7 +588,7 @@ def built(dtype: dtypes.dtype, data: tuple) -> np.ndarray:
                 raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
             given = as_array(first)
             return np.array(
-                given if given.dtype.kind not in "fV" or dtype.is_floating_point else np.trunc(given), dtype.numpy
+                given if given.dtype.kind not in FLOATS or dtype.is_floating_point else np.trunc(given), dtype.numpy
             )
     return np.zeros(check_size(sizes(data), dtype.itemsize), dtype.numpy)
 

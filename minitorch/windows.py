@@ -10,6 +10,7 @@ import numpy as np
 
 from . import dtypes
 from .creation import _dtype, _finish, factory
+from .dtypes import FLOATS
 from .ops.dims import whole
 
 __all__ = ["bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window"]
@@ -18,7 +19,7 @@ __all__ = ["bartlett_window", "blackman_window", "hamming_window", "hann_window"
 def _window(name: str, shape: Callable, count: int, periodic: bool, dtype: Any, device: Any, needs: Any) -> Any:
     """shape(x) at `count` positions x from 0 to 1; `periodic` leaves out the last of count + 1."""
     wanted, count = _dtype(dtype, device), whole(count, "window_length")
-    if wanted.kind not in "fV":
+    if wanted.kind not in FLOATS:
         raise RuntimeError(f"{name} expects floating point dtypes, got: {dtypes.as_dtype(wanted)}")
     if count < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={count}")

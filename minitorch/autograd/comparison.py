@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import FLOATS
 from . import forward_ad
 from .diagnosis import OF_POINT, suspect, wrong
 from .functional import jvp
@@ -44,7 +45,7 @@ def differentiable(tensors: Sequence) -> list[tuple[int, Any]]:
 
 def outputs_of(function: Callable, inputs: tuple) -> tuple:
     """The results that are float tensors."""
-    return tuple(y for y in as_tuple(function(*inputs)) if isinstance(y, Variable) and y.array.dtype.kind in "fV")
+    return tuple(y for y in as_tuple(function(*inputs)) if isinstance(y, Variable) and y.array.dtype.kind in FLOATS)
 
 
 def dual_columns(function: Callable, inputs: tuple, xs: Sequence[tuple[int, Any]], which: int) -> list[np.ndarray]:
@@ -89,12 +90,12 @@ class Comparison:
         self.written = [
             n
             for n, (t, old) in beside.items()
-            if not np.array_equal(t.array, old, equal_nan=t.array.dtype.kind in "fV")
+            if not np.array_equal(t.array, old, equal_nan=t.array.dtype.kind in FLOATS)
         ]
         every = [(i, y) for i, y in enumerate(as_tuple(returned)) if isinstance(y, Variable)]
         if not every and as_tuple(returned):
             raise TypeError(f"gradcheck: the function must return tensors, but returned {type(returned).__name__}")
-        self.floats = [(i, y) for i, y in every if y.array.dtype.kind in "fV"]
+        self.floats = [(i, y) for i, y in every if y.array.dtype.kind in FLOATS]
         self.single = len(self.floats) == 1
         self.taken = [k for k, (_, y) in enumerate(self.floats) if y.edge is not None]
         self.outputs = [self.floats[k][1] for k in self.taken]
@@ -191,7 +192,7 @@ class Comparison:
         values = {
             self.names[j]: t.array.astype(float)
             for j, t in enumerate(self.inputs)
-            if j != i and isinstance(t, Variable) and t.array.dtype.kind in "fV"
+            if j != i and isinstance(t, Variable) and t.array.dtype.kind in FLOATS
         }
         others = {self.names[j]: m for (j, _), m in zip(self.checked, expected, strict=True) if j != i}
         (reached,) = grad(y, [x], wrap(np.ones_like(y.array)), retain_graph=True, allow_unused=True)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dtypes import as_dtype
+from ..dtypes import FLOATS, as_dtype
 from .modes import GradMode, is_grad_enabled
 from .primitive import identity
 from .tape import Node, Variable, grad, wrap
@@ -87,7 +87,7 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
     for what, x in (("primal", tensor), ("tangent", tangent)):
         if not isinstance(x, Variable):
             raise TypeError(f"make_dual(): the {what} must be a Tensor, but got {type(x).__name__}")
-        if x.array.dtype.kind not in "fV":
+        if x.array.dtype.kind not in FLOATS:
             raise ValueError(f"Expected {what} to be floating point or complex, but got: {as_dtype(x.array.dtype)}")
     if tangent.array.shape != tensor.array.shape or tangent.array.dtype != tensor.array.dtype:
         raise RuntimeError(

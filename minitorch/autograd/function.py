@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import FLOATS
 from .diagnosis import shapes
 from .inplace import assign
 from .modes import _recorder, is_grad_enabled, no_grad
@@ -218,7 +219,7 @@ class Function:
                 " The inputs that are modified inplace must all be outputs of the Function."
             )
         moving = [
-            isinstance(o, Variable) and o.outline.dtype.kind in "fV" and not any(o is c for c in context._constant)
+            isinstance(o, Variable) and o.outline.dtype.kind in FLOATS and not any(o is c for c in context._constant)
             for o in outputs
         ]
         if not (is_grad_enabled() and any(context.needs_input_grad) and any(moving)):

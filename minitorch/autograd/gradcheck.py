@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..dtypes import FLOATS
 from .comparison import Comparison, GradcheckError, as_tuple, differentiable, outputs_of
 from .diagnosis import wrong
 from .modes import enable_grad
@@ -314,7 +315,7 @@ def check_rules(primitive: Callable, *args: Any, **settings: Any) -> bool:
             continue
         inputs.append(wrap(array))
         ruled = rules is None or rules[min(i, len(rules) - 1)] is not None
-        if array.dtype.kind in "fV" and ruled:
+        if array.dtype.kind in FLOATS and ruled:
             inputs[-1]._requires_grad = True
             kinds.append(array.dtype.name)
     if not kinds:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import Variable
+from ..dtypes import FLOATS
 from .group import get_global_rank, get_group_rank, outside, resolve
 from .work import Work
 
@@ -107,7 +108,7 @@ def _operation(op: Any, dtype: np.dtype) -> tuple[Any, np.dtype]:
     if not isinstance(op, ReduceOp):
         raise ValueError(f"Invalid ``op`` argument. Expected ``op`` argument to be of type ReduceOp. Got {op!r}")
     bits = op in (ReduceOp.BAND, ReduceOp.BOR, ReduceOp.BXOR)
-    if (bits and dtype.kind in "fV") or (op == ReduceOp.AVG and dtype.kind not in "fV"):
+    if (bits and dtype.kind in FLOATS) or (op == ReduceOp.AVG and dtype.kind not in FLOATS):
         raise RuntimeError(f"Invalid scalar type: ReduceOp.{op} has no meaning for {dtype.name}")
     if dtype.kind == "b":
         logic = {"SUM": MPI.LOR, "MAX": MPI.LOR, "BOR": MPI.LOR, "BXOR": MPI.LXOR}

@@ -14,6 +14,8 @@ import numpy as np
 
 from minitorch.random import numpy_generator
 
+from ..dtypes import FLOATS
+
 _GAINS = {
     **dict.fromkeys(("linear", "conv1d", "conv2d", "conv3d"), 1.0),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid"), 1.0),
@@ -252,7 +254,7 @@ def _fill(tensor: Any, values: Any) -> Any:
 
 
 def _check_floating(name: str, tensor: Any) -> None:
-    if tensor.array.dtype.kind not in "fV":
+    if tensor.array.dtype.kind not in FLOATS:
         raise NotImplementedError(f"{name} fills tensors of a floating dtype, not {tensor.array.dtype}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import creation, dtypes
+from ..dtypes import FLOATS
 from ..tensor import Tensor
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
@@ -114,7 +115,7 @@ class Uninitialized(Tensor):
 
     def is_floating_point(self) -> bool:
         """Whether elements will be float32 or float64."""
-        return self._wanted.kind in "fV"
+        return self._wanted.kind in FLOATS
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Ask for gradients, or no longer; returns self."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import creation, dtypes
 from ..autograd.tape import wrap
+from ..dtypes import FLOATS
 from . import functional as F
 from . import init
 from .attention import MultiheadAttention
@@ -50,7 +51,9 @@ def _is_causal(mask: Any, is_causal: bool | None, length: int) -> bool:
 
 
 def _causal(size: int, dtype: np.dtype) -> np.ndarray:
-    return np.triu(np.full((size, size), -np.inf), 1).astype(dtype) if dtype.kind in "fV" else ~np.tri(size, dtype=bool)
+    return (
+        np.triu(np.full((size, size), -np.inf), 1).astype(dtype) if dtype.kind in FLOATS else ~np.tri(size, dtype=bool)
+    )
 
 
 def _length(x: Any, batch_first: bool) -> int:

@@ -15,6 +15,7 @@ from .. import dtypes, return_types
 from ..autograd import ZERO, Variable
 from ..autograd.inplace import in_place
 from ..autograd.tape import wrap
+from ..dtypes import FLOATS
 from .declare import binary, comparison, no_program, pointwise, unary
 from .dims import flag, no_tensor, number
 from .names import public
@@ -39,7 +40,7 @@ def _meet_tensors(name: str, floating: bool = False) -> Callable:
         dtype = common(*given)
         if dtype == np.bool_ and not floating:
             raise NotImplementedError(f'"{name}_cpu_out" not implemented for bools')
-        if floating and dtype.kind not in "fV":
+        if floating and dtype.kind not in FLOATS:
             raise RuntimeError(
                 "Integer division with addcdiv is no longer supported. Divide with addcmul and a reciprocal, or with "
                 "torch.div(..., rounding_mode='trunc'), or give floats."
@@ -51,7 +52,7 @@ def _meet_tensors(name: str, floating: bool = False) -> Callable:
 
 def _whole_value(x: Any, value: Any) -> Any:
     """A factor of integers, cut to an integer as PyTorch does."""
-    return int(value) if isinstance(x, np.ndarray) and x.dtype.kind not in "fV" else value
+    return int(value) if isinstance(x, np.ndarray) and x.dtype.kind not in FLOATS else value
 
 
 addcmul = pointwise(
@@ -74,7 +75,7 @@ def _meet_lerp(input: Any, end: Any, weight: Any) -> tuple:
         if isinstance(x, Variable) and x.outline.dtype != dtype and x.outline.shape:
             theirs = dtypes.as_dtype(x.outline.dtype)
             raise RuntimeError(f"expected dtype {dtypes.as_dtype(dtype)} for `{argument}` but got dtype {theirs}")
-    if dtype.kind not in "fV":
+    if dtype.kind not in FLOATS:
         raise NotImplementedError("lerp is not implemented for integers and bools")
     return input, to_dtype(end, dtype), to_dtype(operand(weight), dtype)
 
@@ -138,7 +139,7 @@ def rsub(input: Any, other: Any, *, alpha: float = 1) -> Any:
     return scaled_subtract(other, _tensor("rsub", "input", input), alpha=alpha)
 
 
-signbit = comparison("signbit", lambda x: x < 0 if x.dtype.kind not in "fV" else np.signbit(x), vector=no_program,
+signbit = comparison("signbit", lambda x: x < 0 if x.dtype.kind not in FLOATS else np.signbit(x), vector=no_program,
                      on="T t o", doc="Whether the sign of each element is minus, that of -0.0 and -NaN, too.")
 isposinf = comparison("isposinf", lambda x: x == math.inf, on="T t o", doc="Whether each element is inf.")
 isneginf = comparison("isneginf", lambda x: x == -math.inf, on="T t o", doc="Whether each element is -inf.")
@@ -179,7 +180,7 @@ def nan_to_num(input: Any, nan: float | None = None, posinf: float | None = None
     nan = 0.0 if nan is None else number("nan_to_num", "nan", nan)
     posinf = posinf if posinf is None else number("nan_to_num", "posinf", posinf)
     neginf = neginf if neginf is None else number("nan_to_num", "neginf", neginf)
-    if dtype.kind not in "fV":
+    if dtype.kind not in FLOATS:
         return multiply(input, 1) if dtype != np.bool_ else input.clone()
     largest = dtypes.finfo(dtype).max
     return repaired(input, nan=nan, posinf=largest if posinf is None else posinf,
@@ -204,7 +205,7 @@ def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, eq
         close = close | ((x != x) & (y != y))
     if rtol == 0 and atol == 0:
         return close
-    if x.outline.dtype.kind not in "fV":
+    if x.outline.dtype.kind not in FLOATS:
         x, y = x.double(), y.double()
     apart = absolute(x - y)
     return close | ((apart < math.inf) & (apart <= absolute(y) * rtol + atol))
@@ -233,7 +234,7 @@ def _floats(name: str) -> Callable:
 
     def check(x: Any, y: Any) -> tuple:
         x, y = meet(x, y)
-        if x.outline.dtype.kind not in "fV":
+        if x.outline.dtype.kind not in FLOATS:
             raise NotImplementedError(f'"{name}_cpu" not implemented for integers and bools')
         return x, y
 
@@ -256,7 +257,7 @@ nextafter = binary("nextafter", np.nextafter, meet=_floats("nextafter"), vector=
 def ldexp(input: Any, other: Any) -> Any:
     """input times 2 to the power `other`; exact for integers, also where 2^other alone is no float."""
     x, by = _tensor("ldexp", "input", input), _tensor("ldexp", "other", other)
-    if by.outline.dtype.kind in "fV":
+    if by.outline.dtype.kind in FLOATS:
         return multiply(x, power(2.0, by))
     (x,) = as_floats(x)
     return scaled(x, wrap(np.clip(by.array.astype(np.int64), -5000, 5000).astype(np.int32)))
@@ -296,7 +297,7 @@ def frexp(input: Any) -> Any:
 
     Raises RuntimeError for integers and bools.
     """
-    if _tensor("frexp", "input", input).outline.dtype.kind not in "fV":
+    if _tensor("frexp", "input", input).outline.dtype.kind not in FLOATS:
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     exponent = np.asarray(np.frexp(input.array)[1], np.int32)
     return return_types.frexp(scaled(input, wrap(-exponent)), wrap(exponent))

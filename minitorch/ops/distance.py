@@ -11,6 +11,7 @@ import numpy as np
 from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.tape import plain, wrap
+from ..dtypes import FLOATS
 from .declare import Formula
 from .dims import flag, no_tensor
 from .index import getitem
@@ -200,7 +201,7 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str | None = "use_mm_f
     if a[-1] != b[-1]:
         raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {a[-1]} X2: {b[-1]}")
     for name, v in (("X1", x1), ("X2", x2)):
-        if v.array.dtype.kind not in "fV":
+        if v.array.dtype.kind not in FLOATS:
             raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {v.dtype}")
     if x1.array.dtype != x2.array.dtype:
         raise RuntimeError(f"cdist: expected one dtype, but found {x1.dtype} and {x2.dtype}")
@@ -229,7 +230,7 @@ def pdist(input: Any, p: float = 2.0) -> Any:
         raise no_tensor("pdist", "input", input)
     if input.array.ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.array.ndim}D")
-    if input.array.dtype.kind not in "fV":
+    if input.array.dtype.kind not in FLOATS:
         raise RuntimeError("pdist only supports floating-point dtypes")
     p = _norm_number(p, "pdist")
     x = unsqueeze(input, 0)
@@ -267,7 +268,7 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
         if not isinstance(v, Variable):
             raise no_tensor("cosine_similarity", name, v)
     dtype = common(x1, x2)
-    if dtype.kind not in "fV":
+    if dtype.kind not in FLOATS:
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {dtypes.as_dtype(dtype)}")
     x, y = paired(x1, x2)
     try:

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..autograd import Variable
 from ..autograd.tape import wrap
+from ..dtypes import FLOATS
 from .dims import check_tensors, no_tensor, normalize
 from .factor import inverse
 from .linalg import batched_matmul, matmul
@@ -295,7 +296,7 @@ def _added(name: str, x: Any, product: Any, beta: float, alpha: float) -> Any:
         raise RuntimeError(
             f"expected m1 and m2 to have the same dtype, but got: {x.dtype} and {product.dtype} ({name})"
         )
-    if x.array.dtype.kind not in "fV":
+    if x.array.dtype.kind not in FLOATS:
         beta, alpha = int(beta), int(alpha)
     shape = product.array.shape
     try:

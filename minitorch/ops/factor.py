@@ -15,6 +15,7 @@ from .. import return_types
 from ..autograd import Variable, enable_grad, grad, is_grad_enabled, primitive
 from ..autograd.primitive import identity
 from ..autograd.tape import plain, wrap
+from ..dtypes import FLOATS
 from .dims import flag, no_tensor
 from .names import public
 from .pointwise import where
@@ -48,7 +49,7 @@ def check_floats(name: str, x: Any, argument: str = "A", ints: type = RuntimeErr
     """Raises TypeError for no tensor, RuntimeError (or `ints`) for integers and, but with `half`, for 2 bytes."""
     if not isinstance(x, Variable):
         raise no_tensor(name, argument, x)
-    if x.outline.dtype.kind not in "fV":
+    if x.outline.dtype.kind not in FLOATS:
         raise ints(f"linalg.{name}: Expected a floating point tensor as input. Got {kind(x)}")
     if x.outline.dtype.itemsize < 4 and not half:
         refused = RuntimeError if name in LOW else NotImplementedError

@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes, return_types
 from ..autograd import Variable, primitive
 from ..autograd.tape import wrap
+from ..dtypes import FLOATS
 from . import reduce
 from .dims import flag, no_tensor, normalize, number
 from .factor import (
@@ -38,7 +39,7 @@ def _widened(name: str, x: Any, dtype: Any) -> Any:
     if dtype is None:
         return x
     wanted = dtypes.as_dtype(dtype).numpy
-    if wanted.kind not in "fV" or wanted.itemsize < x.outline.dtype.itemsize:
+    if wanted.kind not in FLOATS or wanted.itemsize < x.outline.dtype.itemsize:
         raise RuntimeError(
             f"linalg.{name}: the dtype of the input ({kind(x)}) should be convertible without narrowing to the "
             f"specified dtype ({dtypes.as_dtype(dtype)})"

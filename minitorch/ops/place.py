@@ -12,6 +12,7 @@ from .. import devices, dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.inplace import assign
 from ..autograd.tape import wrap
+from ..dtypes import FLOATS
 from .dims import check_size, no_tensor, sizes
 from .layout import order_of, ordered_back
 from .names import public
@@ -69,7 +70,7 @@ def numel(input: Any) -> int:
 @public("is_floating_point")
 def is_floating_point(input: Any) -> bool:
     """Whether elements are floats."""
-    return _about(input, "is_floating_point").dtype.kind in "fV"
+    return _about(input, "is_floating_point").dtype.kind in FLOATS
 
 
 @public("is_complex")

@@ -13,6 +13,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd import ZERO, Variable
 from ..autograd.tape import wrap
+from ..dtypes import FLOATS
 from .declare import WORDS, Symbol, Untold, binary, comparison, formula, no_program, pointwise, trace_of, unary
 from .dims import no_tensor
 from .names import public
@@ -272,12 +273,12 @@ normal_density = formula("normal_density", lambda x: exp(x * x * -0.5) * (1 / ma
 def _sign(x: Any) -> Any:
     if x.dtype == np.bool_:
         return x.copy()
-    return np.where(np.isnan(x), 0, np.sign(x)).astype(x.dtype) if x.dtype.kind in "fV" else np.sign(x)
+    return np.where(np.isnan(x), 0, np.sign(x)).astype(x.dtype) if x.dtype.kind in FLOATS else np.sign(x)
 
 
 def _of_floats(function: Any) -> Any:
     """Integers and bools are whole already."""
-    return lambda x: function(x) if x.dtype.kind in "fV" else x.copy()
+    return lambda x: function(x) if x.dtype.kind in FLOATS else x.copy()
 
 
 absolute = unary("absolute", np.absolute, vector=lambda x: abs(x), floating=False,
@@ -360,7 +361,7 @@ isinf = comparison("isinf", lambda x: abs(x) == math.inf, on="T t o", doc="Wheth
 def _meet_integers(name: str) -> Any:
     def meet(*args: Any) -> tuple:
         for v in args:
-            if isinstance(v, float) or (isinstance(v, Variable) and v.outline.dtype.kind in "fV"):
+            if isinstance(v, float) or (isinstance(v, Variable) and v.outline.dtype.kind in FLOATS):
                 raise NotImplementedError(f'"{name}_cpu" not implemented for floats, only for integers and bools')
         return paired(*args)
 
@@ -376,7 +377,7 @@ bitwise_xor = binary("bitwise_xor", np.bitwise_xor, meet=_meet_integers("bitwise
 
 
 def _bitwise_not(x: Any) -> Any:
-    if x.dtype.kind in "fV":
+    if x.dtype.kind in FLOATS:
         raise TypeError(f"~ (operator.invert) is only implemented on integer and Boolean-type tensors, not {x.dtype}")
     return np.invert(x)
 
@@ -391,7 +392,7 @@ def _whole(function: Any) -> Any:
     """Integers over 0 are an error, floats are not."""
 
     def divide(x: Any, y: Any) -> Any:
-        if np.result_type(x, y).kind not in "fV" and np.any(np.equal(y, 0)):
+        if np.result_type(x, y).kind not in FLOATS and np.any(np.equal(y, 0)):
             raise RuntimeError("ZeroDivisionError: integer division by zero")
         return function(x, y)
 

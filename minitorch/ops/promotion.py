@@ -11,6 +11,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd import Primitive, Variable, primitive
 from ..autograd.tape import wrap
+from ..dtypes import FLOATS
 from .dims import no_tensor
 from .layout import copied
 
@@ -27,7 +28,7 @@ cast.widens = False
 
 def converted(x: Any, dtype: np.dtype) -> Any:
     """A copy in a dtype; integers and bools have no gradient, and so leave the tape."""
-    return cast(x, dtype=dtype) if dtype.kind in "fV" else wrap(cast.function(x.array, dtype=dtype)[0])
+    return cast(x, dtype=dtype) if dtype.kind in FLOATS else wrap(cast.function(x.array, dtype=dtype)[0])
 
 
 def to_dtype(x: Any, dtype: np.dtype) -> Any:
@@ -120,14 +121,14 @@ def paired(x: Any, y: Any) -> tuple[Any, Any]:
         if isinstance(y, Variable):
             if x.outline.dtype is y.outline.dtype:
                 return x, y
-        elif type(y) in (float, int) and x.outline.dtype.kind in "fV":
+        elif type(y) in (float, int) and x.outline.dtype.kind in FLOATS:
             return x, y
     return _cast_pair(operand(x), operand(y), False)
 
 
 def paired_floats(x: Any, y: Any) -> tuple[Any, Any]:
     """Two operands in the dtype in which they meet, the default float for integers."""
-    if isinstance(x, Variable) and x.outline.dtype.kind in "fV":
+    if isinstance(x, Variable) and x.outline.dtype.kind in FLOATS:
         if isinstance(y, Variable):
             if x.outline.dtype is y.outline.dtype:
                 return x, y
@@ -147,7 +148,7 @@ def tensors_only(op: str, floating: bool = False) -> Callable:
     def meet(x: Any, y: Any) -> tuple[Any, Any]:
         if isinstance(x, Variable) and isinstance(y, Variable):
             dtype = x.outline.dtype
-            if dtype is y.outline.dtype and (not floating or dtype.kind in "fV"):
+            if dtype is y.outline.dtype and (not floating or dtype.kind in FLOATS):
                 return x, y
         _refuse_number(op, x, "input")
         _refuse_number(op, y, "other")
@@ -169,7 +170,7 @@ def tensor_first(op: str, floating: bool = False) -> Callable:
 
 def _cast_pair(x: Any, y: Any, floating: bool) -> tuple[Any, Any]:
     dtype = common(x, y)
-    if floating and dtype.kind not in "fV":
+    if floating and dtype.kind not in FLOATS:
         dtype = dtypes.get_default_dtype().numpy
     if isinstance(x, Variable) or isinstance(y, Variable):
         return to_dtype(x, dtype), to_dtype(y, dtype)
@@ -192,9 +193,9 @@ def as_tensor(x: Any) -> tuple[Any]:
 
 def as_floats(x: Any) -> tuple[Any]:
     """One operand; integers become floats of the default dtype."""
-    if not isinstance(x, Variable) or x.outline.dtype.kind not in "fV":
+    if not isinstance(x, Variable) or x.outline.dtype.kind not in FLOATS:
         (x,) = as_tensor(x)
-        if x.array.dtype.kind not in "fV":
+        if x.array.dtype.kind not in FLOATS:
             x = to_dtype(x, dtypes.get_default_dtype().numpy)
     return (x,)
 

@@ -21,6 +21,7 @@ from .. import dtypes, kernels, return_types
 from ..autograd import Variable, primitive
 from ..autograd.following import step
 from ..autograd.tape import watch, wrap
+from ..dtypes import FLOATS
 from . import collapse
 from .collapse import worthwhile
 from .dims import flag, no_tensor, normalize, reduced
@@ -89,7 +90,7 @@ def accepted(x: Any, accepts: str, name: str, dtype: Any = None) -> Any:
     """x in the dtype that an op reduces; see `reduction`."""
     if dtype is not None:
         x = to_dtype(x, dtypes.as_dtype(dtype).numpy)
-    if x.array.dtype.kind in "fV":
+    if x.array.dtype.kind in FLOATS:
         return x
     if accepts == "floats":
         raise RuntimeError(
@@ -180,7 +181,7 @@ def mean(x: Any, *, dim: tuple, keepdim: bool) -> Any:
 @reduction("numbers", dtype=True)
 def nansum(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """input added up over `dim`, NaN as 0."""
-    return reduce_sum(where(isnan(x), 0.0, x) if x.array.dtype.kind in "fV" else x, dim=dim, keepdim=keepdim)
+    return reduce_sum(where(isnan(x), 0.0, x) if x.array.dtype.kind in FLOATS else x, dim=dim, keepdim=keepdim)
 
 
 @public("nanmean", on="T t o")
@@ -596,7 +597,7 @@ def _running_extreme(x: Any, dim: int, ufunc: np.ufunc) -> tuple:
         return watch(take_along(x, places.array, dim=d), places), places
     lines = kernels.contiguous(np.moveaxis(array, d, -1))
     hits = lines == ufunc.accumulate(lines, axis=-1)
-    if array.dtype.kind in "fV":
+    if array.dtype.kind in FLOATS:
         hits |= np.isnan(lines)
     at = np.flatnonzero(hits)  # each holds until the next one, and the first of a line is always one
     numbers = np.repeat(at % builtins.max(array.shape[d], 1), np.diff(at, append=hits.size)).reshape(lines.shape)
@@ -704,7 +705,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     Its slope is 0 at 0, and shared by equals for inf and -inf. Raises RuntimeError for integers.
     """
     x = input if dtype is None else to_dtype(input, dtypes.as_dtype(dtype).numpy)
-    if x.array.dtype.kind not in "fV":
+    if x.array.dtype.kind not in FLOATS:
         kind = str(dtypes.as_dtype(x.array.dtype)).rpartition(".")[2]
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {kind}")
     axes = reduced(dim, x.array.ndim)
@@ -799,7 +800,7 @@ def log_softmax(x: Any, dim: int | None = None, *, dtype: Any = None) -> Any:
 def _along(primitive: Any, x: Any, dim: int | None, dtype: Any) -> Any:
     if dim is None:
         raise TypeError(f"{primitive.name}: pass `dim`, the axis along which probabilities add up to 1")
-    if dtype is None and x.array.dtype.kind not in "fV":
+    if dtype is None and x.array.dtype.kind not in FLOATS:
         raise NotImplementedError(
             f'"{primitive.name}" not implemented for {dtypes.as_dtype(x.array.dtype)}; pass a dtype'
         )
@@ -842,6 +843,6 @@ logsumexp_over.vjp(
 @reduction(required=True)
 def logsumexp(x: Any, *, dim: tuple, keepdim: bool) -> Any:
     """log(sum(exp(input))) over `dim`, without overflow; integers become floats."""
-    if x.array.dtype.kind not in "fV":
+    if x.array.dtype.kind not in FLOATS:
         x = to_dtype(x, dtypes.get_default_dtype().numpy)
     return logsumexp_over(x, dim=dim, keepdim=keepdim)

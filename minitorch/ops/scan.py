@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import Variable, primitive
-from ..dtypes import as_dtype
+from ..dtypes import FLOATS, as_dtype
 from .dims import listed, no_tensor, normalize, whole
 from .index import getitem
 from .join import cat
@@ -221,6 +221,6 @@ def logcumsumexp(input: Any, dim: int) -> Any:
     """log of the running sums of exp(input) along `dim`, without overflow."""
     x = _checked(input, "logcumsumexp")
     d = single(dim, x.array.ndim)
-    if x.array.dtype.kind not in "fV":
+    if x.array.dtype.kind not in FLOATS:
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for {as_dtype(x.array.dtype)}')
     return running_logsum(x, dim=d) if x.array.ndim else x + 0

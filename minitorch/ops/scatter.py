@@ -12,6 +12,7 @@ from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.following import step
 from ..autograd.tape import watch, wrap
+from ..dtypes import FLOATS
 from .dims import flag, no_tensor, normalize
 from .index import (
     _checked,
@@ -175,7 +176,7 @@ def _reduced(x: Any, src: Any, index: np.ndarray, dim: int, reduce: str, include
     if reduce == "sum":
         return out
     counts = np.maximum(_met(src.array, index, dim, shape) + int(include_self), 1).astype(dtype, copy=False)
-    return out / wrap(counts) if dtype.kind in "fV" else wrap(out.array // counts)
+    return out / wrap(counts) if dtype.kind in FLOATS else wrap(out.array // counts)
 
 
 def _source(name: str, x: Any, src: Any, positions: np.ndarray) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..autograd import Variable
 from ..autograd.tape import watch, wrap
+from ..dtypes import FLOATS
 from .dims import flag, no_tensor, normalize
 from .join import narrow
 from .names import public
@@ -91,7 +92,7 @@ def segment_reduce(
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     if indices is not None:
         raise RuntimeError("segment_reduce(): indices based reduction is not supported yet.")
-    if data.array.dtype.kind not in "fV":
+    if data.array.dtype.kind not in FLOATS:
         raise NotImplementedError(f'"_segment_reduce_cpu" not implemented for {data.dtype}: use floats')
     if not data.array.ndim:
         raise RuntimeError("segment_reduce(): Expected data.dim() >= lengths.dim(), but data has no dimensions")

@@ -21,7 +21,7 @@ from .. import kernels, return_types
 from ..autograd import Variable, is_grad_enabled
 from ..autograd.following import step
 from ..autograd.tape import watch, wrap
-from ..dtypes import as_dtype, number
+from ..dtypes import FLOATS, as_dtype, number
 from .dims import flag, no_tensor, whole
 from .index import take_along
 from .layout import last, last_to
@@ -38,7 +38,7 @@ MOST = 32  # leaders that a kernel keeps in order while it passes through a line
 # ----------------------------------------------------------------------------------------------------- positions
 def _keys(x: np.ndarray) -> np.ndarray:
     """Integers in the order of x's elements: equal for equals, and for all NaN the largest."""
-    if x.dtype.kind not in "fV":
+    if x.dtype.kind not in FLOATS:
         return x.astype(np.int64) if x.dtype.itemsize < 4 else x
     integer = np.dtype(f"i{x.itemsize}")
     bits = (x + x.dtype.type(0)).view(integer)  # -0 + 0 is 0
@@ -88,7 +88,7 @@ def nth(x: np.ndarray, k: int) -> np.ndarray:
     """The first position along the last axis, kept with size 1, of an element as large as that with k before it."""
     value = np.partition(x, k, -1)[..., k : k + 1]
     found = x == value
-    if x.dtype.kind in "fV" and np.isnan(value).any():
+    if x.dtype.kind in FLOATS and np.isnan(value).any():
         found |= np.isnan(value) & np.isnan(x)
     return found.argmax(-1)[..., None]
 
@@ -181,7 +181,7 @@ def _floor(rows: np.ndarray, k: int) -> np.ndarray | None:
     """
     n = rows.shape[1]
     blocks = n // BLOCK
-    if rows.dtype.kind in "fV" and np.isnan(rows).any():
+    if rows.dtype.kind in FLOATS and np.isnan(rows).any():
         return None
     if blocks >= 4 * k:  # of elements n / BLOCK apart, which NumPy compares fastest
         best = rows[:, : blocks * BLOCK].reshape(len(rows), BLOCK, blocks).max(1)
@@ -198,9 +198,9 @@ def leading(x: np.ndarray, k: int, largest: bool = True) -> np.ndarray:
         return out
     if largest:
         return _leading(x, k)
-    if x.dtype.kind in "fV" and np.isnan(x).any():  # the largest also of the negative ones
+    if x.dtype.kind in FLOATS and np.isnan(x).any():  # the largest also of the negative ones
         return np.ascontiguousarray(_positions(x)[..., :k])
-    return _leading(-x if x.dtype.kind in "fV" else ~x, k)
+    return _leading(-x if x.dtype.kind in FLOATS else ~x, k)
 
 
 def _leading(x: np.ndarray, k: int) -> np.ndarray:
@@ -223,7 +223,7 @@ def _leading(x: np.ndarray, k: int) -> np.ndarray:
 
 def lowest(dtype: np.dtype) -> Any:
     """The number that is above no other."""
-    return -np.inf if dtype.kind in "fV" else np.iinfo(dtype).min
+    return -np.inf if dtype.kind in FLOATS else np.iinfo(dtype).min
 
 
 @public("topk", on="T t o")
@@ -303,7 +303,7 @@ def _places(ordered: Any, values: Any, right: bool, out_int32: bool) -> Any:
     if values.array.dtype != dtype:
         dtype = common(ordered, values)
     lines, wanted = ordered.array.astype(dtype, copy=False), values.array.astype(dtype, copy=False)
-    if lines.ndim > 1 or dtype.kind in "fV":
+    if lines.ndim > 1 or dtype.kind in FLOATS:
         found = bisect(lines, np.atleast_1d(wanted), right).reshape(wanted.shape)
     else:
         found = np.asarray(np.searchsorted(lines, wanted, "right" if right else "left"))
@@ -411,7 +411,7 @@ def _begins(ordered: np.ndarray) -> np.ndarray:
 
 def _by_table(x: np.ndarray, inverse: bool) -> tuple | None:
     """The distinct integers of a line, their numbers and counts, by a table of all between; None if that is long."""
-    if x.dtype.kind in "fV" or not x.size:
+    if x.dtype.kind in FLOATS or not x.size:
         return None
     x = x.astype(np.int64) if x.dtype.kind == "b" else x
     low = int(x.min())

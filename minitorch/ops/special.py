@@ -17,6 +17,7 @@ import numpy as np
 from ..autograd import Variable
 from ..autograd.function import Function
 from ..autograd.modes import is_grad_enabled
+from ..dtypes import FLOATS
 from . import activation, reduce
 from .declare import binary, no_program, pointwise, unary
 from .dims import no_tensor, number, whole
@@ -316,7 +317,7 @@ def _floats_only(name: str) -> Callable:
 
     def check(x: Any, y: Any) -> tuple:
         x, y = meet(x, y)
-        if x.outline.dtype.kind not in "fV":
+        if x.outline.dtype.kind not in FLOATS:
             raise NotImplementedError(f'"{name}_cpu" not implemented for integers and bools')
         return x, y
 

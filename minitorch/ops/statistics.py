@@ -13,6 +13,7 @@ from .. import dtypes, kernels, return_types
 from ..autograd import Variable, primitive
 from ..autograd.quiet import quietly
 from ..autograd.tape import wrap
+from ..dtypes import FLOATS
 from .dims import flag, no_tensor, whole
 from .index import getitem, take_along
 from .layout import last, last_to
@@ -34,8 +35,8 @@ def median_of(x: np.ndarray, *, dim: tuple, skip_nan: bool) -> np.ndarray:
     """The lower median of all of x, `dim` its axes; equals share the gradient. NaN if there is one, or none is left."""
     line = x.reshape(-1)
     if not x.size:
-        return np.asarray(np.nan if x.dtype.kind in "fV" else np.iinfo(x.dtype).min, x.dtype)
-    if x.dtype.kind in "fV":
+        return np.asarray(np.nan if x.dtype.kind in FLOATS else np.iinfo(x.dtype).min, x.dtype)
+    if x.dtype.kind in FLOATS:
         nan = np.isnan(line)
         if nan.any():
             line = line[~nan] if skip_nan else line[nan]
@@ -65,7 +66,7 @@ def _median(input: Any, dim: Any, keepdim: bool, skip_nan: bool) -> Any:
 def _middle(lines: np.ndarray, skip_nan: bool) -> np.ndarray:
     """The position of the lower median of each line, kept with size 1; the first NaN's if one is to count."""
     n = lines.shape[-1]
-    nan = np.isnan(lines) if lines.dtype.kind in "fV" else None
+    nan = np.isnan(lines) if lines.dtype.kind in FLOATS else None
     if nan is None or not nan.any():
         return nth(lines, (n - 1) // 2)
     counts = nan.sum(-1, keepdims=True)
@@ -112,7 +113,7 @@ def _quantile(input: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, s
         raise no_tensor(name, "input", input)
     if not input.array.size:
         raise RuntimeError(f"{name}() input tensor must be non-empty")
-    if input.array.dtype.kind not in "fV":
+    if input.array.dtype.kind not in FLOATS:
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
     q = _shares_of(q, input, name)
     if interpolation not in INTERPOLATIONS:
@@ -180,7 +181,7 @@ def _counting(input: Any, name: str, kernel: str, order: Any = "C") -> np.ndarra
     """The elements that a histogram counts, in this order. Raises NotImplementedError for integers."""
     if not isinstance(input, Variable):
         raise no_tensor(name, "input", input)
-    if input.array.dtype.kind not in "fV":
+    if input.array.dtype.kind not in FLOATS:
         raise NotImplementedError(f'"{kernel}" not implemented for {dtypes.as_dtype(input.array.dtype)}')
     return input.array.ravel(order)
 
@@ -416,7 +417,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
     if input.array.dtype.kind == "b":
         raise RuntimeError("cov(): bool dtype is not supported for input")
     correction = whole(correction, "correction")
-    x = to_dtype(input, dtypes.get_default_dtype().numpy) if input.array.dtype.kind not in "fV" else input
+    x = to_dtype(input, dtypes.get_default_dtype().numpy) if input.array.dtype.kind not in FLOATS else input
     x = x if x.array.ndim == 2 else reshape(x, shape=(1, x.array.size))
     count = x.array.shape[1]
     w: Any = None

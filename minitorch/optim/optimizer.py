@@ -18,6 +18,8 @@ from minitorch.autograd.tape import wrap
 from minitorch.nn.parameter import Uninitialized
 from minitorch.tensor import RemovableHandle, Tensor
 
+from ..dtypes import FLOATS
+
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
 # An update makes about ten passes over its arrays. In blocks of this many bytes they stay in the cache, and temporaries
@@ -347,7 +349,7 @@ def _with_hooks(step: Callable) -> Callable:
 def _adopt(value: Any, p: Tensor, name: str | None = None) -> Any:
     """A copy of a loaded state value; floating tensors take p's dtype, all but counts of steps."""
     if isinstance(value, Tensor):
-        same = name == "step" or p.array.dtype.kind not in "fV" or value.array.dtype.kind not in "fV"
+        same = name == "step" or p.array.dtype.kind not in FLOATS or value.array.dtype.kind not in FLOATS
         return wrap(np.array(value.array, dtype=None if same else p.array.dtype))
     if type(value) is dict:
         return {key: _adopt(entry, p, key) for key, entry in value.items()}

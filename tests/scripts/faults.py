@@ -101,7 +101,7 @@ FAULTS = [
     Fault("lgamma: reflected without its sine", "ops/special.py", "log(abs(sin(r * PI))) - out", "log(abs(r * PI)) - out", ("test_special.py::test_values[1-lgamma]",)),
     Fault("zeta: one term of the sum too few", "ops/special.py", "for k in range(1, 8):\n        out = out + (q + k)", "for k in range(1, 7):\n        out = out + (q + k)", ("test_special.py::test_zeta",)),
     Fault("igamma: a missing derivative is silently none", "ops/special.py", 'return stopped("igamma: input", lower(input, other), input)', "return lower(input, other)", ("test_special.py::test_no_derivative_is_an_error_and_not_zero",)),
-    Fault("ldexp: by a power that overflows first", "ops/arithmetic.py", 'if by.outline.dtype.kind in "fV":', "if True:", ("test_arithmetic.py::test_frexp_and_ldexp",)),
+    Fault("ldexp: by a power that overflows first", "ops/arithmetic.py", 'if by.outline.dtype.kind in FLOATS:', "if True:", ("test_arithmetic.py::test_frexp_and_ldexp",)),
     # geometry: sizes
     Fault(
         "conv: dilation dropped from a window's extent", GEOMETRY,
@@ -455,7 +455,7 @@ FAULTS = [
     Fault("shared: inference mode as a decorator is no_grad", "autograd/modes.py",
           "return inference_mode(not self.mode)", "return _GradMode(self.mode)", memory("inference_tensors")),
     Fault("shared: integers as the data of what requires grad", "tensor.py",
-          'if self.requires_grad and value.outline.dtype.kind not in "fV":', "if False:",
+          'if self.requires_grad and value.outline.dtype.kind not in FLOATS:', "if False:",
           memory("data_keeps_the_kind_of_what_requires_grad")),
     Fault("shared: the value before an in-place product is lost", "autograd/inplace.py",
           "if others or (asks and x.node is not None):", "if asks and x.node is not None:",

@@ -12,6 +12,7 @@ import numpy as np
 from ...autograd import Variable
 from ...autograd.inplace import in_place
 from ...autograd.tape import wrap
+from ...dtypes import FLOATS
 from ...ops import activation, pointwise
 from ...ops import reduce as reducing
 from ...ops.dims import normalize
@@ -232,7 +233,7 @@ def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float =
     The places of its largest element are distributed as softmax(logits). With `hard` the result is one-hot, with the
     gradient of the soft one. Draws from `minitorch.default_generator`.
     """
-    if check_tensor("gumbel_softmax", logits, "logits").outline.dtype.kind not in "fV":
+    if check_tensor("gumbel_softmax", logits, "logits").outline.dtype.kind not in FLOATS:
         raise RuntimeError(f"gumbel_softmax: `logits` must be floating, as its noise is, but is {logits.dtype}")
     drawn = default_generator.numpy.standard_exponential(logits.array.shape, logits.array.dtype)
     noise = wrap(-np.log(np.maximum(drawn, np.finfo(drawn.dtype).tiny)))

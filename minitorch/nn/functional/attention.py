@@ -10,6 +10,7 @@ import numpy as np
 from ...autograd import Variable
 from ...autograd.following import step
 from ...autograd.tape import wrap
+from ...dtypes import FLOATS
 from ...ops.dims import flag, no_tensor
 from ...ops.index import getitem, masked_fill
 from ...ops.join import cat, chunk
@@ -55,7 +56,7 @@ def scaled_dot_product_attention(
         raise RuntimeError(
             f"Expected query, key, and value to have the same dtype, but got {', '.join(kinds)} instead."
         )
-    if operands[0].dtype.kind not in "fV":
+    if operands[0].dtype.kind not in FLOATS:
         raise RuntimeError(f"{name}: expected scalar type Float but found {kinds[0]}")
     if min(x.ndim for x in operands) < 2:
         ranks = ", ".join(str(x.ndim) for x in operands)

@@ -10,6 +10,7 @@ import numpy as np
 from ... import dtypes
 from ...autograd import Variable
 from ...autograd.tape import wrap
+from ...dtypes import FLOATS
 from ...ops import shape as shaping
 from ...ops.dims import whole
 from ...ops.promotion import to_dtype
@@ -70,7 +71,7 @@ def check_operands(name: str, input: Any, **others: Any) -> None:
             if not isinstance(x, Variable) or x.array.dtype is not dtype:
                 break
         else:
-            if dtype.kind in "fV":
+            if dtype.kind in FLOATS:
                 return
     for argument, x in (("input", input), *others.items()):
         if x is None and argument == "bias":
@@ -80,7 +81,7 @@ def check_operands(name: str, input: Any, **others: Any) -> None:
         if x.array.dtype != input.array.dtype:
             kinds = ", ".join(f"{a} {dtypes.as_dtype(v.array.dtype)}" for a, v in (("input", input), (argument, x)))
             raise RuntimeError(f"{name}: `input` and `{argument}` must have the same floating dtype, but got {kinds}")
-    if input.array.dtype.kind not in "fV":
+    if input.array.dtype.kind not in FLOATS:
         raise NotImplementedError(f"{name}: not implemented for {input.dtype}; `input` must be float32 or float64")
 
 

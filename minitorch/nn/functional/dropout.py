@@ -8,6 +8,7 @@ import numpy as np
 
 from ...autograd.inplace import in_place
 from ...autograd.tape import wrap
+from ...dtypes import FLOATS
 from ...ops.activation import ALPHA, SCALE
 from ...ops.dropout import dropout as drop
 from ...ops.pointwise import add, multiply
@@ -77,7 +78,7 @@ def _alpha_dropped(name: str, x: Any, p: float, training: bool, inplace: bool, m
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return x
-    if x.outline.dtype.kind not in "fV":
+    if x.outline.dtype.kind not in FLOATS:
         raise RuntimeError(f"{name}: result type Float can't be cast to {x.dtype}, the dtype of `input`")
     kept = default_generator.numpy.random(mask_shape, np.float32) >= p
     c = SCALE * ALPHA

@@ -10,6 +10,7 @@ import numpy as np
 from ... import dtypes
 from ...autograd.following import step
 from ...autograd.tape import watch, wrap
+from ...dtypes import FLOATS
 from ...ops.index import getitem, take_along
 from ...ops.links import Links, gather_links, largest
 from ...ops.pointwise import where
@@ -21,7 +22,7 @@ __all__ = ["embedding", "embedding_bag"]
 
 def _renormalized(weight: Any, rows: np.ndarray, max_norm: float, norm_type: float) -> None:
     """Scale the rows of the table that are named, in place and unseen by the tape, to a norm of at most `max_norm`."""
-    if weight.array.dtype.kind not in "fV":
+    if weight.array.dtype.kind not in FLOATS:
         raise RuntimeError(f"max_norm: `weight` should be floating, but is {weight.dtype}")
     named = np.unique(rows)
     norms = np.linalg.norm(weight.array[named].astype(np.float64), norm_type, axis=1)
@@ -124,7 +125,7 @@ def embedding_bag(
     """
     name = "embedding_bag"
     numbers, table = check_tensor(name, input).array, check_tensor(name, weight, "weight").array
-    if table.dtype == np.int64 and numbers.dtype.kind in "fV":
+    if table.dtype == np.int64 and numbers.dtype.kind in FLOATS:
         warnings.warn(f"{name} takes (input, weight), and no longer (weight, input).", stacklevel=2)
         input, weight, numbers, table = weight, input, table, numbers
     factors = per_sample_weights
@@ -150,7 +151,7 @@ def embedding_bag(
         raise ValueError(f"{name}: offsets has to be a 1D Tensor but got None")
     if numbers.dtype not in (np.int64, np.int32):
         raise RuntimeError(f"{name}: `input` must be int64 or int32, but is {input.dtype}")
-    if table.dtype.kind not in "fV" or factors is not None and factors.array.dtype != table.dtype:
+    if table.dtype.kind not in FLOATS or factors is not None and factors.array.dtype != table.dtype:
         raise RuntimeError(f"{name}: weight and per_sample_weights must have the same floating dtype")
     if padding_idx is not None and not -len(table) <= padding_idx < len(table):
         raise RuntimeError(

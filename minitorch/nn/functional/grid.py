@@ -9,6 +9,7 @@ import numpy as np
 
 from ...autograd.following import step
 from ...autograd.tape import watch, wrap
+from ...dtypes import FLOATS
 from ...ops import grid as grids
 from ...ops.dims import listed
 from ...ops.linalg import batched_matmul
@@ -75,7 +76,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any
     """
     name = "affine_grid"
     aligned = _aligned(name, align_corners)
-    if check_tensor(name, theta, "theta").array.dtype.kind not in "fV":
+    if check_tensor(name, theta, "theta").array.dtype.kind not in FLOATS:
         raise ValueError(f"{name}: Expected theta to have floating point type, but got {theta.dtype}")
     whole = listed((tuple(size),))
     rank = len(whole) - 2

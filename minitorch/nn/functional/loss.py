@@ -10,6 +10,7 @@ import numpy as np
 
 from ...autograd import plain
 from ...autograd.tape import watch, wrap
+from ...dtypes import FLOATS
 from ...ops import activation, loss, pointwise
 from ...ops import reduce as reducing
 from ...ops import shape as shaping
@@ -171,7 +172,7 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"{name}: label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     x = input.array.shape
-    if x and target.array.shape == x and target.array.dtype.kind in "fV":
+    if x and target.array.shape == x and target.array.dtype.kind in FLOATS:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     whole(ignore_index, "ignore_index")
     axis = _check_labels(name, x, target)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...autograd.tape import watch, wrap
+from ...dtypes import FLOATS
 from ...ops import loss, pointwise
 from ...ops import margin as margins
 from ...ops import reduce as reducing
@@ -38,7 +39,7 @@ def _positive_part(x: Any) -> Any:
 
 
 def _check_floating(name: str, input: Any) -> None:
-    if check_tensor(name, input).outline.dtype.kind not in "fV":
+    if check_tensor(name, input).outline.dtype.kind not in FLOATS:
         raise RuntimeError(f"{name}: result type Float can't be cast to {input.dtype}, the dtype of `input`")
 
 

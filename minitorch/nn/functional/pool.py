@@ -13,6 +13,7 @@ import numpy as np
 from ... import dtypes
 from ...autograd.following import step
 from ...autograd.tape import watch
+from ...dtypes import FLOATS
 from ...geometry import LIMIT, PoolGeometry
 from ...ops import pool
 from ...ops.activation import relu
@@ -74,7 +75,7 @@ def _pooled(x: Any, batched: bool, pooling: Callable) -> Any:
 
 def _check_float(name: str, x: Any) -> Any:
     """x itself. Raises TypeError for what is no tensor, NotImplementedError for one that is not floating."""
-    if check_tensor(name, x).array.dtype.kind not in "fV":
+    if check_tensor(name, x).array.dtype.kind not in FLOATS:
         raise NotImplementedError(f"{name}: `input` must be floating, but is {dtypes.as_dtype(x.array.dtype)}")
     return x
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ... import dtypes
 from ...autograd.following import step
+from ...dtypes import FLOATS
 from ...geometry import LIMIT, WINDOWS
 from ...ops import resample as resampling
 from ...ops.layout import channels_last
@@ -107,7 +108,7 @@ def interpolate(
             f"interpolate: input {x} and mode {mode!r}: there are nearest | nearest-exact | area for 3D, 4D and 5D, "
             "linear for 3D, bilinear | bicubic | lanczos for 4D, trilinear for 5D input"
         )
-    if input.array.dtype.kind not in "fV":
+    if input.array.dtype.kind not in FLOATS:
         raise NotImplementedError(f"interpolate: `input` must be floating, but is {dtypes.as_dtype(input.array.dtype)}")
     if max(target) > WINDOWS or math.prod(target) > LIMIT:
         raise RuntimeError(f"interpolate: input {x} would become {tuple(target)}, more than {LIMIT} pixels")
