@@ -231,7 +231,7 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
             )
     m, n, dtype = a.array.shape, b.array.shape, a.array.dtype
     matrices = (len(m), len(n), first, second) == (2, 2, [1], [0]) and m[1] == n[0]
-    if matrices and dtype == b.array.dtype and dtype.kind == "f":
+    if matrices and dtype == b.array.dtype and dtype.kind in FLOATS:
         return matmul(a, b)
     letters = iter(LETTERS)
     left = [next(letters) for _ in range(a.array.ndim)]
