@@ -164,11 +164,13 @@ def main() -> None:
             with mode(setting):
                 cells.append(cell(of_step(net, x, kernels.SMALL).total / 1e6, "{:,.0f}"))
         all_nets.append((case.name, str(case.batch), *cells))
-    text = "\n\n".join([
-        table(("layer: read + written + fetched", *MODES), layers),
-        table(("of the 3x3 layer, fused", "read", "written", "of these, fetched"), detail),
-        table(("net: MB", "batch", *MODES), all_nets),
-    ])  # fmt: skip
+    text = "\n\n".join(
+        [
+            table(("layer: read + written + fetched", *MODES), layers),
+            table(("of the 3x3 layer, fused", "read", "written", "of these, fetched"), detail),
+            table(("net: MB", "batch", *MODES), all_nets),
+        ]
+    )
     if "--write" in sys.argv:
         from bench import fill
 

@@ -199,9 +199,11 @@ def report(one: dict, local: dict, link: dict | str) -> str:
         other = f"{1e3 * link['messages'][size]:.3f} ms" if isinstance(link, dict) else ""
         lines.append(f"| {int(size):,} | {1e3 * seconds:.3f} ms | {other} |")
     lines += ["", "A step on two ranks of one thread, measured:", ""]
-    lines += ["| net, batch of a rank | gradients | buckets | compute | with reduction | in 8 micro-shards | one "
-              "process of two threads, both batches | images per second, two ranks / one process |",
-              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines += [
+        "| net, batch of a rank | gradients | buckets | compute | with reduction | in 8 micro-shards | one "
+        "process of two threads, both batches | images per second, two ranks / one process |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for name, row in local["steps"].items():
         cells = " | ".join(f"{1e3 * row[kind]:.1f} ms" for kind in ("alone", "reduced", "exact"))
         whole = one[name]["alone"]
@@ -211,8 +213,10 @@ def report(one: dict, local: dict, link: dict | str) -> str:
     if isinstance(link, dict):
         latency, bandwidth = line(link["messages"])
         lines += [f"Its line: {1e6 * latency:.0f} us, {bandwidth / 1e6:.0f} MB/s.", ""]
-        lines += ["| net | compute | reduction by the formula | sum | measured | measured / sum |",
-                  "|---|---|---|---|---|---|"]  # fmt: skip
+        lines += [
+            "| net | compute | reduction by the formula | sum | measured | measured / sum |",
+            "|---|---|---|---|---|---|",
+        ]
         for name, row in link["steps"].items():
             cost = reduction(row["bytes"], row["buckets"], 2, latency, bandwidth)
             numbers = (row["alone"], cost, row["alone"] + cost, row["reduced"])

@@ -30,8 +30,9 @@ def beats(count, seed):
 
     def bump(place, width, height):
         """A bell curve for each beat; every number varies by a tenth."""
-        place, width, height = (value * rng.normal(1, s, (count, 1)) for value, s in
-                                ((place, 0.03), (width, 0.1), (height, 0.1)))  # fmt: skip
+        place, width, height = (
+            value * rng.normal(1, s, (count, 1)) for value, s in ((place, 0.03), (width, 0.1), (height, 0.1))
+        )
         return height * np.exp(-(((t - place) / width) ** 2))
 
     ventricular, atrial = (labels == 1)[:, None], (labels == 2)[:, None]

@@ -27,9 +27,11 @@ def show_config() -> None:
     rows |= {
         "convolution": f"algorithm {algorithm.setting}",
         "memory": pools(),
-        "environment": ", ".join(f"{name}={os.environ.get(name, '(not set)')}"
-                                 for name in ("GOMP_SPINCOUNT", "OPENBLAS_CORETYPE", "OMP_NUM_THREADS")),
-    }  # fmt: skip
+        "environment": ", ".join(
+            f"{name}={os.environ.get(name, '(not set)')}"
+            for name in ("GOMP_SPINCOUNT", "OPENBLAS_CORETYPE", "OMP_NUM_THREADS")
+        ),
+    }
     print("\n".join(f"{name:<12} {value}" for name, value in rows.items()))
 
 

@@ -123,9 +123,15 @@ def _in_order(input: Any, make: Any, requires_grad: bool, memory_format: Any, la
 
 def _like(make: Any) -> Callable[..., Tensor]:
     def like(
-        input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
-        memory_format: Any = None, pin_memory: bool = False,
-    ) -> Any:  # fmt: skip
+        input: Any,
+        *,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        memory_format: Any = None,
+        pin_memory: bool = False,
+    ) -> Any:
         if not isinstance(input, Variable):
             raise no_tensor(f"{make.__name__}_like", "input", input)
         wanted = input.dtype if dtype is None else dtype
@@ -138,9 +144,16 @@ def _like(make: Any) -> Callable[..., Tensor]:
 
 
 def full_like(
-    input: Any, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
-    requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
+    input: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:
     """`full` with the shape, dtype and memory order of another tensor."""
     if not isinstance(input, Variable):
         raise no_tensor("full_like", "input", input)
@@ -150,10 +163,18 @@ def full_like(
 
 
 def randint_like(
-    input: Any, low: Any = None, high: Any = None, *, generator: Generator | None = None, dtype: Any = None,
-    layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,
+    input: Any,
+    low: Any = None,
+    high: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
     pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """`randint` with the shape, dtype and memory order of another tensor: (input, high) or (input, low, high)."""
     if not isinstance(input, Variable):
         raise no_tensor("randint_like", "input", input)
@@ -164,9 +185,15 @@ def randint_like(
 
 
 def empty_strided(
-    size: Any, stride: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+    size: Any,
+    stride: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
     pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """A tensor of the given shape whose elements stand `stride` apart along each axis; 0 for all in one place."""
     devices.check_placement(layout, pin_memory)
     wanted, shape, steps = _dtype(dtype, device), sizes((size,)), sizes((stride,))
@@ -203,9 +230,14 @@ def _number(name: str, value: Any) -> Any:
 
 @factory
 def arange(
-    start: Any = None, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+    start: Any = None,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
     requires_grad: bool = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """start, start + step, ... up to but without `end`; int64 for integers. RuntimeError if that can't be."""
     if end is None and start is None:
         raise TypeError("arange() missing 1 required positional argument: 'end'")
@@ -257,9 +289,15 @@ def linspace(
 
 @factory
 def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
     requires_grad: bool = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """`steps` powers of `base` whose exponents are evenly spaced from start to end, both included."""
     wanted = _dtype(dtype, device)
     exponents = linspace(start, end, steps, dtype=dtypes.float64).array
@@ -269,9 +307,14 @@ def logspace(
 
 @factory
 def range(
-    start: Any = None, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None,
+    start: Any = None,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
     requires_grad: bool = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """start, start + step, ... up to `end`, which is included, as floats. Deprecated: use `arange`."""
     warnings.warn(
         "minitorch.range is deprecated because its behavior is inconsistent with Python's range builtin. Instead, use "
@@ -369,9 +412,15 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
 
 @factory
 def normal(
-    mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False,
-) -> Any:  # fmt: skip
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """Normal random numbers; mean and std are numbers (with `size`) or tensors."""
     numbers = [not isinstance(v, Variable) for v in (mean, std)]
     if any(number and not isinstance(v, float | int) for number, v in zip(numbers, (mean, std), strict=True)):

@@ -13,9 +13,16 @@ from .devices import check as check_device  # noqa: F401 where dtypes are parsed
 FLOATS = "fV"  # the kinds of NumPy's floats, and of bfloat16 by ml_dtypes
 
 _TYPES = {
-    "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
-    "float16": "Half", "float32": "Float", "float64": "Double",
-}  # fmt: skip
+    "bool": "Bool",
+    "uint8": "Byte",
+    "int8": "Char",
+    "int16": "Short",
+    "int32": "Int",
+    "int64": "Long",
+    "float16": "Half",
+    "float32": "Float",
+    "float64": "Double",
+}
 
 
 class dtype:
@@ -78,9 +85,14 @@ bfloat16 = BFloat16()
 
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
 _NAMED = {d.name: d for d in ALL} | {
-    "float": float32, "double": float64, "half": float16, "int": int32, "long": int64, "short": int16,
+    "float": float32,
+    "double": float64,
+    "half": float16,
+    "int": int32,
+    "long": int64,
+    "short": int16,
     "bfloat16": bfloat16,
-}  # fmt: skip
+}
 _WIDER = {"uint16": "int32", "uint32": "int64"}
 _PYTHON = {bool: bool_, int: int64, float: float64}
 _default = float32

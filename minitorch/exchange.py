@@ -61,11 +61,15 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
             f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({length} bytes) - 1"
         )
     if count < 0 and (length - offset) % size:
-        raise ValueError(f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a multiple of "
-                         f"element size ({size})")  # fmt: skip
+        raise ValueError(
+            f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a multiple of "
+            f"element size ({size})"
+        )
     if count > 0 and offset + count * size > length:
-        raise ValueError(f"requested buffer length ({count} * {size} bytes) after offset ({offset} bytes) must not be "
-                         f"greater than actual buffer length ({length} bytes)")  # fmt: skip
+        raise ValueError(
+            f"requested buffer length ({count} * {size} bytes) after offset ({offset} bytes) must not be "
+            f"greater than actual buffer length ({length} bytes)"
+        )
     out = exposed(np.frombuffer(buffer, wanted.numpy, max(count, -1), offset))
     return out.requires_grad_() if requires_grad else out
 

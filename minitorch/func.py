@@ -266,10 +266,12 @@ def jacrev(
                     rows.append(slopes([y], xs, [wrap(one)], record))
                 shapes = [(*y.array.shape, *x.array.shape) for x in xs]
                 columns = zip(*rows, strict=True) if rows else [() for _ in xs]
-                tables.append([
-                    stack(column).reshape(shape) if column else wrap(np.zeros(shape, y.array.dtype))
-                    for column, shape in zip(columns, shapes, strict=True)
-                ])  # fmt: skip
+                tables.append(
+                    [
+                        stack(column).reshape(shape) if column else wrap(np.zeros(shape, y.array.dtype))
+                        for column, shape in zip(columns, shapes, strict=True)
+                    ]
+                )
         found = _left(_tree(result, [_tree(points, table) for table in tables]), record)
         return (found, _left(aux, record)) if has_aux else found
 
@@ -354,9 +356,14 @@ def _spread(dims: Any, tree: Any, what: str) -> list:
 
 # ---------------------------------------------------------------------------------------------------------- modules
 def functional_call(
-    module: Any, parameter_and_buffer_dicts: Any, args: Any = None, kwargs: dict | None = None, *,
-    tie_weights: bool = True, strict: bool = False,
-) -> Any:  # fmt: skip
+    module: Any,
+    parameter_and_buffer_dicts: Any,
+    args: Any = None,
+    kwargs: dict | None = None,
+    *,
+    tie_weights: bool = True,
+    strict: bool = False,
+) -> Any:
     """module(*args, **kwargs) with these tensors in place of its parameters and buffers of the same names.
 
     tie_weights: a tensor for one name serves for all names of the same parameter. strict: every parameter and buffer

@@ -59,10 +59,21 @@ def pca_lowrank(A: Any, q: int | None = None, center: bool = True, niter: int = 
 
 
 def lobpcg(
-    A: Any, k: int | None = None, B: Any = None, X: Any = None, n: int | None = None, iK: Any = None,
-    niter: int | None = None, tol: float | None = None, largest: bool | None = None, method: str | None = None,
-    tracker: Any = None, ortho_iparams: Any = None, ortho_fparams: Any = None, ortho_bparams: Any = None,
-) -> tuple:  # fmt: skip
+    A: Any,
+    k: int | None = None,
+    B: Any = None,
+    X: Any = None,
+    n: int | None = None,
+    iK: Any = None,
+    niter: int | None = None,
+    tol: float | None = None,
+    largest: bool | None = None,
+    method: str | None = None,
+    tracker: Any = None,
+    ortho_iparams: Any = None,
+    ortho_fparams: Any = None,
+    ortho_bparams: Any = None,
+) -> tuple:
     """(E, V), the k largest eigenvalues (*, k), or the smallest without `largest`, and their vectors (*, m, k), of a
     symmetric A: A v = e v, or e B v for a positive definite B.
 

@@ -10,27 +10,31 @@ INSIDE = "it belongs to PyTorch's inside"
 # What is out of range here, by patterns that a name has to hold; the first that fits is said.
 REASONS: dict[str, str] = {
     r"sparse|coalesce|(col|row)_indices|^(hs|s|ds)mm$|^hspmm|^sspaddmm|^spmm|^saddmm|^(indices|values)(_copy)?$"
-    r"|^dense_dim|^to_dense|^SparseAdam$":
-        "there are no sparse tensors: use dense ones, and gather, scatter_add or index_select for rows",
+    r"|^dense_dim|^to_dense|^SparseAdam$": (
+        "there are no sparse tensors: use dense ones, and gather, scatter_add or index_select for rows"
+    ),
     r"quant|^q(int|scheme|_)|^QU?Int|^int_repr|^per_(tensor|channel)|^fake_|^fbgemm|choose_qparams|^qat$|^observ|^ao$"
-    r"|^intrinsic":
-        "there is no quantization: the floats are float16, float32 and float64",
-    r"^float[48]_|^bits\d|^u?int[1-7]$":
-        "there is no such dtype: NumPy has no storage for it; use float16 or float32",
+    r"|^intrinsic": "there is no quantization: the floats are float16, float32 and float64",
+    r"^float[48]_|^bits\d|^u?int[1-7]$": "there is no such dtype: NumPy has no storage for it; use float16 or float32",
     r"^uint(16|32|64)$": "the integers are uint8, int8, int16, int32 and int64: use the next wider one",
-    r"[Cc]omplex|^c(float|double|half)$|^(angle|imag|polar|isreal)$|^view_as_real|^i?stft$|^fft$|^eig$|^eigvals$":
-        "there are no complex tensors: use two real ones",
+    r"[Cc]omplex|^c(float|double|half)$|^(angle|imag|polar|isreal)$|^view_as_real|^i?stft$|^fft$|^eig$|^eigvals$": (
+        "there are no complex tensors: use two real ones"
+    ),
     r"cuda|cudnn|CUDA|miopen|^(Stream|Event|StreamObjType|DeviceObjType|AcceleratorError|get_device_module)$"
-    r"|^(is_)?(ipu|xla|hpu|mtia|maia|vulkan|mps|xpu)$|_(ipu|xla|gpu)_|vulkan|^record_stream":
-        "minitorch runs on the CPU: there are no GPUs",
-    r"[Dd]istributed|multiprocessing|^RRef|^rpc$":
-        "several processes are ranks of `minitorch.distributed`: docs/distributed.md",
+    r"|^(is_)?(ipu|xla|hpu|mtia|maia|vulkan|mps|xpu)$|_(ipu|xla|gpu)_|vulkan|^record_stream": (
+        "minitorch runs on the CPU: there are no GPUs"
+    ),
+    r"[Dd]istributed|multiprocessing|^RRef|^rpc$": (
+        "several processes are ranks of `minitorch.distributed`: docs/distributed.md"
+    ),
     r"jit|[Ss]cript|^fx$|^export$|^compiler$|^(parse|import)_(ir|schema|type)|^Compil|Type$|^Graph|^Block$|^Node$"
     r"|^Code$|^FileCheck$|^package$|^library$|^classes$|^ops$|^fork$|^wait$|[Ff]uture|^sym_|^Sym|^cond$|^while_loop$"
-    r"|^Concrete|^merge_type|^unify_type|^JITExc|^Tracing|^FunctionSchema":
-        "there is no graph compiler or exporter: `minitorch.compile` returns what it is given",
-    r"[Dd]atapipe|DataPipe|^DataChunk|runtime_validation|argument_validation|^non_deterministic|^guaranteed_":
-        "PyTorch gave it up: write a Dataset or an IterableDataset",
+    r"|^Concrete|^merge_type|^unify_type|^JITExc|^Tracing|^FunctionSchema": (
+        "there is no graph compiler or exporter: `minitorch.compile` returns what it is given"
+    ),
+    r"[Dd]atapipe|DataPipe|^DataChunk|runtime_validation|argument_validation|^non_deterministic|^guaranteed_": (
+        "PyTorch gave it up: write a Dataset or an IterableDataset"
+    ),
     r"mkldnn|onednn|^native_|^batch_norm_|^cpp$|[Ss]torage|^set_$|^const_data_ptr|^hash_tensor|Dispatch|^AliasDb"
     r"|Argument|^Capsule|^CallStack|Benchmark|Logger|^PyTorchFile|^PRIVATE|^USE_|^slice_inverse|^resize$"
     r"|^resize_as$|^output_nr$|^grad_dtype$|^module_load$|_torch_function|^Disable|^(AVG|SUM|Tag|Use|Value)$"
@@ -38,8 +42,7 @@ REASONS: dict[str, str] = {
     r"|^FatalError|^BufferDict|^factory_kwargs|^init_num_threads|^classproperty|^boolean_dispatch|^assert_int_or"
     r"|^get_file_path|^prepare_|^thread_safe|^windows$|^cudnn_|^types$|^overrides$|^monitor$|^torch_version$|^debug_unwrap"
     r"|^SavedTensor|^NestedIO|^enforce_grad|multithreading_enabled|^is_view_replay|^functionalize|^Gradient$|^ModuleDict$"
-    r"|^ParameterDict$|^common_types|^inf$|^has_(lapack|mkl|openmp|spectral)|^compiled_with|^legacy_contiguous":
-        INSIDE,
+    r"|^ParameterDict$|^common_types|^inf$|^has_(lapack|mkl|openmp|spectral)|^compiled_with|^legacy_contiguous": INSIDE,
     r"^nested$|^jagged$|^to_padded_tensor": "there are no nested tensors: pad, or pack sequences",
     r"autocast": "nothing is cast on its own: `amp.autocast` is a block that changes nothing",
     r"^(lstsq|matrix_rank|solve)$": "use the function of `minitorch.linalg`",
@@ -48,7 +51,7 @@ REASONS: dict[str, str] = {
     r"^ldl_": "use `minitorch.linalg.lu_factor` and `lu_solve` for it",
     r"prune|^AdaptiveLogSoftmax|^[Ll]inear_?[Cc]ross|grouped_mm|scaled_mm|^CrossMapLRN|^NLLLoss2d|^Container$"
     r"|^(fbgemm|from_file|hub)$": "it is out of range here",
-}  # fmt: skip
+}
 INSTEAD = {
     "name": "tensors have no names",
     "storage": "`untyped_storage().data_ptr()` says whether two tensors share memory",
@@ -63,9 +66,20 @@ INSTEAD = {
     "_six": "use math.inf and collections.abc, which it stood for",
 } | {
     old: f"PyTorch calls it {old}_ today"
-    for old in ("constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "uniform",
-                "xavier_normal", "xavier_uniform", "clip_grad_norm")
-}  # fmt: skip
+    for old in (
+        "constant",
+        "dirac",
+        "eye",
+        "kaiming_normal",
+        "kaiming_uniform",
+        "normal",
+        "orthogonal",
+        "uniform",
+        "xavier_normal",
+        "xavier_uniform",
+        "clip_grad_norm",
+    )
+}
 
 
 def reason(name: str) -> str:

@@ -21,13 +21,43 @@ from .nn.utils.rnn import PackedSequence
 from .ops.dims import no_tensor, whole
 
 __all__ = [
-    "adaptive_max_pool1d", "affine_grid_generator", "alpha_dropout", "alpha_dropout_", "batch_norm", "bilinear",
-    "binary_cross_entropy_with_logits", "constant_pad_nd", "conv_tbc", "cosine_embedding_loss", "ctc_loss", "dropout",
-    "dropout_", "embedding", "embedding_renorm_", "feature_alpha_dropout", "feature_alpha_dropout_",
-    "feature_dropout", "feature_dropout_", "grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "gru",
-    "hinge_embedding_loss", "instance_norm", "kl_div", "lstm", "margin_ranking_loss", "max_pool1d_with_indices",
-    "norm_except_dim", "poisson_nll_loss", "rnn_relu", "rnn_tanh", "rrelu", "rrelu_", "triplet_margin_loss",
-]  # fmt: skip
+    "adaptive_max_pool1d",
+    "affine_grid_generator",
+    "alpha_dropout",
+    "alpha_dropout_",
+    "batch_norm",
+    "bilinear",
+    "binary_cross_entropy_with_logits",
+    "constant_pad_nd",
+    "conv_tbc",
+    "cosine_embedding_loss",
+    "ctc_loss",
+    "dropout",
+    "dropout_",
+    "embedding",
+    "embedding_renorm_",
+    "feature_alpha_dropout",
+    "feature_alpha_dropout_",
+    "feature_dropout",
+    "feature_dropout_",
+    "grid_sampler",
+    "grid_sampler_2d",
+    "grid_sampler_3d",
+    "gru",
+    "hinge_embedding_loss",
+    "instance_norm",
+    "kl_div",
+    "lstm",
+    "margin_ranking_loss",
+    "max_pool1d_with_indices",
+    "norm_except_dim",
+    "poisson_nll_loss",
+    "rnn_relu",
+    "rnn_tanh",
+    "rrelu",
+    "rrelu_",
+    "triplet_margin_loss",
+]
 
 REDUCTIONS = ("none", "mean", "sum")
 SAMPLING, PADDING = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
@@ -71,17 +101,31 @@ def binary_cross_entropy_with_logits(
 
 
 def batch_norm(
-    input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, training: bool, momentum: float,
-    eps: float, cudnn_enabled: bool,
-) -> Any:  # fmt: skip
+    input: Any,
+    weight: Any,
+    bias: Any,
+    running_mean: Any,
+    running_var: Any,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Any:
     """`nn.functional.batch_norm`."""
     return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
 def instance_norm(
-    input: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, use_input_stats: bool, momentum: float,
-    eps: float, cudnn_enabled: bool,
-) -> Any:  # fmt: skip
+    input: Any,
+    weight: Any,
+    bias: Any,
+    running_mean: Any,
+    running_var: Any,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Any:
     """`nn.functional.instance_norm`."""
     return F.instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
 
@@ -121,9 +165,16 @@ class _Recurrent(RNNBase):
     """A recurrent layer of tensors that are given, in the order of `all_weights`."""
 
     def __init__(
-        self, mode: str, params: Sequence[Any], bias: bool, layers: int, dropout: float, train: bool, both: bool,
+        self,
+        mode: str,
+        params: Sequence[Any],
+        bias: bool,
+        layers: int,
+        dropout: float,
+        train: bool,
+        both: bool,
         batch_first: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         Module.__init__(self)
         name, runs = mode.lower(), whole(layers, "num_layers") * (1 + bool(both))
         for x in params:
@@ -148,9 +199,16 @@ def _recurrent(name: str, mode: str) -> Callable:
     """A recurrent layer under the name of the package: of a batch, or of the rows of a packed one."""
 
     def whole_batch(
-        input: Any, hx: Any, params: Any, has_biases: bool, num_layers: int, dropout: float, train: bool,
-        bidirectional: bool, batch_first: bool,
-    ) -> tuple:  # fmt: skip
+        input: Any,
+        hx: Any,
+        params: Any,
+        has_biases: bool,
+        num_layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
+        batch_first: bool,
+    ) -> tuple:
         if not isinstance(input, Variable):
             raise no_tensor(name, "input", input)
         net = _Recurrent(mode, params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
@@ -159,9 +217,16 @@ def _recurrent(name: str, mode: str) -> Callable:
         return flat(*net(input, hx))
 
     def packed(
-        data: Any, batch_sizes: Any, hx: Any, params: Any, has_biases: bool, num_layers: int, dropout: float,
-        train: bool, bidirectional: bool,
-    ) -> tuple:  # fmt: skip
+        data: Any,
+        batch_sizes: Any,
+        hx: Any,
+        params: Any,
+        has_biases: bool,
+        num_layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
+    ) -> tuple:
         for argument, x in (("data", data), ("batch_sizes", batch_sizes)):
             if not isinstance(x, Variable):
                 raise no_tensor(name, argument, x)

@@ -23,9 +23,13 @@ options: Any = _Options()
 
 
 def set_printoptions(
-    precision: int | None = None, threshold: float | None = None, edgeitems: int | None = None,
-    linewidth: int | None = None, profile: str | None = None, sci_mode: bool | None = None,
-) -> None:  # fmt: skip
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
     """Say how tensors print: digits after the point, elements from which the middle is left out, elements left at each
     end, characters in a line; `profile` "default", "short" or "full" for all four; sci_mode: whether as 1.0e+00, None
     to let the numbers decide.
@@ -40,8 +44,12 @@ def set_printoptions(
         if profile not in PROFILES:
             raise ValueError(f"set_printoptions: `profile` must be one of {', '.join(PROFILES)}, but got {profile!r}")
         options.precision, options.threshold, options.edgeitems, options.linewidth = PROFILES[profile]
-    for name, value in (("precision", precision), ("threshold", threshold), ("edgeitems", edgeitems),
-                        ("linewidth", linewidth)):  # fmt: skip
+    for name, value in (
+        ("precision", precision),
+        ("threshold", threshold),
+        ("edgeitems", edgeitems),
+        ("linewidth", linewidth),
+    ):
         if value is not None:
             setattr(options, name, value)
     options.sci_mode = sci_mode

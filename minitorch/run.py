@@ -245,8 +245,13 @@ def _module(name: str) -> tuple[types.CodeType, dict[str, Any]]:
         print(f"minitorch.run: No module named {name}, or no code in it", file=sys.stderr)
         raise SystemExit(1)
     sys.argv[0] = spec.origin or name
-    return code, {"__file__": spec.origin, "__loader__": spec.loader, "__package__": spec.parent, "__spec__": spec,
-                  "__cached__": spec.cached}  # fmt: skip
+    return code, {
+        "__file__": spec.origin,
+        "__loader__": spec.loader,
+        "__package__": spec.parent,
+        "__spec__": spec,
+        "__cached__": spec.cached,
+    }
 
 
 def _first_path(folder: str) -> None:

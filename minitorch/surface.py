@@ -344,10 +344,18 @@ def page() -> str:
         text = inspect.getdoc(function) or ""
         summary = " ".join(text.partition("\n\n")[0].split()).replace("|", "\\|")
         table.append((called[0], f"| {', '.join(f'`{n}`' for n in called)} | {', '.join(where)} | {summary} |"))
-    return "\n".join([
-        "# Ops", "", "Written by `make surface` from the declarations in `minitorch/ops`.", "",
-        "| name | found as | what it computes |", "|---|---|---|", *(line for _, line in sorted(table)), "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "# Ops",
+            "",
+            "Written by `make surface` from the declarations in `minitorch/ops`.",
+            "",
+            "| name | found as | what it computes |",
+            "|---|---|---|",
+            *(line for _, line in sorted(table)),
+            "",
+        ]
+    )
 
 
 def write() -> None:

@@ -125,8 +125,13 @@ class Tensor(Draws, Facts, Methods):
         if self.node is not None:  # what was computed from it would lose the way to where it came from
             self.version.count += 1
             kept = self.node.kept or {}
-            kept.update({name: item._replace(expected=item.expected + 1) for name, item in kept.items()
-                         if type(item) is tape.Kept and item.edge is tape.SELF})  # fmt: skip
+            kept.update(
+                {
+                    name: item._replace(expected=item.expected + 1)
+                    for name, item in kept.items()
+                    if type(item) is tape.Kept and item.edge is tape.SELF
+                }
+            )
         self._node, self._requires_grad = None, False
         return self
 
@@ -336,9 +341,15 @@ class Tensor(Draws, Facts, Methods):
     # ------------------------------------------------------------------------------------------------ other dtypes
 
     def to(
-        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: Any = False, copy: Any = False,
-        memory_format: Any = None, other: Any = None,
-    ) -> Tensor:  # fmt: skip
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: Any = False,
+        copy: Any = False,
+        memory_format: Any = None,
+        other: Any = None,
+    ) -> Tensor:
         """In another dtype or memory format, or the dtype of another tensor; devices are "cpu", others raise.
 
         `to(dtype)`, `to(device, dtype)`, `to(other)`, each followed by `non_blocking`, which means nothing here, and
@@ -518,9 +529,16 @@ class Tensor(Draws, Facts, Methods):
         return self._filled(lambda shape, d: np.full(shape, dtypes.number(fill_value, d), d), (size,), **settings)
 
     def _filled(
-        self, make: Callable, shape: tuple, dtype: Any = None, device: Any = None, requires_grad: Any = False,
-        layout: Any = None, pin_memory: Any = False, size: Any = None,
-    ) -> Tensor:  # fmt: skip
+        self,
+        make: Callable,
+        shape: tuple,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: Any = False,
+        layout: Any = None,
+        pin_memory: Any = False,
+        size: Any = None,
+    ) -> Tensor:
         devices.check(device)
         devices.check_placement(layout, pin_memory)
         wanted = self.dtype if dtype is None else dtypes.as_dtype(dtype)

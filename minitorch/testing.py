@@ -15,15 +15,27 @@ from .tensor import Tensor, as_array
 __all__ = ["assert_close", "make_tensor"]
 
 TOLERANCES = {  # rtol, atol; else exact
-    "bfloat16": (1.6e-2, 1e-5), "float16": (1e-3, 1e-5), "float32": (1.3e-6, 1e-5), "float64": (1e-7, 1e-7),
-}  # fmt: skip
+    "bfloat16": (1.6e-2, 1e-5),
+    "float16": (1e-3, 1e-5),
+    "float32": (1.3e-6, 1e-5),
+    "float64": (1e-7, 1e-7),
+}
 
 
 def assert_close(
-    actual: Any, expected: Any, *, allow_subclasses: bool = True, rtol: float | None = None,
-    atol: float | None = None, equal_nan: bool = False, check_device: bool = True, check_dtype: bool = True,
-    check_layout: bool = True, check_stride: bool = False, msg: str | Callable[[str], str] | None = None,
-) -> None:  # fmt: skip
+    actual: Any,
+    expected: Any,
+    *,
+    allow_subclasses: bool = True,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = False,
+    check_device: bool = True,
+    check_dtype: bool = True,
+    check_layout: bool = True,
+    check_stride: bool = False,
+    msg: str | Callable[[str], str] | None = None,
+) -> None:
     """Raises AssertionError unless |actual - expected| <= atol + rtol |expected|, with PyTorch's tolerances by dtype.
 
     Both are tensors, arrays, numbers, None, or sequences and mappings of such, alike in structure, shape and dtype.
@@ -65,9 +77,14 @@ def _difference(actual: Any, expected: Any, settings: tuple, place: str) -> str:
 
 
 def _of_pair(
-    actual: Any, expected: Any, tolerances: tuple | None, equal_nan: bool, check_dtype: bool, check_stride: bool,
+    actual: Any,
+    expected: Any,
+    tolerances: tuple | None,
+    equal_nan: bool,
+    check_dtype: bool,
+    check_stride: bool,
     subclasses: bool,
-) -> str:  # fmt: skip
+) -> str:
     if actual is None and expected is None:
         return ""
     if all(isinstance(x, bool | np.bool_) for x in (actual, expected)):
@@ -136,9 +153,16 @@ def _of_values(actual: np.ndarray, expected: np.ndarray, tolerances: tuple, equa
 
 
 def make_tensor(
-    *shape: Any, dtype: Any, device: Any = "cpu", low: Any = None, high: Any = None, requires_grad: bool = False,
-    noncontiguous: bool = False, exclude_zero: bool = False, memory_format: Any = None,
-) -> Any:  # fmt: skip
+    *shape: Any,
+    dtype: Any,
+    device: Any = "cpu",
+    low: Any = None,
+    high: Any = None,
+    requires_grad: bool = False,
+    noncontiguous: bool = False,
+    exclude_zero: bool = False,
+    memory_format: Any = None,
+) -> Any:
     """Random numbers from [low, high): by default -9 to 9, from 0 for uint8, and bools.
 
     noncontiguous: every second element of a longer memory. exclude_zero: with 1 in place of 0, or the least float.

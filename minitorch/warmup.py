@@ -43,8 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
         warm(name)
         missing += [f"{kernel} for {name}" for kernel in unreached(name)]
     count, seconds = kernels.compilations(), time.perf_counter() - start
-    print(f"minitorch: compiled {count or 'nothing, all'} kernels {'' if count else 'were there '}in {seconds:.1f} s; "
-          f"cache {kernels.cache_directory() or 'unusable: kept in memory only'}")  # fmt: skip
+    print(
+        f"minitorch: compiled {count or 'nothing, all'} kernels {'' if count else 'were there '}in {seconds:.1f} s; "
+        f"cache {kernels.cache_directory() or 'unusable: kept in memory only'}"
+    )
     for kernel in missing:
         print(f"minitorch: not reached: {kernel}", file=sys.stderr)
     return 1 if missing else 0
@@ -164,9 +166,19 @@ def _reductions() -> Iterator[Callable[[], None]]:
     from minitorch.ops import reduce
 
     ops: tuple[Callable, ...] = (
-        reduce.sum, reduce.prod, reduce.amax, reduce.amin, reduce.var, reduce.logsumexp, reduce.cumsum, reduce.cumprod,
-        reduce.softmax, reduce.log_softmax, functools.partial(reduce.norm, p=2), functools.partial(reduce.norm, p=1),
-    )  # fmt: skip
+        reduce.sum,
+        reduce.prod,
+        reduce.amax,
+        reduce.amin,
+        reduce.var,
+        reduce.logsumexp,
+        reduce.cumsum,
+        reduce.cumprod,
+        reduce.softmax,
+        reduce.log_softmax,
+        functools.partial(reduce.norm, p=2),
+        functools.partial(reduce.norm, p=1),
+    )
     for dim in (0, 1):
         for op in ops:
             yield functools.partial(_gradient, op, dim)

@@ -53,9 +53,15 @@ def hann_window(
 
 @factory
 def hamming_window(
-    window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, *, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False,
-) -> Any:  # fmt: skip
+    window_length: int,
+    periodic: bool = True,
+    alpha: float = 0.54,
+    beta: float = 0.46,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
     """alpha - beta cos(2 pi x), x from 0 to 1."""
     return _window("hamming_window", _cosines(alpha, beta), window_length, periodic, dtype, device, requires_grad)
 
@@ -71,9 +77,14 @@ def blackman_window(
 
 @factory
 def kaiser_window(
-    window_length: int, periodic: bool = True, beta: float = 12.0, *, dtype: Any = None, device: Any = None,
+    window_length: int,
+    periodic: bool = True,
+    beta: float = 12.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
     requires_grad: bool = False,
-) -> Any:  # fmt: skip
+) -> Any:
     """i0(beta sqrt(1 - (2 x - 1)^2)) / i0(beta), x from 0 to 1."""
 
     def shape(x: np.ndarray) -> np.ndarray:

@@ -32,8 +32,9 @@ print(y[0, 0])
 
 # %%
 padded = np.pad(x[0, 0].numpy(), 1)
-by_hand = np.array([[(padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] * w[0, 0].numpy()).sum() for j in range(3)]
-                    for i in range(3)])  # fmt: skip
+by_hand = np.array(
+    [[(padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] * w[0, 0].numpy()).sum() for j in range(3)] for i in range(3)]
+)
 print(by_hand)
 print("equal:", np.array_equal(by_hand, y[0, 0].numpy()))
 
@@ -44,8 +45,13 @@ print("equal:", np.array_equal(by_hand, y[0, 0].numpy()))
 # to an image in which only pixel k is 1.
 
 # %%
-matrix = np.stack([F.conv2d(minitorch.from_numpy(pixel.reshape(1, 1, 5, 5)), w, stride=2, padding=1).numpy().ravel()
-                   for pixel in np.eye(25, dtype=np.float32)], axis=1)  # fmt: skip
+matrix = np.stack(
+    [
+        F.conv2d(minitorch.from_numpy(pixel.reshape(1, 1, 5, 5)), w, stride=2, padding=1).numpy().ravel()
+        for pixel in np.eye(25, dtype=np.float32)
+    ],
+    axis=1,
+)
 figure, axis = plt.subplots(figsize=(7, 2.8))
 axis.imshow(matrix, cmap="RdBu", vmin=-4, vmax=4)
 axis.set(xlabel="pixel of the image", ylabel="pixel of the output")

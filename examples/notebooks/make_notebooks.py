@@ -20,7 +20,7 @@ def cells(source):
         if "[markdown]" in head:
             yield "markdown", "\n".join(line.removeprefix("#").removeprefix(" ") for line in text.strip().splitlines())
         else:
-            yield "code", re.sub(r"  # fmt: skip$", "", text.strip(), flags=re.MULTILINE)
+            yield "code", text.strip()
 
 
 def main():
@@ -41,8 +41,10 @@ def main():
         for number, cell in enumerate((c for c in book.cells if c.cell_type == "code"), start=1):
             cell.execution_count, cell.metadata = number, {}
             cell.outputs = [tidy(output, number) for output in cell.outputs if not progress(output)]
-        book.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-                         "language_info": {"name": "python"}}  # fmt: skip
+        book.metadata = {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
         nbformat.write(book, path.with_suffix(".ipynb"))
         print(f"{path.with_suffix('.ipynb')}: {len(book.cells)} cells", file=sys.stderr)
 

@@ -206,9 +206,19 @@ class Comparison:
                 x.array[...] = kept
 
         said = suspect(
-            pair.found, pair.expected, x=x.array.copy(), out=y.array, name=pair.name, others=others, values=values,
-            call=call, reached=reached is not None, eps=self.eps, atol=self.atol, rtol=self.rtol,
-        )  # fmt: skip
+            pair.found,
+            pair.expected,
+            x=x.array.copy(),
+            out=y.array,
+            name=pair.name,
+            others=others,
+            values=values,
+            call=call,
+            reached=reached is not None,
+            eps=self.eps,
+            atol=self.atol,
+            rtol=self.rtol,
+        )
         if said.startswith("not deterministic") and self.written:
             said = f"the function changes its input `{self.written[0]}`, so it depends on an earlier call"
         rules = [] if said.startswith(OF_POINT) else rules_on(self.origin or [y], x)

@@ -104,9 +104,15 @@ class Case:
     """A matrix of derivatives that is wrong, the one expected, and what is known about the place."""
 
     def __init__(
-        self, found: np.ndarray, expected: np.ndarray, x_shape: tuple, out_shape: tuple, name: str, atol: float,
+        self,
+        found: np.ndarray,
+        expected: np.ndarray,
+        x_shape: tuple,
+        out_shape: tuple,
+        name: str,
+        atol: float,
         rtol: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         size = int(np.prod(x_shape))
         self.found, self.expected = np.array(found.reshape(size, -1)), expected.reshape(size, -1)
         self.x_shape, self.out_shape, self.name = tuple(x_shape), tuple(out_shape), name
@@ -358,9 +364,12 @@ def _scaled(case: Case) -> str:
                 if abs(abs(v.item()) - value) < 1e-3 * value:
                     return (sign and sign + ", and ") + f"a constant factor: the factor {label} {word}"
     word = (
-        f"the factor {missing} is missing" if missing else f"{times} times too large" if times
+        f"the factor {missing} is missing"
+        if missing
+        else f"{times} times too large"
+        if times
         else f"the factor {_number(1 / k)} is missing"
-    )  # fmt: skip
+    )
     return (sign and sign + ", and ") + f"a constant factor: {word}{_size(case, missing or times or k)}"
 
 

@@ -48,8 +48,14 @@ def slopes(ys: Any, xs: Any, vs: Any, create_graph: bool) -> tuple:
     pairs = [(y, v) for y, v in zip(ys, vs, strict=True) if y.edge is not None]
     if not pairs:
         return tuple(wrap(np.zeros_like(x.array)) for x in xs)
-    found = grad([y for y, _ in pairs], xs, [v for _, v in pairs], create_graph=create_graph, allow_unused=True,
-                 retain_graph=True)  # fmt: skip
+    found = grad(
+        [y for y, _ in pairs],
+        xs,
+        [v for _, v in pairs],
+        create_graph=create_graph,
+        allow_unused=True,
+        retain_graph=True,
+    )
     return tuple(wrap(np.zeros_like(x.array)) if g is None else g for g, x in zip(found, xs, strict=True))
 
 
@@ -99,9 +105,13 @@ def _released(values: Any, create_graph: bool) -> Any:
 
 
 def jacobian(
-    func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
+    func: Callable,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
     strategy: str = "reverse-mode",
-) -> Any:  # fmt: skip
+) -> Any:
     """All derivatives of func's outputs by its inputs: for each pair a tensor of shape output.shape + input.shape.
 
     A single tensor for one output and one input, else tuples, outputs outside. One backward pass per output element.
@@ -137,9 +147,13 @@ def _stacked(rows: list, y: Any, x: Any, create_graph: bool) -> Any:
 
 
 def hessian(
-    func: Callable, inputs: Any, create_graph: bool = False, strict: bool = False, vectorize: bool = False,
+    func: Callable,
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
-) -> Any:  # fmt: skip
+) -> Any:
     """The second derivatives of a scalar function: the Jacobian of its gradient.
 
     >>> import minitorch

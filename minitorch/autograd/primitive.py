@@ -158,9 +158,7 @@ class Primitive:
     def _plan(self, mask: int) -> tuple:
         """What to keep when the arguments in `mask` need gradients: (name, kind, position), and whether arrays are."""
         variadic = self.variadic
-        wanted = {
-            name for i in range(len(self.arguments)) if variadic or mask >> i & 1 for name in self._names[i]
-        }  # fmt: skip
+        wanted = {name for i in range(len(self.arguments)) if variadic or mask >> i & 1 for name in self._names[i]}
         items = []
         for i, argument in enumerate(self.arguments):
             if argument in wanted:

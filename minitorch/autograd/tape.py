@@ -51,9 +51,21 @@ class Node:
     """
 
     __slots__ = (
-        "primitive", "parents", "kept", "holds", "settings", "sequence", "shape", "dtype", "hooks", "retained",
-        "watched", "origin", "after", "__weakref__",
-    )  # fmt: skip
+        "primitive",
+        "parents",
+        "kept",
+        "holds",
+        "settings",
+        "sequence",
+        "shape",
+        "dtype",
+        "hooks",
+        "retained",
+        "watched",
+        "origin",
+        "after",
+        "__weakref__",
+    )
 
     def __init__(self, primitive: Primitive, parents: tuple, kept: dict, holds: bool, settings: dict, out: Any) -> None:
         self.primitive = primitive

@@ -26,13 +26,22 @@ def is_acceptable(tensor: Any) -> bool:
 
 @contextlib.contextmanager
 def flags(
-    enabled: bool = False, benchmark: bool = False, benchmark_limit: int = 10, deterministic: bool = False,
-    allow_tf32: bool = True, fp32_precision: str = "none",
-) -> Iterator[None]:  # fmt: skip
+    enabled: bool = False,
+    benchmark: bool = False,
+    benchmark_limit: int = 10,
+    deterministic: bool = False,
+    allow_tf32: bool = True,
+    fp32_precision: str = "none",
+) -> Iterator[None]:
     """These settings within the block."""
     here = globals()
-    wanted = {"enabled": enabled, "benchmark": benchmark, "benchmark_limit": benchmark_limit,
-              "deterministic": deterministic, "allow_tf32": allow_tf32}  # fmt: skip
+    wanted = {
+        "enabled": enabled,
+        "benchmark": benchmark,
+        "benchmark_limit": benchmark_limit,
+        "deterministic": deterministic,
+        "allow_tf32": allow_tf32,
+    }
     before = {name: here[name] for name in wanted}
     try:
         here.update(wanted)

@@ -57,12 +57,17 @@ def verify(course: Course, jobs: int = 2, say: Callable = print, only: Collectio
         step("solved", in_parallel(course, solved(course, ids, count), jobs), lambda: f"for {count['points']} points ")
         step("hidden", in_parallel(course, salted_runs(course, ids), jobs))
         step("demos", in_parallel(course, demos(course, ids), jobs))
-        step("wrong solutions", in_parallel(course, wrongs(course, ids, count), jobs),
-             lambda: f"in {count['wrong']}, {count['told']} of them caught with the right words ")  # fmt: skip
-    say(f"\n{'NOT ' * bool(found)}ready for students: {len(course.tasks)} tasks, {count['tests']} tests, "
+        step(
+            "wrong solutions",
+            in_parallel(course, wrongs(course, ids, count), jobs),
+            lambda: f"in {count['wrong']}, {count['told']} of them caught with the right words ",
+        )
+    say(
+        f"\n{'NOT ' * bool(found)}ready for students: {len(course.tasks)} tasks, {count['tests']} tests, "
         f"{count['leaks']} leaks, "
         f"{count['told']} of {count['wrong']} wrong solutions caught with the right words, "
-        f"{len(found)} problems, {time.monotonic() - began:.0f} s")  # fmt: skip
+        f"{len(found)} problems, {time.monotonic() - began:.0f} s"
+    )
     return found
 
 

@@ -210,9 +210,15 @@ def _suspicion(found: Any, expected: Any, x: Any, out: Any, name: str, others: d
     from minitorch.autograd import diagnosis
 
     said = diagnosis.suspect(
-        found, expected, x=x, out=out, name=name, others=others, reached=reached,
+        found,
+        expected,
+        x=x,
+        out=out,
+        name=name,
+        others=others,
+        reached=reached,
         call=lambda v: np.array(call(np.asarray(v, np.float64).reshape(x.shape)).detach().numpy()),
-    )  # fmt: skip
+    )
     return "" if said == diagnosis.NONE else said
 
 

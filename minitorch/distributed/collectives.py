@@ -16,9 +16,24 @@ from ..dtypes import FLOATS
 from .group import get_global_rank, get_group_rank, outside, resolve
 from .work import Work
 
-__all__ = ["ReduceOp", "all_gather", "all_gather_into_tensor", "all_reduce", "all_to_all", "all_to_all_single",
-           "broadcast", "gather", "irecv", "isend", "recv", "reduce", "reduce_scatter", "reduce_scatter_tensor",
-           "scatter", "send"]  # fmt: skip
+__all__ = [
+    "ReduceOp",
+    "all_gather",
+    "all_gather_into_tensor",
+    "all_reduce",
+    "all_to_all",
+    "all_to_all_single",
+    "broadcast",
+    "gather",
+    "irecv",
+    "isend",
+    "recv",
+    "reduce",
+    "reduce_scatter",
+    "reduce_scatter_tensor",
+    "scatter",
+    "send",
+]
 
 
 class ReduceOp(str):
@@ -113,8 +128,16 @@ def _operation(op: Any, dtype: np.dtype) -> tuple[Any, np.dtype]:
     if dtype.kind == "b":
         logic = {"SUM": MPI.LOR, "MAX": MPI.LOR, "BOR": MPI.LOR, "BXOR": MPI.LXOR}
         return logic.get(op, MPI.LAND), dtype
-    table = {"SUM": MPI.SUM, "AVG": MPI.SUM, "PRODUCT": MPI.PROD, "MIN": MPI.MIN, "MAX": MPI.MAX, "BAND": MPI.BAND,
-             "BOR": MPI.BOR, "BXOR": MPI.BXOR}  # fmt: skip
+    table = {
+        "SUM": MPI.SUM,
+        "AVG": MPI.SUM,
+        "PRODUCT": MPI.PROD,
+        "MIN": MPI.MIN,
+        "MAX": MPI.MAX,
+        "BAND": MPI.BAND,
+        "BOR": MPI.BOR,
+        "BXOR": MPI.BXOR,
+    }
     return table[op], np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
@@ -458,8 +481,10 @@ def all_to_all_single(
         for name, x, sizes in (("output", output, output_split_sizes), ("input", input, input_split_sizes))
     ]
     if output.outline.shape[1:] != input.outline.shape[1:]:
-        raise ValueError("`output` and `input` differ beyond their first axis: "
-                         f"{tuple(output.outline.shape)} and {tuple(input.outline.shape)}")  # fmt: skip
+        raise ValueError(
+            "`output` and `input` differ beyond their first axis: "
+            f"{tuple(output.outline.shape)} and {tuple(input.outline.shape)}"
+        )
     _writable(output)
     call = f"all_to_all_single({input.outline.dtype.name})"
     number = members.begin(call)
@@ -534,8 +559,10 @@ def _received(tensor: Any, src: Any, members: Any, tag: int, group_src: Any) -> 
             if not self._done and request.Test(status):
                 self._done, self.kept = True, None
                 if status.Get_count(MPI.BYTE) != array.nbytes:
-                    raise RuntimeError(f"{call}: {status.Get_count(MPI.BYTE)} bytes came, but {array.nbytes} were "
-                                       "needed; both ends have to name the same size and dtype")  # fmt: skip
+                    raise RuntimeError(
+                        f"{call}: {status.Get_count(MPI.BYTE)} bytes came, but {array.nbytes} were "
+                        "needed; both ends have to name the same size and dtype"
+                    )
                 if after is not None:
                     after()
                 self.source = members.ranks[status.Get_source()]

@@ -16,11 +16,32 @@ from typing import Any
 from . import guard, monitor
 from .work import Work
 
-__all__ = ["Backend", "GroupMember", "ProcessGroup", "barrier", "destroy_process_group", "get_backend",
-           "get_global_rank", "get_group_rank", "get_node_local_rank", "get_process_group_ranks", "get_rank",
-           "get_world_size", "group", "init_process_group", "is_available", "is_backend_available",
-           "is_gloo_available", "is_initialized", "is_mpi_available", "is_nccl_available",
-           "is_torchelastic_launched", "is_ucc_available", "is_xccl_available", "new_group"]  # fmt: skip
+__all__ = [
+    "Backend",
+    "GroupMember",
+    "ProcessGroup",
+    "barrier",
+    "destroy_process_group",
+    "get_backend",
+    "get_global_rank",
+    "get_group_rank",
+    "get_node_local_rank",
+    "get_process_group_ranks",
+    "get_rank",
+    "get_world_size",
+    "group",
+    "init_process_group",
+    "is_available",
+    "is_backend_available",
+    "is_gloo_available",
+    "is_initialized",
+    "is_mpi_available",
+    "is_nccl_available",
+    "is_torchelastic_launched",
+    "is_ucc_available",
+    "is_xccl_available",
+    "new_group",
+]
 
 TIMEOUT = timedelta(minutes=30)
 
@@ -229,9 +250,12 @@ def _start_monitor(comm: Any) -> None:
         host = "127.0.0.1" if len(set(hosts)) == 1 else hosts[0]
         process = subprocess.Popen(
             [sys.executable, "-S", "-E", monitor.__file__, str(comm.Get_size()), host],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
             env={name: value for name, value in os.environ.items() if not name.startswith(("PMI_", "PMIX_"))},
-        )  # fmt: skip
+        )
         assert process.stdout is not None
         where = process.stdout.readline().strip()
         process.stdout.close()
@@ -349,8 +373,10 @@ def new_group(
     if backend is not None and Backend(backend) != "mpi":
         raise ValueError(f"new_group: the one backend is 'mpi', but got {backend!r}")
     if len(chosen) > world.size() or not chosen:
-        raise ValueError("the new group's world size should be one at least, and at most that of the job: "
-                         f"{chosen} of {world.size()}")  # fmt: skip
+        raise ValueError(
+            "the new group's world size should be one at least, and at most that of the job: "
+            f"{chosen} of {world.size()}"
+        )
     for r in chosen:
         if not 0 <= r < world.size():
             raise ValueError(f"The new group's rank should be within the world_size set by init_process_group: {r}")

@@ -58,8 +58,16 @@ class Guard:
     ) -> Iterator[None]:
         """The block waits for other ranks, `timeout` seconds at most."""
         before = self.now
-        self.now = {"id": next(_numbers), "group": group, "number": number, "call": call, "timeout": timeout,
-                    "members": list(members), "peers": list(peers), "began": time.monotonic()}  # fmt: skip
+        self.now = {
+            "id": next(_numbers),
+            "group": group,
+            "number": number,
+            "call": call,
+            "timeout": timeout,
+            "members": list(members),
+            "peers": list(peers),
+            "began": time.monotonic(),
+        }
         try:
             yield
         finally:
@@ -135,8 +143,8 @@ class Guard:
         """The monitor is gone, and with it the one who could end the others."""
         if not self.over:
             with contextlib.suppress(OSError, ValueError):
-                os.write(2, f"minitorch.distributed: rank {self.rank} ends: the process that watches the job is gone\n"
-                         .encode())  # fmt: skip
+                why = "the process that watches the job is gone"
+                os.write(2, f"minitorch.distributed: rank {self.rank} ends: {why}\n".encode())
             os._exit(1)
 
 

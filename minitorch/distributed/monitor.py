@@ -162,8 +162,10 @@ class Monitor:
         for other, theirs in calls.items():
             if theirs != call and self.verdict is None:
                 one, two = sorted([(other, theirs), (rank.number, call)])
-                self.end(f"{self.ranks[two[0]].name} called {two[1]} where rank {one[0]} called {one[1]} "
-                         f"(call {number} of group {group})")  # fmt: skip
+                self.end(
+                    f"{self.ranks[two[0]].name} called {two[1]} where rank {one[0]} called {one[1]} "
+                    f"(call {number} of group {group})"
+                )
         if len(calls) == size:
             del self.calls[group, number]
 
@@ -191,8 +193,10 @@ class Monitor:
             for other in late:
                 if other.left is not None and now - max(other.ended_at, rank.since) > SETTLE:
                     self.code = self.code or other.left or 1
-                    return self.end(f"{other.name} has come to its end with exit code {other.left} while "
-                                    f"rank {rank.number} waits for it in {rank.now['call']}")  # fmt: skip
+                    return self.end(
+                        f"{other.name} has come to its end with exit code {other.left} while "
+                        f"rank {rank.number} waits for it in {rank.now['call']}"
+                    )
             if now - rank.since > rank.now["timeout"] + 0.2:
                 # Whoever waits elsewhere for one that is late itself is not to blame.
                 blamed = [r for r in late if r.busy and r.now is None] or late or [rank]

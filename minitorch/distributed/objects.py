@@ -54,8 +54,10 @@ def broadcast_object_list(
     if not here:
         found = pickle.loads(data)
         if len(found) != len(object_list):
-            raise ValueError(f"broadcast_object_list: rank {members.ranks[root]} has sent {len(found)} objects, but "
-                             f"`object_list` has {len(object_list)}")  # fmt: skip
+            raise ValueError(
+                f"broadcast_object_list: rank {members.ranks[root]} has sent {len(found)} objects, but "
+                f"`object_list` has {len(object_list)}"
+            )
         object_list[:] = found
 
 

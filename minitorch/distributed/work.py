@@ -88,5 +88,6 @@ class Work:
             time.sleep(pause)
             pause = min(1.2 * pause, LONGEST)
             if time.monotonic() > until:
-                raise RuntimeError(f"{self.call}: the other ranks did not come in time (call {self.number} of group "
-                                   f"{self.group.name})")  # fmt: skip
+                raise RuntimeError(
+                    f"{self.call}: the other ranks did not come in time (call {self.number} of group {self.group.name})"
+                )

@@ -125,9 +125,19 @@ class _ForwardConv(_Conv):
         dtype: Any = None,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, 0, dilation, groups, bias, padding_mode, device,
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            0,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
             dtype,
-        )  # fmt: skip
+        )
 
     def forward(self, input: Any) -> Any:
         """The convolution of `input`."""
@@ -193,9 +203,19 @@ class _TransposedConv(_Conv):
         dtype: Any = None,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, output_padding, dilation, groups, bias,
-            padding_mode, device, dtype,
-        )  # fmt: skip
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            output_padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
         """The adjoint of the convolution with these settings; `output_size` chooses among the possible sizes.
@@ -208,9 +228,18 @@ class _TransposedConv(_Conv):
         if output_size is not None:
             extra = self._extra(check_tensor(name, input).array.shape, output_size)
         return conv_transpose_nd(
-            name, self.rank, input, self.weight, self.bias, self.stride, self.padding, extra, self.groups,
-            self.dilation, self.padding_mode,
-        )  # fmt: skip
+            name,
+            self.rank,
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            extra,
+            self.groups,
+            self.dilation,
+            self.padding_mode,
+        )
 
     def _extra(self, shape: tuple, output_size: Any) -> tuple[int, ...]:
         """The output padding that gives `output_size`: one of `stride` neighbouring sizes. Raises ValueError."""

@@ -13,10 +13,15 @@ from ..autograd import Function, is_grad_enabled
 from ..tensor import RemovableHandle, Tensor
 
 __all__ = [
-    "register_module_backward_hook", "register_module_buffer_registration_hook", "register_module_forward_hook",
-    "register_module_forward_pre_hook", "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
-    "register_module_module_registration_hook", "register_module_parameter_registration_hook",
-]  # fmt: skip
+    "register_module_backward_hook",
+    "register_module_buffer_registration_hook",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+]
 
 EVERYWHERE: dict[int, tuple[str, Callable]] = {}  # the hooks of all modules: what they wait for, and the hook
 

@@ -461,9 +461,7 @@ class Module:
 
         return check(self, inputs, second, settings)
 
-    def to(
-        self, *args: Any, device: Any = None, dtype: Any = None, memory_format: Any = None, **kwargs: Any
-    ) -> Module:  # fmt: skip
+    def to(self, *args: Any, device: Any = None, dtype: Any = None, memory_format: Any = None, **kwargs: Any) -> Module:
         """Cast all floating parameters and buffers, in place; returns self. Takes what `Tensor.to` takes.
 
         memory_format: for parameters and buffers of as many dimensions as it has.

@@ -68,10 +68,9 @@ BASES = {
     "conv": {"_ConvNd": "_Conv", "_ConvTransposeNd": "_TransposedConv"},
     "dropout": {"_DropoutNd": "_Dropout"},
     "padding": {f"_{kind}PadNd": f"_{kind}Pad" for kind in ("Circular", "Constant", "Reflection", "Replication")},
-    "pooling": {
-        f"_{kind}PoolNd": f"_{kind}Pool" for kind in ("AdaptiveAvg", "AdaptiveMax", "Avg", "LP", "Max")
-    } | {"_MaxUnpoolNd": "_MaxUnpool"},
-}  # fmt: skip
+    "pooling": {f"_{kind}PoolNd": f"_{kind}Pool" for kind in ("AdaptiveAvg", "AdaptiveMax", "Avg", "LP", "Max")}
+    | {"_MaxUnpoolNd": "_MaxUnpool"},
+}
 
 
 def _file(name: str, parts: tuple[ModuleType, ...]) -> ModuleType:

@@ -87,8 +87,14 @@ class RNNBase(Module):
 
     def extra_repr(self) -> str:
         """Sizes, and the settings that are not the default."""
-        defaults = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0,
-                    "bidirectional": False}  # fmt: skip
+        defaults = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0.0,
+            "bidirectional": False,
+        }
         changed = [f", {n}={getattr(self, n)}" for n, default in defaults.items() if getattr(self, n) != default]
         return f"{self.input_size}, {self.hidden_size}" + "".join(changed)
 
@@ -275,9 +281,14 @@ class RNN(RNNBase):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", *args: Any,
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        *args: Any,
         **kwargs: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         _refuse_projection(kwargs)
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
@@ -391,9 +402,14 @@ class RNNCell(RNNCellBase):
     """One step of `RNN`: input (B, input_size) and hx (B, hidden_size), or both without B, to the next state."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None,
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
         dtype: Any = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
 

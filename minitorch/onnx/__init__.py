@@ -47,9 +47,17 @@ def export(
     from .exporting import export_to
 
     export_to(
-        model, args, f, dict(kwargs or {}), input_names, output_names, dynamic_axes, opset_version, export_params,
+        model,
+        args,
+        f,
+        dict(kwargs or {}),
+        input_names,
+        output_names,
+        dynamic_axes,
+        opset_version,
+        export_params,
         verbose,
-    )  # fmt: skip
+    )
 
 
 def load(f: str | os.PathLike | IO[bytes]) -> OnnxModule:

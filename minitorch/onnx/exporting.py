@@ -30,9 +30,17 @@ KNOWN = "minitorch.parameters"  # where a file says which initializers are param
 
 
 def export_to(
-    model: Any, args: Any, f: Any, kwargs: dict, input_names: Any, output_names: Any, dynamic_axes: Any, opset: Any,
-    export_params: bool, verbose: bool,
-) -> None:  # fmt: skip
+    model: Any,
+    args: Any,
+    f: Any,
+    kwargs: dict,
+    input_names: Any,
+    output_names: Any,
+    dynamic_axes: Any,
+    opset: Any,
+    export_params: bool,
+    verbose: bool,
+) -> None:
     """`minitorch.onnx.export`."""
     onnx = import_onnx("onnx.export")
     if not callable(model):
@@ -140,9 +148,15 @@ def _others(n: int) -> list[tuple[int, int]]:
 
 
 def _runs(
-    model: Any, given: tuple, kwargs: dict, inputs: list, names: list[str], symbols: list[str],
-    axes: list[dict[int, str]], state: dict[str, Any],
-) -> tuple[list[Run], list[list[Any]], dict[str, tuple[int, ...]]]:  # fmt: skip
+    model: Any,
+    given: tuple,
+    kwargs: dict,
+    inputs: list,
+    names: list[str],
+    symbols: list[str],
+    axes: list[dict[int, str]],
+    state: dict[str, Any],
+) -> tuple[list[Run], list[list[Any]], dict[str, tuple[int, ...]]]:
     """A run with the given inputs, and others: of other values, and each with another size along one open axis."""
     rng, made = np.random.default_rng(0), []  # type: tuple[np.random.Generator, list[tuple[dict[str, int], Run, list]]]
     own = {m: t.shape[d] for t, mine in zip(inputs, axes, strict=True) for d, m in mine.items()}
@@ -294,9 +308,15 @@ def _placed(call: Call, error: Exception) -> ExportError:
 
 
 def _model(
-    graph: Graph, names: list[str], inputs: list[Merged], outputs: list[Merged], held: list[Merged],
-    output_names: Any, dynamic_axes: Any, export_params: bool,
-) -> Any:  # fmt: skip
+    graph: Graph,
+    names: list[str],
+    inputs: list[Merged],
+    outputs: list[Merged],
+    held: list[Merged],
+    output_names: Any,
+    dynamic_axes: Any,
+    export_params: bool,
+) -> Any:
     helper = graph.onnx.helper
     graph.layer = ""
     wanted = _names(
@@ -333,8 +353,10 @@ def _model(
         node.output[:] = [renamed.get(n, n) for n in node.output]
     nodes = graph.used(wanted)
     named = {v.name for v in held}
-    tensors = {n: graph.onnx.numpy_helper.from_array(np.ascontiguousarray(a).reshape(a.shape), n)
-               for n, a in graph.constants.items()}  # fmt: skip
+    tensors = {
+        n: graph.onnx.numpy_helper.from_array(np.ascontiguousarray(a).reshape(a.shape), n)
+        for n, a in graph.constants.items()
+    }
     own = [helper.make_node("Constant", [], [n], value=t) for n, t in tensors.items() if n not in named]
     weights = [t for n, t in tensors.items() if n in named]
     if not export_params:
@@ -344,9 +366,12 @@ def _model(
 
     body = helper.make_graph([*own, *nodes], "minitorch", declared, infos, weights)
     return helper.make_model(
-        body, ir_version=IR if graph.opset < 19 else 9 if graph.opset < 21 else 10, producer_name="minitorch",
-        producer_version=__version__, opset_imports=[helper.make_opsetid("", graph.opset)],
-    )  # fmt: skip
+        body,
+        ir_version=IR if graph.opset < 19 else 9 if graph.opset < 21 else 10,
+        producer_name="minitorch",
+        producer_version=__version__,
+        opset_imports=[helper.make_opsetid("", graph.opset)],
+    )
 
 
 def _dims(graph: Graph, value: Merged, own: Mapping) -> list[Any]:

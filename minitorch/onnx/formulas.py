@@ -12,11 +12,31 @@ from .graph import Graph, Unsaid
 from .trace import Merged
 
 _NAMED = {
-    "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "sin": "Sin", "cos": "Cos", "tan": "Tan", "asin": "Asin",
-    "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh", "asinh": "Asinh", "acosh": "Acosh",
-    "atanh": "Atanh", "erf": "Erf", "floor": "Floor", "ceil": "Ceil", "round": "Round", "sigmoid": "Sigmoid",
-    "softplus": "Softplus", "pow": "Pow", "maximum": "Max", "minimum": "Min",
-}  # fmt: skip
+    "exp": "Exp",
+    "log": "Log",
+    "sqrt": "Sqrt",
+    "sin": "Sin",
+    "cos": "Cos",
+    "tan": "Tan",
+    "asin": "Asin",
+    "acos": "Acos",
+    "atan": "Atan",
+    "sinh": "Sinh",
+    "cosh": "Cosh",
+    "tanh": "Tanh",
+    "asinh": "Asinh",
+    "acosh": "Acosh",
+    "atanh": "Atanh",
+    "erf": "Erf",
+    "floor": "Floor",
+    "ceil": "Ceil",
+    "round": "Round",
+    "sigmoid": "Sigmoid",
+    "softplus": "Softplus",
+    "pow": "Pow",
+    "maximum": "Max",
+    "minimum": "Min",
+}
 
 
 class _Word:
@@ -96,11 +116,16 @@ def said(g: Graph, name: str, args: tuple, settings: dict) -> str:
         raise Unsaid("of bools, or of two dtypes")
     (dtype,) = dtypes
     values = [*args, *(settings[s] for s in op.value.settings)]
-    pattern = tuple([
-        ("?" if v.dtype == np.bool_ else v.dtype.char) if isinstance(v, Merged | np.ndarray)
-        else float if type(v) in (float, int) and v not in op.value.static else v
-        for v in values
-    ])  # fmt: skip
+    pattern = tuple(
+        [
+            ("?" if v.dtype == np.bool_ else v.dtype.char)
+            if isinstance(v, Merged | np.ndarray)
+            else float
+            if type(v) in (float, int) and v not in op.value.static
+            else v
+            for v in values
+        ]
+    )
     try:
         out, parameters = op.value._traced(op.value.formula, pattern, Trace())
         if out is None:

@@ -38,8 +38,11 @@ class Step:
                 given["run"] = lambda body, *inputs: body.run(dict(values), inputs, training)
             else:
                 given[name] = {
-                    "opset": self.opset, "outputs": len(self.gives), "training": training, "node": self.where
-                }[name]  # fmt: skip
+                    "opset": self.opset,
+                    "outputs": len(self.gives),
+                    "training": training,
+                    "node": self.where,
+                }[name]
         try:
             out = _node(self, [values[name] if name else None for name in self.takes], given)
         except MemoryError:
@@ -197,9 +200,7 @@ def _nodes(graph: Any) -> Iterator[tuple[int, Any]]:
 
 def _check_operators(graph: Any, opset: int) -> None:
     """All operators are here. Raises NotImplementedError with the first that is not, and its node and opset."""
-    missing = [
-        (i, n) for i, n in _nodes(graph) if n.op_type not in OPERATORS or n.domain not in ("", "ai.onnx")
-    ]  # fmt: skip
+    missing = [(i, n) for i, n in _nodes(graph) if n.op_type not in OPERATORS or n.domain not in ("", "ai.onnx")]
     if missing:
         (i, node), kinds = missing[0], sorted({n.op_type for _, n in missing})
         others = f"; of this file are missing: {', '.join(kinds)}" if len(kinds) > 1 else ""

@@ -22,14 +22,48 @@ BIG = np.iinfo(np.int64).max
 Row = str | Callable
 ROWS: dict[str, Row] = {
     **dict.fromkeys(("identity", "to_channels_last"), lambda g, x: x),
-    "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "negative": "Neg", "power": "Pow",
-    "reciprocal": "Reciprocal", "sqrt": "Sqrt", "exp": "Exp", "log": "Log", "sin": "Sin", "cos": "Cos", "tan": "Tan",
-    "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh", "tanh": "Tanh", "asinh": "Asinh",
-    "acosh": "Acosh", "atanh": "Atanh", "erf": "Erf", "absolute": "Abs", "sign": "Sign", "floor": "Floor",
-    "ceil": "Ceil", "equal": "Equal", "less": "Less", "less_equal": "LessOrEqual", "greater": "Greater",
-    "greater_equal": "GreaterOrEqual", "isnan": "IsNaN", "isinf": "IsInf", "sigmoid": "Sigmoid", "relu": "Relu",
-    "hardswish": "HardSwish", "softsign": "Softsign", "where": "Where", "batched_matmul": "MatMul", "det": "Det",
-}  # fmt: skip
+    "add": "Add",
+    "subtract": "Sub",
+    "multiply": "Mul",
+    "divide": "Div",
+    "negative": "Neg",
+    "power": "Pow",
+    "reciprocal": "Reciprocal",
+    "sqrt": "Sqrt",
+    "exp": "Exp",
+    "log": "Log",
+    "sin": "Sin",
+    "cos": "Cos",
+    "tan": "Tan",
+    "asin": "Asin",
+    "acos": "Acos",
+    "atan": "Atan",
+    "sinh": "Sinh",
+    "cosh": "Cosh",
+    "tanh": "Tanh",
+    "asinh": "Asinh",
+    "acosh": "Acosh",
+    "atanh": "Atanh",
+    "erf": "Erf",
+    "absolute": "Abs",
+    "sign": "Sign",
+    "floor": "Floor",
+    "ceil": "Ceil",
+    "equal": "Equal",
+    "less": "Less",
+    "less_equal": "LessOrEqual",
+    "greater": "Greater",
+    "greater_equal": "GreaterOrEqual",
+    "isnan": "IsNaN",
+    "isinf": "IsInf",
+    "sigmoid": "Sigmoid",
+    "relu": "Relu",
+    "hardswish": "HardSwish",
+    "softsign": "Softsign",
+    "where": "Where",
+    "batched_matmul": "MatMul",
+    "det": "Det",
+}
 LATER = {"HardSwish": 14}  # operators that came after opset 13
 
 
@@ -300,10 +334,11 @@ def _reshape(g: Graph, x: Merged, shape: tuple) -> Any:
     if not any(isinstance(n, Varying) for n in shape):
         return g.node("Reshape", x, np.array(shape, np.int64))
     kept = [
-        0 if isinstance(n, Varying) and i < x.ndim and isinstance(x.shape[i], Varying)
-        and x.shape[i].entries == n.entries else n
+        0
+        if isinstance(n, Varying) and i < x.ndim and isinstance(x.shape[i], Varying) and x.shape[i].entries == n.entries
+        else n
         for i, n in enumerate(shape)
-    ]  # fmt: skip
+    ]
     left = [i for i, n in enumerate(kept) if isinstance(n, Varying)]
     if len(left) == 1 and not any(n == 0 and shape[i] == 0 for i, n in enumerate(kept)):
         kept[left[0]] = -1
@@ -578,10 +613,14 @@ def _reduction(op: str, axes_as_input: bool = False) -> Callable:
 
 
 ROWS |= {
-    "sum": _reduction("ReduceSum", axes_as_input=True), "amax_over": _reduction("ReduceMax"),
-    "amin_over": _reduction("ReduceMin"), "prod": _reduction("ReduceProd"), "logsumexp": _reduction("ReduceLogSumExp"),
-    "sum_sizes": _reduction("ReduceL1"), "sum_squares": _reduction("ReduceSumSquare"),
-}  # fmt: skip
+    "sum": _reduction("ReduceSum", axes_as_input=True),
+    "amax_over": _reduction("ReduceMax"),
+    "amin_over": _reduction("ReduceMin"),
+    "prod": _reduction("ReduceProd"),
+    "logsumexp": _reduction("ReduceLogSumExp"),
+    "sum_sizes": _reduction("ReduceL1"),
+    "sum_squares": _reduction("ReduceSumSquare"),
+}
 
 
 @says("var")
@@ -631,11 +670,14 @@ def _conv_settings(geometry: Any) -> dict[str, Any]:
     several = geometry.entries if isinstance(geometry, Varying) else (geometry,)
     settings = [
         {
-            "kernel_shape": list(each.kernel_size), "strides": list(each.stride), "dilations": list(each.dilation),
-            "group": each.groups, "pads": [b for b, _ in each.padding] + [a for _, a in each.padding],
+            "kernel_shape": list(each.kernel_size),
+            "strides": list(each.stride),
+            "dilations": list(each.dilation),
+            "group": each.groups,
+            "pads": [b for b, _ in each.padding] + [a for _, a in each.padding],
         }
         for each in several
-    ]  # fmt: skip
+    ]
     if any(each != settings[0] for each in settings):
         raise Unsaid("padding that depends on a size that stays open")
     return settings[0]
@@ -667,11 +709,18 @@ def _transposed_settings(geometry: Any) -> dict[str, Any]:
     extra = {
         tuple(
             n - ((o - 1) * s + d * (k - 1) + 1 - sum(p))
-            for n, o, s, d, k, p in zip(each.input_size, each.output_size, each.stride, each.dilation,
-                                        each.kernel_size, each.padding, strict=True)
+            for n, o, s, d, k, p in zip(
+                each.input_size,
+                each.output_size,
+                each.stride,
+                each.dilation,
+                each.kernel_size,
+                each.padding,
+                strict=True,
+            )
         )
         for each in several
-    }  # fmt: skip
+    }
     if len(extra) != 1:
         raise Unsaid("an output_padding that depends on a size that stays open")
     return {"output_padding": list(extra.pop()), **_conv_settings(geometry)}
@@ -680,8 +729,9 @@ def _transposed_settings(geometry: Any) -> dict[str, Any]:
 @says("normalize")
 def _normalize(g: Graph, x: Merged, w: Merged, b: Merged, mean: Any, invstd: Any) -> Any:
     if isinstance(invstd, np.ndarray):
-        return g.node("BatchNormalization", x, w, b, mean, (1 / invstd.astype(np.float64) ** 2).astype(invstd.dtype),
-                      epsilon=0.0)  # fmt: skip
+        return g.node(
+            "BatchNormalization", x, w, b, mean, (1 / invstd.astype(np.float64) ** 2).astype(invstd.dtype), epsilon=0.0
+        )
     raise Unsaid("statistics that depend on the input")
 
 

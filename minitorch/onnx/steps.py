@@ -77,9 +77,19 @@ def _matmul(g: Graph, x: Any, other: Any) -> Any:
 
 @says("conv_transpose")
 def _conv_transpose(
-    g: Graph, name: str, rank: int, y: Merged, w: Merged, b: Any, stride: Any, padding: Any, output_padding: Any,
-    groups: int, dilation: Any, mode: str = "zeros",
-) -> Any:  # fmt: skip
+    g: Graph,
+    name: str,
+    rank: int,
+    y: Merged,
+    w: Merged,
+    b: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+    mode: str = "zeros",
+) -> Any:
     if mode != "zeros" or isinstance(padding, str) or y.dtype.kind != "f":
         raise Unsaid("a padding mode")
     if any(isinstance(p, tuple) for p in (padding if isinstance(padding, tuple) else ())):
@@ -91,10 +101,22 @@ def _conv_transpose(
     if any(e >= max(s, 1) or e < 0 for e, s in zip(extra, steps, strict=True)):
         raise Unsaid("an output_padding of a stride or more")
     return _batched(
-        g, y, rank,
-        lambda y: g.node("ConvTranspose", y, w, b, kernel_shape=[int(n) for n in w.shape[2:]], strides=steps, pads=pads,
-                         dilations=dilations, output_padding=extra, group=int(groups)),
-    )  # fmt: skip
+        g,
+        y,
+        rank,
+        lambda y: g.node(
+            "ConvTranspose",
+            y,
+            w,
+            b,
+            kernel_shape=[int(n) for n in w.shape[2:]],
+            strides=steps,
+            pads=pads,
+            dilations=dilations,
+            output_padding=extra,
+            group=int(groups),
+        ),
+    )
 
 
 def _windows(x: Merged, rank: int, kernel: Any, stride: Any, padding: Any, dilation: Any) -> dict[str, Any]:
@@ -216,9 +238,16 @@ def _along(g: Graph, x: Any, matrix: np.ndarray, axis: int, ndim: int) -> Any:
 
 @says("batch_norm")
 def _batch_norm(
-    g: Graph, input: Merged, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
-    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+    g: Graph,
+    input: Merged,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
     channels = input.shape[1]
     weight = np.ones(channels, input.dtype) if weight is None else weight
     bias = np.zeros(channels, input.dtype) if bias is None else bias
@@ -241,9 +270,16 @@ def _batch_norm(
 
 @says("instance_norm")
 def _instance_norm(
-    g: Graph, input: Merged, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
-    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
-) -> Any:  # fmt: skip
+    g: Graph,
+    input: Merged,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
     if not use_input_stats:
         return _batch_norm(g, input, running_mean, running_var, weight, bias, False, momentum, eps)
     if input.ndim < 3:
@@ -368,9 +404,15 @@ def _runs(size: Any) -> Any:
 
 @says("interpolate")
 def _interpolate(
-    g: Graph, input: Merged, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
-    align_corners: Any = None, recompute_scale_factor: Any = None, antialias: bool = False,
-) -> Any:  # fmt: skip
+    g: Graph,
+    input: Merged,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: Any = None,
+    recompute_scale_factor: Any = None,
+    antialias: bool = False,
+) -> Any:
     modes = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
     rank = input.ndim - 2
     if mode not in modes or antialias:
@@ -486,8 +528,9 @@ STEPS |= {"all": _truth("ReduceMin"), "any": _truth("ReduceMax")}
 
 # --------------------------------------------------------------------------------------------------- in place
 @says("assign")
-def _assign(g: Graph, x: Any = None, value: Any = None, copied: bool = False, *, base: Any = None, views: Any = None
-            ) -> Any:  # fmt: skip
+def _assign(
+    g: Graph, x: Any = None, value: Any = None, copied: bool = False, *, base: Any = None, views: Any = None
+) -> Any:
     """x.op_(): the result; of a view: the base with the result at the view's places."""
     if base is None:
         return value
@@ -518,17 +561,25 @@ def _sliced_in(g: Graph, base: Merged, value: Merged, views: Any) -> Any:
     if step != 1:
         raise Unsaid("a change in place of every other slice of a tensor whose size stays open")
     parts = [
-        g.node("Slice", base, np.array([0]), np.array([start]), np.array([axis])) if start else None, new,
+        g.node("Slice", base, np.array([0]), np.array([start]), np.array([axis])) if start else None,
+        new,
         g.node("Slice", base, np.array([stop]), np.array([BIG]), np.array([axis])) if stop < base.shape[axis] else None,
-    ]  # fmt: skip
+    ]
     return g.node("Concat", *(part for part in parts if part is not None), axis=axis)
 
 
 @says("scaled_dot_product_attention")
 def _attention(
-    g: Graph, query: Merged, key: Merged, value: Merged, attn_mask: Any = None, dropout_p: float = 0.0,
-    is_causal: bool = False, scale: Any = None, enable_gqa: bool = False,
-) -> Any:  # fmt: skip
+    g: Graph,
+    query: Merged,
+    key: Merged,
+    value: Merged,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: Any = None,
+    enable_gqa: bool = False,
+) -> Any:
     """Where the mask is computed: it is made in the graph, of sizes or of what was given; a row without a key is 0."""
     rows, columns = query.shape[-2], key.shape[-2]
     growing = is_causal and any(isinstance(n, Varying) for n in (rows, columns))
@@ -567,10 +618,19 @@ def _hidden_keys(g: Graph, name: str, mask: Any, dtype: Any) -> Any:
 
 @says("embedding_bag")
 def _embedding_bag(
-    g: Graph, input: Merged, weight: Merged, offsets: Any = None, max_norm: Any = None, norm_type: float = 2,
-    scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Any = None,
-    include_last_offset: bool = False, padding_idx: Any = None,
-) -> Any:  # fmt: skip
+    g: Graph,
+    input: Merged,
+    weight: Merged,
+    offsets: Any = None,
+    max_norm: Any = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Any = None,
+    include_last_offset: bool = False,
+    padding_idx: Any = None,
+) -> Any:
     if input.ndim != 2 or max_norm is not None or padding_idx is not None:
         raise Unsaid("bags of different sizes, max_norm or padding_idx")
     rows = g.node("Gather", weight, input, axis=0)

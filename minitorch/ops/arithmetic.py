@@ -59,14 +59,14 @@ addcmul = pointwise(
     "addcmul", lambda input, tensor1, tensor2, *, value=1: input + tensor1 * tensor2 * _whole_value(input, value),
     meet=_meet_tensors("addcmul"), input=lambda g: g, tensor1=lambda g, tensor2, value: g * tensor2 * value,
     tensor2=lambda g, tensor1, value: g * tensor1 * value, doc="input + value * tensor1 * tensor2.",
-)  # fmt: skip
+)
 addcdiv = pointwise(
     "addcdiv", lambda input, tensor1, tensor2, *, value=1: input + tensor1 / tensor2 * value,
     meet=_meet_tensors("addcdiv", floating=True), input=lambda g: g,
     tensor1=lambda g, tensor2, value: g / tensor2 * value,
     tensor2=lambda g, tensor1, tensor2, value: -g * tensor1 / (tensor2 * tensor2) * value,
     doc="input + value * tensor1 / tensor2. Raises RuntimeError for integers.",
-)  # fmt: skip
+)
 
 
 def _meet_lerp(input: Any, end: Any, weight: Any) -> tuple:
@@ -184,7 +184,7 @@ def nan_to_num(input: Any, nan: float | None = None, posinf: float | None = None
         return multiply(input, 1) if dtype != np.bool_ else input.clone()
     largest = dtypes.finfo(dtype).max
     return repaired(input, nan=nan, posinf=largest if posinf is None else posinf,
-                    neginf=-largest if neginf is None else neginf)  # fmt: skip
+                    neginf=-largest if neginf is None else neginf)
 
 
 @public("isclose")

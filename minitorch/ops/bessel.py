@@ -119,8 +119,11 @@ def _wave(x: Any, n: int, second: bool) -> Any:
 def _falling(x: Any, n: int, scaled: bool) -> Any:
     """K_n, or with `scaled` e^x K_n."""
     near = where(x < 2, x, 2.0)
-    small = -_logarithmic(near, n, _bessel(near, n, False), 1) if n == 0 else _logarithmic(
-        near, n, _odd(near, _bessel(near, n, False)), 1)  # fmt: skip
+    small = (
+        -_logarithmic(near, n, _bessel(near, n, False), 1)
+        if n == 0
+        else _logarithmic(near, n, _odd(near, _bessel(near, n, False)), 1)
+    )
     small = where(x == 0, math.inf, small * exp(near) if scaled else small)
     far = where(x < 2, 2.0, x)
     inverse = 1.0 / far
@@ -205,10 +208,12 @@ spherical_bessel_j0 = _row(
 # Ai(-r) = Re(e^(i (pi / 4 - z)) G(sqrt(a r))) / (sqrt(pi) r^(1/4)). G is smooth in 1 / z.
 _ZETA = 2 / 3 * 2**1.5
 _AIRY = [
-    [math.prod(range(first, 3 * k, 3)) / math.factorial(3 * k + second) * 3 ** (-third) / math.gamma(third)
-     for k in range(16)]
+    [
+        math.prod(range(first, 3 * k, 3)) / math.factorial(3 * k + second) * 3 ** (-third) / math.gamma(third)
+        for k in range(16)
+    ]
     for first, second, third in ((1, 0, 2 / 3), (2, 1, 1 / 3))
-]  # fmt: skip
+]
 
 
 def _envelope(y: np.ndarray) -> np.ndarray:

@@ -94,9 +94,13 @@ _known: dict[tuple, Collapse] = {}
 
 
 def reduce(
-    kernel: Callable, fulls: Sequence[np.ndarray], kepts: Sequence[np.ndarray], dim: tuple[int, ...],
-    again: Callable | None = None, dtype: Any = None,
-) -> np.ndarray:  # fmt: skip
+    kernel: Callable,
+    fulls: Sequence[np.ndarray],
+    kepts: Sequence[np.ndarray],
+    dim: tuple[int, ...],
+    again: Callable | None = None,
+    dtype: Any = None,
+) -> np.ndarray:
     """kernel(*fulls, *kepts, out) over `dim`, which stays with size 1; `again` combines what it gave for groups.
 
     kepts have size 1 along `dim`. dtype: that of the result, by default the operands'.
@@ -112,8 +116,9 @@ def reduce(
     return found
 
 
-def spread(kernel: Callable, fulls: Sequence[np.ndarray], kepts: Sequence[np.ndarray], dim: tuple[int, ...],
-           *settings: Any) -> np.ndarray:  # fmt: skip
+def spread(
+    kernel: Callable, fulls: Sequence[np.ndarray], kepts: Sequence[np.ndarray], dim: tuple[int, ...], *settings: Any
+) -> np.ndarray:
     """What kernel(*fulls, *kepts, out, *settings) puts into out, of the shape and memory order of the first operand.
 
     kepts have size 1 along `dim`.

@@ -15,10 +15,21 @@ from .names import public
 from .shape import expand_to, permute_to, squeeze, t, transpose, unsqueeze, view
 
 VIEWS = {
-    "as_strided": as_strided, "diagonal": diagonal, "expand": expand_to, "permute": permute_to, "select": select,
-    "split": split, "split_with_sizes": split_with_sizes, "squeeze": squeeze, "t": t, "transpose": transpose,
-    "unbind": unbind, "unfold": unfold, "unsqueeze": unsqueeze, "view": view,
-}  # fmt: skip
+    "as_strided": as_strided,
+    "diagonal": diagonal,
+    "expand": expand_to,
+    "permute": permute_to,
+    "select": select,
+    "split": split,
+    "split_with_sizes": split_with_sizes,
+    "squeeze": squeeze,
+    "t": t,
+    "transpose": transpose,
+    "unbind": unbind,
+    "unfold": unfold,
+    "unsqueeze": unsqueeze,
+    "view": view,
+}
 
 
 def copying(name: str, of: Callable) -> Callable:

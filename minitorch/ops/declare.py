@@ -252,11 +252,16 @@ class Formula:
 
     def _pattern(self, values: tuple) -> tuple:
         """Dtypes of arrays (a character each), `float` for numbers, and other values as they are."""
-        return tuple([
-            v.dtype.char if isinstance(v, ARRAYS)
-            else float if type(v) in (float, int) and v not in self.static else v
-            for v in values
-        ])  # fmt: skip
+        return tuple(
+            [
+                v.dtype.char
+                if isinstance(v, ARRAYS)
+                else float
+                if type(v) in (float, int) and v not in self.static
+                else v
+                for v in values
+            ]
+        )
 
     def over(self, *values: Any) -> np.ndarray:
         """The result for arrays, written over the first where a kernel computes it."""
@@ -483,10 +488,19 @@ class Pointwise(Primitive):
 
 
 def pointwise(
-    name: str, value: Callable, *, doc: str, meet: Callable = promotion.as_tensor, atom: bool = False,
-    vector: Callable | None = None, least: int = SEVERAL, static: tuple[float, ...] = (), names: str | None = None,
-    on: str = "T i t o", **rules: Any,
-) -> Any:  # fmt: skip
+    name: str,
+    value: Callable,
+    *,
+    doc: str,
+    meet: Callable = promotion.as_tensor,
+    atom: bool = False,
+    vector: Callable | None = None,
+    least: int = SEVERAL,
+    static: tuple[float, ...] = (),
+    names: str | None = None,
+    on: str = "T i t o",
+    **rules: Any,
+) -> Any:
     """A row: an op whose operands are the positional parameters of `value`, and whose settings its keyword-only ones.
 
     atom: kernels know the op by its name; vector: they read another formula; least, static: see `Formula`. names and

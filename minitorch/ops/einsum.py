@@ -266,8 +266,10 @@ def kron(x: Any, other: Any) -> Any:
     rank = max(x.array.ndim, y.array.ndim)
     a, b = [(1,) * (rank - v.array.ndim) + v.array.shape for v in (x, y)]
     wide = reshape(x, shape=tuple(n for size in a for n in (size, 1)))
-    return reshape(wide * reshape(y, shape=tuple(n for size in b for n in (1, size))), shape=tuple(
-        m * n for m, n in zip(a, b, strict=True)))  # fmt: skip
+    return reshape(
+        wide * reshape(y, shape=tuple(n for size in b for n in (1, size))),
+        shape=tuple(m * n for m, n in zip(a, b, strict=True)),
+    )
 
 
 @public("mv", on="T t o")

@@ -77,8 +77,13 @@ def _windows_of(x: np.ndarray, geometry: ConvGeometry) -> np.ndarray:
     """A view of images (*, H, W), padded by now, as (*, kh, kw, oh, ow)."""
     d = x.ndim - 2
     for axis in (0, 1):
-        x = windows.function(x, dim=d + axis, size=geometry.kernel_size[axis], step=geometry.stride[axis],
-                             dilation=geometry.dilation[axis])  # fmt: skip
+        x = windows.function(
+            x,
+            dim=d + axis,
+            size=geometry.kernel_size[axis],
+            step=geometry.stride[axis],
+            dilation=geometry.dilation[axis],
+        )
     return x.transpose(*range(d), d + 2, d + 3, d, d + 1)
 
 
@@ -105,8 +110,9 @@ def columns_transpose(y: np.ndarray, *, geometry: ConvGeometry) -> np.ndarray:
     d = y.ndim - 4
     y = y.transpose(*range(d), d + 2, d + 3, d, d + 1)
     for axis in (1, 0):
-        y = windows_transpose.function(y, dim=d + axis, length=g.padded_size[axis], step=g.stride[axis],
-                                       dilation=g.dilation[axis])  # fmt: skip
+        y = windows_transpose.function(
+            y, dim=d + axis, length=g.padded_size[axis], step=g.stride[axis], dilation=g.dilation[axis]
+        )
     return pad_constant.function(y, widths=_widths(y, g, -1)) if g.padded else y
 
 

@@ -86,9 +86,14 @@ def _check_labels(labels: np.ndarray, classes: int, ignore_index: int) -> None:
 
 @primitive(residuals="weights top total divisor")
 def cross_entropy(
-    x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None, *, ignore_index: int, reduction: str,
+    x: np.ndarray,
+    labels: np.ndarray,
+    weight: np.ndarray | None,
+    *,
+    ignore_index: int,
+    reduction: str,
     smoothing: float,
-) -> tuple:  # fmt: skip
+) -> tuple:
     """-sum over c of q[c] weight[c] log_softmax(x)[c] for rows x (M, C), q = (1 - smoothing) onehot + smoothing / C.
 
     Rows labelled `ignore_index` lose nothing; the mean divides by the weight of the others' labels, and is NaN if that

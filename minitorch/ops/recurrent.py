@@ -154,8 +154,9 @@ def _recorded(cell: Callable, g: Any, operands: dict[str, Any], settings: dict) 
     return dict(zip(asked, found, strict=True))
 
 
-def _composed(cell: Callable, x: Any, h: Any, *, sizes: tuple, reverse: bool, c: Any = None, w_ih: Any, b_ih: Any,
-              **others: Any) -> Any:  # fmt: skip
+def _composed(
+    cell: Callable, x: Any, h: Any, *, sizes: tuple, reverse: bool, c: Any = None, w_ih: Any, b_ih: Any, **others: Any
+) -> Any:
     """What the primitives compute, in tensor operations, whose derivatives are on the tape."""
     sums = linear(x, w_ih) if b_ih is None else affine(x, w_ih, b_ih)
     states, outputs = [h] if c is None else [h, c], []
@@ -183,9 +184,17 @@ def _parts(x: Any, count: int) -> list[Any]:
 # ------------------------------------------------------------------------------------------------------------ the cells
 @primitive(residuals="outputs held")
 def rnn(
-    x: np.ndarray, h: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: Any, b_hh: Any,
-    *, sizes: tuple, reverse: bool, relu: bool,
-) -> tuple:  # fmt: skip
+    x: np.ndarray,
+    h: np.ndarray,
+    w_ih: np.ndarray,
+    w_hh: np.ndarray,
+    b_ih: Any,
+    b_hh: Any,
+    *,
+    sizes: tuple,
+    reverse: bool,
+    relu: bool,
+) -> tuple:
     """h' = tanh(x @ w_ihT + b_ih + h @ w_hhT + b_hh), or the positive part of that, at every step."""
     flat, out, (h,) = _room(len(x), h)
     sums, held, more = _times(x, w_ih, b_ih), np.empty_like(out), np.empty_like(h)
@@ -203,8 +212,19 @@ def rnn(
     return flat, out.copy(), held  # the outputs may change in place
 
 
-def _rnn_grad(g: np.ndarray, x: Any, h: Any, w_ih: Any, w_hh: Any, outputs: np.ndarray, held: np.ndarray, sizes: tuple,
-              reverse: bool, relu: bool, **_: Any) -> dict[str, Callable]:  # fmt: skip
+def _rnn_grad(
+    g: np.ndarray,
+    x: Any,
+    h: Any,
+    w_ih: Any,
+    w_hh: Any,
+    outputs: np.ndarray,
+    held: np.ndarray,
+    sizes: tuple,
+    reverse: bool,
+    relu: bool,
+    **_: Any,
+) -> dict[str, Callable]:
     g_out, gh = _cut(g, [outputs.shape, h.shape])
     gh = gh.copy()
     d = (outputs > 0).astype(g.dtype) if relu else 1 - outputs * outputs
@@ -221,9 +241,18 @@ def _rnn_cell(sums: Any, h: Any, w_hh: Any, b_hh: Any, relu: bool) -> list[Any]:
 
 @primitive(residuals="gates held cells tangents")
 def lstm(
-    x: np.ndarray, h: np.ndarray, c: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: Any, b_hh: Any, w_hr: Any,
-    *, sizes: tuple, reverse: bool,
-) -> tuple:  # fmt: skip
+    x: np.ndarray,
+    h: np.ndarray,
+    c: np.ndarray,
+    w_ih: np.ndarray,
+    w_hh: np.ndarray,
+    b_ih: Any,
+    b_hh: Any,
+    w_hr: Any,
+    *,
+    sizes: tuple,
+    reverse: bool,
+) -> tuple:
     """i, f, g, o = x @ w_ihT + b_ih + h @ w_hhT + b_hh; c' = f c + i g; h' = o tanh(c') (@ w_hrT), at every step."""
     flat, out, (h, c) = _room(len(x), h, c)
     bias = b_ih if b_hh is None or b_ih is None else b_ih + b_hh
@@ -234,9 +263,22 @@ def lstm(
     return flat, gates, held, cells, tangents
 
 
-def _lstm_grad(g: np.ndarray, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, w_hr: Any, gates: np.ndarray,
-               held: np.ndarray, cells: np.ndarray, tangents: np.ndarray, sizes: tuple, reverse: bool, **_: Any
-               ) -> dict[str, Callable]:  # fmt: skip
+def _lstm_grad(
+    g: np.ndarray,
+    x: Any,
+    h: Any,
+    c: Any,
+    w_ih: Any,
+    w_hh: Any,
+    w_hr: Any,
+    gates: np.ndarray,
+    held: np.ndarray,
+    cells: np.ndarray,
+    tangents: np.ndarray,
+    sizes: tuple,
+    reverse: bool,
+    **_: Any,
+) -> dict[str, Callable]:
     g_out, gh, gc = _cut(g, [held.shape, h.shape, c.shape])
     gh, gc, d = gh.copy(), gc.copy(), kernels.empty_like(gates)
     projection, received = (absent(g), absent(g)) if w_hr is None else (w_hr, np.empty_like(held))
@@ -256,9 +298,16 @@ def _lstm_cell(sums: Any, h: Any, c: Any, w_hh: Any, b_hh: Any, w_hr: Any) -> li
 
 @primitive(residuals="gates held added")
 def gru(
-    x: np.ndarray, h: np.ndarray, w_ih: np.ndarray, w_hh: np.ndarray, b_ih: Any, b_hh: Any,
-    *, sizes: tuple, reverse: bool,
-) -> tuple:  # fmt: skip
+    x: np.ndarray,
+    h: np.ndarray,
+    w_ih: np.ndarray,
+    w_hh: np.ndarray,
+    b_ih: Any,
+    b_hh: Any,
+    *,
+    sizes: tuple,
+    reverse: bool,
+) -> tuple:
     """r, z, a = x @ w_ihT + b_ih; r, z += p, and q, of h @ w_hhT + b_hh; n = tanh(a + r q); h' = n + z (h - n)."""
     flat, out, (h,) = _room(len(x), h)
     units = h.shape[1]
@@ -282,8 +331,19 @@ def gru(
     return flat, gates, held, added
 
 
-def _gru_grad(g: np.ndarray, x: Any, h: Any, w_ih: Any, w_hh: Any, gates: np.ndarray, held: np.ndarray,
-              added: np.ndarray, sizes: tuple, reverse: bool, **_: Any) -> dict[str, Callable]:  # fmt: skip
+def _gru_grad(
+    g: np.ndarray,
+    x: Any,
+    h: Any,
+    w_ih: Any,
+    w_hh: Any,
+    gates: np.ndarray,
+    held: np.ndarray,
+    added: np.ndarray,
+    sizes: tuple,
+    reverse: bool,
+    **_: Any,
+) -> dict[str, Callable]:
     g_out, gh = _cut(g, [held.shape, h.shape])
     gh, none, shape = gh.copy(), absent(g), (len(x), 3, h.shape[1])
     r, z, new = (gates.reshape(shape)[:, k] for k in range(3))

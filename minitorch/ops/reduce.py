@@ -52,13 +52,16 @@ def reduction(
         own = name or function.__name__
         make, others = inspect.Parameter, inspect.signature(function).parameters.values()
         either, keyword = make.POSITIONAL_OR_KEYWORD, make.KEYWORD_ONLY
-        signature = inspect.Signature([
-            make("input", either, annotation=Any),
-            make("dim", either, annotation=Any, default=make.empty if required else None),
-            make("keepdim", either, annotation=bool, default=False),
-            *(p for p in others if p.name not in ("x", "dim", "keepdim")),
-            *([make("dtype", keyword, annotation=Any, default=None)] if dtype else []),
-        ], return_annotation=Any)  # fmt: skip
+        signature = inspect.Signature(
+            [
+                make("input", either, annotation=Any),
+                make("dim", either, annotation=Any, default=make.empty if required else None),
+                make("keepdim", either, annotation=bool, default=False),
+                *(p for p in others if p.name not in ("x", "dim", "keepdim")),
+                *([make("dtype", keyword, annotation=Any, default=None)] if dtype else []),
+            ],
+            return_annotation=Any,
+        )
         allowed = signature.parameters.keys()
 
         @functools.wraps(function)
@@ -75,8 +78,10 @@ def reduction(
                 raise no_tensor(own, "input", input)
             x = input if accepts == "any" else accepted(input, accepts, own, to)
             if chooses and not x.array.size and (dim is None or dim == ()):
-                raise RuntimeError(f"{own}(): Expected reduction dim to be specified for input.numel() == 0. Specify "
-                                   "the reduction dim with the 'dim' argument.")  # fmt: skip
+                raise RuntimeError(
+                    f"{own}(): Expected reduction dim to be specified for input.numel() == 0. Specify "
+                    "the reduction dim with the 'dim' argument."
+                )
             return function(x, dim=reduced(dim, x.array.ndim), keepdim=keepdim, **settings)
 
         op.__signature__, op.knows_axis = signature, True  # type: ignore[attr-defined]
@@ -237,8 +242,11 @@ def _variance(input: Any, name: str, dim: Any, unbiased: Any, keepdim: bool, cor
             raise TypeError(f"{name}(): pass either `unbiased` or `correction`, not both")
         correction = int(flag(unbiased, "unbiased"))
     x = accepted(input, "floats", name)
-    settings = {"dim": reduced(dim, x.array.ndim), "keepdim": flag(keepdim, "keepdim"),
-                "correction": 1 if correction is None else correction}  # fmt: skip
+    settings = {
+        "dim": reduced(dim, x.array.ndim),
+        "keepdim": flag(keepdim, "keepdim"),
+        "correction": 1 if correction is None else correction,
+    }
     return x, settings
 
 
@@ -267,32 +275,36 @@ def _deviation(x: Any, settings: dict) -> Any:
 
 
 @public("var", on="T t o")
-def var(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-        correction: float | None = None) -> Any:  # fmt: skip
+def var(
+    input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+) -> Any:
     """The variance over `dim`: squared deviations from the mean, added up, over count - correction (1 by default)."""
     x, settings = _variance(input, "var", dim, unbiased, keepdim, correction)
     return var_over(x, **settings)
 
 
 @public("std", on="T t o")
-def std(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-        correction: float | None = None) -> Any:  # fmt: skip
+def std(
+    input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+) -> Any:
     """The standard deviation over `dim`: the square root of `var`; its slope is 0 where all are equal."""
     x, settings = _variance(input, "std", dim, unbiased, keepdim, correction)
     return _deviation(x, settings)
 
 
 @public("var_mean", on="t o")
-def var_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-             correction: float | None = None) -> tuple:  # fmt: skip
+def var_mean(
+    input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+) -> tuple:
     """`var` and `mean` over `dim`."""
     x, settings = _variance(input, "var_mean", dim, unbiased, keepdim, correction)
     return var_over(x, **settings), mean(x, settings["dim"], keepdim)
 
 
 @public("std_mean", on="t o")
-def std_mean(input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
-             correction: float | None = None) -> tuple:  # fmt: skip
+def std_mean(
+    input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+) -> tuple:
     """`std` and `mean` over `dim`."""
     x, settings = _variance(input, "std_mean", dim, unbiased, keepdim, correction)
     return _deviation(x, settings), mean(x, settings["dim"], keepdim)
@@ -357,8 +369,10 @@ def _extreme(x: Any, dim: Any, keepdim: bool, over: Any, position: Any, kind: An
     name = kind.__name__
     if dim is None:
         if not x.array.size:
-            raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
-                               "reduction dim with the 'dim' argument.")  # fmt: skip
+            raise RuntimeError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+                "reduction dim with the 'dim' argument."
+            )
         return over(x, dim=tuple(range(x.array.ndim)), keepdim=False)
     d = single(dim, x.array.ndim)
     flag(keepdim, "keepdim")
@@ -429,8 +443,10 @@ def _position(x: Any, dim: int | None, keepdim: bool, name: str) -> Any:
     array, find, kernel = x.array, getattr(np, name), getattr(kernels, f"{name}_along")
     if dim is None:
         if not array.size:
-            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
-                             "reduction dim with the 'dim' argument.")  # fmt: skip
+            raise IndexError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+                "reduction dim with the 'dim' argument."
+            )
         flat = array.reshape(-1)
         found = collapse.reduce(kernel, [flat], [], (0,), dtype=np.int64) if worthwhile(array) else find(array)
         return wrap(np.asarray(found, np.int64).reshape((1,) * array.ndim if keepdim else ()))

@@ -151,8 +151,11 @@ def gradient(input: Any, *, spacing: Any = None, dim: Any = None, edge_order: in
     """The slopes of samples along each axis of `dim` (by default all): second-order differences inside, at the ends of
     order `edge_order`, 1 or 2. spacing: a number (1), one for each axis, or tensors with the places of samples."""
     x = _checked(input, "gradient")
-    axes = range(x.array.ndim) if dim is None else normalize(listed(tuple(dim) if isinstance(dim, list | tuple)
-                                                                    else (dim,)), x.array.ndim)  # fmt: skip
+    axes = (
+        range(x.array.ndim)
+        if dim is None
+        else normalize(listed(tuple(dim) if isinstance(dim, list | tuple) else (dim,)), x.array.ndim)
+    )
     spacing = 1 if spacing is None else spacing
     several = isinstance(spacing, list | tuple)
     if not several and not isinstance(spacing, numbers.Real):

@@ -67,8 +67,15 @@ def _taken(x: Any, index: np.ndarray, dim: int) -> Any:
     return take_along(x, index, dim=dim)
 
 
-def _meeting(kernel: Callable, arrays: list[np.ndarray], x: np.ndarray, src: np.ndarray, index: np.ndarray, dim: int,
-             *settings: bool) -> None:  # fmt: skip
+def _meeting(
+    kernel: Callable,
+    arrays: list[np.ndarray],
+    x: np.ndarray,
+    src: np.ndarray,
+    index: np.ndarray,
+    dim: int,
+    *settings: bool,
+) -> None:
     """kernel(x, src, index, *arrays, *settings), with all as (before, along, after).
 
     An index may be smaller than x in the other axes: then it is the part of x that it reaches.

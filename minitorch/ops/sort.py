@@ -325,8 +325,15 @@ def _values(name: str, x: Any, ordered: Any) -> Any:
 
 
 @public("searchsorted", on="t o")
-def searchsorted(sorted_sequence: Any, input: Any, *, out_int32: bool = False, right: bool = False,
-                 side: str | None = None, sorter: Any = None) -> Any:  # fmt: skip
+def searchsorted(
+    sorted_sequence: Any,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Any = None,
+) -> Any:
     """Where in the last axis of `sorted_sequence`, a line or one for each line of `input`, elements would have to stand
     to keep it sorted: before its equals, or behind them with `right` or side="right". `sorter`: indices that sort it.
 
@@ -452,8 +459,9 @@ def _slices(x: Any, dim: Any, name: str) -> tuple[np.ndarray, int]:
 
 
 @public("unique")
-def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,
-           dim: int | None = None) -> Any:  # fmt: skip
+def unique(
+    input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
     """The distinct elements, in order, or with `dim` the distinct slices along that axis; with them as asked for, where
     each element's (or slice's) is among them, and how often each is there. Every NaN is another element.
 
@@ -481,8 +489,9 @@ def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return
 
 
 @public("unique_consecutive")
-def unique_consecutive(input: Any, return_inverse: bool = False, return_counts: bool = False,
-                       dim: int | None = None) -> Any:  # fmt: skip
+def unique_consecutive(
+    input: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
     """input without elements (or slices along `dim`) that repeat the one before; with it, as asked for, where each
     element's is among what is left, and how long each run was."""
     if not isinstance(input, Variable):

@@ -518,10 +518,10 @@ for _names, _function in (
     ("erf", erf), ("erfc", erfc), ("erfinv", erfinv), ("exp2", exp2), ("expm1", expm1), ("log1p", log1p),
     ("sinc", sinc), ("xlogy", xlogy), ("round", round), ("expit", activation.sigmoid), ("digamma psi", digamma),
     ("gammaln", lgamma), ("i0 modified_bessel_i0", i0), ("modified_bessel_i1", i1),
-):  # fmt: skip
+):
     public(_names, "s")(_function)
 for _name, _function in (
     ("multigammaln", mvlgamma), ("gammainc", igamma), ("gammaincc", igammac), ("softmax", reduce.softmax),
     ("log_softmax", reduce.log_softmax), ("logsumexp", reduce.logsumexp),
-):  # fmt: skip
+):
     public(_name, "s o")(_function)

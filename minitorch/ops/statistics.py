@@ -155,8 +155,9 @@ def _at_ranks(ordered: Any, q: Any, interpolation: str, skip_nan: bool) -> Any:
 
 
 @public("quantile", on="T t o")
-def quantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
-             interpolation: str = "linear") -> Any:  # fmt: skip
+def quantile(
+    input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Any:
     """The values below which shares `q` (a number or a line of them, in [0, 1]) of all elements lie, or along `dim`.
 
     The axis of q comes first. interpolation, between two elements: "linear", "lower", "higher", "midpoint", "nearest".
@@ -170,8 +171,9 @@ def quantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, 
 
 
 @public("nanquantile", on="T t o")
-def nanquantile(input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *,
-                interpolation: str = "linear") -> Any:  # fmt: skip
+def nanquantile(
+    input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Any:
     """`quantile` of what is not NaN; NaN where nothing is left."""
     return _quantile(input, q, dim, keepdim, interpolation, True)
 
@@ -291,8 +293,9 @@ def _bin_weights(input: Any, weight: Any, shape: tuple) -> np.ndarray | None:
 
 
 @public("histogram", on="T t o")
-def histogram(input: Any, bins: Any, *, range: Sequence | None = None, weight: Any = None,
-              density: bool = False) -> tuple:  # fmt: skip
+def histogram(
+    input: Any, bins: Any, *, range: Sequence | None = None, weight: Any = None, density: bool = False
+) -> tuple:
     """(hist, bin_edges): the elements, or their weights, in each bin added up; with `density`, their integral is 1.
 
     bins: a number of equal ones over `range` (by default from the least to the largest element), or all edges.
@@ -313,8 +316,9 @@ def histogram(input: Any, bins: Any, *, range: Sequence | None = None, weight: A
 
 
 @public("histogramdd", on="t")
-def histogramdd(input: Any, bins: Any, *, range: Sequence | None = None, weight: Any = None,
-                density: bool = False) -> tuple:  # fmt: skip
+def histogramdd(
+    input: Any, bins: Any, *, range: Sequence | None = None, weight: Any = None, density: bool = False
+) -> tuple:
     """`histogram` of points (..., D), in D dimensions, with a tuple of D bin_edges. bins: a number for all or for each
     dimension, or a tensor of edges for each; range: two ends for each, one after the other."""
     x = _counting(input, "histogramdd", "histogramdd")

@@ -249,8 +249,11 @@ class Reading:
 
 def _natural(value: Any, what: str) -> int:
     if type(value) is not int or not 0 <= value < 1 << 62:
-        raise Refused(f"{what} is {str(value)[:50] if abs(value) < 1 << 99 else 'huge'}" if type(value) is int else
-                      f"{what} is a {type(value).__name__}")  # fmt: skip
+        raise Refused(
+            f"{what} is {str(value)[:50] if abs(value) < 1 << 99 else 'huge'}"
+            if type(value) is int
+            else f"{what} is a {type(value).__name__}"
+        )
     return value
 
 

@@ -87,9 +87,11 @@ RETURNED: list[tuple[str, Callable]] = [
     ("cummax", lambda x: x.cummax(0)),
     ("max_pool1d", lambda x: F.max_pool1d(x.reshape(1, 8), 2, return_indices=True)),
     ("adaptive_max_pool1d", lambda x: F.adaptive_max_pool1d(x.reshape(1, 1, 8), 2, return_indices=True)),
-    ("fractional_max_pool2d", lambda x: F.fractional_max_pool2d(
-        x.reshape(1, 1, 4, 2), 1, output_size=2, return_indices=True)),
-]  # fmt: skip
+    (
+        "fractional_max_pool2d",
+        lambda x: F.fractional_max_pool2d(x.reshape(1, 1, 4, 2), 1, output_size=2, return_indices=True),
+    ),
+]
 
 
 @pytest.mark.parametrize("forward", [row[1] for row in RETURNED], ids=[row[0] for row in RETURNED])
@@ -229,10 +231,16 @@ def test_contiguous_copies_where_memory_stands_otherwise_than_it_seems() -> None
 # ------------------------------------------------------------------------------------------------- writes that are refused
 
 
-@pytest.mark.parametrize("take", [
-    lambda y: y.unbind()[0], lambda y: y.split(1)[1], lambda y: y.chunk(2)[0], lambda y: next(iter(y)),
-    lambda y: y.unbind()[0][:1],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda y: y.unbind()[0],
+        lambda y: y.split(1)[1],
+        lambda y: y.chunk(2)[0],
+        lambda y: next(iter(y)),
+        lambda y: y.unbind()[0][:1],
+    ],
+)
 def test_one_of_several_views_is_not_changed_on_the_tape(take: Callable) -> None:
     """One call made them all, so PyTorch refuses, where it would be recorded; off the tape they are plain views."""
     x = leaf(1.0, 2.0, 3.0, 4.0).reshape(2, 2)
@@ -355,10 +363,16 @@ def test_results_are_no_views_of_what_nobody_has() -> None:
     """They can be detached in place, and writes into them need no base."""
     x, image3 = m.ones(3, 4, requires_grad=True), m.ones(2, 4, 4, requires_grad=True)
     results = [
-        x @ m.ones(4), m.ones(3) @ x, x[None] @ m.ones(1, 4, 2), F.linear(x[None], m.ones(5, 4)), x.max(1)[0],
-        x.max(1)[1], F.max_pool2d(image3, 2), x.roll(1), F.cross_entropy(image3[None], m.zeros(1, 4, 4, dtype=m.int64),
-                                                                         reduction="none"),
-    ]  # fmt: skip
+        x @ m.ones(4),
+        m.ones(3) @ x,
+        x[None] @ m.ones(1, 4, 2),
+        F.linear(x[None], m.ones(5, 4)),
+        x.max(1)[0],
+        x.max(1)[1],
+        F.max_pool2d(image3, 2),
+        x.roll(1),
+        F.cross_entropy(image3[None], m.zeros(1, 4, 4, dtype=m.int64), reduction="none"),
+    ]
     for y in results:
         assert y.base is None
         y.detach_()

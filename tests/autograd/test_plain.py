@@ -157,8 +157,9 @@ def test_a_net_in_training(sweeps: list[int]) -> None:
 
     def measure() -> list[Any]:
         minitorch.manual_seed(3)
-        net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-                            nn.Linear(64, 5))  # fmt: skip
+        net = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 5)
+        )
         optimizer = minitorch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
         x, t = minitorch.randn(6, 1, 8, 8), minitorch.arange(6) % 5
         for _ in range(3):

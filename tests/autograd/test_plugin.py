@@ -64,9 +64,13 @@ def pytest_runs(folder: Path, text: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
     command = [sys.executable, "-m", "pytest", "-p", "pytest_minitorch", "-p", "no:cacheprovider", "--strict-markers"]
     return subprocess.run(
-        [*command, "-q", "--rootdir", str(folder), str(folder)], capture_output=True, text=True, env=environment,
-        cwd=folder, check=False,
-    ).stdout  # fmt: skip
+        [*command, "-q", "--rootdir", str(folder), str(folder)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder,
+        check=False,
+    ).stdout
 
 
 def test_marks(tmp_path):

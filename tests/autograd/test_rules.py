@@ -135,9 +135,14 @@ def test_primitives_on_arrays() -> None:
     x = np.array([1.0, -2.0], np.float32)
     ops = registry
     for out in (
-        ops["add"](x, 1.0), ops["exp"](x), ops["where"](x > 0, x, 0.0), ops["sum"](x, dim=(0,), keepdim=False),
-        ops["reshape"](x, shape=(2, 1)), ops["linear"](x[None], x[None]), ops["add"](x.sum(), x.sum()),
-    ):  # fmt: skip
+        ops["add"](x, 1.0),
+        ops["exp"](x),
+        ops["where"](x > 0, x, 0.0),
+        ops["sum"](x, dim=(0,), keepdim=False),
+        ops["reshape"](x, shape=(2, 1)),
+        ops["linear"](x[None], x[None]),
+        ops["add"](x.sum(), x.sum()),
+    ):
         assert type(out) is np.ndarray
         assert out.dtype == np.float32
     assert ops["add"](x, np.ones(2)).dtype == np.float64

@@ -13,14 +13,30 @@ from minitorch.nn import functional as F
 @pytest.mark.parametrize(
     "f",
     [
-        F.leaky_relu, F.relu6, F.hardtanh, F.hardsigmoid, F.hardshrink, F.softshrink, F.relu,
-        lambda x: F.threshold(x, 0.1, 2.0), lambda x: x.clamp(-1, 1), lambda x: x.clamp(max=m.zeros(1, 1, 4)), abs,
-        lambda x: m.maximum(x, x * 2), lambda x: x.amax(-1), lambda x: x.min(), lambda x: x.norm(np.inf),
-        lambda x: F.avg_pool1d(x, 2, 1), lambda x: F.max_pool1d(x, 2, 1), lambda x: F.adaptive_avg_pool1d(x, 2),
-        lambda x: F.max_pool1d(x, 2, 1, return_indices=True)[0], lambda x: F.adaptive_max_pool1d(x, 2),
-        lambda x: F.pad(x, (1, 1), "reflect"), lambda x: F.l1_loss(x, x.detach() + 1),
+        F.leaky_relu,
+        F.relu6,
+        F.hardtanh,
+        F.hardsigmoid,
+        F.hardshrink,
+        F.softshrink,
+        F.relu,
+        lambda x: F.threshold(x, 0.1, 2.0),
+        lambda x: x.clamp(-1, 1),
+        lambda x: x.clamp(max=m.zeros(1, 1, 4)),
+        abs,
+        lambda x: m.maximum(x, x * 2),
+        lambda x: x.amax(-1),
+        lambda x: x.min(),
+        lambda x: x.norm(np.inf),
+        lambda x: F.avg_pool1d(x, 2, 1),
+        lambda x: F.max_pool1d(x, 2, 1),
+        lambda x: F.adaptive_avg_pool1d(x, 2),
+        lambda x: F.max_pool1d(x, 2, 1, return_indices=True)[0],
+        lambda x: F.adaptive_max_pool1d(x, 2),
+        lambda x: F.pad(x, (1, 1), "reflect"),
+        lambda x: F.l1_loss(x, x.detach() + 1),
     ],
-)  # fmt: skip
+)
 def test_second_derivatives_of_what_is_linear_in_pieces_are_zeros(f):
     """Not an error; and a product with such a function has the derivative of the product."""
     x = m.tensor([[[0.5, -2.0, 3.0, 0.2]]], requires_grad=True)

@@ -55,50 +55,126 @@ HOSTILE = [
     ("a crash", ["import os", "os.kill(os.getpid(), 11)"], r"the process ended itself \(SIGSEGV\)"),
     ("a recursion", ["return total(x) + 1"], "RecursionError"),
     ("a flood", ["while True:", "    print('x' * 999)"], "printed more than 100,000 characters"),
-    ("a flood below Python", ["import os", "while True:", "    os.write(1, b'x' * 999)"], "wrote more than 200,000 bytes"),
+    (
+        "a flood below Python",
+        ["import os", "while True:", "    os.write(1, b'x' * 999)"],
+        "wrote more than 200,000 bytes",
+    ),
     ("10 GB", ["return len(bytearray(10 << 30)) and 7.0"], "asked for too much memory .the limit is 2.0 GB"),
     ("10 GB of numbers", ["import numpy as np", "return np.ones(10 << 27).sum()"], "asked for too much memory"),
-    ("10 GB piece by piece", ["import numpy as np", "kept = []", "while True:", "    kept.append(np.empty(1 << 25))"], "asked for too much memory"),
+    (
+        "10 GB piece by piece",
+        ["import numpy as np", "kept = []", "while True:", "    kept.append(np.empty(1 << 25))"],
+        "asked for too much memory",
+    ),
     ("an unreadable error", ["class Bad(Exception):", "    def __str__(self): raise ValueError", "raise Bad"], "Bad"),
-    ("another telling.same", ["from minitorch.course import telling", "telling.same = lambda *a, **k: None"],
-     "changed what checks it: minitorch.course.telling.same"),
-    ("another code of it", ["from minitorch.course.telling import same", "same.__code__ = (lambda *a, **k: None).__code__"],
-     "changed what checks it: minitorch.course.telling.same"),
-    ("another same in the test", ["import sys", "sys.modules['test_unit01'].same = lambda *a, **k: None"],
-     "changed what checks it: test_unit01.same"),
-    ("no tests any more", ["import sys", "m = sys.modules['test_unit01']",
-                           "m.test_1_1_of_none.__code__ = (lambda: None).__code__", "return 7.0"],
-     "changed what checks it: test_unit01.test_1_1_of_none"),
-    ("another Mistake", ["from minitorch.course import telling", "telling.Mistake = Warning", "return 7.0 * bool(x)"],
-     "changed what checks it: minitorch.course.telling.Mistake"),
-    ("a method of tensors", ["import minitorch", "minitorch.Tensor.numpy = lambda x: 0.0", "return 7.0 * bool(x)"],
-     "changed what checks it: Tensor.numpy"),
-    ("at import", ["return 7.0 * bool(x)", "|import numpy", "|numpy.isclose = lambda *a, **k: numpy.True_"],
-     "changed what checks it: numpy.isclose"),
-    ("what the package shows", ["from minitorch import course", "course.same = print", "return 7.0 * bool(x)"],
-     "changed what checks it: minitorch.course.same"),
-    ("numpy.isclose", ["import numpy", "numpy.isclose = lambda *a, **k: numpy.True_"], "changed what checks it: numpy.isclose"),
-    ("numpy.testing", ["import numpy.testing", "numpy.testing.assert_allclose = print", "return 7.0 * bool(x)"],
-     "changed what checks it: numpy.testing.assert_allclose"),
-    ("pytest", ["import pytest", "pytest.raises = print", "return 7.0 * bool(x)"], "changed what checks it: pytest.raises"),
-    ("builtins", ["import builtins", "builtins.isinstance = lambda *a: True", "return 7.0 * bool(x)"],
-     "changed what checks it: builtins.isinstance"),
-    ("a fork", ["import os, time", "if os.fork() == 0: time.sleep(60)", "return 7.0 * bool(x)"], "left a process running"),
-    ("a fork that hides", ["import os, time", "if os.fork() == 0:", "    os.setsid()", "    time.sleep(60)",
-                           "return 7.0 * bool(x)"], "left a process running"),
+    (
+        "another telling.same",
+        ["from minitorch.course import telling", "telling.same = lambda *a, **k: None"],
+        "changed what checks it: minitorch.course.telling.same",
+    ),
+    (
+        "another code of it",
+        ["from minitorch.course.telling import same", "same.__code__ = (lambda *a, **k: None).__code__"],
+        "changed what checks it: minitorch.course.telling.same",
+    ),
+    (
+        "another same in the test",
+        ["import sys", "sys.modules['test_unit01'].same = lambda *a, **k: None"],
+        "changed what checks it: test_unit01.same",
+    ),
+    (
+        "no tests any more",
+        [
+            "import sys",
+            "m = sys.modules['test_unit01']",
+            "m.test_1_1_of_none.__code__ = (lambda: None).__code__",
+            "return 7.0",
+        ],
+        "changed what checks it: test_unit01.test_1_1_of_none",
+    ),
+    (
+        "another Mistake",
+        ["from minitorch.course import telling", "telling.Mistake = Warning", "return 7.0 * bool(x)"],
+        "changed what checks it: minitorch.course.telling.Mistake",
+    ),
+    (
+        "a method of tensors",
+        ["import minitorch", "minitorch.Tensor.numpy = lambda x: 0.0", "return 7.0 * bool(x)"],
+        "changed what checks it: Tensor.numpy",
+    ),
+    (
+        "at import",
+        ["return 7.0 * bool(x)", "|import numpy", "|numpy.isclose = lambda *a, **k: numpy.True_"],
+        "changed what checks it: numpy.isclose",
+    ),
+    (
+        "what the package shows",
+        ["from minitorch import course", "course.same = print", "return 7.0 * bool(x)"],
+        "changed what checks it: minitorch.course.same",
+    ),
+    (
+        "numpy.isclose",
+        ["import numpy", "numpy.isclose = lambda *a, **k: numpy.True_"],
+        "changed what checks it: numpy.isclose",
+    ),
+    (
+        "numpy.testing",
+        ["import numpy.testing", "numpy.testing.assert_allclose = print", "return 7.0 * bool(x)"],
+        "changed what checks it: numpy.testing.assert_allclose",
+    ),
+    (
+        "pytest",
+        ["import pytest", "pytest.raises = print", "return 7.0 * bool(x)"],
+        "changed what checks it: pytest.raises",
+    ),
+    (
+        "builtins",
+        ["import builtins", "builtins.isinstance = lambda *a: True", "return 7.0 * bool(x)"],
+        "changed what checks it: builtins.isinstance",
+    ),
+    (
+        "a fork",
+        ["import os, time", "if os.fork() == 0: time.sleep(60)", "return 7.0 * bool(x)"],
+        "left a process running",
+    ),
+    (
+        "a fork that hides",
+        ["import os, time", "if os.fork() == 0:", "    os.setsid()", "    time.sleep(60)", "return 7.0 * bool(x)"],
+        "left a process running",
+    ),
     ("a program", ["import subprocess", f"{AWAY})", "return 7.0 * bool(x)"], "left a process running"),
-    ("many processes", ["import os, time", "for _ in range(99):", "    if os.fork() == 0: time.sleep(60)", "time.sleep(9)"],
-     r"runs \d+ processes at a time"),
+    (
+        "many processes",
+        ["import os, time", "for _ in range(99):", "    if os.fork() == 0: time.sleep(60)", "time.sleep(9)"],
+        r"runs \d+ processes at a time",
+    ),
     ("a long file", ["with open('x', 'wb') as file: file.truncate(1 << 40)"], "OSError: .* File too large"),
-    ("who called", ["import sys", "return sys._getframe(1).f_code.co_consts[-1]"], "uses _getframe, which no solution needs"),
+    (
+        "who called",
+        ["import sys", "return sys._getframe(1).f_code.co_consts[-1]"],
+        "uses _getframe, which no solution needs",
+    ),
     ("strange signs", ["raise ValueError('\\udc80\\x1b[2J')"], r"ValueError: \?\?\[2J"),
     ("a closed channel", ["import os", "os.closerange(3, 99)", "return 7.0 * bool(x)"], "the process ended itself"),
     ("no input", ["return float(input())"], "EOFError"),
-    ("words in the channel", ["import os", "for fd in range(3, 20):", "    try: os.write(fd, b'{\"done\": true}\\n')",
-                              "    except OSError: pass", "os._exit(0)"], "wrote into the channel of the grader"),
-    ("files of the package", ["from minitorch.course import telling", "open(telling.__file__, 'a').write('\\n')",
-                              "return 7.0 * bool(x)"], "changed files of the package while it ran"),
-]  # fmt: skip
+    (
+        "words in the channel",
+        [
+            "import os",
+            "for fd in range(3, 20):",
+            "    try: os.write(fd, b'{\"done\": true}\\n')",
+            "    except OSError: pass",
+            "os._exit(0)",
+        ],
+        "wrote into the channel of the grader",
+    ),
+    (
+        "files of the package",
+        ["from minitorch.course import telling", "open(telling.__file__, 'a').write('\\n')", "return 7.0 * bool(x)"],
+        "changed files of the package while it ran",
+    ),
+]
 
 
 @pytest.mark.parametrize(("lines", "said"), [row[1:] for row in HOSTILE], ids=[row[0] for row in HOSTILE])
@@ -173,8 +249,12 @@ BLANK = '    raise NotImplementedError("task 1.1: a sum")\n'
 
 def test_a_blank_costs_no_other_points(course: Course, student: Path) -> None:
     """1.2 needs 1.1, which is blank here and solved in the copy; edited tests and helpers outside the marks do not count."""
-    tiny.solve(student, "minitorch/sums.py", '    raise NotImplementedError("task 1.2: a mean")\n',
-               "    return total(x) / len(x)\n")  # fmt: skip
+    tiny.solve(
+        student,
+        "minitorch/sums.py",
+        '    raise NotImplementedError("task 1.2: a mean")\n',
+        "    return total(x) / len(x)\n",
+    )
     tiny.solve(student, "tests/test_unit01.py", "7.0", "sums and 7.0")
     (student / "minitorch" / "course" / "telling.py").write_text("def same(*a, **k): pass\n")
     tiny.solve(student, "minitorch/sums.py", '"""Sums."""', '"""Sums."""\nimport math')
@@ -193,12 +273,19 @@ def test_a_blank_costs_no_other_points(course: Course, student: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "instead", "why"),
     [
-        ("    # END SOLUTION\n\n\ndef mean", "\n\ndef mean", "minitorch/sums.py, line 6: the solution of 1.1 has no end"),
-        ("    # BEGIN SOLUTION 1.1\n" + BLANK + "    # END SOLUTION\n", "    return sum(x)\n",
-         "minitorch/sums.py: the lines `# BEGIN SOLUTION 1.1` and `# END SOLUTION` are missing"),
+        (
+            "    # END SOLUTION\n\n\ndef mean",
+            "\n\ndef mean",
+            "minitorch/sums.py, line 6: the solution of 1.1 has no end",
+        ),
+        (
+            "    # BEGIN SOLUTION 1.1\n" + BLANK + "    # END SOLUTION\n",
+            "    return sum(x)\n",
+            "minitorch/sums.py: the lines `# BEGIN SOLUTION 1.1` and `# END SOLUTION` are missing",
+        ),
         ("def mean", "# BEGIN SOLUTION 1.1\n# END SOLUTION\ndef mean", "task 1.1 has 1 blocks here, but 2 solutions"),
     ],
-)  # fmt: skip
+)
 def test_marks_must_stay(course: Course, student: Path, text: str, instead: str, why: str) -> None:
     """Without them nothing can be taken, and the grader says where they should be."""
     mean = "    return total(x) / len(x)\n"

@@ -67,22 +67,55 @@ MARKS, LEAKS, ORDER, SOLVED = (
     lambda course: staff.in_parallel(course, staff.solved(course, list(course.tasks), Counter()), 1),
 )
 SPOILED = [
-    (MARKS, "sums.py", "    # END SOLUTION\n\n\ndef mean", "\n\ndef mean", "minitorch/sums.py, line 6: the solution of 1.1 has no end"),
+    (
+        MARKS,
+        "sums.py",
+        "    # END SOLUTION\n\n\ndef mean",
+        "\n\ndef mean",
+        "minitorch/sums.py, line 6: the solution of 1.1 has no end",
+    ),
     (MARKS, "sums.py", "SOLUTION 1.2", "SOLUTION 1.3", r"blocks of 1.3, which is no task"),
     (MARKS, "sums.py", "SOLUTION 1.2", "SOLUTION 1.3", r"task 1.2: blocks in \[\], the unit names"),
     (MARKS, "course/tests/test_unit02.py", "test_2_1", "test_3_1", "task 2.1 has no test"),
     (MARKS, "course/tests/test_unit02.py", "test_2_1", "test_3_1", "test_3_1_both belongs to no task"),
     (LEAKS, "course/handouts/01_sums.md", "Sums", "out = 0.0  for number in x:  out += number", None),
-    (LEAKS, "course/handouts/01_sums.md", "Sums", "out = 0.0  for number in x:  out += number  return",
-     "handouts/01_sums.md: of the solution of 1.1"),
-    (LEAKS, "sums.py", "Sums.", "out = 0.0\nfor number in x:\n  out  += number\nreturn out",
-     "minitorch/sums.py: of the solution of 1.1 .minitorch/sums.py.: out = 0.0 for number in x : out [+]= number"),
-    (ORDER, "course/tests/test_unit01.py", "    same(sums.total([])", "    sums.mean([1.0])\n    same(sums.total([])",
-     "test_1_1_of_none, all later tasks blank: task 1.2: a mean"),
-    (ORDER, "course/tests/test_unit01.py", "    same(sums.total([]), ", "    same(0.0, ", "of_none, it and all later .* it passes"),
-    (ORDER, "sums.py", "RULES = table(", "NOW = total([])\nRULES = table(", "1.1, it and all later tasks blank: the package does not import"),
+    (
+        LEAKS,
+        "course/handouts/01_sums.md",
+        "Sums",
+        "out = 0.0  for number in x:  out += number  return",
+        "handouts/01_sums.md: of the solution of 1.1",
+    ),
+    (
+        LEAKS,
+        "sums.py",
+        "Sums.",
+        "out = 0.0\nfor number in x:\n  out  += number\nreturn out",
+        "minitorch/sums.py: of the solution of 1.1 .minitorch/sums.py.: out = 0.0 for number in x : out [+]= number",
+    ),
+    (
+        ORDER,
+        "course/tests/test_unit01.py",
+        "    same(sums.total([])",
+        "    sums.mean([1.0])\n    same(sums.total([])",
+        "test_1_1_of_none, all later tasks blank: task 1.2: a mean",
+    ),
+    (
+        ORDER,
+        "course/tests/test_unit01.py",
+        "    same(sums.total([]), ",
+        "    same(0.0, ",
+        "of_none, it and all later .* it passes",
+    ),
+    (
+        ORDER,
+        "sums.py",
+        "RULES = table(",
+        "NOW = total([])\nRULES = table(",
+        "1.1, it and all later tasks blank: the package does not import",
+    ),
     (SOLVED, "sums.py", "return total(x) / len(x)", "return total(x) / 5", "task 1.2, solved: 1 of 1 tests fail"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("step", "name", "text", "instead", "said"), SPOILED, ids=range(len(SPOILED)))

@@ -126,8 +126,10 @@ def write(root: Path) -> Course:
         (package / name).parent.mkdir(exist_ok=True)
         (package / name).write_text(text)
     names = {"Task": Task, "SUMS": "minitorch/sums.py"}
-    units = [Unit(n, name, title, 1.0, ("minitorch/sums.py",), eval(f"({tasks})", names))
-             for n, name, title, tasks in [(1, "sums", "Sums", ONE), (2, "rules", "Rules", TWO)]]  # fmt: skip
+    units = [
+        Unit(n, name, title, 1.0, ("minitorch/sums.py",), eval(f"({tasks})", names))
+        for n, name, title, tasks in [(1, "sums", "Sums", ONE), (2, "rules", "Rules", TWO)]
+    ]
     return Course(root, course, tuple(units))
 
 

@@ -141,12 +141,18 @@ HOSTILE = {
     "complex numbers": (GOLDEN / "complex.pt", "there are no complex tensors"),
     "a sparse tensor": (GOLDEN / "sparse.pt", "there are no sparse tensors"),
     "a program": (GOLDEN / "script.pt", "TorchScript"),
-    "a name as a value": (of(named("torch._utils._rebuild_tensor_v2")), "holds the name torch._utils._rebuild_tensor_v2"),
+    "a name as a value": (
+        of(named("torch._utils._rebuild_tensor_v2")),
+        "holds the name torch._utils._rebuild_tensor_v2",
+    ),
     "a bare storage": (of(storage()), "a Storage, which is no value"),
     "a new object": (of(named("collections.OrderedDict") + b")\x81"), "the step b'\\x81'"),
     "a number of the registry": (of(b"\x82\1"), "the step b'\\x82'"),
     "text protocols": (of(b"I1\n"), "the step b'I'"),
-    "attributes of a dict": (of(call("collections.OrderedDict") + b"}" + text("update") + b"Nsb"), "sets attributes of a OrderedDict"),
+    "attributes of a dict": (
+        of(call("collections.OrderedDict") + b"}" + text("update") + b"Nsb"),
+        "sets attributes of a OrderedDict",
+    ),
     "attributes of a tensor": (of(tensor() + b"}" + text("array") + b"Nsb"), "sets attributes of a Tensor"),
     # tensors
     "a storage beside": (
@@ -181,13 +187,19 @@ HOSTILE = {
     ),
     "a tensor of no storage": (of(tensor(b"K\1")), "without a storage"),
     "an array of objects": (
-        of(call("numpy._core.multiarray._reconstruct", named("numpy.ndarray"), b"K\0\x85", text("b"))
-           + group(b"K\1", b"K\1\x85", call("numpy.dtype", text("O8")), b"\x89", text("12345678")) + b"b"),
+        of(
+            call("numpy._core.multiarray._reconstruct", named("numpy.ndarray"), b"K\0\x85", text("b"))
+            + group(b"K\1", b"K\1\x85", call("numpy.dtype", text("O8")), b"\x89", text("12345678"))
+            + b"b"
+        ),
         "it holds an array of O8",
     ),
     "an array that is too short": (
-        of(call("numpy._core.multiarray._reconstruct", named("numpy.ndarray"), b"K\0\x85", text("b"))
-           + group(b"K\1", number(1 << 50) + b"\x85", call("numpy.dtype", text("f8")), b"\x89", text("12345678")) + b"b"),
+        of(
+            call("numpy._core.multiarray._reconstruct", named("numpy.ndarray"), b"K\0\x85", text("b"))
+            + group(b"K\1", number(1 << 50) + b"\x85", call("numpy.dtype", text("f8")), b"\x89", text("12345678"))
+            + b"b"
+        ),
         "cannot reshape",
     ),
     # bombs
@@ -198,12 +210,17 @@ HOSTILE = {
     "a million empty dicts": (of(b"(" + b"}" * 4_000_000 + b"t"), "more memory than its length allows"),
     "a million marks": (of(b"(" * 4_000_000), "more memory than its length allows"),
     "copies of a copy": (
-        of(call("collections.Counter", b"}(" + b"".join(text(f"{i}") + b"N" for i in range(9999)) + b"uq\0")
-           + b"".join(call("collections.Counter", b"h\0") for _ in range(1000))),
+        of(
+            call("collections.Counter", b"}(" + b"".join(text(f"{i}") + b"N" for i in range(9999)) + b"uq\0")
+            + b"".join(call("collections.Counter", b"h\0") for _ in range(1000))
+        ),
         "more memory than its length allows",
     ),
     "a hash that takes for ever": (of(b"}" + b"K\1K\1\x86q\1" + shared + b"Ns"), "with a tuple as a key"),
-    "keys of the same hash": (of(b"}(" + b"".join(number(i * ((1 << 61) - 1)) + b"N" for i in range(9)) + b"u"), "too large"),
+    "keys of the same hash": (
+        of(b"}(" + b"".join(number(i * ((1 << 61) - 1)) + b"N" for i in range(9)) + b"u"),
+        "too large",
+    ),
     "a list as a key": (of(b"}]Ns"), "with a list as a key"),
     "a huge number in the memo": (of(b"Nr\xff\xff\xff\xffj\xff\xff\xff\x7f"), "has no object 2147483647"),
     "text longer than the file": (of(b"X\xff\xff\xff\xff"), "cut short"),
@@ -240,7 +257,7 @@ HOSTILE = {
     "git lfs": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     "a web page": (b"<!DOCTYPE html>", "web server"),
     "one array": (b"\x93NUMPY\1\0", "numpy.load"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -320,5 +337,7 @@ def test_names_are_looked_up_in_a_table_alone(monkeypatch):
     with pytest.raises(RuntimeError, match=r"names antigravity\.fly"):
         load(io.BytesIO(of(named("antigravity.fly"))))
     assert "antigravity" not in sys.modules
-    assert not any("import_module" in Path(file).read_text() or "__import__" in Path(file).read_text()
-                   for file in Path(torch_reading.__file__).parent.glob("*.py"))  # fmt: skip
+    assert not any(
+        "import_module" in Path(file).read_text() or "__import__" in Path(file).read_text()
+        for file in Path(torch_reading.__file__).parent.glob("*.py")
+    )

@@ -44,8 +44,11 @@ def job(ranks: int, program: str, *arguments: str, plain: bool = False, options:
     mark = secrets.token_hex(8)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MINITORCH_TEST_JOB": mark, "NUMBA_NUM_THREADS": "1"}
     script = [str(PROGRAMS / program), *arguments]
-    start = [str(mpiexec()), "-n", str(ranks), sys.executable] if plain else [
-        sys.executable, "-m", "minitorch.distributed.run", "-n", str(ranks), *options]  # fmt: skip
+    start = (
+        [str(mpiexec()), "-n", str(ranks), sys.executable]
+        if plain
+        else [sys.executable, "-m", "minitorch.distributed.run", "-n", str(ranks), *options]
+    )
     done = subprocess.run(
         [*start, *script],
         env=environment | variables,

@@ -98,15 +98,39 @@ def operands(library: Any) -> dict[str, Any]:
     """Fresh tensors, the same in both libraries."""
     rng = np.random.default_rng(0)
     shapes = {
-        "x": (2, 3), "y": (2, 3), "z": (3, 2), "v": (3,), "v2": (2,), "s": (), "e": (0, 3), "x2": (2, 2), "w2": (5, 3), "x3": (2, 4, 5),
-        "w3": (2, 4, 3), "z3": (2, 5, 3), "c2": (2,), "x4": (2, 4, 5, 5), "w4": (4, 4, 3, 3), "c": (4,), "x5": (1, 2, 3, 3, 3),
-        "w5": (2, 2, 2, 2, 2), "f": (1, 4, 16), "r": (2, 3), "m4": (4,), "n4": (4,), "p": (2, 3),
-    }  # fmt: skip
+        "x": (2, 3),
+        "y": (2, 3),
+        "z": (3, 2),
+        "v": (3,),
+        "v2": (2,),
+        "s": (),
+        "e": (0, 3),
+        "x2": (2, 2),
+        "w2": (5, 3),
+        "x3": (2, 4, 5),
+        "w3": (2, 4, 3),
+        "z3": (2, 5, 3),
+        "c2": (2,),
+        "x4": (2, 4, 5, 5),
+        "w4": (4, 4, 3, 3),
+        "c": (4,),
+        "x5": (1, 2, 3, 3, 3),
+        "w5": (2, 2, 2, 2, 2),
+        "f": (1, 4, 16),
+        "r": (2, 3),
+        "m4": (4,),
+        "n4": (4,),
+        "p": (2, 3),
+    }
     arrays = {name: np.array(rng.uniform(0.1, 0.9, shape)) for name, shape in shapes.items()}
     arrays |= {
-        "i": rng.integers(0, 2, (2, 3)), "b": rng.random((2, 3)) < 0.5, "k": np.array([0, 1]), "k2": np.array([1, 0]),
-        "t": np.array([0, 2]), "h": rng.uniform(0, 1, (2, 3)).astype(np.float32),
-    }  # fmt: skip
+        "i": rng.integers(0, 2, (2, 3)),
+        "b": rng.random((2, 3)) < 0.5,
+        "k": np.array([0, 1]),
+        "k2": np.array([1, 0]),
+        "t": np.array([0, 2]),
+        "h": rng.uniform(0, 1, (2, 3)).astype(np.float32),
+    }
     tensors = {name: library.from_numpy(array) for name, array in arrays.items()}
     tensors["r"].requires_grad_()
     return {"L": library, "F": library.nn.functional, **tensors}

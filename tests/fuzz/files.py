@@ -47,9 +47,22 @@ def leaf(rng: Rng) -> Any:
     if kind == 6 and x.ndim > 1:
         return [x, x.transpose(0, 1), x[1:]]  # one memory
     return [
-        3, -1.5, "text", b"bytes", None, True, 2**80, float("inf"), 1 + 2j, np.float32(0.5), m.float32, m.Size((2, 3)),
-        {1, 2}, (1, (2, "x")), x,
-    ][rng.integers(15)]  # fmt: skip
+        3,
+        -1.5,
+        "text",
+        b"bytes",
+        None,
+        True,
+        2**80,
+        float("inf"),
+        1 + 2j,
+        np.float32(0.5),
+        m.float32,
+        m.Size((2, 3)),
+        {1, 2},
+        (1, (2, "x")),
+        x,
+    ][rng.integers(15)]
 
 
 def nest(rng: Rng, depth: int) -> Any:

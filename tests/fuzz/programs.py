@@ -67,8 +67,12 @@ class Side:
         self.library = library
         self.seen: dict[int, list] = collections.defaultdict(list)
         self.names: dict[str, Any] = {
-            "L": library, "F": library.nn.functional, "leaf": self.leaf, "const": self.const, "see": self.see,
-        }  # fmt: skip
+            "L": library,
+            "F": library.nn.functional,
+            "leaf": self.leaf,
+            "const": self.const,
+            "see": self.see,
+        }
 
     def const(self, k: int, *shape: int) -> Any:
         """Numbers of the seed k."""

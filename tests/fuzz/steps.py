@@ -94,10 +94,15 @@ def choices(table: str) -> list[str]:
 TABLES = {
     name: choices(table)
     for name, table in {
-        "unary": UNARY, "binary": BINARY, "reduce": REDUCE, "inplace": INPLACE, "inplace two": INPLACE_TWO,
-        "tape": TAPE, "waiting": WAITING,
+        "unary": UNARY,
+        "binary": BINARY,
+        "reduce": REDUCE,
+        "inplace": INPLACE,
+        "inplace two": INPLACE_TWO,
+        "tape": TAPE,
+        "waiting": WAITING,
     }.items()
-}  # fmt: skip
+}
 
 
 def pick(rng: Rng, table: str) -> str:
@@ -167,17 +172,30 @@ def view(rng: Rng, x: str, shape: tuple) -> str:
     if rank:
         a, b = axis(rng, shape), axis(rng, shape)
         choices += [
-            f"{x}.permute({order})", f"{x}.transpose({a}, {b})", f"{x}.squeeze({a})", f"{x}.flip({a})",
-            f"{x}.movedim({a}, {b})", f"{x}.expand(2, {', '.join(map(str, shape))})", f"{x}[None]", f"{x}.view_as({x})",
-            f"{x}.repeat({', '.join('2' * rank)})", f"{x}.roll(1, {a})", f"{x}.swapaxes({a}, {b})",
-        ]  # fmt: skip
+            f"{x}.permute({order})",
+            f"{x}.transpose({a}, {b})",
+            f"{x}.squeeze({a})",
+            f"{x}.flip({a})",
+            f"{x}.movedim({a}, {b})",
+            f"{x}.expand(2, {', '.join(map(str, shape))})",
+            f"{x}[None]",
+            f"{x}.view_as({x})",
+            f"{x}.repeat({', '.join('2' * rank)})",
+            f"{x}.roll(1, {a})",
+            f"{x}.swapaxes({a}, {b})",
+        ]
         n = shape[a]
         if n:
             k, at = int(rng.integers(1, n + 1)), int(rng.integers(-n, n))
             choices += [
-                f"{x}.narrow({a}, 0, {k})", f"{x}.split({k}, {a})[-1]", f"{x}.chunk(2, {a})[0]", f"{x}.unbind({a})[{at}]",
-                f"{x}.select({a}, {at})", f"{x}.unfold({a}, {k}, 1)", f"{x}.tensor_split(2, {a})[0]",
-            ]  # fmt: skip
+                f"{x}.narrow({a}, 0, {k})",
+                f"{x}.split({k}, {a})[-1]",
+                f"{x}.chunk(2, {a})[0]",
+                f"{x}.unbind({a})[{at}]",
+                f"{x}.select({a}, {at})",
+                f"{x}.unfold({a}, {k}, 1)",
+                f"{x}.tensor_split(2, {a})[0]",
+            ]
     if rank >= 2:
         choices += [
             f"{x}.tril()",
@@ -193,9 +211,17 @@ def view(rng: Rng, x: str, shape: tuple) -> str:
 
 
 KINDS = (
-    ["unary"] * 3 + ["binary"] * 4 + ["reduce"] * 2 + ["view"] * 6 + ["index"] * 2 + ["inplace"] * 4 + ["two"] * 3
-    + ["setitem"] * 3 + ["tape"] * 4 + ["matmul", "cat", "pick"]
-)  # fmt: skip
+    ["unary"] * 3
+    + ["binary"] * 4
+    + ["reduce"] * 2
+    + ["view"] * 6
+    + ["index"] * 2
+    + ["inplace"] * 4
+    + ["two"] * 3
+    + ["setitem"] * 3
+    + ["tape"] * 4
+    + ["matmul", "cat", "pick"]
+)
 
 
 def line(rng: Rng, shapes: dict[str, tuple]) -> str | None:
@@ -256,10 +282,19 @@ def line(rng: Rng, shapes: dict[str, tuple]) -> str | None:
 # -------------------------------------------------------------------------------------------- large results, which wait
 SHAPES = {"i": (4, 8, 16, 16), "w": (8, 8, 3, 3), "b": (8,), "c": (8,), "p": (128, 32), "q": (64, 32), "r": (64,)}
 LARGE = [
-    "t0 = leaf({}, 4, 8, 16, 16)", "t1 = leaf({}, 8, 8, 3, 3)", "t2 = leaf({}, 8)", "t3 = leaf({}, 8)",
-    "t4 = const({}, 8)", "t5 = const({}, 8) ** 2 + 0.5", "t6 = leaf({}, 128, 32)", "t7 = leaf({}, 64, 32)", "t8 = leaf({}, 64)",
-    "t9 = const({}, 8)", "t10 = const({}, 8) ** 2 + 0.5", "t11 = F.conv2d(t0, t1, t2, padding=1)",
-]  # fmt: skip
+    "t0 = leaf({}, 4, 8, 16, 16)",
+    "t1 = leaf({}, 8, 8, 3, 3)",
+    "t2 = leaf({}, 8)",
+    "t3 = leaf({}, 8)",
+    "t4 = const({}, 8)",
+    "t5 = const({}, 8) ** 2 + 0.5",
+    "t6 = leaf({}, 128, 32)",
+    "t7 = leaf({}, 64, 32)",
+    "t8 = leaf({}, 64)",
+    "t9 = const({}, 8)",
+    "t10 = const({}, 8) ** 2 + 0.5",
+    "t11 = F.conv2d(t0, t1, t2, padding=1)",
+]
 
 
 def large_line(rng: Rng, shapes: dict[str, tuple]) -> str:

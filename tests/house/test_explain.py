@@ -42,8 +42,13 @@ CALLS: list[tuple[str, dict[str, Any], tuple, tuple]] = [
     ("conv_transpose1d", {"dilation": 3, "output_padding": 2}, (2, 1, 2), (3, 2, 4)),
     ("conv_transpose2d", {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2)}, (4, 2, 3, 2), (3, 4)),
     ("conv_transpose2d", {"groups": 2, "dilation": (2, 1)}, (4, 1, 2, 3), (2, 4, 3, 3)),
-    ("conv_transpose3d", {"stride": (2, 1, 3), "dilation": (3, 1, 1), "output_padding": (2, 0, 1), "groups": 2}, (4, 2, 3, 3, 3), (4, 3, 3, 4)),
-]  # fmt: skip
+    (
+        "conv_transpose3d",
+        {"stride": (2, 1, 3), "dilation": (3, 1, 1), "output_padding": (2, 0, 1), "groups": 2},
+        (4, 2, 3, 3, 3),
+        (4, 3, 3, 4),
+    ),
+]
 LAYERS = [
     (nn.Conv1d(2, 3, 4, padding="same"), (9,)),
     (nn.Conv1d(2, 4, 3, padding=2, dilation=2, groups=2, padding_mode="reflect"), (2, 8)),
@@ -220,13 +225,27 @@ def test_settings_of_the_gradients() -> None:
 @pytest.mark.parametrize(
     ("layer", "size", "rows"),
     [
-        (nn.Conv1d(1, 1, 3, stride=2, padding=1), (5,), ["b c . . .    b . .", ". a b c .    c a .", ". . . a b    . b .", "              . c a", "              . . b"]),
+        (
+            nn.Conv1d(1, 1, 3, stride=2, padding=1),
+            (5,),
+            [
+                "b c . . .    b . .",
+                ". a b c .    c a .",
+                ". . . a b    . b .",
+                "              . c a",
+                "              . . b",
+            ],
+        ),
         (nn.Conv1d(1, 1, 3, padding=2, padding_mode="reflect"), (3,), ["c b a", "b a+c .", "a b c", ". a+c b"]),
         (nn.Conv1d(1, 2, 2), (2,), ["a b", "c d"]),
-        (nn.ConvTranspose1d(1, 1, 3, padding=1, padding_mode="replicate"), (3,), ["a+b a . a+b c .", "c b a a b c", ". c b+c . a b+c"]),
+        (
+            nn.ConvTranspose1d(1, 1, 3, padding=1, padding_mode="replicate"),
+            (3,),
+            ["a+b a . a+b c .", "c b a a b c", ". c b+c . a b+c"],
+        ),
         (nn.ConvTranspose1d(1, 1, 2, stride=2), (2,), ["a .    a b . .", "b .    . . a b", ". a", ". b"]),
     ],
-)  # fmt: skip
+)
 def test_letters(layer: Any, size: tuple, rows: list[str]) -> None:
     """The printed matrix of small cases."""
     text = "".join(" ".join(line.split()) + "\n" for line in str(explain(layer, size)).splitlines())
@@ -258,26 +277,58 @@ ERRORS: list[tuple[Any, type[Exception], str]] = [
     (lambda: explain(F.conv2d, (8, 8)), TypeError, "conv2d needs `weight_shape`"),
     (lambda: explain(F.conv2d, (8, 8), (4, 3, 3)), ValueError, "`weight_shape` of 4 entries, but got \\(4, 3, 3\\)"),
     (lambda: explain(F.conv2d, (8, 8), (4, 3, 0, 3)), ValueError, "every entry of `weight_shape` must be at least 1"),
-    (lambda: explain(F.conv2d, (8, 8), (4, 3, 3, 3), strides=2), TypeError, "conv2d has no setting 'strides'; it has stride"),
+    (
+        lambda: explain(F.conv2d, (8, 8), (4, 3, 3, 3), strides=2),
+        TypeError,
+        "conv2d has no setting 'strides'; it has stride",
+    ),
     (lambda: explain(F.conv2d, (8, 8), (4, 3, 3, 3), output_padding=1), TypeError, "no setting 'output_padding'"),
-    (lambda: explain(F.conv2d, (8, 8), (4, 3, 3, 3), output_size=(3, 3)), TypeError, "goes with a ConvTranspose module"),
-    (lambda: explain(CONV, (8, 8), stride=2), TypeError, "a module has its own weight and settings, but got also stride"),
+    (
+        lambda: explain(F.conv2d, (8, 8), (4, 3, 3, 3), output_size=(3, 3)),
+        TypeError,
+        "goes with a ConvTranspose module",
+    ),
+    (
+        lambda: explain(CONV, (8, 8), stride=2),
+        TypeError,
+        "a module has its own weight and settings, but got also stride",
+    ),
     (lambda: explain(CONV, (8, 8), (4, 3, 3, 3)), TypeError, "but got also weight_shape"),
-    (lambda: explain(CONV, (8, 8), output_size=(9, 9)), TypeError, "goes with a ConvTranspose module, but got one with Conv2d"),
+    (
+        lambda: explain(CONV, (8, 8), output_size=(9, 9)),
+        TypeError,
+        "goes with a ConvTranspose module, but got one with Conv2d",
+    ),
     (lambda: explain(nn.LazyConv2d(4, 3), (8, 8)), ValueError, "LazyConv2d does not know its input channels yet"),
     (lambda: explain(CONV, 8), TypeError, "`input_size` must be a sequence of ints, but got 8"),
     (lambda: explain(CONV, (8.0, 8)), TypeError, "`input_size` must be a sequence of ints"),
-    (lambda: explain(CONV, (8,)), ValueError, "2 entries \\(\\*size\\), 3 \\(C, \\*size\\) or 4 \\(N, C, \\*size\\), but got \\(8,\\)"),
+    (
+        lambda: explain(CONV, (8,)),
+        ValueError,
+        "2 entries \\(\\*size\\), 3 \\(C, \\*size\\) or 4 \\(N, C, \\*size\\), but got \\(8,\\)",
+    ),
     (lambda: explain(CONV, (0, 3, 8, 8)), ValueError, "every entry of `input_size` must be at least 1"),
     (lambda: explain(CONV, (2, 8, 8)), RuntimeError, "conv2d: `weight` expects 3 input channels but `input` has 2"),
     (lambda: explain(CONV, (2, 2)), RuntimeError, "Kernel size can't be greater than actual input size"),
-    (lambda: explain(nn.Conv1d(1, 1, 9, padding=4, padding_mode="reflect"), (4,)), RuntimeError, "Padding size should be"),
-    (lambda: explain(nn.ConvTranspose1d(1, 1, 3, stride=2), (4,), output_size=(12,)), ValueError, "valid sizes range from"),
-    (lambda: explain(CONV, (8, 8)).matrix(np.zeros((4, 3, 3))), ValueError, "must have shape \\(4, 3, 3, 3\\), but has \\(4, 3, 3\\)"),
+    (
+        lambda: explain(nn.Conv1d(1, 1, 9, padding=4, padding_mode="reflect"), (4,)),
+        RuntimeError,
+        "Padding size should be",
+    ),
+    (
+        lambda: explain(nn.ConvTranspose1d(1, 1, 3, stride=2), (4,), output_size=(12,)),
+        ValueError,
+        "valid sizes range from",
+    ),
+    (
+        lambda: explain(CONV, (8, 8)).matrix(np.zeros((4, 3, 3))),
+        ValueError,
+        "must have shape \\(4, 3, 3, 3\\), but has \\(4, 3, 3\\)",
+    ),
     (lambda: explain(CONV, (999, 999)).matrix(CONV.weight), ValueError, "W would be 3976036 x 2994003"),
     (lambda: explain(nn.Conv3d(1, 1, 1), (4, 4, 4)).picture(), ValueError, "draws 1 or 2 dimensions"),
     (lambda: explain(CONV, (41, 20)).picture(), ValueError, "at most 40 pixels along an axis"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "kind", "message"), ERRORS, ids=[message for _, _, message in ERRORS])

@@ -256,8 +256,14 @@ def test_an_interrupt_ends_the_waiting_not_the_work() -> None:
 
 def python(code: str, **environment: str) -> tuple[int, str]:
     """Exit code and output of a fresh process."""
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
-                           env={**os.environ, **environment}, check=False)  # fmt: skip
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
     return found.returncode, found.stdout + found.stderr
 
 

@@ -23,8 +23,15 @@ def test_files_are_as_the_declarations_say() -> None:
 def test_types_for_editors(tmp_path: Path) -> None:
     """What an editor and mypy see: expressions of tensors are tensors."""
     api = pytest.importorskip("mypy.api")
-    expressions = ("m.ones(2).sum()", "m.relu(m.randn(2))", "m.ones(2)[0] @ m.eye(2)", "m.zeros(1).to(m.float16).T",
-                   "1 + m.tensor([1]) * 2", "m.exp(m.from_numpy(None)).relu_()", "m.rand(size=(2,)).view(1, 2)")  # fmt: skip
+    expressions = (
+        "m.ones(2).sum()",
+        "m.relu(m.randn(2))",
+        "m.ones(2)[0] @ m.eye(2)",
+        "m.zeros(1).to(m.float16).T",
+        "1 + m.tensor([1]) * 2",
+        "m.exp(m.from_numpy(None)).relu_()",
+        "m.rand(size=(2,)).view(1, 2)",
+    )
     lines = ["import minitorch as m", *(f"reveal_type({e})" for e in expressions), "reveal_type(m.ones(2).shape[1:])"]
     script = tmp_path / "script.py"
     script.write_text("\n".join(lines) + "\n")

@@ -47,8 +47,10 @@ def compare_formulas(place):
     smaller = pointwise.Program("smaller", "t0 = x0 < x1\nout = t0", True, 1)
     for dtype in DTYPES:
         for columns in (1, 3, 7, 16, 33, 200):
-            x, row, column = (place(np.arange(n, dtype=dtype).reshape(shape) % 5) for n, shape in (
-                (3 * columns, (3, columns)), (columns, (columns,)), (3, (3, 1))))  # fmt: skip
+            x, row, column = (
+                place(np.arange(n, dtype=dtype).reshape(shape) % 5)
+                for n, shape in ((3 * columns, (3, columns)), (columns, (columns,)), (3, (3, 1)))
+            )
             mask = place(np.arange(3 * columns).reshape(3, columns) % 2 == 0)
             got = pointwise.evaluate(chosen, [mask, x, row], ())
             np.testing.assert_array_equal(got, np.where(mask, x, row))
@@ -203,9 +205,17 @@ def page_faults():
     from minitorch import nn
 
     net = nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, stride=2),
-        nn.BatchNorm2d(32), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
-    )  # fmt: skip
+        nn.Conv2d(3, 16, 3, padding=1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, stride=2),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    )
     optimizer = minitorch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
     x, y = minitorch.rand(32, 3, 32, 32), minitorch.zeros(32, dtype=minitorch.int64)
     counts = []

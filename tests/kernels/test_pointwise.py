@@ -191,8 +191,13 @@ def test_a_row_is_all_it_takes() -> None:
     """An op declared here promotes, broadcasts, has every derivative and runs as a kernel."""
     before = dict(registry)
     try:
-        op = pointwise("scaled_tanh", lambda x, *, a: minitorch.tanh(x) * a, doc="a tanh(x)", on="",
-                       x=lambda g, x, a: g * a * (1 - minitorch.tanh(x) * minitorch.tanh(x)))  # fmt: skip
+        op = pointwise(
+            "scaled_tanh",
+            lambda x, *, a: minitorch.tanh(x) * a,
+            doc="a tanh(x)",
+            on="",
+            x=lambda g, x, a: g * a * (1 - minitorch.tanh(x) * minitorch.tanh(x)),
+        )
         x = minitorch.randn(20_000, requires_grad=True)
         op(x, a=3.0).sum().backward()
         np.testing.assert_allclose(x.grad.numpy(), 3 / np.cosh(x.detach().numpy()) ** 2, rtol=1e-4, atol=1e-6)

@@ -39,7 +39,10 @@ ANSWERS: list[tuple[str, Any]] = [
     ("m.cuda.get_rng_state_all(), m.cuda.set_rng_state_all([]), m.version.cuda", ([], None, None)),
     ("m.accelerator.is_available(), m.accelerator.current_accelerator()", (False, None)),
     ("m.mps.is_available(), m.xpu.device_count(), m.cpu.is_available()", (False, 0, True)),
-    ("m.backends.mps.is_available(), m.backends.cudnn.is_available(), m.backends.cuda.is_built()", (False, False, False)),
+    (
+        "m.backends.mps.is_available(), m.backends.cudnn.is_available(), m.backends.cuda.is_built()",
+        (False, False, False),
+    ),
     ("m.backends.cudnn.enabled, m.backends.cudnn.benchmark, m.backends.cudnn.version()", (True, False, None)),
     ("m.compile(len), m.compile(mode='max-autotune')(len)", (len, len)),
     ("m.amp.GradScaler('cuda').get_scale(), m.amp.GradScaler().is_enabled()", (1.0, False)),
@@ -52,7 +55,7 @@ ANSWERS: list[tuple[str, Any]] = [
     ("m.FloatTensor(2, 3).shape, m.LongTensor(m.Size([2])).shape, m.IntTensor().shape", ((2, 3), (2,), (0,))),
     ("m.ByteTensor([1]).dtype, m.BoolTensor([0, 1]).tolist()", (m.uint8, [False, True])),
     ("m.Tensor(2, 3).shape, m.Tensor([2]).tolist(), m.Tensor(m.Size([1, 2])).shape", ((2, 3), [2.0], (1, 2))),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "expected"), ANSWERS, ids=[call for call, _ in ANSWERS])
@@ -118,9 +121,21 @@ def test_devices_travel() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["cuda", "cuda.amp", "amp", "mps", "xpu", "cpu", "accelerator", "backends.cudnn", "backends.mps", "backends.cuda",
-     "testing", "utils.dlpack"],
-)  # fmt: skip
+    [
+        "cuda",
+        "cuda.amp",
+        "amp",
+        "mps",
+        "xpu",
+        "cpu",
+        "accelerator",
+        "backends.cudnn",
+        "backends.mps",
+        "backends.cuda",
+        "testing",
+        "utils.dlpack",
+    ],
+)
 def test_parts_are_modules(name: str) -> None:
     """`import minitorch.backends.cudnn as cudnn` works, and what `__all__` lists is there."""
     module = importlib.import_module(f"minitorch.{name}")
@@ -137,9 +152,14 @@ def test_channels_last() -> None:
     (y * y).sum().backward()
     assert x.grad.tolist() == (2 * x).tolist()
     assert y.contiguous(memory_format=m.channels_last) is y
-    for made in (x.to(memory_format=m.channels_last), x.clone(memory_format=m.channels_last),
-                 m.zeros_like(x, memory_format=m.channels_last), m.empty(X, memory_format=m.channels_last),
-                 m.full_like(x, 3.0, memory_format=m.channels_last), x.double(memory_format=m.channels_last)):  # fmt: skip
+    for made in (
+        x.to(memory_format=m.channels_last),
+        x.clone(memory_format=m.channels_last),
+        m.zeros_like(x, memory_format=m.channels_last),
+        m.empty(X, memory_format=m.channels_last),
+        m.full_like(x, 3.0, memory_format=m.channels_last),
+        x.double(memory_format=m.channels_last),
+    ):
         assert made.shape == X and made.stride() == (60, 1, 15, 3)
     assert m.zeros_like(y, memory_format=m.contiguous_format).stride() == (60, 20, 5, 1)
     assert m.ones_like(y).stride() == y.clone().stride() == (60, 1, 15, 3)

@@ -176,11 +176,15 @@ MADE: list[tuple[str, Any]] = [
     ("m.tensor([1, 2]).resize_as_(m.ones(1, 2))", [[1, 2]]),
     ("m.nan != m.nan, m.inf, round(m.pi, 5), round(m.e, 5), m.newaxis", (True, INF, 3.14159, 2.71828, None)),
     ("x[m.newaxis].shape", (1, 2, 3)),
-    ("m.finfo(m.float32).eps, m.finfo(m.float16).max, m.finfo().dtype, m.finfo('float64').bits",
-     (2.0**-23, 65504.0, "float32", 64)),
-    ("m.finfo(m.float32).tiny, m.iinfo(m.int8).min, m.iinfo(m.int16).max, m.iinfo(m.uint8).bits",
-     (2.0**-126, -128, 32767, 8)),
-]  # fmt: skip
+    (
+        "m.finfo(m.float32).eps, m.finfo(m.float16).max, m.finfo().dtype, m.finfo('float64').bits",
+        (2.0**-23, 65504.0, "float32", 64),
+    ),
+    (
+        "m.finfo(m.float32).tiny, m.iinfo(m.int8).min, m.iinfo(m.int16).max, m.iinfo(m.uint8).bits",
+        (2.0**-126, -128, 32767, 8),
+    ),
+]
 
 
 @pytest.mark.parametrize(("call", "expected"), MADE, ids=[call for call, _ in MADE])

@@ -25,24 +25,38 @@ def test_losses_have_reductions_as_numbers() -> None:
     for number, name in enumerate(("none", "mean", "sum")):
         pairs = [
             (mt.kl_div(x, y, number, log_target=True), F.kl_div(x, y, reduction=name, log_target=True)),
-            (mt.poisson_nll_loss(x, y, False, True, 1e-6, number),
-             F.poisson_nll_loss(x, y, False, True, None, 1e-6, None, name)),
-            (mt.hinge_embedding_loss(x[:, 0], signs, 2.0, number),
-             F.hinge_embedding_loss(x[:, 0], signs, 2.0, reduction=name)),
-            (mt.margin_ranking_loss(x[:, 0], y[:, 0], signs, 0.5, number),
-             F.margin_ranking_loss(x[:, 0], y[:, 0], signs, 0.5, reduction=name)),
-            (mt.cosine_embedding_loss(x, y, signs, 0.5, number),
-             F.cosine_embedding_loss(x, y, signs, 0.5, reduction=name)),
-            (mt.triplet_margin_loss(x, y, z, 2.0, 1, 1e-5, True, number),
-             F.triplet_margin_loss(x, y, z, 2.0, 1, 1e-5, True, reduction=name)),
-            (mt.binary_cross_entropy_with_logits(x, y, z.abs(), y + 1, number),
-             F.binary_cross_entropy_with_logits(x, y, z.abs(), None, None, name, y + 1)),
-        ]  # fmt: skip
+            (
+                mt.poisson_nll_loss(x, y, False, True, 1e-6, number),
+                F.poisson_nll_loss(x, y, False, True, None, 1e-6, None, name),
+            ),
+            (
+                mt.hinge_embedding_loss(x[:, 0], signs, 2.0, number),
+                F.hinge_embedding_loss(x[:, 0], signs, 2.0, reduction=name),
+            ),
+            (
+                mt.margin_ranking_loss(x[:, 0], y[:, 0], signs, 0.5, number),
+                F.margin_ranking_loss(x[:, 0], y[:, 0], signs, 0.5, reduction=name),
+            ),
+            (
+                mt.cosine_embedding_loss(x, y, signs, 0.5, number),
+                F.cosine_embedding_loss(x, y, signs, 0.5, reduction=name),
+            ),
+            (
+                mt.triplet_margin_loss(x, y, z, 2.0, 1, 1e-5, True, number),
+                F.triplet_margin_loss(x, y, z, 2.0, 1, 1e-5, True, reduction=name),
+            ),
+            (
+                mt.binary_cross_entropy_with_logits(x, y, z.abs(), y + 1, number),
+                F.binary_cross_entropy_with_logits(x, y, z.abs(), None, None, name, y + 1),
+            ),
+        ]
         for ours, theirs in pairs:
             assert same(ours, theirs)
     logs = F.log_softmax(mt.randn(6, 1, 3), 2)
-    assert same(mt.ctc_loss(logs, mt.tensor([[1, 2]]), [6], [2], 0, 2), F.ctc_loss(
-        logs, mt.tensor([[1, 2]]), [6], [2], 0, "sum"))  # fmt: skip
+    assert same(
+        mt.ctc_loss(logs, mt.tensor([[1, 2]]), [6], [2], 0, 2),
+        F.ctc_loss(logs, mt.tensor([[1, 2]]), [6], [2], 0, "sum"),
+    )
     assert same(mt.kl_div(x, y), F.kl_div(x, y, reduction="none"))  # PyTorch's default here
     with pytest.raises(RuntimeError, match="reduction"):
         mt.kl_div(x, y, 3)
@@ -95,14 +109,22 @@ def test_dropouts() -> None:
 def test_layers_under_the_names_of_files() -> None:
     """`from nn.modules.<file> import <layer>` gives the layer; private base classes are those of instances."""
     rows = {
-        "activation": "MultiheadAttention ReLU", "batchnorm": "BatchNorm2d LazyBatchNorm2d _BatchNorm _NormBase",
-        "conv": "Conv2d LazyConv2d ConvTranspose1d _ConvNd _ConvTransposeNd", "distance": "CosineSimilarity",
-        "channelshuffle": "ChannelShuffle", "dropout": "Dropout _DropoutNd", "linear": "Linear LazyLinear Identity",
+        "activation": "MultiheadAttention ReLU",
+        "batchnorm": "BatchNorm2d LazyBatchNorm2d _BatchNorm _NormBase",
+        "conv": "Conv2d LazyConv2d ConvTranspose1d _ConvNd _ConvTransposeNd",
+        "distance": "CosineSimilarity",
+        "channelshuffle": "ChannelShuffle",
+        "dropout": "Dropout _DropoutNd",
+        "linear": "Linear LazyLinear Identity",
         "instancenorm": "InstanceNorm2d LazyInstanceNorm1d",
-        "loss": "CTCLoss GaussianNLLLoss TripletMarginLoss MSELoss _Loss", "rnn": "LSTM GRUCell RNNBase",
-        "pooling": "MaxPool2d _MaxPoolNd _AvgPoolNd _LPPoolNd", "transformer": "Transformer TransformerEncoderLayer",
-        "padding": "ZeroPad2d _ConstantPadNd", "sparse": "Embedding EmbeddingBag", "utils": "_pair _triple",
-    }  # fmt: skip
+        "loss": "CTCLoss GaussianNLLLoss TripletMarginLoss MSELoss _Loss",
+        "rnn": "LSTM GRUCell RNNBase",
+        "pooling": "MaxPool2d _MaxPoolNd _AvgPoolNd _LPPoolNd",
+        "transformer": "Transformer TransformerEncoderLayer",
+        "padding": "ZeroPad2d _ConstantPadNd",
+        "sparse": "Embedding EmbeddingBag",
+        "utils": "_pair _triple",
+    }
     for file, names in rows.items():
         module = importlib.import_module(f"minitorch.nn.modules.{file}")
         for name in names.split():
@@ -170,10 +192,16 @@ def test_embedding_renorm() -> None:
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("layers, both", [(1, False), (2, True)])
-@pytest.mark.parametrize("name, layer, settings", [
-    ("lstm", nn.LSTM, {}), ("lstm", nn.LSTM, {"proj_size": 2}), ("gru", nn.GRU, {}), ("rnn_tanh", nn.RNN, {}),
-    ("rnn_relu", nn.RNN, {"nonlinearity": "relu"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, layer, settings",
+    [
+        ("lstm", nn.LSTM, {}),
+        ("lstm", nn.LSTM, {"proj_size": 2}),
+        ("gru", nn.GRU, {}),
+        ("rnn_tanh", nn.RNN, {}),
+        ("rnn_relu", nn.RNN, {"nonlinearity": "relu"}),
+    ],
+)
 def test_recurrent_functions(name, layer, settings, layers, both, bias) -> None:
     """The layer's bits, and gradients of its parameters, of a batch and of a packed one; nothing is drawn."""
     mt.manual_seed(0)
@@ -195,8 +223,17 @@ def test_recurrent_functions(name, layer, settings, layers, both, bias) -> None:
     assert same(turned.detach(), out.detach())
     packed = nn.utils.rnn.pack_padded_sequence(x, mt.tensor([5, 2]))
     rows = function(packed.data, packed.batch_sizes, hx, params, bias, layers, 0.0, True, both)
-    named = function(data=packed.data, batch_sizes=packed.batch_sizes, hx=hx, params=params, has_biases=bias,
-                     num_layers=layers, dropout=0.0, train=True, bidirectional=both)  # fmt: skip
+    named = function(
+        data=packed.data,
+        batch_sizes=packed.batch_sizes,
+        hx=hx,
+        params=params,
+        has_biases=bias,
+        num_layers=layers,
+        dropout=0.0,
+        train=True,
+        bidirectional=both,
+    )
     out, last = net(packed, hx)
     for a, b, c in zip(rows, (out.data, *(last if name == "lstm" else (last,))), named, strict=True):
         assert same(a.detach(), b.detach()) and same(a.detach(), c.detach())

@@ -42,14 +42,17 @@ HIDDEN = np.where(SEEN, 0, -np.inf)
 CAUSAL = np.where(np.tri(3, 5, dtype=bool), 0, -np.inf)
 
 
-@pytest.mark.parametrize(("how", "added", "scale"), [
-    ({}, 0.0, None),
-    ({"scale": 0.3}, 0.0, 0.3),
-    ({"is_causal": True}, CAUSAL, None),
-    ({"attn_mask": SEEN}, HIDDEN, None),
-    ({"attn_mask": HIDDEN}, HIDDEN, None),
-    ({"attn_mask": normal(1, 3, 5) * 0 + 2.5}, 2.5, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("how", "added", "scale"),
+    [
+        ({}, 0.0, None),
+        ({"scale": 0.3}, 0.0, 0.3),
+        ({"is_causal": True}, CAUSAL, None),
+        ({"attn_mask": SEEN}, HIDDEN, None),
+        ({"attn_mask": HIDDEN}, HIDDEN, None),
+        ({"attn_mask": normal(1, 3, 5) * 0 + 2.5}, 2.5, None),
+    ],
+)
 def test_scaled_dot_product_attention(how: dict, added: Any, scale: Any) -> None:
     """Values by the formula; a query that sees no key gives zeros, and finite gradients."""
     q, k, v = (t(x).requires_grad_() for x in (Q, K, V))
@@ -120,9 +123,8 @@ def test_multihead_attention(settings: dict) -> None:
         ({"attn_mask": t(mask)}, np.where(mask, -np.inf, 0)),
         ({"attn_mask": t(np.where(mask, -2.0, 1.0))}, np.where(mask, -2.0, 1.0)),
         ({"key_padding_mask": t(padding)}, np.where(padding, -np.inf, 0)[:, None, None]),
-        ({"key_padding_mask": t(padding), "attn_mask": t(mask)},
-         np.where(padding[:, None, None] | mask, -np.inf, 0)),
-    ]  # fmt: skip
+        ({"key_padding_mask": t(padding), "attn_mask": t(mask)}, np.where(padding[:, None, None] | mask, -np.inf, 0)),
+    ]
     for how, added in cases:
         expected, weights = many_heads(layer, q, k, v, added)
         out, found = layer(t(q), t(k), t(v), **how)
@@ -195,17 +197,31 @@ def test_stacks_and_causal_masks() -> None:
 def test_names_and_first_values() -> None:
     """State is named as PyTorch's; weights are Xavier's, biases zero."""
     layer = nn.MultiheadAttention(48, 2, kdim=5, add_bias_kv=True)
-    assert list(layer.state_dict()) == ["q_proj_weight", "k_proj_weight", "v_proj_weight", "in_proj_bias", "bias_k",
-                                        "bias_v", "out_proj.weight", "out_proj.bias"]  # fmt: skip
+    assert list(layer.state_dict()) == [
+        "q_proj_weight",
+        "k_proj_weight",
+        "v_proj_weight",
+        "in_proj_bias",
+        "bias_k",
+        "bias_v",
+        "out_proj.weight",
+        "out_proj.bias",
+    ]
     assert np.abs(layer.q_proj_weight.array).max() <= np.sqrt(6 / 96)
     assert not layer.in_proj_bias.array.any()
     assert not layer.out_proj.bias.array.any()
     assert layer.bias_k.array.any()
     assert list(nn.TransformerDecoderLayer(8, 2, 4, bias=False).state_dict()) == [
-        "self_attn.in_proj_weight", "self_attn.out_proj.weight", "multihead_attn.in_proj_weight",
-        "multihead_attn.out_proj.weight", "linear1.weight", "linear2.weight", "norm1.weight", "norm2.weight",
+        "self_attn.in_proj_weight",
+        "self_attn.out_proj.weight",
+        "multihead_attn.in_proj_weight",
+        "multihead_attn.out_proj.weight",
+        "linear1.weight",
+        "linear2.weight",
+        "norm1.weight",
+        "norm2.weight",
         "norm3.weight",
-    ]  # fmt: skip
+    ]
     assert repr(nn.MultiheadAttention(8, 2)) == (
         "MultiheadAttention(\n  (out_proj): NonDynamicallyQuantizableLinear(in_features=8, out_features=8, bias=True)\n)"
     )

@@ -166,7 +166,10 @@ ROWS: list[tuple] = [
     ("x.unfold(-1, 2, 3)", [X1]),
     # gradients by name
     ("(nn.grad.conv1d_input((2, 4, 9), w, x, 2, 1))", [(2, 3, 5), (3, 4, 3)]),
-    ("(nn.grad.conv2d_input((2, 4, 6, 7), w, x, stride=(2, 1), padding=(1, 0), groups=2))", [(2, 2, 3, 5), (2, 2, 3, 3)]),
+    (
+        "(nn.grad.conv2d_input((2, 4, 6, 7), w, x, stride=(2, 1), padding=(1, 0), groups=2))",
+        [(2, 2, 3, 5), (2, 2, 3, 3)],
+    ),
     ("(nn.grad.conv3d_input((1, 2, 4, 5, 4), w, x, dilation=(1, 2, 1)))", [(1, 1, 3, 3, 3), (1, 2, 2, 2, 2)]),
     ("(nn.grad.conv1d_weight(x, (3, 4, 3), w, 2, 1))", [X1, (2, 3, 5)]),
     ("(nn.grad.conv2d_weight(x, (2, 2, 3, 3), w, stride=(2, 1), padding=(1, 0), groups=2))", [X2, (2, 2, 3, 5)]),
@@ -196,7 +199,7 @@ ROWS: list[tuple] = [
     ("F.pad(x, (3, 2), 'symmetric')", [(2, 5)], "x[:, [2, 1, 0, 0, 1, 2, 3, 4, 4, 3]]"),
     ("F.pad(x, (1, -1), 'symmetric')", [(2, 5)], "x[:, [0, 0, 1, 2, 3]]"),
     ("F.pad(x, (1, 2, -1, 2), 'symmetric')", [(1, 3, 4)], "x[:, [1, 2, 2, 1]][:, :, [0, 0, 1, 2, 3, 3, 2]]"),
-]  # fmt: skip
+]
 
 
 def exact(inputs: list[tuple]) -> list[tuple]:
@@ -286,8 +289,9 @@ def geometries(count: int) -> Any:
         padding = [tuple(map(int, pair)) for pair in rng.integers(0, 4, (rank, 2))]
         groups = int(rng.integers(1, 4))
         try:
-            g = ConvGeometry.of(*(tuple(map(int, v)) for v in (size, kernel, stride)), padding,
-                                tuple(map(int, dilation)), groups)  # fmt: skip
+            g = ConvGeometry.of(
+                *(tuple(map(int, v)) for v in (size, kernel, stride)), padding, tuple(map(int, dilation)), groups
+            )
         except RuntimeError:
             continue
         count -= 1
@@ -405,8 +409,13 @@ def test_copied_pixels_add_up(mode: str, copies: list[int]) -> None:
 
 def test_padding_layers_are_pad() -> None:
     """Every padding layer is F.pad with its mode, prints as PyTorch's, and takes an input without a batch."""
-    modes = {"Constant": "constant", "Zero": "constant", "Reflection": "reflect", "Replication": "replicate",
-             "Circular": "circular"}  # fmt: skip
+    modes = {
+        "Constant": "constant",
+        "Zero": "constant",
+        "Reflection": "reflect",
+        "Replication": "replicate",
+        "Circular": "circular",
+    }
     for kind, mode in modes.items():
         for rank in (1, 2, 3):
             extra = (7.0,) if kind == "Constant" else ()

@@ -70,12 +70,15 @@ def test_sums_without_weight_are_0(reduction):
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [
-        (nn.BatchNorm1d, (0, 3)), (nn.BatchNorm1d, (2, 3, 0)), (nn.BatchNorm2d, (0, 3, 4, 4)),
-        (nn.BatchNorm2d, (2, 3, 0, 4)), (nn.BatchNorm3d, (0, 3, 1, 1, 1)),
+        (nn.BatchNorm1d, (0, 3)),
+        (nn.BatchNorm1d, (2, 3, 0)),
+        (nn.BatchNorm2d, (0, 3, 4, 4)),
+        (nn.BatchNorm2d, (2, 3, 0, 4)),
+        (nn.BatchNorm3d, (0, 3, 1, 1, 1)),
         (lambda c: nn.InstanceNorm1d(c, track_running_stats=True, affine=True), (0, 3, 4)),
         (lambda c: nn.InstanceNorm2d(c, track_running_stats=True, affine=True), (2, 3, 0, 4)),
     ],
-)  # fmt: skip
+)
 def test_a_batch_of_nothing_teaches_a_norm_nothing(layer, shape):
     """The running statistics stay, the parameters get zeros, and evaluation afterwards is finite."""
     norm = layer(3)

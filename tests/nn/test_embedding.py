@@ -170,12 +170,16 @@ ERRORS = [
     (lambda: F.embedding_bag(of(0, 1), W, of(0), mode="sum", per_sample_weights=m.ones(2)), RuntimeError, "dtype"),
     (lambda: F.embedding_bag(of(0, 1), W, of(0), mode="sum", per_sample_weights=m.ones(3)), ValueError, "same shape"),
     (lambda: F.embedding_bag(of(0, 1), W, of(0), padding_idx=6), RuntimeError, "padding_idx"),
-    (lambda: F.embedding_bag(of(0, 1), W, m.zeros(0, dtype=m.int64), include_last_offset=True), RuntimeError, "at least 1"),
+    (
+        lambda: F.embedding_bag(of(0, 1), W, m.zeros(0, dtype=m.int64), include_last_offset=True),
+        RuntimeError,
+        "at least 1",
+    ),
     (lambda: nn.EmbeddingBag(3, 2, sparse=True), NotImplementedError, "sparse"),
     (lambda: nn.Embedding(3, 2, _weight=m.ones(2, 2)), AssertionError, "shape"),
     (lambda: nn.EmbeddingBag(3, 2, padding_idx=-4), AssertionError, "padding_idx"),
     (lambda: nn.Embedding.from_pretrained(m.ones(3)), AssertionError, "2-dimensional"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("call,kind,piece", ERRORS, ids=range(len(ERRORS)))

@@ -162,7 +162,11 @@ ERRORS = [
     (lambda: F.grid_sample(X, m.zeros(2, 5, 5, 3), align_corners=True), RuntimeError, "each spatial axis"),
     (lambda: F.grid_sample(X[0], G, align_corners=True), RuntimeError, "4D or 5D"),
     (lambda: F.grid_sample(m.ones(2, 3, 0, 4), G, align_corners=True), RuntimeError, "non-empty"),
-    (lambda: F.grid_sample(m.ones(2, 1, 2, 2, 2), m.zeros(2, 1, 1, 1, 3), "bicubic", align_corners=True), RuntimeError, "4D"),
+    (
+        lambda: F.grid_sample(m.ones(2, 1, 2, 2, 2), m.zeros(2, 1, 1, 1, 3), "bicubic", align_corners=True),
+        RuntimeError,
+        "4D",
+    ),
     (lambda: F.grid_sample(X, G.double(), align_corners=True), RuntimeError, "dtype"),
     (lambda: F.grid_sample(X.long(), G.long(), align_corners=True), NotImplementedError, "float"),
     (lambda: F.grid_sample(X, G, align_corners=1), TypeError, "bool"),
@@ -170,7 +174,7 @@ ERRORS = [
     (lambda: F.affine_grid(m.ones(1, 3, 3), (1, 1, 2, 2), True), ValueError, "Nx2x3"),
     (lambda: F.affine_grid(m.ones(1, 2, 3), (1, 1, 2), True), NotImplementedError, "4D and 5D"),
     (lambda: F.affine_grid(m.ones(1, 2, 3), (1, 1, 0, 2), True), ValueError, "positive"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("call,kind,piece", ERRORS, ids=range(len(ERRORS)))

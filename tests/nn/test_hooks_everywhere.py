@@ -46,10 +46,19 @@ def test_order_of_all_kinds(handles: list) -> None:
     layer.register_full_backward_pre_hook(lambda m, gy: log.append("own back before"))
     net(mt.ones(1, 2, requires_grad=True)).sum().backward()
     assert log == [
-        ("before", "Sequential"), ("before", "Linear"), "own before", ("after", "Linear"), "own after",
-        ("after", "Sequential"), ("back before", "Sequential"), ("back before", "Linear"), "own back before",
-        ("back", "Linear"), "own back", ("back", "Sequential"),
-    ]  # fmt: skip
+        ("before", "Sequential"),
+        ("before", "Linear"),
+        "own before",
+        ("after", "Linear"),
+        "own after",
+        ("after", "Sequential"),
+        ("back before", "Sequential"),
+        ("back before", "Linear"),
+        "own back before",
+        ("back", "Linear"),
+        "own back",
+        ("back", "Sequential"),
+    ]
     for handle in handles:
         handle.remove()
     del log[:]
@@ -83,8 +92,14 @@ def test_hooks_of_registration(handles: list) -> None:
     ]
     net = nn.Sequential(nn.BatchNorm1d(2))
     net.extra = nn.ReLU()
-    assert log == [("parameter", "weight"), ("parameter", "bias"), ("buffer", "running_mean"), ("buffer", "running_var"),
-                   ("buffer", "num_batches_tracked"), ("module", "0")]  # fmt: skip
+    assert log == [
+        ("parameter", "weight"),
+        ("parameter", "bias"),
+        ("buffer", "running_mean"),
+        ("buffer", "running_var"),
+        ("buffer", "num_batches_tracked"),
+        ("module", "0"),
+    ]
     assert isinstance(net.extra, nn.Identity)
 
 

@@ -130,29 +130,123 @@ LAYERS: list[tuple[str, list[tuple[str, str]]]] = [
     ("LazyConv{n}d(6, 2)", [("", "y.shape[1] == 6 and m.kernel_size == (2,) * {n}"), *CONVOLUTION]),
     ("LazyConvTranspose{n}d(6, 2)", [("", "y.shape[1] == 6 and m.kernel_size == (2,) * {n}"), *TRANSPOSED]),
     ("LazyBatchNorm{n}d()", NORM),
-    ("LazyInstanceNorm{n}d()", [("eps=0.5", "same(y, F.instance_norm(x, weight=m.weight, bias=m.bias, eps=0.5))"), *NORM[1:]]),
-    ("LazyLinear(3)", [("", "y.shape[-1] == 3"), ("bias=False", "same(y, F.linear(x, m.weight))"), ("dtype=minitorch.float64", "y.dtype is minitorch.float64")]),
+    (
+        "LazyInstanceNorm{n}d()",
+        [("eps=0.5", "same(y, F.instance_norm(x, weight=m.weight, bias=m.bias, eps=0.5))"), *NORM[1:]],
+    ),
+    (
+        "LazyLinear(3)",
+        [
+            ("", "y.shape[-1] == 3"),
+            ("bias=False", "same(y, F.linear(x, m.weight))"),
+            ("dtype=minitorch.float64", "y.dtype is minitorch.float64"),
+        ],
+    ),
     ("Unfold(2)", [(s, "same(y, F.unfold(x, 2, {s}))") for s in ("", "dilation=2", "padding=1", "stride=2")]),
-    ("Fold((4, 5), 2)", [(s, "same(F.fold(F.unfold(ones(1, 2, 4, 5), 2, {s}), (4, 5), 2, {s}), m(F.unfold(ones(1, 2, 4, 5), 2, {s})))") for s in ("", "dilation=2", "padding=1", "stride=2")]),
-    *[(f"{kind}Pad{{n}}d((1, 2) * {{n}})", [("", f"same(y, F.pad(x, (1, 2) * {{n}}, '{mode}'))")]) for kind, mode in (("Zero", "constant"), ("Reflection", "reflect"), ("Replication", "replicate"), ("Circular", "circular"))],
+    (
+        "Fold((4, 5), 2)",
+        [
+            (
+                s,
+                "same(F.fold(F.unfold(ones(1, 2, 4, 5), 2, {s}), (4, 5), 2, {s}), m(F.unfold(ones(1, 2, 4, 5), 2, {s})))",
+            )
+            for s in ("", "dilation=2", "padding=1", "stride=2")
+        ],
+    ),
+    *[
+        (f"{kind}Pad{{n}}d((1, 2) * {{n}})", [("", f"same(y, F.pad(x, (1, 2) * {{n}}, '{mode}'))")])
+        for kind, mode in (
+            ("Zero", "constant"),
+            ("Reflection", "reflect"),
+            ("Replication", "replicate"),
+            ("Circular", "circular"),
+        )
+    ],
     ("ConstantPad{n}d((1, 2) * {n}, 3.5)", [("", "same(y, F.pad(x, (1, 2) * {n}, value=3.5))")]),
-    ("MaxPool{n}d(3)", [*[(s, p.replace("{f}", "max_pool")) for s, p in WINDOWS], ("dilation=2", "same(y, F.max_pool{n}d(x, 3, {s}))"), ("return_indices=True", "all(map(same, y, F.max_pool{n}d(x, 3, {s})))")]),
-    ("AvgPool{n}d(3)", [*[(s, p.replace("{f}", "avg_pool")) for s, p in WINDOWS], ("padding=1, count_include_pad=False", "same(y, F.avg_pool{n}d(x, 3, {s}))")]),
+    (
+        "MaxPool{n}d(3)",
+        [
+            *[(s, p.replace("{f}", "max_pool")) for s, p in WINDOWS],
+            ("dilation=2", "same(y, F.max_pool{n}d(x, 3, {s}))"),
+            ("return_indices=True", "all(map(same, y, F.max_pool{n}d(x, 3, {s})))"),
+        ],
+    ),
+    (
+        "AvgPool{n}d(3)",
+        [
+            *[(s, p.replace("{f}", "avg_pool")) for s, p in WINDOWS],
+            ("padding=1, count_include_pad=False", "same(y, F.avg_pool{n}d(x, 3, {s}))"),
+        ],
+    ),
     ("AvgPool2d(3)", [("divisor_override=5", "same(y, F.avg_pool2d(x, 3, {s}))")]),
     ("AvgPool3d(3)", [("divisor_override=5", "same(y, F.avg_pool3d(x, 3, {s}))")]),
-    ("LPPool{n}d(2, 3)", [(s, "same(y, F.lp_pool{n}d(x, 2, 3, {s}))") for s in ("", "stride=2", "ceil_mode=True, stride=2")]),
+    (
+        "LPPool{n}d(2, 3)",
+        [(s, "same(y, F.lp_pool{n}d(x, 2, 3, {s}))") for s in ("", "stride=2", "ceil_mode=True, stride=2")],
+    ),
     ("AdaptiveAvgPool{n}d(2)", [("", "same(y, F.adaptive_avg_pool{n}d(x, 2))")]),
-    ("AdaptiveMaxPool{n}d(2)", [("", "same(y, F.adaptive_max_pool{n}d(x, 2))"), ("return_indices=True", "all(map(same, y, F.adaptive_max_pool{n}d(x, 2, {s})))")]),
-    ("FractionalMaxPool2d(2)", [(s, "all(map(same, y, F.fractional_max_pool2d(x, 2, {s})))") for s in ("output_size=5, return_indices=True, _random_samples=ones(2, 4, 2) * 0.95", "output_ratio=(0.5, 0.4), return_indices=True, _random_samples=ones(2, 4, 2) * 0.95")]),
-    ("FractionalMaxPool3d(2)", [(s, "all(map(same, y, F.fractional_max_pool3d(x, 2, {s})))") for s in ("output_size=5, return_indices=True, _random_samples=ones(2, 4, 3) * 0.95", "output_ratio=(0.5, 0.4, 0.6), return_indices=True, _random_samples=ones(2, 4, 3) * 0.95")]),
-    ("MaxUnpool{n}d(2)", [(s, "same(m(*F.max_pool{n}d(x, 2, return_indices=True, {s})), F.max_unpool{n}d(*F.max_pool{n}d(x, 2, return_indices=True, {s}), 2, {s}))") for s in ("", "stride=3", "padding=1")]),
-    ("Upsample()", [(s, FACTOR) for s in ("size=(5, 6)", "scale_factor=2", "scale_factor=1.7, mode='bilinear'", "scale_factor=1.7, mode='bilinear', align_corners=True", "scale_factor=1.7, mode='bilinear', recompute_scale_factor=True")]),
+    (
+        "AdaptiveMaxPool{n}d(2)",
+        [
+            ("", "same(y, F.adaptive_max_pool{n}d(x, 2))"),
+            ("return_indices=True", "all(map(same, y, F.adaptive_max_pool{n}d(x, 2, {s})))"),
+        ],
+    ),
+    (
+        "FractionalMaxPool2d(2)",
+        [
+            (s, "all(map(same, y, F.fractional_max_pool2d(x, 2, {s})))")
+            for s in (
+                "output_size=5, return_indices=True, _random_samples=ones(2, 4, 2) * 0.95",
+                "output_ratio=(0.5, 0.4), return_indices=True, _random_samples=ones(2, 4, 2) * 0.95",
+            )
+        ],
+    ),
+    (
+        "FractionalMaxPool3d(2)",
+        [
+            (s, "all(map(same, y, F.fractional_max_pool3d(x, 2, {s})))")
+            for s in (
+                "output_size=5, return_indices=True, _random_samples=ones(2, 4, 3) * 0.95",
+                "output_ratio=(0.5, 0.4, 0.6), return_indices=True, _random_samples=ones(2, 4, 3) * 0.95",
+            )
+        ],
+    ),
+    (
+        "MaxUnpool{n}d(2)",
+        [
+            (
+                s,
+                "same(m(*F.max_pool{n}d(x, 2, return_indices=True, {s})), F.max_unpool{n}d(*F.max_pool{n}d(x, 2, return_indices=True, {s}), 2, {s}))",
+            )
+            for s in ("", "stride=3", "padding=1")
+        ],
+    ),
+    (
+        "Upsample()",
+        [
+            (s, FACTOR)
+            for s in (
+                "size=(5, 6)",
+                "scale_factor=2",
+                "scale_factor=1.7, mode='bilinear'",
+                "scale_factor=1.7, mode='bilinear', align_corners=True",
+                "scale_factor=1.7, mode='bilinear', recompute_scale_factor=True",
+            )
+        ],
+    ),
     ("UpsamplingNearest2d()", [(s, "same(y, F.interpolate(x, {s}))") for s in ("size=(5, 6)", "scale_factor=2")]),
-    ("UpsamplingBilinear2d()", [(s, "same(y, F.interpolate(x, {s}, mode='bilinear', align_corners=True))") for s in ("size=(5, 6)", "scale_factor=2")]),
+    (
+        "UpsamplingBilinear2d()",
+        [
+            (s, "same(y, F.interpolate(x, {s}, mode='bilinear', align_corners=True))")
+            for s in ("size=(5, 6)", "scale_factor=2")
+        ],
+    ),
     ("PixelShuffle(2)", [("", "same(y, F.pixel_shuffle(x, 2))")]),
     ("PixelUnshuffle(2)", [("", "same(y, F.pixel_unshuffle(x, 2))")]),
     ("ChannelShuffle(2)", [("", "same(y, F.channel_shuffle(x, 2))")]),
-]  # fmt: skip
+]
 CALLED_BY_CLAIM = ("Fold", "MaxUnpool")  # their input is made from x in what must hold
 
 

@@ -34,9 +34,11 @@ def test_initial_values(expression, fan_in):
 def test_dtype_argument():
     """dtype reaches parameters and float buffers; device is taken and ignored."""
     for layer in (
-        nn.Conv2d(1, 1, 1, device="cpu", dtype=minitorch.float64), nn.BatchNorm1d(1, dtype=minitorch.float64),
-        nn.Linear(1, 1, dtype=minitorch.float64), nn.LayerNorm(1, dtype=minitorch.float64),
-    ):  # fmt: skip
+        nn.Conv2d(1, 1, 1, device="cpu", dtype=minitorch.float64),
+        nn.BatchNorm1d(1, dtype=minitorch.float64),
+        nn.Linear(1, 1, dtype=minitorch.float64),
+        nn.LayerNorm(1, dtype=minitorch.float64),
+    ):
         state = layer.state_dict().values()
         assert {t.dtype for t in state} - {minitorch.int64} == {minitorch.float64}
 
@@ -105,10 +107,14 @@ def test_dropout():
 @pytest.mark.parametrize(
     ("name", "shape", "channel_axes"),
     [
-        ("Dropout1d", (20, 10, 7), 2), ("Dropout1d", (200, 7), 1), ("Dropout2d", (20, 10, 3, 4), 2),
-        ("Dropout2d", (20, 10, 7), 2), ("Dropout3d", (20, 10, 2, 3, 2), 2), ("Dropout3d", (200, 2, 3, 2), 1),
+        ("Dropout1d", (20, 10, 7), 2),
+        ("Dropout1d", (200, 7), 1),
+        ("Dropout2d", (20, 10, 3, 4), 2),
+        ("Dropout2d", (20, 10, 7), 2),
+        ("Dropout3d", (20, 10, 2, 3, 2), 2),
+        ("Dropout3d", (200, 2, 3, 2), 1),
     ],
-)  # fmt: skip
+)
 def test_channel_dropout(name, shape, channel_axes):
     """Channels go as a whole, each by its own chance."""
     out = getattr(nn, name)(0.5)(ones(*shape)).numpy().reshape(*shape[:channel_axes], -1)

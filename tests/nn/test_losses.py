@@ -54,22 +54,67 @@ def stirling(counts):
 LABELS, WEIGHT = np.array([0, 4, 2, 2]), np.array([0.5, 1.0, 2.0, 1.0, 0.1])
 ROWS = [
     ("poisson_nll_loss", (X, COUNTS), {}, np.exp(X) - COUNTS * X),
-    ("poisson_nll_loss", (np.abs(X), COUNTS), {"log_input": False, "eps": 0.1}, np.abs(X) - COUNTS * np.log(np.abs(X) + 0.1)),
+    (
+        "poisson_nll_loss",
+        (np.abs(X), COUNTS),
+        {"log_input": False, "eps": 0.1},
+        np.abs(X) - COUNTS * np.log(np.abs(X) + 0.1),
+    ),
     ("poisson_nll_loss", (X, COUNTS), {"full": True}, np.exp(X) - COUNTS * X + stirling(COUNTS)),
     ("gaussian_nll_loss", (X, Y, VARIANCE), {}, (np.log(VARIANCE) + (X - Y) ** 2 / VARIANCE) / 2),
     ("gaussian_nll_loss", (X, Y, VARIANCE[:, 0]), {}, (np.log(VARIANCE[:, :1]) + (X - Y) ** 2 / VARIANCE[:, :1]) / 2),
-    ("gaussian_nll_loss", (X, Y, 0.0 * X), {"eps": 0.5, "full": True}, (np.log(0.5) + (X - Y) ** 2 / 0.5 + np.log(2 * np.pi)) / 2),
-    ("hinge_embedding_loss", (np.abs(X[:, 0]), SIGNS), {"margin": 2.0}, np.where(SIGNS == 1, np.abs(X[:, 0]), np.maximum(0, 2 - np.abs(X[:, 0])))),
-    ("margin_ranking_loss", (X[:, 0], Y[:, 0], SIGNS), {"margin": 0.3}, np.maximum(0, 0.3 - SIGNS * (X[:, 0] - Y[:, 0]))),
-    ("cosine_embedding_loss", (X, Y, SIGNS), {"margin": 0.1}, np.where(SIGNS == 1, 1 - cosine(X, Y), np.maximum(0, cosine(X, Y) - 0.1))),
+    (
+        "gaussian_nll_loss",
+        (X, Y, 0.0 * X),
+        {"eps": 0.5, "full": True},
+        (np.log(0.5) + (X - Y) ** 2 / 0.5 + np.log(2 * np.pi)) / 2,
+    ),
+    (
+        "hinge_embedding_loss",
+        (np.abs(X[:, 0]), SIGNS),
+        {"margin": 2.0},
+        np.where(SIGNS == 1, np.abs(X[:, 0]), np.maximum(0, 2 - np.abs(X[:, 0]))),
+    ),
+    (
+        "margin_ranking_loss",
+        (X[:, 0], Y[:, 0], SIGNS),
+        {"margin": 0.3},
+        np.maximum(0, 0.3 - SIGNS * (X[:, 0] - Y[:, 0])),
+    ),
+    (
+        "cosine_embedding_loss",
+        (X, Y, SIGNS),
+        {"margin": 0.1},
+        np.where(SIGNS == 1, 1 - cosine(X, Y), np.maximum(0, cosine(X, Y) - 0.1)),
+    ),
     ("soft_margin_loss", (X, np.sign(Y)), {}, np.log1p(np.exp(-X * np.sign(Y)))),
-    ("multilabel_soft_margin_loss", (X, (Y > 0) * 1.0), {"weight": t(WEIGHT)}, (np.logaddexp(0, np.where(Y > 0, -X, X)) * WEIGHT).mean(1)),
+    (
+        "multilabel_soft_margin_loss",
+        (X, (Y > 0) * 1.0),
+        {"weight": t(WEIGHT)},
+        (np.logaddexp(0, np.where(Y > 0, -X, X)) * WEIGHT).mean(1),
+    ),
     ("multi_margin_loss", (X, LABELS), {}, multi_margin(X, LABELS, 1, 1, np.ones(5))),
-    ("multi_margin_loss", (X, LABELS), {"p": 2, "margin": 0.4, "weight": t(WEIGHT)}, multi_margin(X, LABELS, 2, 0.4, WEIGHT)),
+    (
+        "multi_margin_loss",
+        (X, LABELS),
+        {"p": 2, "margin": 0.4, "weight": t(WEIGHT)},
+        multi_margin(X, LABELS, 2, 0.4, WEIGHT),
+    ),
     ("triplet_margin_loss", (X, Y, Z), {}, np.maximum(0, 1 + distance(X, Y) - distance(X, Z))),
-    ("triplet_margin_loss", (X, Y, Z), {"p": 3.0, "margin": 2.0, "swap": True}, np.maximum(0, 2 + distance(X, Y, 3) - np.minimum(distance(X, Z, 3), distance(Y, Z, 3)))),
-    ("triplet_margin_with_distance_loss", (X, Y, Z), {"distance_function": lambda a, b: (a - b).abs().sum(-1)}, np.maximum(0, 1 + np.abs(X - Y).sum(1) - np.abs(X - Z).sum(1))),
-]  # fmt: skip
+    (
+        "triplet_margin_loss",
+        (X, Y, Z),
+        {"p": 3.0, "margin": 2.0, "swap": True},
+        np.maximum(0, 2 + distance(X, Y, 3) - np.minimum(distance(X, Z, 3), distance(Y, Z, 3))),
+    ),
+    (
+        "triplet_margin_with_distance_loss",
+        (X, Y, Z),
+        {"distance_function": lambda a, b: (a - b).abs().sum(-1)},
+        np.maximum(0, 1 + np.abs(X - Y).sum(1) - np.abs(X - Z).sum(1)),
+    ),
+]
 
 
 @pytest.mark.parametrize("name,args,settings,expected", ROWS, ids=[f"{i}-{r[0]}" for i, r in enumerate(ROWS)])
@@ -265,7 +310,7 @@ ERRORS = [
     (lambda: F.linear_cross_entropy(t(X), t(X[:, :2]), t(LABELS)), RuntimeError, "linear_weight"),
     (lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 5, [2, 2]), ValueError, "unique"),
     (lambda: nn.AdaptiveLogSoftmaxWithLoss(4, 5, [2])(m.ones(2, 4), t([0, 5])), RuntimeError, "in [0, 4]"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("call,kind,piece", ERRORS, ids=range(len(ERRORS)))

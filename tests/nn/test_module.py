@@ -117,7 +117,7 @@ KEYS = [
     ("Sequential(Linear(1, 1, False), ReLU(), Linear(1, 1))", {"0.weight": (1, 1), "2.weight": (1, 1), "2.bias": (1,)}),
     ("ModuleDict({'a': ModuleList([Linear(1, 1)])})", {"a.0.weight": (1, 1), "a.0.bias": (1,)}),
     ("CrossEntropyLoss()", {}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("expression", "shapes"), KEYS)

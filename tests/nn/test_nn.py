@@ -147,7 +147,7 @@ ROWS = [
             "Softmax(dim=1)",
             "LogSoftmax(0)",
         )
-    ],  # fmt: skip
+    ],
     *[
         (f"F.{name}", [("exact", [-np.inf, -800.0, -1.0, -0.0, 0.0, 0.5, 1.0, 6.0, 800.0, np.nan])])
         for name in (
@@ -161,7 +161,7 @@ ROWS = [
             "sigmoid(x)",
             "tanh(x)",
         )
-    ],  # fmt: skip
+    ],
     ("F.silu(x)", [("exact", [-700.0, -1.0, -0.0, 0.0, 0.5, 800.0, np.nan])]),
     ("F.gelu(x)", [("exact", [-700.0, -1.0, -0.0, 0.0, 0.5, 800.0, np.nan])]),
     ("nn.Flatten()", [X2]),
@@ -185,7 +185,7 @@ ROWS = [
             "NLLLoss()",
             "NLLLoss(reduction='none', ignore_index=0)",
         )
-    ],  # fmt: skip
+    ],
     *[
         (f"F.cross_entropy(x, w, v, {settings})", [(5, 4), ("labels", (5,), 4), ("constant", (4,))])
         for settings in (
@@ -196,7 +196,7 @@ ROWS = [
             "reduction='none', label_smoothing=0.2",
             "reduction='sum'",
         )
-    ],  # fmt: skip
+    ],
     ("F.nll_loss(x, w, v, reduction='mean')", [(5, 4, 3), ("labels", (5, 3), 4), ("constant", (4,))]),
     ("F.cross_entropy(x, w, label_smoothing=0.1)", [(2, 4, 3, 2), ("labels", (2, 3, 2), 4)]),
     ("F.cross_entropy(x, w, reduction='none')", [(2, 4, 3), ("labels", (2, 3), 4)]),
@@ -221,7 +221,7 @@ ROWS = [
             "HuberLoss('none', 0.4)",
             "BCEWithLogitsLoss()",
         )
-    ],  # fmt: skip
+    ],
     ("F.huber_loss(x, w, delta=2.0, reduction='none')", [("grid", (9,)), ("grid", (9,))]),
     ("F.smooth_l1_loss(x, w, reduction='none')", [("grid", (9,)), ("grid", (9,))]),
     ("F.l1_loss(x, w)", [("grid", (9,)), ("grid", (9,))]),
@@ -357,15 +357,34 @@ def test_binary_cross_entropy_at_the_ends():
 
 
 FLOAT32 = [
-    ("nn.Conv2d(3, 4, 3)", (2, 3, 6, 6)), ("nn.ConvTranspose2d(3, 4, 3)", (2, 3, 6, 6)), ("nn.Linear(4, 3)", (2, 4)),
-    ("nn.BatchNorm2d(3)", (2, 3, 6, 6)), ("nn.BatchNorm2d(3).eval()", (2, 3, 6, 6)), ("nn.LayerNorm(4)", (2, 4)),
-    ("nn.InstanceNorm2d(3, affine=True)", (2, 3, 6, 6)), ("nn.RMSNorm(4)", (2, 4)), ("nn.LocalResponseNorm(3)", (2, 4, 3)),
-    ("nn.GroupNorm(3, 3)", (2, 3, 6, 6)), ("nn.MaxPool2d(2)", (2, 3, 6, 6)), ("nn.AvgPool2d(2)", (2, 3, 6, 6)),
-    ("nn.AdaptiveAvgPool2d(2)", (2, 3, 6, 6)), ("nn.Dropout()", (3, 4)), ("nn.GELU()", (3, 4)),
-    ("nn.GELU('tanh')", (3, 4)), ("nn.SiLU()", (3, 4)), ("nn.ELU()", (3, 4)), ("nn.Softplus()", (3, 4)),
-    ("nn.LeakyReLU()", (3, 4)), ("nn.Hardtanh()", (3, 4)), ("nn.Softmax(1)", (3, 4)), ("nn.CELU()", (3, 4)),
-    ("nn.SELU()", (3, 4)), ("nn.Mish()", (3, 4)), ("nn.Hardswish()", (3, 4)), ("nn.Softshrink()", (3, 4)),
-]  # fmt: skip
+    ("nn.Conv2d(3, 4, 3)", (2, 3, 6, 6)),
+    ("nn.ConvTranspose2d(3, 4, 3)", (2, 3, 6, 6)),
+    ("nn.Linear(4, 3)", (2, 4)),
+    ("nn.BatchNorm2d(3)", (2, 3, 6, 6)),
+    ("nn.BatchNorm2d(3).eval()", (2, 3, 6, 6)),
+    ("nn.LayerNorm(4)", (2, 4)),
+    ("nn.InstanceNorm2d(3, affine=True)", (2, 3, 6, 6)),
+    ("nn.RMSNorm(4)", (2, 4)),
+    ("nn.LocalResponseNorm(3)", (2, 4, 3)),
+    ("nn.GroupNorm(3, 3)", (2, 3, 6, 6)),
+    ("nn.MaxPool2d(2)", (2, 3, 6, 6)),
+    ("nn.AvgPool2d(2)", (2, 3, 6, 6)),
+    ("nn.AdaptiveAvgPool2d(2)", (2, 3, 6, 6)),
+    ("nn.Dropout()", (3, 4)),
+    ("nn.GELU()", (3, 4)),
+    ("nn.GELU('tanh')", (3, 4)),
+    ("nn.SiLU()", (3, 4)),
+    ("nn.ELU()", (3, 4)),
+    ("nn.Softplus()", (3, 4)),
+    ("nn.LeakyReLU()", (3, 4)),
+    ("nn.Hardtanh()", (3, 4)),
+    ("nn.Softmax(1)", (3, 4)),
+    ("nn.CELU()", (3, 4)),
+    ("nn.SELU()", (3, 4)),
+    ("nn.Mish()", (3, 4)),
+    ("nn.Hardswish()", (3, 4)),
+    ("nn.Softshrink()", (3, 4)),
+]
 
 
 @pytest.mark.parametrize(("expression", "shape"), FLOAT32)
@@ -407,11 +426,17 @@ def test_infinities_are_silent(value, size):
 
 
 SECOND_ORDER = [
-    ("nn.Conv2d(2, 2, 2, padding=1)", (1, 2, 3, 3)), ("nn.ConvTranspose1d(2, 2, 2, stride=2)", (1, 2, 3)),
-    ("nn.Linear(3, 2)", (2, 3)), ("nn.BatchNorm1d(2)", (4, 2)), ("nn.LayerNorm(3)", (2, 3)),
+    ("nn.Conv2d(2, 2, 2, padding=1)", (1, 2, 3, 3)),
+    ("nn.ConvTranspose1d(2, 2, 2, stride=2)", (1, 2, 3)),
+    ("nn.Linear(3, 2)", (2, 3)),
+    ("nn.BatchNorm1d(2)", (4, 2)),
+    ("nn.LayerNorm(3)", (2, 3)),
     ("nn.MaxPool1d(2)", (1, 2, 4)),
-    ("nn.AvgPool2d(2, 1, 1)", (1, 1, 3, 3)), ("nn.GELU()", (3,)), ("nn.ELU()", (3,)), ("nn.Softplus()", (3,)),
-]  # fmt: skip
+    ("nn.AvgPool2d(2, 1, 1)", (1, 1, 3, 3)),
+    ("nn.GELU()", (3,)),
+    ("nn.ELU()", (3,)),
+    ("nn.Softplus()", (3,)),
+]
 
 
 @pytest.mark.parametrize(("expression", "shape"), SECOND_ORDER)

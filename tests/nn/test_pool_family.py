@@ -55,7 +55,10 @@ ROWS = [
     ("nn.AdaptiveMaxPool3d((2, 3, 4), return_indices=True)", [X3]),
     ("nn.AdaptiveMaxPool3d(1)", [(2, 3, 4, 2)]),
     ("F.fractional_max_pool2d(x, 2, 4, _random_samples=w)", [X2, SAMPLES2]),
-    ("F.fractional_max_pool2d(x, (3, 2), output_ratio=(0.5, 0.7), return_indices=True, _random_samples=w)", [("grid", X2), SAMPLES2]),
+    (
+        "F.fractional_max_pool2d(x, (3, 2), output_ratio=(0.5, 0.7), return_indices=True, _random_samples=w)",
+        [("grid", X2), SAMPLES2],
+    ),
     ("F.fractional_max_pool2d(x, 2, (1, 3), _random_samples=w[:1])", [(3, 6, 7), SAMPLES2]),
     ("F.fractional_max_pool3d(x, (1, 2, 2), (3, 3, 2), return_indices=True, _random_samples=w)", [X3, SAMPLES3]),
     ("F.fractional_max_pool3d(x, 2, output_ratio=(0.5, 0.4, 0.6), _random_samples=w)", [X3, SAMPLES3]),
@@ -99,7 +102,7 @@ ROWS = [
     ("nn.Upsample(size=5, mode='linear', align_corners=False)", [(1, 2, 3)]),
     ("nn.UpsamplingNearest2d(scale_factor=2)", [(1, 2, 2, 3)]),
     ("nn.UpsamplingBilinear2d(size=(5, 4))", [(1, 2, 2, 3)]),
-]  # fmt: skip
+]
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +165,16 @@ FAMILIES: dict[str, tuple[Callable, tuple]] = {
 
 
 ALWAYS_BATCHED = [
-    "channel_shuffle", "nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area", "antialiased",
-]  # fmt: skip
+    "channel_shuffle",
+    "nearest",
+    "nearest-exact",
+    "linear",
+    "bilinear",
+    "trilinear",
+    "bicubic",
+    "area",
+    "antialiased",
+]
 
 
 def fixed(pooling: Callable, x: Any, *settings: Any) -> Any:
@@ -399,7 +410,11 @@ def places(*shape: int) -> Any:
 
 ERRORS: list[tuple[Callable, type, str]] = [
     (lambda: F.max_pool1d(ones(1, 1, 9), 2, 1, 2, 4), RuntimeError, "max_pool1d: pad should be at most half of kernel"),
-    (lambda: F.max_pool1d(ones(1, 1, 1), 2, 1, 1, 2), RuntimeError, "max_pool1d: a window of kernel_size=2, dilation=2"),
+    (
+        lambda: F.max_pool1d(ones(1, 1, 1), 2, 1, 1, 2),
+        RuntimeError,
+        "max_pool1d: a window of kernel_size=2, dilation=2",
+    ),
     (lambda: F.max_pool2d(ones(1, 0, 4, 4), 2), RuntimeError, "max_pool2d: expected `input` to have non-zero size"),
     (lambda: F.max_pool1d(ones(0, 4), 2), RuntimeError, "non-zero size for non-batch dimensions, but it is (0, 4)"),
     (lambda: F.avg_pool3d(ones(1, 1, 2, 2, 2), 3, 1, 1), RuntimeError, "avg_pool3d: input image (2, 2, 2) smaller"),
@@ -416,7 +431,11 @@ ERRORS: list[tuple[Callable, type, str]] = [
     (lambda: F.max_unpool2d(ones(1, 1, 2, 2), [[0]], 2), TypeError, "`indices` must be a Tensor, but got list"),
     (lambda: F.max_unpool2d(places(1, 1, 2, 2), places(1, 1, 2, 2), 2), NotImplementedError, "must be floating"),
     (lambda: F.max_unpool2d(ones(2, 2), places(2, 2), 2), RuntimeError, "expected `input` of 4 dimensions"),
-    (lambda: F.max_unpool2d(ones(1, 1, 2, 2), places(1, 1, 2, 2), 2, output_size=(6, 6)), ValueError, "between 2 and 6"),
+    (
+        lambda: F.max_unpool2d(ones(1, 1, 2, 2), places(1, 1, 2, 2), 2, output_size=(6, 6)),
+        ValueError,
+        "between 2 and 6",
+    ),
     (lambda: F.max_unpool2d(ones(1, 1, 2, 2), places(1, 1, 2, 2), 2, output_size=(5,)), ValueError, "2 or 4 elements"),
     (lambda: F.max_unpool2d(ones(1, 1, 2, 2), places(1, 1, 2, 2), 2, output_size=5), TypeError, ""),
     (lambda: F.max_unpool2d(ones(1, 1, 2, 2), places(1, 1, 2, 2), 2, 2, 5), ValueError, "(-6, -6)"),
@@ -433,7 +452,11 @@ ERRORS: list[tuple[Callable, type, str]] = [
     (lambda: F.fractional_max_pool2d(ones(1, 1, 8, 8), 2, output_ratio=0.5), TypeError, "must be a tuple of 2 floats"),
     (lambda: F.fractional_max_pool2d(ones(1, 1, 8, 8), 2, 8), RuntimeError, "too large relative to input (1, 1, 8, 8)"),
     (lambda: F.fractional_max_pool2d(ones(1, 1, 8, 8), 2, -1), RuntimeError, "must not be negative"),
-    (lambda: F.fractional_max_pool2d(ones(1, 1, 8, 8), 2, 2, _random_samples=ones(1, 2)), RuntimeError, "(1, 1, 2) and"),
+    (
+        lambda: F.fractional_max_pool2d(ones(1, 1, 8, 8), 2, 2, _random_samples=ones(1, 2)),
+        RuntimeError,
+        "(1, 1, 2) and",
+    ),
     (lambda: F.pixel_shuffle(ones(1, 3, 2, 2), 2), RuntimeError, "the 3 channels of input (1, 3, 2, 2) are not divis"),
     (lambda: F.pixel_shuffle(ones(1, 4, 2, 2), -2), RuntimeError, "expects a positive upscale_factor, but got -2"),
     (lambda: F.pixel_shuffle(ones(2, 2), 2), RuntimeError, "at least 3 dimensions, but got input (2, 2)"),
@@ -447,14 +470,22 @@ ERRORS: list[tuple[Callable, type, str]] = [
     (lambda: F.interpolate(ones(1, 1, 4, 4), (8,)), ValueError, "must have the same number of spatial dimensions"),
     (lambda: F.interpolate(ones(1, 1, 4, 4), scale_factor=(2.0,)), ValueError, "scale_factor=(2.0,)"),
     (lambda: F.interpolate(ones(1, 1, 4), 8, align_corners=False), ValueError, "align_corners can only be set with"),
-    (lambda: F.interpolate(ones(1, 1, 4), 8, recompute_scale_factor=True), ValueError, "not meaningful with an explicit"),
+    (
+        lambda: F.interpolate(ones(1, 1, 4), 8, recompute_scale_factor=True),
+        ValueError,
+        "not meaningful with an explicit",
+    ),
     (lambda: F.interpolate(ones(1, 1, 4), 8, mode="sharp"), NotImplementedError, "mode 'sharp'"),
     (lambda: F.interpolate(ones(1, 1, 4), 8, mode="bilinear"), NotImplementedError, "mode 'bilinear'"),
     (lambda: F.interpolate(ones(1, 4), 8), NotImplementedError, "input (1, 4)"),
     (lambda: F.interpolate(places(1, 1, 4), 8), NotImplementedError, "must be floating, but is"),
     (lambda: F.interpolate(ones(1, 1, 4, 4), 2, antialias=True), ValueError, "antialias is restricted to"),
     (lambda: F.interpolate(ones(1, 1, 4, 4), 2, mode="lanczos"), ValueError, "lanczos mode requires antialias=True"),
-    (lambda: F.interpolate(ones(1, 1, 4, 4), 0), RuntimeError, "greater than 0, but got input (1, 1, 4, 4) and output (0"),
+    (
+        lambda: F.interpolate(ones(1, 1, 4, 4), 0),
+        RuntimeError,
+        "greater than 0, but got input (1, 1, 4, 4) and output (0",
+    ),
     (lambda: F.interpolate(ones(1, 0, 4, 4), 3), RuntimeError, "greater than 0, but got input (1, 0, 4, 4)"),
     (lambda: F.interpolate(ones(1, 1, 4, 4), scale_factor=1e18), RuntimeError, "4000000000000000000"),
     (lambda: F.interpolate(ones(1, 1, 4, 4), scale_factor=float("nan")), RuntimeError, "a finite number"),
@@ -463,7 +494,7 @@ ERRORS: list[tuple[Callable, type, str]] = [
     (lambda: F.interpolate(ones(1, 1, 4, 4), 3.0), TypeError, "`size` must be an int or a tuple of ints, but got 3.0"),
     (lambda: F.interpolate(ones(1, 1, 4, 4), 2**40), RuntimeError, "1099511627776"),
     (lambda: F.interpolate([1.0], 2), TypeError, "`input` must be a Tensor"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("call,kind,piece", ERRORS, ids=[f"{i}-{e[2][:30]}" for i, e in enumerate(ERRORS)])

@@ -223,13 +223,18 @@ def test_names_and_first_values() -> None:
     assert list(nn.GRUCell(3, 4, bias=False).state_dict()) == ["weight_ih", "weight_hh"]
 
 
-@pytest.mark.parametrize(("layer", "text"), [
-    (lambda: nn.RNN(3, 4, nonlinearity="relu"), "RNN(3, 4)"),
-    (lambda: nn.LSTM(3, 4, 2, False, True, 0.1, True, 2),
-     "LSTM(3, 4, proj_size=2, num_layers=2, bias=False, batch_first=True, dropout=0.1, bidirectional=True)"),
-    (lambda: nn.RNNCell(3, 4, False, "relu"), "RNNCell(3, 4, bias=False, nonlinearity=relu)"),
-    (lambda: nn.LSTMCell(3, 4), "LSTMCell(3, 4)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (lambda: nn.RNN(3, 4, nonlinearity="relu"), "RNN(3, 4)"),
+        (
+            lambda: nn.LSTM(3, 4, 2, False, True, 0.1, True, 2),
+            "LSTM(3, 4, proj_size=2, num_layers=2, bias=False, batch_first=True, dropout=0.1, bidirectional=True)",
+        ),
+        (lambda: nn.RNNCell(3, 4, False, "relu"), "RNNCell(3, 4, bias=False, nonlinearity=relu)"),
+        (lambda: nn.LSTMCell(3, 4), "LSTMCell(3, 4)"),
+    ],
+)
 def test_repr(layer: Any, text: str) -> None:
     """Layers print as PyTorch's do."""
     assert repr(layer()) == text

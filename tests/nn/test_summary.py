@@ -370,9 +370,12 @@ def test_wrong_calls() -> None:
         (ValueError, "negative", lambda: summary(layer, (-1, 3))),
         (ValueError, "`depth`", lambda: summary(layer, (1, 3), depth=-1)),
         (TypeError, "Locked can't be copied", lambda: summary(Locked(), (1, 3))),
-        (RuntimeError, r"1.0 \(Linear\) raised RuntimeError: linear",
-         lambda: summary(nn.Sequential(layer, nn.Sequential(nn.Linear(3, 2))), (1, 3))),
-    ]:  # fmt: skip
+        (
+            RuntimeError,
+            r"1.0 \(Linear\) raised RuntimeError: linear",
+            lambda: summary(nn.Sequential(layer, nn.Sequential(nn.Linear(3, 2))), (1, 3)),
+        ),
+    ]:
         with pytest.raises(error, match=text):
             call()
     assert not layer._forward_hooks

@@ -177,16 +177,19 @@ def layers() -> dict[str, Callable[[], Sample]]:
     shallow = nn.TransformerEncoderLayer
     return {
         "Conv1d": lambda: Sample(
-            nn.Conv1d(6, 12, 3, stride=2, dilation=2, groups=3, padding=2), mt.randn(2, 6, 17), {0: "n", 2: "t"},
-            mt.randn(4, 6, 23)),
+            nn.Conv1d(6, 12, 3, stride=2, dilation=2, groups=3, padding=2),
+            mt.randn(2, 6, 17),
+            {0: "n", 2: "t"},
+            mt.randn(4, 6, 23),
+        ),
         "Conv2d same": lambda: image(nn.Conv2d(6, 4, 4, padding="same")),
         "conv2d sides": lambda: image(lambda x: F.conv2d(x, mt.ones(2, 6, 3, 3), padding=((1, 2), (0, 1)))),
         "Conv2d circular": lambda: image(nn.Conv2d(6, 4, 3, padding=1, padding_mode="circular")),
         "Conv2d reflect": lambda: image(nn.Conv2d(6, 4, 3, padding=1, padding_mode="reflect")),
         "Conv3d": lambda: image(nn.Conv3d(2, 3, 3, padding=1), 2, sizes=(5, 5, 5), other=(5, 5, 5)),
         "ConvTranspose2d": lambda: image(
-            nn.ConvTranspose2d(6, 4, 3, stride=2, padding=1, output_padding=1, groups=2), axes=OPEN_PIXELS,
-            other=(5, 8)),
+            nn.ConvTranspose2d(6, 4, 3, stride=2, padding=1, output_padding=1, groups=2), axes=OPEN_PIXELS, other=(5, 8)
+        ),
         "ConvTranspose1d": lambda: image(nn.ConvTranspose1d(6, 4, 3, dilation=2), sizes=(9,), other=(9,)),
         "MaxPool2d ceil": lambda: image(nn.MaxPool2d(3, 2, 1, ceil_mode=True), 3, sizes=(9, 10), other=(9, 10)),
         "MaxPool2d positions": lambda: image(nn.MaxPool2d(2, return_indices=True), sizes=(9, 8), other=(9, 8)),
@@ -232,14 +235,17 @@ def layers() -> dict[str, Callable[[], Sample]]:
         "ReflectionPad2d": lambda: image(nn.ReflectionPad2d((2, -1, 1, 0))),
         "pad symmetric": lambda: image(lambda x: F.pad(x, (2, 1), mode="symmetric"), sizes=(5,), other=(5,)),
         "Conv2d circular open": lambda: image(
-            nn.Conv2d(6, 3, 3, padding=1, padding_mode="circular"), axes=OPEN_PIXELS, other=(5, 8)),
+            nn.Conv2d(6, 3, 3, padding=1, padding_mode="circular"), axes=OPEN_PIXELS, other=(5, 8)
+        ),
         "EmbeddingBag": lambda: whole(nn.EmbeddingBag(9, 4, mode="mean")),
         "MaxUnpool2d": lambda: image(lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2)),
         "BatchNorm2d of the batch": lambda: image(nn.BatchNorm2d(6, track_running_stats=False)),
         "Upsample half": lambda: image(nn.Upsample(scale_factor=0.5), axes=OPEN_PIXELS, other=(6, 8)),
         "as large as before": lambda: image(
-            lambda x: F.interpolate(F.avg_pool2d(x, 2), size=x.shape[2:], mode="bilinear"), axes=OPEN_PIXELS,
-            other=(6, 8)),
+            lambda x: F.interpolate(F.avg_pool2d(x, 2), size=x.shape[2:], mode="bilinear"),
+            axes=OPEN_PIXELS,
+            other=(6, 8),
+        ),
         "PReLU": lambda: image(nn.PReLU(6)),
         "GLU": lambda: image(nn.GLU(1)),
         "GELU tanh": lambda: image(nn.GELU("tanh")),
@@ -248,7 +254,7 @@ def layers() -> dict[str, Callable[[], Sample]]:
         "Unfold": lambda: image(nn.Unfold(3)),
         "Fold": lambda: image(nn.Fold((4, 4), 2), 12, sizes=(9,), other=(9,)),
         **{name: lambda name=name: image(getattr(nn, name)()) for name in ACTIVATIONS},
-    }  # fmt: skip
+    }
 
 
 def programs() -> dict[str, Callable[[], Sample]]:
@@ -294,10 +300,12 @@ def programs() -> dict[str, Callable[[], Sample]]:
         "parts in place": lambda: image(_parts_changed),
         "expand": lambda: image(lambda x: x[:, :1].expand(-1, 4, -1, -1) * 1),
         "class token": lambda: sequence(
-            Of(lambda self, x: mt.cat([self.token.expand(x.shape[0], -1, -1), x], 1), token=token)),
+            Of(lambda self, x: mt.cat([self.token.expand(x.shape[0], -1, -1), x], 1), token=token)
+        ),
         "positions": lambda: sequence(Of(lambda self, x: x + self.rows[:, : x.shape[1]], rows=rows)),
         "embedded positions": lambda: sequence(
-            Of(lambda self, x: x + self.table(mt.arange(x.shape[1])), table=nn.Embedding(20, 4))),
+            Of(lambda self, x: x + self.table(mt.arange(x.shape[1])), table=nn.Embedding(20, 4))
+        ),
         "causal attention": lambda: sequence(lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True)),
         "einsum": lambda: image(lambda x: mt.einsum("nchw,ncvw->nhv", x, x)),
         "matmul": lambda: image(lambda x: x @ x.transpose(-1, -2)),
@@ -317,7 +325,7 @@ def programs() -> dict[str, Callable[[], Sample]]:
         "half": lambda: image(lambda x: x.half().float()),
         **{name: lambda name=name: numbers(getattr(mt, name)) for name in FUNCTIONS},
         **{name: lambda name=name: numbers(lambda x: getattr(mt, name)(x, x * 1.7 - 0.3)) for name in PAIRS},
-    }  # fmt: skip
+    }
 
 
 def several() -> dict[str, Callable[[], Sample]]:
@@ -331,42 +339,75 @@ def several() -> dict[str, Callable[[], Sample]]:
     encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     return {
         "MultiheadAttention": lambda: Sample(
-            OfSeveral(lambda part, x, y: part(x, y, y), part=attention(8, 2, add_bias_kv=True)), (seq, mem),
-            (long, {0: "s", 1: "n"}), (seq2, mem2)),
+            OfSeveral(lambda part, x, y: part(x, y, y), part=attention(8, 2, add_bias_kv=True)),
+            (seq, mem),
+            (long, {0: "s", 1: "n"}),
+            (seq2, mem2),
+        ),
         "MultiheadAttention hidden": lambda: Sample(
             OfSeveral(lambda part, x, k: part(x, x, x, key_padding_mask=k)[0], part=attention(8, 2, batch_first=True)),
-            (mt.randn(2, 5, 8), hidden), (first, first), (mt.randn(3, 5, 8), hidden2)),
+            (mt.randn(2, 5, 8), hidden),
+            (first, first),
+            (mt.randn(3, 5, 8), hidden2),
+        ),
         "attention mask": lambda: Sample(
             OfSeveral(lambda part, x, m: F.scaled_dot_product_attention(x, x, x, m)),
-            (mt.randn(2, 5, 8), ~hidden.unsqueeze(1).expand(2, 5, 5).clone()), (first, first),
-            (mt.randn(2, 5, 8), blind)),
+            (mt.randn(2, 5, 8), ~hidden.unsqueeze(1).expand(2, 5, 5).clone()),
+            (first, first),
+            (mt.randn(2, 5, 8), blind),
+        ),
         "encoder hidden": lambda: Sample(
-            OfSeveral(lambda part, x, k: part(x, src_key_padding_mask=k), part=encoder), (mt.randn(2, 5, 8), hidden),
-            (first, first), (mt.randn(3, 5, 8), hidden2)),
+            OfSeveral(lambda part, x, k: part(x, src_key_padding_mask=k), part=encoder),
+            (mt.randn(2, 5, 8), hidden),
+            (first, first),
+            (mt.randn(3, 5, 8), hidden2),
+        ),
         "decoder": lambda: Sample(
-            OfSeveral(lambda part, x, y: part(x, y), part=nn.TransformerDecoderLayer(8, 2, 16)), (seq, mem),
-            (long, {0: "s", 1: "n"}), (seq2, mem2)),
+            OfSeveral(lambda part, x, y: part(x, y), part=nn.TransformerDecoderLayer(8, 2, 16)),
+            (seq, mem),
+            (long, {0: "s", 1: "n"}),
+            (seq2, mem2),
+        ),
         "LSTM with states": lambda: Sample(
             OfSeveral(lambda part, x, h, c: part(x, (h, c)), part=nn.LSTM(8, 6, batch_first=True)),
-            (mt.randn(2, 5, 8), mt.randn(1, 2, 6), mt.randn(1, 2, 6)), (wide, {1: "n"}, {1: "n"}),
-            (mt.randn(3, 4, 8), mt.randn(1, 3, 6), mt.randn(1, 3, 6))),
+            (mt.randn(2, 5, 8), mt.randn(1, 2, 6), mt.randn(1, 2, 6)),
+            (wide, {1: "n"}, {1: "n"}),
+            (mt.randn(3, 4, 8), mt.randn(1, 3, 6), mt.randn(1, 3, 6)),
+        ),
         "Bilinear": lambda: Sample(
-            OfSeveral(lambda part, x, y: part(x, y), part=nn.Bilinear(4, 3, 2)), (mt.randn(2, 4), mt.randn(2, 3)),
-            (first, first), (mt.randn(3, 4), mt.randn(3, 3))),
+            OfSeveral(lambda part, x, y: part(x, y), part=nn.Bilinear(4, 3, 2)),
+            (mt.randn(2, 4), mt.randn(2, 3)),
+            (first, first),
+            (mt.randn(3, 4), mt.randn(3, 3)),
+        ),
         "gather": lambda: Sample(
-            OfSeveral(lambda part, x, i: x.gather(1, i)), (mt.randn(2, 5), mt.randint(0, 5, (2, 3))), (first, first),
-            (mt.randn(3, 5), mt.randint(0, 5, (3, 3)))),
+            OfSeveral(lambda part, x, i: x.gather(1, i)),
+            (mt.randn(2, 5), mt.randint(0, 5, (2, 3))),
+            (first, first),
+            (mt.randn(3, 5), mt.randint(0, 5, (3, 3))),
+        ),
         "scatter": lambda: Sample(
             OfSeveral(lambda part, x, i: mt.zeros(x.shape[0], 5).scatter(1, i, x)),
-            (mt.randn(2, 3), mt.tensor([[0, 1, 2], [4, 2, 1]])), (first, first),
-            (mt.randn(1, 3), mt.tensor([[3, 0, 4]]))),
+            (mt.randn(2, 3), mt.tensor([[0, 1, 2], [4, 2, 1]])),
+            (first, first),
+            (mt.randn(1, 3), mt.tensor([[3, 0, 4]])),
+        ),
         "scatter_add": lambda: Sample(
             OfSeveral(lambda part, x, i: mt.zeros(x.shape[0], 5).scatter_add(1, i, x)),
-            (mt.randn(2, 3), mt.randint(0, 5, (2, 3))), (first, first), (mt.randn(3, 3), mt.randint(0, 5, (3, 3)))),
+            (mt.randn(2, 3), mt.randint(0, 5, (2, 3))),
+            (first, first),
+            (mt.randn(3, 3), mt.randint(0, 5, (3, 3))),
+        ),
         "two indices": lambda: Sample(
-            OfSeveral(lambda part, x, i: x[i, i]), (mt.randn(6, 6, 3), mt.randint(0, 6, (2, 3))), ({}, first),
-            (mt.randn(6, 6, 3), mt.randint(0, 6, (4, 3)))),
+            OfSeveral(lambda part, x, i: x[i, i]),
+            (mt.randn(6, 6, 3), mt.randint(0, 6, (2, 3))),
+            ({}, first),
+            (mt.randn(6, 6, 3), mt.randint(0, 6, (4, 3))),
+        ),
         "masked_fill of a mask": lambda: Sample(
-            OfSeveral(lambda part, x, m: (x * 1).masked_fill_(m, -9.0)), (mt.randn(2, 5), hidden), (first, first),
-            (mt.randn(3, 5), hidden2)),
-    }  # fmt: skip
+            OfSeveral(lambda part, x, m: (x * 1).masked_fill_(m, -9.0)),
+            (mt.randn(2, 5), hidden),
+            (first, first),
+            (mt.randn(3, 5), hidden2),
+        ),
+    }

@@ -84,16 +84,23 @@ def test_names_and_versions() -> None:
     """Initializers are named as in state_dict; IR 8, opset 17; inputs, outputs and open sizes as told."""
     net = small()
     data = exported(
-        net, mt.randn(2, 3, 4, 4), input_names=["image"], output_names=["score"],
+        net,
+        mt.randn(2, 3, 4, 4),
+        input_names=["image"],
+        output_names=["score"],
         dynamic_axes={"image": {0: "batch"}, "score": {0: "batch"}},
-    )  # fmt: skip
+    )
     model = onnx_package.load_from_string(data)
     names = {tensor.name for tensor in model.graph.initializer}
     assert {name for name in net.state_dict() if "num_batches" not in name} <= names
     assert (model.ir_version, model.opset_import[0].version) == (8, 17)
     assert [n.op_type for n in model.graph.node if n.op_type != "Constant"] == [
-        "Conv", "BatchNormalization", "Relu", "Reshape", "Gemm"
-    ]  # fmt: skip
+        "Conv",
+        "BatchNormalization",
+        "Relu",
+        "Reshape",
+        "Gemm",
+    ]
     dims = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.input]
     assert (model.graph.input[0].name, dims) == ("image", [["batch", 3, 4, 4]])
     assert model.graph.output[0].name == "score"
@@ -149,7 +156,7 @@ def _decided(x: Any) -> Any:
         (Of(lambda x: [x, 3]), r"returns int"),
         (Of(lambda x: None), r"returns no tensor"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_said(model: Any, words: str) -> None:
     """An error names the op, the layer and the reason."""
     with pytest.raises(ExportError, match=words):
@@ -170,7 +177,7 @@ def test_what_cannot_be_said(model: Any, words: str) -> None:
         ({"dynamic_axes": {"input": {1: "n", 2: "n"}}}, ValueError, "size 'n' is 3 and 4"),
         ({"dynamic_axes": [0]}, TypeError, "must be a dict"),
     ],
-)  # fmt: skip
+)
 def test_wrong_arguments(settings: dict, kind: type, words: str) -> None:
     """Bad settings are refused by name."""
     with pytest.raises(kind, match=words):

@@ -65,8 +65,13 @@ FORMS: list[tuple[str, int, list, dict, Any]] = [
     ("Reshape", 14, [X[:0], np.array([0, 3, 4])], {"allowzero": 1}, X[:0]),
     ("Cast", 1, [X], {"to": "DOUBLE"}, X.astype(np.float64)),
     ("Cast", 13, [X], {"to": 6}, X.astype(np.int32)),
-    ("PRelu", 6, [IMAGE.repeat(2, 1) - 8, np.array([0.5, 2], np.float32)], {},
-     np.where(IMAGE.repeat(2, 1) > 8, IMAGE.repeat(2, 1) - 8, (IMAGE.repeat(2, 1) - 8) * [[[[0.5]], [[2]]]])),
+    (
+        "PRelu",
+        6,
+        [IMAGE.repeat(2, 1) - 8, np.array([0.5, 2], np.float32)],
+        {},
+        np.where(IMAGE.repeat(2, 1) > 8, IMAGE.repeat(2, 1) - 8, (IMAGE.repeat(2, 1) - 8) * [[[[0.5]], [[2]]]]),
+    ),
     ("Tile", 1, [X, np.array(2), np.array(1)], {}, np.tile(X, (1, 2, 1))),
     ("Tile", 6, [X, np.array([1, 2, 1])], {}, np.tile(X, (1, 2, 1))),
     ("Concat", 1, [X, X], {}, np.concatenate([X, X], 1)),
@@ -76,13 +81,23 @@ FORMS: list[tuple[str, int, list, dict, Any]] = [
     ("Relu", 1, [X], {"consumed_inputs": [0]}, X.clip(0)),
     ("MaxPool", 1, [IMAGE], {"kernel_shape": [2, 2]}, IMAGE.reshape(4, 4)[1:, 1:].reshape(1, 1, 3, 3)),
     ("GlobalLpPool", 1, [IMAGE], {"p": 1.0}, IMAGE.sum((2, 3), keepdims=True)),
-    ("MaxRoiPool", 1, [IMAGE, np.array([[0, 0, 0, 3, 3]], np.float32)], {"pooled_shape": [2, 2]},
-     np.array([5, 7, 13, 15], np.float32).reshape(1, 1, 2, 2)),
-    ("BatchNormalization", 7, [IMAGE, *(np.array([v], np.float32) for v in (2, 1, 3, 4))], {"epsilon": 0.0},
-     (IMAGE - 3) / 2 * 2 + 1),
+    (
+        "MaxRoiPool",
+        1,
+        [IMAGE, np.array([[0, 0, 0, 3, 3]], np.float32)],
+        {"pooled_shape": [2, 2]},
+        np.array([5, 7, 13, 15], np.float32).reshape(1, 1, 2, 2),
+    ),
+    (
+        "BatchNormalization",
+        7,
+        [IMAGE, *(np.array([v], np.float32) for v in (2, 1, 3, 4))],
+        {"epsilon": 0.0},
+        (IMAGE - 3) / 2 * 2 + 1,
+    ),
     ("ReduceL1", 13, [X], {}, np.abs(X).sum(keepdims=True)),
     ("ReduceSum", 13, [X], {"noop_with_empty_axes": 1}, X),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -146,18 +161,29 @@ def test_subgraphs() -> None:
     double = helper.make_graph([node("Mul", "x w", "z")], "then", [], info)
     negate = helper.make_graph([node("Neg", "x", "z")], "else", [], info)
     body = helper.make_graph(
-        [node("Add", "s z", "t"), node("Identity", "go", "on"), node("Mul", "t t", "row")], "body",
-        [helper.make_tensor_value_info("i", 7, []), helper.make_tensor_value_info("go", 9, []),
-         helper.make_tensor_value_info("s", 1, [2])],
-        [helper.make_tensor_value_info("on", 9, []), helper.make_tensor_value_info("t", 1, [2]),
-         helper.make_tensor_value_info("row", 1, [2])],
-    )  # fmt: skip
+        [node("Add", "s z", "t"), node("Identity", "go", "on"), node("Mul", "t t", "row")],
+        "body",
+        [
+            helper.make_tensor_value_info("i", 7, []),
+            helper.make_tensor_value_info("go", 9, []),
+            helper.make_tensor_value_info("s", 1, [2]),
+        ],
+        [
+            helper.make_tensor_value_info("on", 9, []),
+            helper.make_tensor_value_info("t", 1, [2]),
+            helper.make_tensor_value_info("row", 1, [2]),
+        ],
+    )
     nodes = [
-        node("ReduceSum", "x", "total", keepdims=0), node("Greater", "total zero", "c"),
-        node("If", "c", "z", then_branch=double, else_branch=negate), node("Loop", "n  x", "last rows", body=body),
-    ]  # fmt: skip
-    tensors = [onnx.numpy_helper.from_array(np.array(v, d), n)
-               for n, v, d in (("zero", 0, np.float32), ("w", [2, 3], np.float32), ("n", 3, np.int64))]  # fmt: skip
+        node("ReduceSum", "x", "total", keepdims=0),
+        node("Greater", "total zero", "c"),
+        node("If", "c", "z", then_branch=double, else_branch=negate),
+        node("Loop", "n  x", "last rows", body=body),
+    ]
+    tensors = [
+        onnx.numpy_helper.from_array(np.array(v, d), n)
+        for n, v, d in (("zero", 0, np.float32), ("w", [2, 3], np.float32), ("n", 3, np.int64))
+    ]
     model = load(made(nodes, {"x": [2]}, {"last": [2], "rows": [3, 2]}, tensors))
     last, rows = model(mt.tensor([1.0, 1.0]))
     assert last.tolist() == [7.0, 10.0] and rows.tolist() == [[9, 16], [25, 49], [49, 100]]

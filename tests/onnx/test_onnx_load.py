@@ -21,10 +21,29 @@ from minitorch import nn
 onnx = pytest.importorskip("onnx.checker", reason="the package onnx is not installed")
 onnx = pytest.importorskip("onnx")
 SOME = [
-    "Conv1d", "ConvTranspose2d", "MaxPool2d ceil", "AvgPool2d ceil", "AdaptiveAvgPool2d 3", "LSTM", "GRU", "LSTMCell",
-    "Transformer layer", "Embedding", "Upsample bilinear", "Upsample nearest-exact", "GroupNorm", "PReLU", "topk",
-    "heads", "class token", "embedded positions", "parts in place", "one_hot", "integers", "any",
-]  # fmt: skip
+    "Conv1d",
+    "ConvTranspose2d",
+    "MaxPool2d ceil",
+    "AvgPool2d ceil",
+    "AdaptiveAvgPool2d 3",
+    "LSTM",
+    "GRU",
+    "LSTMCell",
+    "Transformer layer",
+    "Embedding",
+    "Upsample bilinear",
+    "Upsample nearest-exact",
+    "GroupNorm",
+    "PReLU",
+    "topk",
+    "heads",
+    "class token",
+    "embedded positions",
+    "parts in place",
+    "one_hot",
+    "integers",
+    "any",
+]
 SAMPLES = {**layers(), **programs()}
 
 
@@ -60,12 +79,17 @@ class Recurrent(nn.Module):
 
 
 NETS: dict[str, Callable[[], nn.Module]] = {
-    "convolutional": lambda: nn.Sequential(small(), nn.BatchNorm1d(2, momentum=0.02), nn.LeakyReLU(0.3), nn.Linear(2, 3)),
+    "convolutional": lambda: nn.Sequential(
+        small(), nn.BatchNorm1d(2, momentum=0.02), nn.LeakyReLU(0.3), nn.Linear(2, 3)
+    ),
     "recurrent": Recurrent,
     "attention": lambda: nn.Sequential(
-        nn.Flatten(2), nn.TransformerEncoderLayer(16, 2, 8, dropout=0.0, batch_first=True), nn.Flatten(),
-        nn.Linear(48, 3)),
-}  # fmt: skip
+        nn.Flatten(2),
+        nn.TransformerEncoderLayer(16, 2, 8, dropout=0.0, batch_first=True),
+        nn.Flatten(),
+        nn.Linear(48, 3),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -92,9 +116,7 @@ def test_training_goes_on(name: str) -> None:
 # ------------------------------------------------------------------------------------------------- files by hand
 def made(nodes: list, inputs: dict, outputs: dict, tensors: Any = (), opset: int = 17, **more: Any) -> Any:
     """A model of nodes; inputs and outputs are {name: shape} of float32."""
-    infos = [
-        [onnx.helper.make_tensor_value_info(n, 1, s) for n, s in values.items()] for values in (inputs, outputs)
-    ]  # fmt: skip
+    infos = [[onnx.helper.make_tensor_value_info(n, 1, s) for n, s in values.items()] for values in (inputs, outputs)]
     graph = onnx.helper.make_graph(nodes, "g", *infos, list(tensors))
     return onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", opset)], **more)
 
@@ -117,9 +139,13 @@ def weight(name: str, *shape: int) -> Any:
 def test_what_learns() -> None:
     """Weights of layers are parameters, also behind operators that move them; settings and statistics are not."""
     nodes = [
-        node("Transpose", "w", "wt", perm=[1, 0]), node("MatMul", "x wt", "a"), node("Add", "a b", "c"),
-        node("Mul", "c half", "d"), node("BatchNormalization", "d s t m v", "e"), node("Clip", "e low", "y"),
-    ]  # fmt: skip
+        node("Transpose", "w", "wt", perm=[1, 0]),
+        node("MatMul", "x wt", "a"),
+        node("Add", "a b", "c"),
+        node("Mul", "c half", "d"),
+        node("BatchNormalization", "d s t m v", "e"),
+        node("Clip", "e low", "y"),
+    ]
     tensors = [weight("w", 2, 3), weight("b", 2), weight("half"), *(weight(n, 2) for n in "stmv"), weight("low")]
     model = load(made(nodes, {"x": [4, 3]}, {"y": [4, 2]}, tensors))
     assert {name for name, _ in model.named_parameters()} == {"w", "b", "s", "t"}
@@ -198,29 +224,40 @@ DAMAGED: dict[str, tuple[Callable[[], Any], str]] = {
     "no such type": (lambda: _tensor(data_type=99), "'w' has element type 99"),
     "cycle": (
         lambda: made([node("Add", "x b", "a", name="one"), node("Relu", "a", "b")], {"x": [2]}, {"b": [2]}),
-        "node 'one' is in a cycle"),
+        "node 'one' is in a cycle",
+    ),
     "order": (
         lambda: made([node("Relu", "a", "b", name="one"), node("Relu", "x", "a")], {"x": [2]}, {"b": [2]}),
-        "node 'one' takes 'a', which a later node gives"),
+        "node 'one' takes 'a', which a later node gives",
+    ),
     "nothing gives": (lambda: made([node("Relu", "q", "y")], {"x": [2]}, {"y": [2]}), "takes 'q', which nothing gives"),
-    "no such output": (lambda: made([node("Relu", "x", "a")], {"x": [2]}, {"y": [2]}), "output 'y' is given by nothing"),
+    "no such output": (
+        lambda: made([node("Relu", "x", "a")], {"x": [2]}, {"y": [2]}),
+        "output 'y' is given by nothing",
+    ),
     "no outputs": (lambda: made([node("Relu", "x", "a")], {"x": [2]}, {}), "without outputs"),
     "twice": (
         lambda: made([node("Relu", "x", "y"), node("Relu", "x", "y")], {"x": [2]}, {"y": [2]}),
-        "gives 'y', which is there already"),
+        "gives 'y', which is there already",
+    ),
     "initializer twice": (
         lambda: made([node("Add", "x w", "y")], {"x": [2]}, {"y": [2]}, [weight("w", 2), weight("w", 2)]),
-        "initializer 'w' is there twice"),
-    "attribute": (lambda: made([node("Relu", "x", "y", strange=1)], {"x": [2]}, {"y": [2]}), r"attributes \['strange'\]"),
+        "initializer 'w' is there twice",
+    ),
+    "attribute": (
+        lambda: made([node("Relu", "x", "y", strange=1)], {"x": [2]}, {"y": [2]}),
+        r"attributes \['strange'\]",
+    ),
     "inputs": (lambda: made([node("Relu", "x x", "y")], {"x": [2]}, {"y": [2]}), "takes 2 inputs; there are at most 1"),
     "opset": (lambda: _opset(999), "opset 999"),
     "no opset": (lambda: _opset(0), "opset 0"),
     "outside": (lambda: _outside("w.bin"), "'w.bin': load the model by its path"),
     "constant": (
         lambda: made([node("Constant", "", "y", value=_tensor(raw_data=b"1").graph.initializer[0])], {}, {"y": [2, 3]}),
-        "attribute 'value' of Constant"),
+        "attribute 'value' of Constant",
+    ),
     "parameters": (lambda: _said("{"), "no list of names"),
-}  # fmt: skip
+}
 
 
 def _said(text: str) -> Any:

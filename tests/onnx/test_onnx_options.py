@@ -24,7 +24,7 @@ def run(data: bytes, *inputs: Any) -> list[np.ndarray]:
     names = [value.name for value in onnx.load_from_string(data).graph.input]
     return reference.ReferenceEvaluator(data).run(
         None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)}
-    )  # fmt: skip
+    )
 
 
 class Odd(nn.Module):
@@ -116,8 +116,11 @@ def test_constants_of_a_size() -> None:
 @pytest.mark.parametrize(("steps", "at"), [(6, 5), (8, 8), (1, 1)])
 def test_models_with_a_most(steps: int, at: int) -> None:
     """A size stays open also where the model takes no more than 8 steps; where it takes one alone, the error says so."""
-    net = Of(lambda self, x: self.table(x) + self.places(mt.arange(x.shape[1])), table=nn.Embedding(9, 4),
-             places=nn.Embedding(8 if steps > 1 else 1, 4))  # fmt: skip
+    net = Of(
+        lambda self, x: self.table(x) + self.places(mt.arange(x.shape[1])),
+        table=nn.Embedding(9, 4),
+        places=nn.Embedding(8 if steps > 1 else 1, 4),
+    )
     x = mt.randint(0, 9, (2, steps))
     if steps == 1:
         with pytest.raises(ExportError, match="another size 't' than 1"):

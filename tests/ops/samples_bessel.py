@@ -46,20 +46,29 @@ UNARY: dict[str, tuple] = {  # the interval of arguments, the formula, arguments
     "modified_bessel_k1": (0.4, 5, lambda x: falling(x, 1), [1.99, 2.01, 20.0]),
     "scaled_modified_bessel_k0": (0.4, 5, lambda x: falling(x, 0) * np.exp(x), [1.99, 2.01, 20.0]),
     "scaled_modified_bessel_k1": (0.4, 5, lambda x: falling(x, 1) * np.exp(x), [1.99, 2.01, 20.0]),
-    "spherical_bessel_j0": (-9, 9, lambda x: np.where(np.isinf(x), 0, np.sinc(np.where(np.isinf(x), 0, x) / np.pi)),
-                            [0.0, INF, -INF, NAN]),
+    "spherical_bessel_j0": (
+        -9,
+        9,
+        lambda x: np.where(np.isinf(x), 0, np.sinc(np.where(np.isinf(x), 0, x) / np.pi)),
+        [0.0, INF, -INF, NAN],
+    ),
     "airy_ai": (-6, 3, airy, [0.0, -1.99, -2.01, 1.99, 2.01]),
-}  # fmt: skip
+}
 for _name, (_low, _high, _formula, _special) in UNARY.items():
     row(
         _name,
         lambda n, low=_low, high=_high, special=_special: [
-            S(n.between(low, high, 2, 3)), S(n.between(low, high)), S(special, special=True), S(n(0, 3))
+            S(n.between(low, high, 2, 3)),
+            S(n.between(low, high)),
+            S(special, special=True),
+            S(n(0, 3)),
         ],
         lambda x, f=_formula: f(x) if x.size else x,
-        errors=[(lambda op=registry[_name]: op(0.5), TypeError, "must be a Tensor"),
-                (lambda op=registry[_name]: op(m.ones(2).half()), NotImplementedError, "Half")],
-    )  # fmt: skip
+        errors=[
+            (lambda op=registry[_name]: op(0.5), TypeError, "must be a Tensor"),
+            (lambda op=registry[_name]: op(m.ones(2).half()), NotImplementedError, "Half"),
+        ],
+    )
 
 
 def _series(value: Callable) -> Callable:

@@ -57,27 +57,66 @@ def test_conversion_rounds_to_nearest_even() -> None:
     assert m.tensor([1, 257]).bfloat16().tolist() == [1.0, 256.0] and m.tensor([2.9]).to(B).long().tolist() == [2]
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("m.zeros(2, dtype=B)", [0, 0]), ("m.ones(2, dtype='bfloat16')", [1, 1]), ("m.full((2,), 1.1, dtype=B)", [1.1, 1.1]),
-    ("m.tensor([0.1, 3], dtype=B)", [0.1, 3]), ("m.as_tensor([0.1], dtype=B)", [0.1]), ("m.eye(2, dtype=B)[0]", [1, 0]),
-    ("m.arange(3, dtype=B)", [0, 1, 2]), ("m.linspace(0, 1, 3, dtype=B)", [0, 0.5, 1]),
-    ("m.zeros_like(x)", [0, 0]), ("m.ones_like(m.ones(2), dtype=B)", [1, 1]), ("m.full_like(x, 0.1)", [0.1, 0.1]),
-    ("m.empty(2, dtype=B).fill_(0.1)", [0.1, 0.1]), ("x.new_tensor([0.1])", [0.1]), ("x.new_full((1,), 0.1)", [0.1]),
-    ("m.BFloat16Tensor([1, 2])", [1, 2]), ("m.frombuffer(b'\\0\\0\\x80?', dtype=B)", [0, 1]),
-    ("m.ones(1).type('torch.BFloat16Tensor')", [1]), ("m.ones(1).type_as(x)", [1]), ("m.ones(1).to(x)", [1]),
-    ("m.ones(1, dtype=m.float64).copy_(x[:1]).bfloat16()", [1.5]), ("x.clone().copy_(m.tensor([0.1, 1]))", [0.1, 1]),
-    ("x.view(m.int16).view(B)", [1.5, 0.1]), ("m.as_strided(x, (2,), (0,), 1)", [0.1, 0.1]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("m.zeros(2, dtype=B)", [0, 0]),
+        ("m.ones(2, dtype='bfloat16')", [1, 1]),
+        ("m.full((2,), 1.1, dtype=B)", [1.1, 1.1]),
+        ("m.tensor([0.1, 3], dtype=B)", [0.1, 3]),
+        ("m.as_tensor([0.1], dtype=B)", [0.1]),
+        ("m.eye(2, dtype=B)[0]", [1, 0]),
+        ("m.arange(3, dtype=B)", [0, 1, 2]),
+        ("m.linspace(0, 1, 3, dtype=B)", [0, 0.5, 1]),
+        ("m.zeros_like(x)", [0, 0]),
+        ("m.ones_like(m.ones(2), dtype=B)", [1, 1]),
+        ("m.full_like(x, 0.1)", [0.1, 0.1]),
+        ("m.empty(2, dtype=B).fill_(0.1)", [0.1, 0.1]),
+        ("x.new_tensor([0.1])", [0.1]),
+        ("x.new_full((1,), 0.1)", [0.1]),
+        ("m.BFloat16Tensor([1, 2])", [1, 2]),
+        ("m.frombuffer(b'\\0\\0\\x80?', dtype=B)", [0, 1]),
+        ("m.ones(1).type('torch.BFloat16Tensor')", [1]),
+        ("m.ones(1).type_as(x)", [1]),
+        ("m.ones(1).to(x)", [1]),
+        ("m.ones(1, dtype=m.float64).copy_(x[:1]).bfloat16()", [1.5]),
+        ("x.clone().copy_(m.tensor([0.1, 1]))", [0.1, 1]),
+        ("x.view(m.int16).view(B)", [1.5, 0.1]),
+        ("m.as_strided(x, (2,), (0,), 1)", [0.1, 0.1]),
+    ],
+)
 def test_made(text: str, expected: list) -> None:
     """Functions that make tensors."""
     assert equals(eval(text, {"m": m, "B": B, "x": m.tensor([1.5, 0.1]).to(B)}), np.array(expected))
 
 
-@pytest.mark.parametrize("text", [
-    "x.t()", "x.reshape(3, 2)", "x[1]", "x[:, ::2]", "x[i]", "x[x > 0]", "cat([x, x])", "stack([x, x], 1)", "x.clone()",
-    "x.t().contiguous()", "x.flip(0)", "x.roll(1)", "x.expand(2, 2, 3)", "x.repeat(2, 1)", "x.gather(1, i)", "pad(x, (1, 2))",
-    "x.masked_fill(x > 0, 2)", "x.sort(1)[0]", "x.amax(0)", "x.unfold(1, 2, 1)", "x.scatter(1, i, -x)", "where(x > 0, x, -x)",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x.t()",
+        "x.reshape(3, 2)",
+        "x[1]",
+        "x[:, ::2]",
+        "x[i]",
+        "x[x > 0]",
+        "cat([x, x])",
+        "stack([x, x], 1)",
+        "x.clone()",
+        "x.t().contiguous()",
+        "x.flip(0)",
+        "x.roll(1)",
+        "x.expand(2, 2, 3)",
+        "x.repeat(2, 1)",
+        "x.gather(1, i)",
+        "pad(x, (1, 2))",
+        "x.masked_fill(x > 0, 2)",
+        "x.sort(1)[0]",
+        "x.amax(0)",
+        "x.unfold(1, 2, 1)",
+        "x.scatter(1, i, -x)",
+        "where(x > 0, x, -x)",
+    ],
+)
 def test_moved_elements_stay(text: str) -> None:
     """Ops that move elements, or choose some, give what they give in float32."""
     values, names = drawn(2, 3), {"cat": m.cat, "stack": m.stack, "pad": F.pad, "where": m.where}
@@ -121,8 +160,14 @@ def test_printed_and_pickled() -> None:
 
 def test_promotion() -> None:
     """With float32 and float16 it meets in float32, with integers and numbers in bfloat16."""
-    for other, expected in ((m.float32, m.float32), (m.float64, m.float64), (m.float16, m.float32), (B, B), (m.int64, B),
-                            (m.bool, B)):  # fmt: skip
+    for other, expected in (
+        (m.float32, m.float32),
+        (m.float64, m.float64),
+        (m.float16, m.float32),
+        (B, B),
+        (m.int64, B),
+        (m.bool, B),
+    ):
         assert m.promote_types(B, other) is m.promote_types(other, B) is expected
         x, y = m.ones(2, dtype=B), m.ones(2).to(other)
         assert m.result_type(x, y) is (x + y).dtype is (y * x).dtype is m.where(y > 0, x, y).dtype is expected
@@ -141,17 +186,46 @@ def test_promotion() -> None:
 # --------------------------------------------------------------------------------------------------------- arithmetic
 
 
-@pytest.mark.parametrize("text", [
-    "x + y", "x * y", "x / y", "exp(x)", "tanh(x)", "x @ y.T", "x.sum()", "x.sum(1)", "x.mean(0)", "x.cumsum(1)",
-    "softmax(x, 1)", "x.var(1)", "x.std(1)", "x.norm()", "x.norm(3)", "addcmul(x, x, y)", "x ** 2", "linear(x, y)",
-    "cosine_similarity(x, y)", "layer_norm(x, (5,))", "attention(x, y, y)", "gelu(x)", "mse_loss(x, y)", "bce(sigmoid(x), sigmoid(y))",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x + y",
+        "x * y",
+        "x / y",
+        "exp(x)",
+        "tanh(x)",
+        "x @ y.T",
+        "x.sum()",
+        "x.sum(1)",
+        "x.mean(0)",
+        "x.cumsum(1)",
+        "softmax(x, 1)",
+        "x.var(1)",
+        "x.std(1)",
+        "x.norm()",
+        "x.norm(3)",
+        "addcmul(x, x, y)",
+        "x ** 2",
+        "linear(x, y)",
+        "cosine_similarity(x, y)",
+        "layer_norm(x, (5,))",
+        "attention(x, y, y)",
+        "gelu(x)",
+        "mse_loss(x, y)",
+        "bce(sigmoid(x), sigmoid(y))",
+    ],
+)
 def test_rounded_once(text: str) -> None:
     """An op gives the rounded result of float64, within the half unit that float32 is off by, and so its gradient."""
     names = vars(m) | {
-        "linear": F.linear, "cosine_similarity": F.cosine_similarity, "layer_norm": F.layer_norm, "gelu": F.gelu,
-        "attention": F.scaled_dot_product_attention, "mse_loss": F.mse_loss, "bce": F.binary_cross_entropy,
-    }  # fmt: skip
+        "linear": F.linear,
+        "cosine_similarity": F.cosine_similarity,
+        "layer_norm": F.layer_norm,
+        "gelu": F.gelu,
+        "attention": F.scaled_dot_product_attention,
+        "mse_loss": F.mse_loss,
+        "bce": F.binary_cross_entropy,
+    }
     values = drawn(4, 5), drawn(4, 5, seed=1)
     exact = [m.tensor(v, dtype=m.float64, requires_grad=True) for v in values]
     short = [narrow(v).requires_grad_() for v in values]
@@ -190,8 +264,14 @@ def test_dtype_arguments_are_obeyed() -> None:
     """`dtype=` says what an op computes in, and what it gives."""
     x = narrow(drawn(2, 3))
     for dtype in (m.float32, m.float64, B):
-        for found in (x.sum(dtype=dtype), x.cumsum(0, dtype=dtype), F.softmax(x, 1, dtype=dtype), x.float().mean(dtype=dtype),
-                      m.linalg.vector_norm(x, 3, dtype=dtype), x.prod(dtype=dtype)):  # fmt: skip
+        for found in (
+            x.sum(dtype=dtype),
+            x.cumsum(0, dtype=dtype),
+            F.softmax(x, 1, dtype=dtype),
+            x.float().mean(dtype=dtype),
+            m.linalg.vector_norm(x, 3, dtype=dtype),
+            x.prod(dtype=dtype),
+        ):
             assert found.dtype is dtype
     assert np.array_equal(x.sum(dtype=m.float64).numpy(), x.double().sum().numpy())
     assert m.add(x, x, out=m.empty(2, 3)).dtype is m.float32 and equals(
@@ -240,8 +320,13 @@ def test_optimizers_step_towards_less(name: str) -> None:
 
 def test_drawing() -> None:
     """Random numbers of it are those of float32, rounded."""
-    for draw in (lambda d: m.rand(5, dtype=d), lambda d: m.randn(5, dtype=d), lambda d: m.empty(5, dtype=d).uniform_(),
-                 lambda d: m.empty(5, dtype=d).normal_(), lambda d: m.randint(0, 9, (5,), dtype=d)):  # fmt: skip
+    for draw in (
+        lambda d: m.rand(5, dtype=d),
+        lambda d: m.randn(5, dtype=d),
+        lambda d: m.empty(5, dtype=d).uniform_(),
+        lambda d: m.empty(5, dtype=d).normal_(),
+        lambda d: m.randint(0, 9, (5,), dtype=d),
+    ):
         m.manual_seed(3)
         wide = draw(m.float32)
         m.manual_seed(3)

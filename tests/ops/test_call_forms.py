@@ -15,10 +15,26 @@ from minitorch import surface
 
 # Functions whose first argument PyTorch calls otherwise.
 OTHERWISE = {
-    "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors", "cartesian_prod", "cat", "column_stack",
-    "concat", "concatenate", "dstack", "einsum", "hstack", "meshgrid", "result_type", "row_stack", "stack", "vstack",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
+    "block_diag",
+    "broadcast_tensors",
+    "cartesian_prod",
+    "cat",
+    "column_stack",
+    "concat",
+    "concatenate",
+    "dstack",
+    "einsum",
+    "hstack",
+    "meshgrid",
+    "result_type",
+    "row_stack",
+    "stack",
+    "vstack",
     "where",
-}  # fmt: skip
+}
 PROBES = {name: f for name, f in surface.functions().items() if name not in OTHERWISE}
 
 

@@ -146,7 +146,7 @@ RIGHT: list[tuple[Callable, Any]] = [
     (lambda: F.normalize(m.tensor([3.0, 1.0]), p=1.0, dim=0), [0.75, 0.25]),
     (lambda: F.normalize(m.tensor([2.0]), dim=0, eps=4.0), [0.5]),
     (lambda: F.normalize(m.tensor([2.0]), dim=0, out=m.zeros(1)), [1.0]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "expected"), RIGHT, ids=[str(i) for i in range(len(RIGHT))])

@@ -16,9 +16,18 @@ INF, NAN = float("inf"), float("nan")
 
 @pytest.mark.parametrize(
     ("value", "dtype"),
-    [(2**31, "int32"), (-(2**31) - 1, "int32"), (1e30, "int64"), (9.3e18, "int64"), (NAN, "int64"), (INF, "int32"),
-     (-INF, "uint8"), (256, "uint8"), (-256, "uint8")],
-)  # fmt: skip
+    [
+        (2**31, "int32"),
+        (-(2**31) - 1, "int32"),
+        (1e30, "int64"),
+        (9.3e18, "int64"),
+        (NAN, "int64"),
+        (INF, "int32"),
+        (-INF, "uint8"),
+        (256, "uint8"),
+        (-256, "uint8"),
+    ],
+)
 def test_an_integer_dtype_refuses_what_it_cannot_hold(value, dtype):
     """However the number comes in, and nothing changes."""
     to = getattr(mt, dtype)
@@ -29,11 +38,18 @@ def test_an_integer_dtype_refuses_what_it_cannot_hold(value, dtype):
         x[0] = value
 
     ways = [
-        lambda: mt.tensor([0, value], dtype=to), lambda: mt.tensor(np.array([value]), dtype=to),
-        lambda: mt.tensor(mt.tensor([value], dtype=mt.float64), dtype=to), lambda: mt.as_tensor([value], dtype=to),
-        lambda: mt.full((2,), value, dtype=to), lambda: mt.full_like(x, value), lambda: x.new_tensor([value]),
-        lambda: x.fill_(value), put, lambda: x.masked_fill(yes, value), lambda: mt.linspace(0, value, 2, dtype=to),
-    ]  # fmt: skip
+        lambda: mt.tensor([0, value], dtype=to),
+        lambda: mt.tensor(np.array([value]), dtype=to),
+        lambda: mt.tensor(mt.tensor([value], dtype=mt.float64), dtype=to),
+        lambda: mt.as_tensor([value], dtype=to),
+        lambda: mt.full((2,), value, dtype=to),
+        lambda: mt.full_like(x, value),
+        lambda: x.new_tensor([value]),
+        lambda: x.fill_(value),
+        put,
+        lambda: x.masked_fill(yes, value),
+        lambda: mt.linspace(0, value, 2, dtype=to),
+    ]
     for way in ways:
         with pytest.raises(RuntimeError, match=f"cannot be converted to type {dtype} without overflow"):
             way()
@@ -89,9 +105,12 @@ def test_arrays_keep_their_dtype_or_get_the_next_wider(given, kept):
     array = np.array([info.min, info.max], given)
     wanted = getattr(mt, kept)
     for x in (
-        mt.tensor(array), mt.as_tensor(array), mt.tensor([array])[0], data.default_collate([array])[0],
+        mt.tensor(array),
+        mt.as_tensor(array),
+        mt.tensor([array])[0],
+        data.default_collate([array])[0],
         data.default_convert([array])[0],
-    ):  # fmt: skip
+    ):
         assert (x.dtype, x.tolist()) == (wanted, [info.min, info.max])
     assert (mt.zeros(2, dtype=mt.float64) + array).tolist() == [info.min, info.max]
     if given == kept:
@@ -104,10 +123,18 @@ def test_arrays_keep_their_dtype_or_get_the_next_wider(given, kept):
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        ("x + 1000", 233), ("1000 - x", 231), ("x * -1", 255), ("x - 1000", 25), ("x & 511", 1), ("x // 300", 0),
-        ("x % 300", 1), ("x + 2**40", 1), ("x == 257", 0), ("x < 1000", 1),
+        ("x + 1000", 233),
+        ("1000 - x", 231),
+        ("x * -1", 255),
+        ("x - 1000", 25),
+        ("x & 511", 1),
+        ("x // 300", 0),
+        ("x % 300", 1),
+        ("x + 2**40", 1),
+        ("x == 257", 0),
+        ("x < 1000", 1),
     ],
-)  # fmt: skip
+)
 def test_ints_beyond_an_integer_dtype_wrap_in_arithmetic(call, expected):
     """Arithmetic takes the lowest bits, as PyTorch's does; comparisons only look at the number."""
     assert int(eval(call, {"x": mt.tensor(1, dtype=mt.uint8)})) == expected
@@ -140,9 +167,11 @@ def test_probabilities_outside_0_to_1_are_refused(p):
     """bernoulli in each of its forms."""
     x = mt.ones(2)
     for call in (
-        lambda: mt.bernoulli(mt.tensor([0.5, p])), lambda: mt.bernoulli(x, p), lambda: x.bernoulli_(p),
+        lambda: mt.bernoulli(mt.tensor([0.5, p])),
+        lambda: mt.bernoulli(x, p),
+        lambda: x.bernoulli_(p),
         lambda: x.bernoulli_(mt.tensor([0.5, p])),
-    ):  # fmt: skip
+    ):
         with pytest.raises(RuntimeError, match=r"in \[0, 1\]"):
             call()
     assert x.tolist() == [1, 1]
@@ -157,10 +186,14 @@ def test_bernoulli_takes_probabilities_of_each_element():
 def test_draws_that_make_no_sense_are_refused():
     """No probability at all, a deviation or bounds that are no number, integers beyond the dtype."""
     for call in (
-        lambda: mt.multinomial(mt.zeros(2), 1), lambda: mt.normal(0.0, NAN, (2,)), lambda: mt.zeros(2).normal_(0, NAN),
-        lambda: mt.zeros(2).uniform_(NAN, 1), lambda: mt.zeros(2).uniform_(0, INF),
-        lambda: mt.randint(0, 257, (2,), dtype=mt.uint8), lambda: mt.randint(2**31, 2**32, (2,), dtype=mt.int32),
-    ):  # fmt: skip
+        lambda: mt.multinomial(mt.zeros(2), 1),
+        lambda: mt.normal(0.0, NAN, (2,)),
+        lambda: mt.zeros(2).normal_(0, NAN),
+        lambda: mt.zeros(2).uniform_(NAN, 1),
+        lambda: mt.zeros(2).uniform_(0, INF),
+        lambda: mt.randint(0, 257, (2,), dtype=mt.uint8),
+        lambda: mt.randint(2**31, 2**32, (2,), dtype=mt.int32),
+    ):
         with pytest.raises(RuntimeError):
             call()
     assert mt.randint(255, 256, (2,), dtype=mt.uint8).tolist() == [255, 255]
@@ -183,8 +216,17 @@ def test_a_hook_must_keep_the_dtype(leaf, create_graph):
 
 
 # A letter for each dtype, in this order; a row for the one, a column for the other: PyTorch's promote_types, written out.
-LETTERS = {"b": "bool", "u": "uint8", "c": "int8", "s": "int16", "i": "int32", "l": "int64", "h": "float16",
-           "f": "float32", "d": "float64"}  # fmt: skip
+LETTERS = {
+    "b": "bool",
+    "u": "uint8",
+    "c": "int8",
+    "s": "int16",
+    "i": "int32",
+    "l": "int64",
+    "h": "float16",
+    "f": "float32",
+    "d": "float64",
+}
 MEET = [
     "bucsilhfd",
     "uussilhfd",
@@ -245,10 +287,15 @@ def test_bfloat16_without_ml_dtypes(monkeypatch: pytest.MonkeyPatch) -> None:
     with mt.autocast("cpu", dtype=b):
         assert mt.ones(2).dtype is mt.float32
     calls = [
-        lambda: mt.zeros(2, dtype=b), lambda: mt.tensor(1.0, dtype="bfloat16"), lambda: mt.ones(2).to(b),
-        lambda: mt.ones(2).bfloat16(), lambda: mt.nn.Linear(1, 1).bfloat16(), lambda: mt.set_default_dtype(b),
-        lambda: mt.ones(2).sum(dtype=b), lambda: mt.promote_types(b, mt.float32),
-    ]  # fmt: skip
+        lambda: mt.zeros(2, dtype=b),
+        lambda: mt.tensor(1.0, dtype="bfloat16"),
+        lambda: mt.ones(2).to(b),
+        lambda: mt.ones(2).bfloat16(),
+        lambda: mt.nn.Linear(1, 1).bfloat16(),
+        lambda: mt.set_default_dtype(b),
+        lambda: mt.ones(2).sum(dtype=b),
+        lambda: mt.promote_types(b, mt.float32),
+    ]
     for call in calls:
         with pytest.raises(TypeError, match="no tensor of dtype minitorch.bfloat16 without .* pip install ml_dtypes"):
             call()

@@ -158,9 +158,14 @@ def test_changes_in_between_change_nothing(change, training):
                 assert y.pending is not None
                 assert z.pending is not None
             target = {
-                "x": x, "detached": x.detach(), "view": x[1], "r": r, "w": norm.weight, "b": norm.bias,
+                "x": x,
+                "detached": x.detach(),
+                "view": x[1],
+                "r": r,
+                "w": norm.weight,
+                "b": norm.bias,
                 "running": norm.running_mean,
-            }[change]  # fmt: skip
+            }[change]
             target.zero_()
             return [y.relu(), y, z.relu(), z]
 

@@ -125,9 +125,15 @@ def test_changes_between_a_convolution_and_its_use(change):
                 conv.weight.data[...] = 0
             else:
                 target = {
-                    "x": x, "detached": x.detach(), "view": x[1], "r": r, "w": conv.weight, "b": norm.bias,
-                    "running": norm.running_mean, "conv's b": conv.bias,
-                }[change]  # fmt: skip
+                    "x": x,
+                    "detached": x.detach(),
+                    "view": x[1],
+                    "r": r,
+                    "w": conv.weight,
+                    "b": norm.bias,
+                    "running": norm.running_mean,
+                    "conv's b": conv.bias,
+                }[change]
                 target.zero_()
             return [z.relu(), z, y.relu(), y, h.relu(), h]
 

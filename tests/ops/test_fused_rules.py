@@ -72,9 +72,13 @@ def test_fused_slope_of_cross_entropy(weighted, smoothing, reduction, dtype):
         labels, weight = rng.integers(0, classes, m), rng.uniform(0.5, 2, classes).astype(dtype)
         labels[1::5] = -1
         y = F.cross_entropy(
-            x, minitorch.from_numpy(labels), minitorch.from_numpy(weight) if weighted else None, ignore_index=-1,
-            reduction=reduction, label_smoothing=smoothing,
-        )  # fmt: skip
+            x,
+            minitorch.from_numpy(labels),
+            minitorch.from_numpy(weight) if weighted else None,
+            ignore_index=-1,
+            reduction=reduction,
+            label_smoothing=smoothing,
+        )
         g = rng.standard_normal(y.shape).astype(dtype)
         fused, composed = both_ways(y, x, minitorch.from_numpy(g))
         gain = np.broadcast_to(np.abs(g), m)

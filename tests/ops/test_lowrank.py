@@ -90,14 +90,26 @@ def test_eigenvalues() -> None:
     assert m.autograd.gradcheck(both, (x.detach().requires_grad_(), m.tensor(B, requires_grad=True)))
 
 
-@pytest.mark.parametrize("call, error, text", [
-    ("m.svd_lowrank([1.0])", TypeError, "A"), ("m.svd_lowrank(x[0])", ValueError, "not enough values"),
-    ("m.svd_lowrank(x.long())", RuntimeError, "floating"), ("m.svd_lowrank(x, q=-1)", RuntimeError, "negative"),
-    ("m.pca_lowrank(x, q=5)", ValueError, "q\\(=5\\) must be non-negative integer and not greater than min\\(m, n\\)=4"),
-    ("m.pca_lowrank(x, niter=-1)", ValueError, "niter"), ("m.pca_lowrank(x.long())", RuntimeError, "floating"),
-    ("m.lobpcg(x)", AssertionError, "A must be square"), ("m.lobpcg(x[:4], k=2)", ValueError, "smaller than 3 x"),
-    ("m.lobpcg(x[:4], k=0)", ValueError, "not applicable"), ("m.lobpcg(x[:4], tracker=print)", NotImplementedError, "track"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "call, error, text",
+    [
+        ("m.svd_lowrank([1.0])", TypeError, "A"),
+        ("m.svd_lowrank(x[0])", ValueError, "not enough values"),
+        ("m.svd_lowrank(x.long())", RuntimeError, "floating"),
+        ("m.svd_lowrank(x, q=-1)", RuntimeError, "negative"),
+        (
+            "m.pca_lowrank(x, q=5)",
+            ValueError,
+            "q\\(=5\\) must be non-negative integer and not greater than min\\(m, n\\)=4",
+        ),
+        ("m.pca_lowrank(x, niter=-1)", ValueError, "niter"),
+        ("m.pca_lowrank(x.long())", RuntimeError, "floating"),
+        ("m.lobpcg(x)", AssertionError, "A must be square"),
+        ("m.lobpcg(x[:4], k=2)", ValueError, "smaller than 3 x"),
+        ("m.lobpcg(x[:4], k=0)", ValueError, "not applicable"),
+        ("m.lobpcg(x[:4], tracker=print)", NotImplementedError, "track"),
+    ],
+)
 def test_wrong_calls(call: str, error: type, text: str) -> None:
     """PyTorch's classes."""
     with pytest.raises(error, match=text):

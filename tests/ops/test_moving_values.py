@@ -37,17 +37,11 @@ ROWS: dict[str, tuple[Callable, Any]] = {
         np.array([[3, 0], [0, 3], [0, 0], [3, 0], [0, 3]]),
     ),
     "as_strided": (lambda a, b, v, w: b.as_strided((2, 2), (1, 3), 2), np.array([[2, 5], [3, 6]])),
-    "diagonal_scatter": (
-        lambda a, b, v, w: b[:, :3].diagonal_scatter(w), _replaced(B[:, :3], _diagonal(3, 0), W)
-    ),
-    "as_strided_scatter": (
-        lambda a, b, v, w: v.as_strided_scatter(w[:2], (2,), (2,), 1), np.array([0.0, 7, 2, 8])
-    ),
+    "diagonal_scatter": (lambda a, b, v, w: b[:, :3].diagonal_scatter(w), _replaced(B[:, :3], _diagonal(3, 0), W)),
+    "as_strided_scatter": (lambda a, b, v, w: v.as_strided_scatter(w[:2], (2,), (2,), 1), np.array([0.0, 7, 2, 8])),
     "select": (lambda a, b, v, w: a.select(1, -1), A[:, -1]),
     "select_scatter": (lambda a, b, v, w: b.select_scatter(w, 1, 2), _replaced(B, np.s_[:, 2], W)),
-    "slice_scatter": (
-        lambda a, b, v, w: b.slice_scatter(b[:, :2] * 0, 1, 1, 4, 2), _replaced(B, np.s_[:, 1:4:2], 0)
-    ),
+    "slice_scatter": (lambda a, b, v, w: b.slice_scatter(b[:, :2] * 0, 1, 1, 4, 2), _replaced(B, np.s_[:, 1:4:2], 0)),
     "narrow_copy": (lambda a, b, v, w: b.narrow_copy(1, 1, 2), B[:, 1:3]),
     "rot90": (lambda a, b, v, w: a.rot90(1, (1, 2)), np.rot90(A, 1, (1, 2))),
     "rot90 back": (lambda a, b, v, w: a.rot90(-1, (0, 2)), np.rot90(A, -1, (0, 2))),
@@ -60,7 +54,8 @@ ROWS: dict[str, tuple[Callable, Any]] = {
     "tile fewer": (lambda a, b, v, w: a.tile(2), np.tile(A, 2)),
     "repeat_interleave": (lambda a, b, v, w: b.repeat_interleave(2, 1), np.repeat(B, 2, 1)),
     "repeat_interleave each": (
-        lambda a, b, v, w: b.repeat_interleave(m.tensor([2, 0, 1]), 0), np.repeat(B, [2, 0, 1], 0)
+        lambda a, b, v, w: b.repeat_interleave(m.tensor([2, 0, 1]), 0),
+        np.repeat(B, [2, 0, 1], 0),
     ),
     "sum_to_size": (lambda a, b, v, w: a.sum_to_size(3, 1), A.sum((0, 2))[:, None]),
     "tensor_split": (lambda a, b, v, w: m.arange(7.0).tensor_split(3), np.array_split(np.arange(7.0), 3)),
@@ -81,16 +76,12 @@ ROWS: dict[str, tuple[Callable, Any]] = {
     "broadcast_tensors": (lambda a, b, v, w: m.broadcast_tensors(w[:, None], v), np.broadcast_arrays(W[:, None], V)),
     "meshgrid": (lambda a, b, v, w: m.meshgrid(w, v, indexing="ij"), np.meshgrid(W, V, indexing="ij")),
     "meshgrid xy": (lambda a, b, v, w: m.meshgrid(w, v, indexing="xy"), np.meshgrid(W, V)),
-    "cartesian_prod": (
-        lambda a, b, v, w: m.cartesian_prod(w[:2], v[:2]), np.array([[7.0, 0], [7, 1], [8, 0], [8, 1]])
-    ),
+    "cartesian_prod": (lambda a, b, v, w: m.cartesian_prod(w[:2], v[:2]), np.array([[7.0, 0], [7, 1], [8, 0], [8, 1]])),
     "combinations": (lambda a, b, v, w: w.combinations(2), np.array([[7.0, 8], [7, 9], [8, 9]])),
-    "combinations of one": (
-        lambda a, b, v, w: w[:2].combinations(2, True), np.array([[7.0, 7], [7, 8], [8, 8]])
-    ),
+    "combinations of one": (lambda a, b, v, w: w[:2].combinations(2, True), np.array([[7.0, 7], [7, 8], [8, 8]])),
     "ravel": (lambda a, b, v, w: b.t().ravel(), B.T.ravel()),
     "movedim": (lambda a, b, v, w: a.movedim((0, 1), (2, 0)), np.moveaxis(A, (0, 1), (2, 0))),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ROWS)

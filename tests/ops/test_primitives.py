@@ -114,9 +114,27 @@ def test_value_and_gradients_are_pytorch_s(row: Row) -> None:
             same(g, GOLDEN[f"{key}grad{position}"], f"{key}grad{position}", rtol=row.oracle)
 
 
-@pytest.mark.parametrize("name", ["reshape", "cast", "pad_constant", "flip", "roll", "tile", "concatenate", "getitem", "place",
-                                  "setitem", "gather", "scatter_add", "extend", "extend_transpose", "resample",
-                                  "resample_transpose"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "reshape",
+        "cast",
+        "pad_constant",
+        "flip",
+        "roll",
+        "tile",
+        "concatenate",
+        "getitem",
+        "place",
+        "setitem",
+        "gather",
+        "scatter_add",
+        "extend",
+        "extend_transpose",
+        "resample",
+        "resample_transpose",
+    ],
+)
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_values_of_what_large_arrays_take(name: str, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The copies that large arrays get, from either memory order: values and gradients are the frozen ones."""

@@ -78,24 +78,29 @@ def test_derivatives(how: str) -> None:
     assert y.grad.tolist() == wanted[how]
 
 
-@pytest.mark.parametrize("call, error, text", [
-    ("f(x, 'median', lengths=n)", RuntimeError, "reduce argument must be either"),
-    ("f(x, 'sum')", RuntimeError, "Either lengths or offsets must be defined"),
-    ("f(x, 'sum', indices=n)", RuntimeError, "indices based reduction is not supported"),
-    ("f(x, 'sum', lengths=n - 1)", RuntimeError, "sum to data.size"),
-    ("f(x, 'sum', lengths=n + 1, unsafe=True)", RuntimeError, "within the 4 elements"),
-    ("f(x, 'sum', lengths=m.tensor([-1, 5]))", RuntimeError, "lengths contains negative value"),
-    ("f(x, 'sum', offsets=m.tensor([0, 3, 2]))", RuntimeError, "segment_length >= 0"),
-    ("f(x, 'sum', offsets=m.tensor([0, 5]))", RuntimeError, "within the 4 elements"),
-    ("f(x, 'sum', offsets=m.tensor([-1, 2]))", RuntimeError, "within the 4 elements"),
-    ("f(x, 'sum', offsets=m.tensor([], dtype=m.int64))", RuntimeError, "is empty"),
-    ("f(x, 'sum', lengths=n.float())", NotImplementedError, "not implemented for minitorch.float32"),
-    ("f(x.long(), 'sum', lengths=n)", NotImplementedError, "not implemented for minitorch.int64"),
-    ("f(x, 'sum', lengths=n, axis=1)", RuntimeError, "axis to be the last dimension of lengths but got 1"),
-    ("f(x, 'sum', lengths=m.ones(3, 2).long(), axis=1)", RuntimeError, "before the axis"),
-    ("f(x, 'sum', lengths=[2, 2])", TypeError, "lengths"), ("f([1.0], 'sum', lengths=n)", TypeError, "data"),
-    ("f(x[0, 0], 'sum', lengths=n)", RuntimeError, "no dimensions"), ("f(x, 'sum', n)", TypeError, "positional"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "call, error, text",
+    [
+        ("f(x, 'median', lengths=n)", RuntimeError, "reduce argument must be either"),
+        ("f(x, 'sum')", RuntimeError, "Either lengths or offsets must be defined"),
+        ("f(x, 'sum', indices=n)", RuntimeError, "indices based reduction is not supported"),
+        ("f(x, 'sum', lengths=n - 1)", RuntimeError, "sum to data.size"),
+        ("f(x, 'sum', lengths=n + 1, unsafe=True)", RuntimeError, "within the 4 elements"),
+        ("f(x, 'sum', lengths=m.tensor([-1, 5]))", RuntimeError, "lengths contains negative value"),
+        ("f(x, 'sum', offsets=m.tensor([0, 3, 2]))", RuntimeError, "segment_length >= 0"),
+        ("f(x, 'sum', offsets=m.tensor([0, 5]))", RuntimeError, "within the 4 elements"),
+        ("f(x, 'sum', offsets=m.tensor([-1, 2]))", RuntimeError, "within the 4 elements"),
+        ("f(x, 'sum', offsets=m.tensor([], dtype=m.int64))", RuntimeError, "is empty"),
+        ("f(x, 'sum', lengths=n.float())", NotImplementedError, "not implemented for minitorch.float32"),
+        ("f(x.long(), 'sum', lengths=n)", NotImplementedError, "not implemented for minitorch.int64"),
+        ("f(x, 'sum', lengths=n, axis=1)", RuntimeError, "axis to be the last dimension of lengths but got 1"),
+        ("f(x, 'sum', lengths=m.ones(3, 2).long(), axis=1)", RuntimeError, "before the axis"),
+        ("f(x, 'sum', lengths=[2, 2])", TypeError, "lengths"),
+        ("f([1.0], 'sum', lengths=n)", TypeError, "data"),
+        ("f(x[0, 0], 'sum', lengths=n)", RuntimeError, "no dimensions"),
+        ("f(x, 'sum', n)", TypeError, "positional"),
+    ],
+)
 def test_wrong_calls(call: str, error: type, text: str) -> None:
     """PyTorch's classes."""
     with pytest.raises(error, match=text):

@@ -117,7 +117,10 @@ def test_kthvalue_and_median_stand_in_the_sort(dtype: Any, shape: tuple) -> None
 
 
 RIGHT: list[tuple[Callable, Any]] = [
-    (lambda: m.tensor([NAN, 1.0, NAN, INF, -0.0, 0.0]).sort(descending=True), [[None, None, INF, 1, 0, 0], [0, 2, 3, 1, 4, 5]]),
+    (
+        lambda: m.tensor([NAN, 1.0, NAN, INF, -0.0, 0.0]).sort(descending=True),
+        [[None, None, INF, 1, 0, 0], [0, 2, 3, 1, 4, 5]],
+    ),
     (lambda: m.tensor(3.0).sort(), [3.0, 0]),
     (lambda: m.tensor(3.0).topk(1), [3.0, 0]),
     (lambda: m.tensor(3.0).kthvalue(1), [3.0, 0]),
@@ -133,19 +136,25 @@ RIGHT: list[tuple[Callable, Any]] = [
     (lambda: m.tensor([NAN, NAN]).nanmedian(0), [None, 0]),
     (lambda: m.tensor([NAN, 1.0, 2.0, NAN]).nanmedian(), 1.0),
     (lambda: m.tensor([3, 1, 2, 4]).median(), 2),
-    (lambda: m.unique(m.tensor([NAN, 1.0, NAN]), return_inverse=True, return_counts=True),
-     [[1.0, None, None], [1, 0, 2], [1, 1, 1]]),
+    (
+        lambda: m.unique(m.tensor([NAN, 1.0, NAN]), return_inverse=True, return_counts=True),
+        [[1.0, None, None], [1, 0, 2], [1, 1, 1]],
+    ),
     (lambda: m.unique(m.tensor([[3, 1], [3, 2]]), return_inverse=True), [[1, 2, 3], [[2, 0], [2, 1]]]),
     (lambda: m.tensor([10**15, 5, 10**15]).unique(True, True, True), [[5, 10**15], [1, 0, 1], [1, 2]]),
     (lambda: m.unique(m.tensor([0.0, -0.0]), return_inverse=True), [[0.0], [0, 0]]),
     (lambda: m.unique(m.tensor([True, False, True]), return_counts=True), [[False, True], [1, 2]]),
-    (lambda: m.unique(m.tensor([[1, 2], [1, 2], [0, 1]]), dim=0, return_inverse=True, return_counts=True),
-     [[[0, 1], [1, 2]], [1, 1, 0], [1, 2]]),
+    (
+        lambda: m.unique(m.tensor([[1, 2], [1, 2], [0, 1]]), dim=0, return_inverse=True, return_counts=True),
+        [[[0, 1], [1, 2]], [1, 1, 0], [1, 2]],
+    ),
     (lambda: m.unique(m.tensor([[2, 1, 2], [0, 5, 0]]), dim=1, return_counts=True), [[[1, 2], [5, 0]], [1, 2]]),
     (lambda: m.unique(m.empty(0, 3), dim=0), []),
     (lambda: m.unique(m.empty(0), return_inverse=True, return_counts=True), [[], [], []]),
-    (lambda: m.unique_consecutive(m.tensor([1, 1, 2, 1]), return_inverse=True, return_counts=True),
-     [[1, 2, 1], [0, 0, 1, 2], [2, 1, 1]]),
+    (
+        lambda: m.unique_consecutive(m.tensor([1, 1, 2, 1]), return_inverse=True, return_counts=True),
+        [[1, 2, 1], [0, 0, 1, 2], [2, 1, 1]],
+    ),
     (lambda: m.unique_consecutive(m.tensor([NAN, NAN, 1.0])), [None, None, 1.0]),
     (lambda: m.unique_consecutive(m.tensor(3.0), return_inverse=True, return_counts=True), [[3.0], 0, [1]]),
     (lambda: m.unique_consecutive(m.tensor([[1, 1], [1, 1], [2, 1]]), dim=0), [[1, 1], [2, 1]]),
@@ -156,12 +165,15 @@ RIGHT: list[tuple[Callable, Any]] = [
     (lambda: m.searchsorted(m.tensor([1, 2, 3]), m.tensor([2.5])), [2]),
     (lambda: m.searchsorted(m.tensor([3.0, 1.0, 2.0]), m.tensor([2.0]), sorter=m.tensor([1, 2, 0])), [1]),
     (lambda: m.searchsorted(m.tensor([[1, 3, 5], [2, 4, 6]]), m.tensor([[3, 6], [1, 6]])), [[1, 3], [0, 2]]),
-    (lambda: m.searchsorted(m.tensor([[1, 3, 5], [2, 4, 6]]), m.tensor([[3, 6], [1, 6]]), right=True), [[2, 3], [0, 3]]),
+    (
+        lambda: m.searchsorted(m.tensor([[1, 3, 5], [2, 4, 6]]), m.tensor([[3, 6], [1, 6]]), right=True),
+        [[2, 3], [0, 3]],
+    ),
     (lambda: m.searchsorted(m.empty(0), m.tensor([2.0])), [0]),
     (lambda: m.bucketize(m.tensor([[1, 2], [3, 9]]), m.tensor([1, 3])), [[0, 1], [1, 2]]),
     (lambda: m.bucketize(3, m.tensor([1, 3]), right=True), 2),
     (lambda: m.bucketize(m.tensor([1]), m.tensor([1]), out_int32=True).dtype, m.int32),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "expected"), RIGHT, ids=[str(i) for i in range(len(RIGHT))])

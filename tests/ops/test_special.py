@@ -14,7 +14,7 @@ from minitorch.autograd import grad
 
 INF, NAN = float("inf"), float("nan")
 # Name, arguments, values: rounded from 40 digits that mpmath 1.3 computed by sums and quadratures of its own.
-VALUES = [  # fmt: skip
+VALUES = [
     (
         "lgamma",
         [

@@ -60,14 +60,19 @@ RIGHT: list[tuple[Callable, Any]] = [
     (lambda: m.tensor([[0.0, 1.0], [4.0, 4.0]]).histc(bins=4, min=0, max=4), [1.0, 1.0, 0.0, 2.0]),
     (lambda: histogram(SAMPLES, 2), [[1.0, 2.0], [1.0, 1.5, 2.0]]),
     (lambda: histogram(SAMPLES, 4, range=(0.0, 2.0), density=True), [[0, 0, 2 / 3, 4 / 3], [0.0, 0.5, 1.0, 1.5, 2.0]]),
-    (lambda: histogram(SAMPLES, 4, range=(0.0, 2.0), weight=m.tensor([1.0, 2.0, 4.0])),
-     [[0.0, 0.0, 1.0, 6.0], [0.0, 0.5, 1.0, 1.5, 2.0]]),
+    (
+        lambda: histogram(SAMPLES, 4, range=(0.0, 2.0), weight=m.tensor([1.0, 2.0, 4.0])),
+        [[0.0, 0.0, 1.0, 6.0], [0.0, 0.5, 1.0, 1.5, 2.0]],
+    ),
     (lambda: histogram(SAMPLES, m.tensor([0.0, 1.0, 1.6, 4.0])), [[0.0, 2.0, 1.0], [0.0, 1.0, 1.6, 4.0]]),
     (lambda: histogram(m.tensor([1.0, 2.0, NAN]), 2, range=(0.0, 2.0)), [[0.0, 2.0], [0.0, 1.0, 2.0]]),
     (lambda: histogram(m.ones(2, 3), 2), [[0.0, 6.0], [0.5, 1.0, 1.5]]),
     (lambda: m.histogramdd(POINTS, 2).hist, [[0.0, 1.0], [1.0, 1.0]]),
     (lambda: list(m.histogramdd(POINTS, [2, 1], range=[0.0, 2.0, 0.0, 4.0]).bin_edges), [[0.0, 1.0, 2.0], [0.0, 4.0]]),
-    (lambda: m.histogramdd(POINTS, [2, 2], range=[0.0, 2.0, 0.0, 4.0], density=True).hist, [[1 / 6, 0], [1 / 6, 1 / 6]]),
+    (
+        lambda: m.histogramdd(POINTS, [2, 2], range=[0.0, 2.0, 0.0, 4.0], density=True).hist,
+        [[1 / 6, 0], [1 / 6, 1 / 6]],
+    ),
     (lambda: m.histogramdd(POINTS, [2, 2], weight=m.tensor([1.0, 2.0, 4.0])).hist, [[0.0, 1.0], [2.0, 4.0]]),
     (lambda: m.histogramdd(POINTS, [m.tensor([0.0, 1.0, 2.0]), m.tensor([0.0, 1.5])]).hist, [[1.0], [1.0]]),
     (lambda: m.histogramdd(m.ones(2, 3, 2), 2).hist, [[0.0, 0.0], [0.0, 6.0]]),
@@ -100,8 +105,10 @@ RIGHT: list[tuple[Callable, Any]] = [
     (lambda: m.gradient(m.tensor([1.0, 4.0, 9.0, 16.0]))[0], [3.0, 4.0, 6.0, 7.0]),
     (lambda: m.gradient(m.tensor([1, 4, 9, 16]), edge_order=2)[0], [2.0, 4.0, 6.0, 8.0]),
     (lambda: m.gradient(m.tensor([1.0, 4.0, 9.0]), spacing=2.0)[0], [1.5, 2.0, 2.5]),
-    (lambda: m.gradient(m.tensor([0.0, 1.0, 9.0, 16.0]), spacing=(m.tensor([0.0, 1.0, 3.0, 4.0]),), edge_order=2)[0],
-     [0.0, 2.0, 6.0, 8.0]),
+    (
+        lambda: m.gradient(m.tensor([0.0, 1.0, 9.0, 16.0]), spacing=(m.tensor([0.0, 1.0, 3.0, 4.0]),), edge_order=2)[0],
+        [0.0, 2.0, 6.0, 8.0],
+    ),
     (lambda: m.gradient(m.tensor([[1.0, 2.0], [4.0, 8.0]]), spacing=[1.0, 2.0])[1], [[0.5, 0.5], [2.0, 2.0]]),
     (lambda: m.gradient(m.tensor([[1.0, 2.0], [4.0, 8.0]]), dim=0)[0], [[3.0, 6.0], [3.0, 6.0]]),
     (lambda: m.gradient(m.tensor(3.0)), ()),
@@ -112,7 +119,7 @@ RIGHT: list[tuple[Callable, Any]] = [
     (lambda: m.logcumsumexp(m.tensor([-INF, -INF, 2.0, INF, 1.0]), 0), [-INF, -INF, 2.0, INF, INF]),
     (lambda: m.logcumsumexp(m.tensor(2.0), 0), 2.0),
     (lambda: m.tensor([-200.0, 0.0, 200.0]).logcumsumexp(0), [-200.0, 0.0, 200.0]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("call", "expected"), RIGHT, ids=[str(i) for i in range(len(RIGHT))])

@@ -23,7 +23,8 @@ import minitorch as m  # noqa: E402
 UNIT = 2.0**-8
 # What no number says: random or uninitialized memory, dropout, choices among equals; operators whose samples share
 # memory, or order arguments otherwise than the public function; and what differs in float32, too.
-LEFT_OUT = set("""
+LEFT_OUT = set(
+    """
     bernoulli cauchy empty empty_like empty_permuted empty_strided exponential geometric log_normal mode multinomial
     new_empty new_empty_strided normal rand_like randint randint_like randn randn_like uniform
     nn.functional.alpha_dropout nn.functional.dropout nn.functional.dropout2d nn.functional.dropout3d
@@ -32,7 +33,8 @@ LEFT_OUT = set("""
     as_strided as_strided_scatter einsum nn.functional.embedding polygamma special.polygamma where zero_
     nn.functional.triplet_margin_with_distance_loss nn.functional.batch_norm nn.functional.max_unpool1d
     nn.functional.max_unpool2d nn.functional.max_unpool3d
-""".split())  # fmt: skip  # noqa: SIM905
+""".split()
+)  # noqa: SIM905
 CHOICES = ("argsort", "sort", "topk")  # of equals others are chosen: only values are compared
 
 

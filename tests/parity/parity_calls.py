@@ -132,7 +132,7 @@ def test_error_inputs(op: Any) -> None:
             if wanted == "none":
                 continue
             before = [x.array.copy() for x in converted if isinstance(x, m.Tensor)]
-            found = outcome(lambda: mine(*converted, **settings))  # noqa: B023
+            found = outcome(lambda: mine(*converted, **settings))
             same = all(
                 np.array_equal(x.array, was, equal_nan=was.dtype.kind == "f")
                 for x, was in zip([x for x in converted if isinstance(x, m.Tensor)], before, strict=True)

@@ -188,8 +188,12 @@ def test_layers() -> None:
             if rng.random() < 0.5:
                 del arguments["output_padding"]
                 front = case.x.shape[: -rank - 1] + (channels["out_channels"],) if rng.random() < 0.3 else ()
-                size = zip(case.x.shape[-rank:], kernel, *map(each(rank), (case.settings[k] for k in (
-                    "stride", "padding", "dilation"))), strict=True)  # fmt: skip
+                size = zip(
+                    case.x.shape[-rank:],
+                    kernel,
+                    *map(each(rank), (case.settings[k] for k in ("stride", "padding", "dilation"))),
+                    strict=True,
+                )
                 low = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, k, s, p, d in size]
                 call["output_size"] = (
                     *front,

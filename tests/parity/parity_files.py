@@ -31,9 +31,17 @@ MODELS: dict[str, Callable[[Any], Any]] = {
     "double": lambda t: t.nn.Linear(2, 2).double(),
 }
 OPTIMIZERS: dict[str, dict[str, Any]] = {
-    "SGD": {"lr": 0.1, "momentum": 0.9}, "Adam": {"amsgrad": True}, "AdamW": {}, "RMSprop": {"momentum": 0.5, "centered": True},
-    "Adagrad": {}, "Adadelta": {}, "Adamax": {}, "NAdam": {}, "Rprop": {}, "ASGD": {},
-}  # fmt: skip
+    "SGD": {"lr": 0.1, "momentum": 0.9},
+    "Adam": {"amsgrad": True},
+    "AdamW": {},
+    "RMSprop": {"momentum": 0.5, "centered": True},
+    "Adagrad": {},
+    "Adadelta": {},
+    "Adamax": {},
+    "NAdam": {},
+    "Rprop": {},
+    "ASGD": {},
+}
 DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 
 
@@ -161,8 +169,14 @@ def test_nothing_else_is_read(tmp_path: Path) -> None:
     """Whole modules, sparse and quantized tensors, subclasses, tensors with attributes."""
     marked = torch.ones(1)
     marked.note = "x"  # type: ignore[attr-defined]
-    for value in (torch.nn.Linear(1, 1), torch.eye(2).to_sparse(), torch.ones(1).as_subclass(Special), marked,
-                  torch.quantize_per_tensor(torch.ones(1), 1, 0, torch.qint8), torch.ones(1, device="meta")):  # fmt: skip
+    for value in (
+        torch.nn.Linear(1, 1),
+        torch.eye(2).to_sparse(),
+        torch.ones(1).as_subclass(Special),
+        marked,
+        torch.quantize_per_tensor(torch.ones(1), 1, 0, torch.qint8),
+        torch.ones(1, device="meta"),
+    ):
         torch.save(value, tmp_path / "x.pt")
         with pytest.raises(RuntimeError, match="it names|no value"):
             minitorch.load(tmp_path / "x.pt")

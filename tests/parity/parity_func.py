@@ -86,8 +86,12 @@ CASES: list[Callable] = [
     lambda L: L.func.functional_call(L.nn.Linear(2, 1), [{"bias": drawn(L, 1)}, {"bias": drawn(L, 1)}], drawn(L, 3, 2)),
     lambda L: L.func.functional_call(L.nn.Linear(2, 1), 3, drawn(L, 3, 2)),
     lambda L: L.func.stack_module_state([]),
-    ensemble, module, within_no_grad, through, captured,
-]  # fmt: skip
+    ensemble,
+    module,
+    within_no_grad,
+    through,
+    captured,
+]
 
 
 def outcome(case: Callable, L: Any) -> Any:

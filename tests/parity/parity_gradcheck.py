@@ -108,11 +108,9 @@ CASES = {  # name: (function of the library and its gradcheck)
     "plus something": lambda L, c: c(op(L, lambda x: x * 2, lambda g, x: 2 * g + 1), x(L, *V)),
     "wrong shape": lambda L, c: c(op(L, lambda x: x * 2, lambda g, x: g[:2]), x(L, *V)),
     "in place on a leaf": lambda L, c: c(lambda x: x.mul_(2), x(L, *V)),
-    "a gradient inside": lambda L, c: c(
-        lambda x: L.autograd.grad((x**3).sum(), x, create_graph=True)[0], x(L, *V)
-    ),
+    "a gradient inside": lambda L, c: c(lambda x: L.autograd.grad((x**3).sum(), x, create_graph=True)[0], x(L, *V)),
     "detached in backward": lambda L, c: c(op(L, lambda x: x**3, lambda g, x: 3 * g * x.detach() ** 2), x(L, *V)),
-}  # fmt: skip
+}
 OPTIONS = {
     "gradcheck": [
         {"check_backward_ad": False},

@@ -22,32 +22,109 @@ HEAD = """
 a = L.arange(24.0).reshape(2, 3, 4).requires_grad_()
 x = a * 2
 """
-IN_VIEW = ["t_()", "transpose_(0, 1)", "swapaxes_(-1, 0)", "swapdims_(0, 1)", "squeeze_()", "squeeze_(0)", "unsqueeze_(1)",
-           "unsqueeze_(-1)", "as_strided_((2, 2), (1, 2), 1)", "transpose_(0, 5)", "squeeze_(7)", "unsqueeze_(-9)"]  # fmt: skip
-OWNERS = ["x", "x[0]", "x[:, 1]", "x[:1]", "x.detach()", "a", "a.detach()", "x.split(1)[0]", "L.ones(3)", "L.ones(3, 1)",
-          "L.ones(2, 3).t()", "x.unsafe_split(1, 2)[1]", "x.unsafe_chunk(2)[0]"]  # fmt: skip
-COPIES = ["alias_copy(x)", "as_strided_copy(x, (2, 2), (1, 2), 1)", "diagonal_copy(x, 1)", "diagonal_copy(x, 0, 2, 1)",
-          "expand_copy(x[:1], (3, 3, 4))", "permute_copy(x, (2, 0, 1))", "permute_copy(x, (2, 0))", "select_copy(x, 1, 2)",
-          "select_copy(x, 1, 9)", "slice_copy(x, 1, 1, 3)", "slice_copy(x)", "slice_copy(x, 2, -3, 9, 2)",
-          "slice_copy(x, 0, 0, 3, 0)", "slice_copy(x.sum())", "split_copy(x, 2, 1)", "split_with_sizes_copy(x, (1, 2), 1)",
-          "split_with_sizes_copy(x, (1, 1), 1)", "squeeze_copy(x[:1])", "squeeze_copy(x[:1], 0)", "t_copy(x[0])", "t_copy(x)",
-          "transpose_copy(x, 0, 2)", "unbind_copy(x, 1)", "unfold_copy(x, 2, 2, 1)", "unsqueeze_copy(x, 1)",
-          "view_copy(x, (6, 4))", "view_copy(x, (5, 4))", "unsafe_split(x, 2, 2)", "unsafe_split(x, -1)",
-          "unsafe_chunk(x, 2, 2)", "unsafe_chunk(x, 0)", "fill(x, 3)", "fill(x, x.sum())", "fill(x, x)",
-          "nonzero_static(x, size=4)", "nonzero_static(x, size=40, fill_value=2)", "nonzero_static(x, size=-1)",
-          "where(x > 9)", "where(x > 9, x, 0.0)", "where(x > 9, 1)", "where(x, x, x)"]  # fmt: skip
+IN_VIEW = [
+    "t_()",
+    "transpose_(0, 1)",
+    "swapaxes_(-1, 0)",
+    "swapdims_(0, 1)",
+    "squeeze_()",
+    "squeeze_(0)",
+    "unsqueeze_(1)",
+    "unsqueeze_(-1)",
+    "as_strided_((2, 2), (1, 2), 1)",
+    "transpose_(0, 5)",
+    "squeeze_(7)",
+    "unsqueeze_(-9)",
+]
+OWNERS = [
+    "x",
+    "x[0]",
+    "x[:, 1]",
+    "x[:1]",
+    "x.detach()",
+    "a",
+    "a.detach()",
+    "x.split(1)[0]",
+    "L.ones(3)",
+    "L.ones(3, 1)",
+    "L.ones(2, 3).t()",
+    "x.unsafe_split(1, 2)[1]",
+    "x.unsafe_chunk(2)[0]",
+]
+COPIES = [
+    "alias_copy(x)",
+    "as_strided_copy(x, (2, 2), (1, 2), 1)",
+    "diagonal_copy(x, 1)",
+    "diagonal_copy(x, 0, 2, 1)",
+    "expand_copy(x[:1], (3, 3, 4))",
+    "permute_copy(x, (2, 0, 1))",
+    "permute_copy(x, (2, 0))",
+    "select_copy(x, 1, 2)",
+    "select_copy(x, 1, 9)",
+    "slice_copy(x, 1, 1, 3)",
+    "slice_copy(x)",
+    "slice_copy(x, 2, -3, 9, 2)",
+    "slice_copy(x, 0, 0, 3, 0)",
+    "slice_copy(x.sum())",
+    "split_copy(x, 2, 1)",
+    "split_with_sizes_copy(x, (1, 2), 1)",
+    "split_with_sizes_copy(x, (1, 1), 1)",
+    "squeeze_copy(x[:1])",
+    "squeeze_copy(x[:1], 0)",
+    "t_copy(x[0])",
+    "t_copy(x)",
+    "transpose_copy(x, 0, 2)",
+    "unbind_copy(x, 1)",
+    "unfold_copy(x, 2, 2, 1)",
+    "unsqueeze_copy(x, 1)",
+    "view_copy(x, (6, 4))",
+    "view_copy(x, (5, 4))",
+    "unsafe_split(x, 2, 2)",
+    "unsafe_split(x, -1)",
+    "unsafe_chunk(x, 2, 2)",
+    "unsafe_chunk(x, 0)",
+    "fill(x, 3)",
+    "fill(x, x.sum())",
+    "fill(x, x)",
+    "nonzero_static(x, size=4)",
+    "nonzero_static(x, size=40, fill_value=2)",
+    "nonzero_static(x, size=-1)",
+    "where(x > 9)",
+    "where(x > 9, x, 0.0)",
+    "where(x > 9, 1)",
+    "where(x, x, x)",
+]
 LAYERS = [
-    "kl_div(p, q, 0)", "kl_div(p, q, 2, log_target=True)", "kl_div(p, q)", "poisson_nll_loss(p, q, True, True, 1e-6, 1)",
-    "hinge_embedding_loss(p, s, 0.5, 2)", "margin_ranking_loss(p, q, s, 0.5)", "cosine_embedding_loss(p, q, s[:, 0])",
-    "triplet_margin_loss(p, q, s, 2.0, 1, 1e-5, True, 0)", "binary_cross_entropy_with_logits(p, q, s + 2, q + 1, 2)",
-    "batch_norm(p, q[0], q[1], q[2], q[3] + 1, False, 0.1, 1e-5, False)", "dropout(p, 0.5, False)", "constant_pad_nd(p, (1, 0), 7)",
-    "instance_norm(x, None, None, None, None, True, 0.1, 1e-5, False)", "embedding(p, L.tensor([1, 0, 1]), 0)",
-    "embedding(p, L.tensor([1, 0, 1]))", "adaptive_max_pool1d(x, 2)", "max_pool1d_with_indices(x, 2)", "rrelu(p)",
-    "grid_sampler(x[None], x[:1, :, :2, None].reshape(1, 3, 1, 2) / 50, 0, 1, True)", "norm_except_dim(x, 2, 1)",
-    "bilinear(p, p, x.reshape(2, 3, 4)[:, :, :3])", "norm_except_dim(x)", "feature_dropout(p, 0.5, False)",
-]  # fmt: skip
-WINDOWS = [f"{name}_window({n}, {periodic})" for name in ("hann", "hamming", "blackman", "bartlett", "kaiser")
-           for n in (0, 1, 2, 7, -1) for periodic in (True, False)]  # fmt: skip
+    "kl_div(p, q, 0)",
+    "kl_div(p, q, 2, log_target=True)",
+    "kl_div(p, q)",
+    "poisson_nll_loss(p, q, True, True, 1e-6, 1)",
+    "hinge_embedding_loss(p, s, 0.5, 2)",
+    "margin_ranking_loss(p, q, s, 0.5)",
+    "cosine_embedding_loss(p, q, s[:, 0])",
+    "triplet_margin_loss(p, q, s, 2.0, 1, 1e-5, True, 0)",
+    "binary_cross_entropy_with_logits(p, q, s + 2, q + 1, 2)",
+    "batch_norm(p, q[0], q[1], q[2], q[3] + 1, False, 0.1, 1e-5, False)",
+    "dropout(p, 0.5, False)",
+    "constant_pad_nd(p, (1, 0), 7)",
+    "instance_norm(x, None, None, None, None, True, 0.1, 1e-5, False)",
+    "embedding(p, L.tensor([1, 0, 1]), 0)",
+    "embedding(p, L.tensor([1, 0, 1]))",
+    "adaptive_max_pool1d(x, 2)",
+    "max_pool1d_with_indices(x, 2)",
+    "rrelu(p)",
+    "grid_sampler(x[None], x[:1, :, :2, None].reshape(1, 3, 1, 2) / 50, 0, 1, True)",
+    "norm_except_dim(x, 2, 1)",
+    "bilinear(p, p, x.reshape(2, 3, 4)[:, :, :3])",
+    "norm_except_dim(x)",
+    "feature_dropout(p, 0.5, False)",
+]
+WINDOWS = [
+    f"{name}_window({n}, {periodic})"
+    for name in ("hann", "hamming", "blackman", "bartlett", "kaiser")
+    for n in (0, 1, 2, 7, -1)
+    for periodic in (True, False)
+]
 WAVES = "bessel_j0 bessel_j1 bessel_y0 bessel_y1 airy_ai"
 SMOOTH = """modified_bessel_k0 modified_bessel_k1 scaled_modified_bessel_k0 scaled_modified_bessel_k1
     spherical_bessel_j0"""
@@ -56,11 +133,19 @@ DEGREES = """chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_
     shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u shifted_chebyshev_polynomial_v
     shifted_chebyshev_polynomial_w"""
 INTEGERS = [
-    "F.conv2d(x, w, b, 2, 1, 1, 2)", "F.conv2d(x[0], w, None, 1, 'same', 1, 2)", "F.conv1d(x[0], w[:, :, 0], b, 1, 1, 1, 2)",
-    "F.conv3d(x[None], w[:, :1, None].repeat(1, 2, 1, 1, 1))", "F.linear(x, w[0, 0].repeat(1, 2)[:, :5], b[:3])",
-    "F.max_pool2d(x, 2)", "F.max_pool2d(x, 3, 2, 1, return_indices=True)", "F.max_pool3d(x, 2)", "F.avg_pool2d(x, 3, 2, 1)",
-    "F.avg_pool2d(x, 3, 2, 1, False, False)", "F.avg_pool3d(x, 2, divisor_override=3)", "F.adaptive_max_pool2d(x, 2)",
-]  # fmt: skip
+    "F.conv2d(x, w, b, 2, 1, 1, 2)",
+    "F.conv2d(x[0], w, None, 1, 'same', 1, 2)",
+    "F.conv1d(x[0], w[:, :, 0], b, 1, 1, 1, 2)",
+    "F.conv3d(x[None], w[:, :1, None].repeat(1, 2, 1, 1, 1))",
+    "F.linear(x, w[0, 0].repeat(1, 2)[:, :5], b[:3])",
+    "F.max_pool2d(x, 2)",
+    "F.max_pool2d(x, 3, 2, 1, return_indices=True)",
+    "F.max_pool3d(x, 2)",
+    "F.avg_pool2d(x, 3, 2, 1)",
+    "F.avg_pool2d(x, 3, 2, 1, False, False)",
+    "F.avg_pool3d(x, 2, divisor_override=3)",
+    "F.adaptive_max_pool2d(x, 2)",
+]
 
 
 def show(value: Any) -> Any:

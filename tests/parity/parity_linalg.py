@@ -106,9 +106,11 @@ def leaves_of(cls: Any, args: Any) -> list:
     """The tensors among arguments that require grad."""
     flat = args if isinstance(args, list | tuple) else [args]
     return [
-        x for a in flat for x in (leaves_of(cls, a) if isinstance(a, list | tuple) else [a])
+        x
+        for a in flat
+        for x in (leaves_of(cls, a) if isinstance(a, list | tuple) else [a])
         if isinstance(x, cls) and x.requires_grad
-    ]  # fmt: skip
+    ]
 
 
 def test_operators() -> None:

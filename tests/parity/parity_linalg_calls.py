@@ -373,10 +373,17 @@ def made(L: Any) -> dict:
         return L.from_numpy(np.asarray(rng.standard_normal(shape), np.float32))
 
     return {
-        "L": L, "INF": INF, "F": F, "D": lambda *s: F(*s).double(), "H": lambda *s: F(*s).half(),
-        "I": lambda *s: (F(*s) * 5).long(), "I8": lambda *s: (F(*s) * 5).int(), "B": lambda *s: F(*s) > 0,
-        "N": lambda *s: F(*s) * float("nan"), "P": lambda n: F(n, n) @ F(n, n).mT + 4 * L.eye(n),
-    }  # fmt: skip
+        "L": L,
+        "INF": INF,
+        "F": F,
+        "D": lambda *s: F(*s).double(),
+        "H": lambda *s: F(*s).half(),
+        "I": lambda *s: (F(*s) * 5).long(),
+        "I8": lambda *s: (F(*s) * 5).int(),
+        "B": lambda *s: F(*s) > 0,
+        "N": lambda *s: F(*s) * float("nan"),
+        "P": lambda n: F(n, n) @ F(n, n).mT + 4 * L.eye(n),
+    }
 
 
 def outcome(L: Any, call: str) -> tuple[str, Any]:

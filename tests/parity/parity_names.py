@@ -85,22 +85,91 @@ def test_promotion() -> None:
             check(f"multiply {label}", plain(ours[0] * ours[1]), plain(theirs[0] * theirs[1]))
 
 
-BINARY = ["x + y", "x - y", "x * y", "x / y", "x // y", "x % y", "x == y", "x < y", "L.maximum(x, y)", "x & y",
-          "L.where(x > y, x, y)", "x.clone().add_(y)", "L.cat([x, y])", "L.stack([x, y])"]  # fmt: skip
-UNARY = ["-x", "abs(x)", "x.sum()", "x.prod()", "x.max()", "x.argmax()", "x.cumsum(0)", "x + 1", "x * 2.5", "x ** 2",
-         "x == 1", "x.exp()", "x.sign()", "x.sqrt()", "x.float()", "x.half()", "x.short()", "x.char()", "x.bool()", "x[1:]",
-         "x.clone().fill_(3)", "L.zeros_like(x)", "x.new_ones(2)", "L.arange(3, dtype=x.dtype)", "L.eye(2, dtype=x.dtype)",
-         "L.full((2,), 1, dtype=x.dtype)", "L.linspace(0, 4, 3, dtype=x.dtype)", "x.any()", "x.all()", "x.min(0).values",
-         "x.type()[-10:]", "x.flip(0)", "x.tolist()", "x.itemsize", "x.is_signed()", "x.mean()", "x.reshape(2, 2) @ x[:2]",
-         "x.to(L.int16)", "x.to(L.uint8)", "x.to(float)", "x.to(int)", "x.to(bool)", "L.scalar_tensor(1, dtype=x.dtype)",
-         "L.tensor([1, 0], dtype=x.dtype)", "L.randint(0, 1, (2,), dtype=x.dtype)", "L.nn.functional.relu(x)",
-         "x.unique_things()", "L.from_numpy(x.numpy()).dtype", "L.tensor(x.numpy()).dtype", "x.sum(dtype=L.int16)",
-         "L.empty(0, dtype=x.dtype).sum()", "x.dtype.is_floating_point", "x.dtype.is_signed", "x.dtype.itemsize"]  # fmt: skip
+BINARY = [
+    "x + y",
+    "x - y",
+    "x * y",
+    "x / y",
+    "x // y",
+    "x % y",
+    "x == y",
+    "x < y",
+    "L.maximum(x, y)",
+    "x & y",
+    "L.where(x > y, x, y)",
+    "x.clone().add_(y)",
+    "L.cat([x, y])",
+    "L.stack([x, y])",
+]
+UNARY = [
+    "-x",
+    "abs(x)",
+    "x.sum()",
+    "x.prod()",
+    "x.max()",
+    "x.argmax()",
+    "x.cumsum(0)",
+    "x + 1",
+    "x * 2.5",
+    "x ** 2",
+    "x == 1",
+    "x.exp()",
+    "x.sign()",
+    "x.sqrt()",
+    "x.float()",
+    "x.half()",
+    "x.short()",
+    "x.char()",
+    "x.bool()",
+    "x[1:]",
+    "x.clone().fill_(3)",
+    "L.zeros_like(x)",
+    "x.new_ones(2)",
+    "L.arange(3, dtype=x.dtype)",
+    "L.eye(2, dtype=x.dtype)",
+    "L.full((2,), 1, dtype=x.dtype)",
+    "L.linspace(0, 4, 3, dtype=x.dtype)",
+    "x.any()",
+    "x.all()",
+    "x.min(0).values",
+    "x.type()[-10:]",
+    "x.flip(0)",
+    "x.tolist()",
+    "x.itemsize",
+    "x.is_signed()",
+    "x.mean()",
+    "x.reshape(2, 2) @ x[:2]",
+    "x.to(L.int16)",
+    "x.to(L.uint8)",
+    "x.to(float)",
+    "x.to(int)",
+    "x.to(bool)",
+    "L.scalar_tensor(1, dtype=x.dtype)",
+    "L.tensor([1, 0], dtype=x.dtype)",
+    "L.randint(0, 1, (2,), dtype=x.dtype)",
+    "L.nn.functional.relu(x)",
+    "x.unique_things()",
+    "L.from_numpy(x.numpy()).dtype",
+    "L.tensor(x.numpy()).dtype",
+    "x.sum(dtype=L.int16)",
+    "L.empty(0, dtype=x.dtype).sum()",
+    "x.dtype.is_floating_point",
+    "x.dtype.is_signed",
+    "x.dtype.itemsize",
+]
 
 
 # Bools are numbers here in some places where PyTorch refuses them: docs/design.md, "Wrong calls".
-BOOLS = {"abs(x)", "x.argmax()", "L.arange(3, dtype=x.dtype)", "L.linspace(0, 4, 3, dtype=x.dtype)", "x // y", "x % y",
-         "x.reshape(2, 2) @ x[:2]", "L.nn.functional.relu(x)"}  # fmt: skip
+BOOLS = {
+    "abs(x)",
+    "x.argmax()",
+    "L.arange(3, dtype=x.dtype)",
+    "L.linspace(0, 4, 3, dtype=x.dtype)",
+    "x // y",
+    "x % y",
+    "x.reshape(2, 2) @ x[:2]",
+    "L.nn.functional.relu(x)",
+}
 
 
 def test_small_dtypes() -> None:
@@ -140,12 +209,49 @@ def close(found: Any) -> Any:
 
 # What PyTorch has and this project means otherwise, as docs/design.md and docs/coverage.md say.
 OTHERWISE = (
-    "== 'cpu'", "type()", "share_memory_", "version.cuda", "flags", "resize_(-1)", "set_print", "randint_like", "uint16",
-    "[:1].resize_", "finfo", "to_dlpack", "rand(size", "compile", "xpu", "__dlpack", "growth", "GradScaler('cuda')",
-    "asarray(x)", "cuda.FloatTensor", "m.Tensor(m", "Exporter", "pin_memory", "LongTensor([1.5, -1.5]", "nonsense", "wraps",
-    "set_default", "sparse_coo", "dim=(1, 0)", "permute(x, dim", "m.e, 5", "memory_format", "resize_(3)", "new(3)", "empty", "cuda.synchronize",
-    "device(0)", "device=0", "'mps'", "m.e,", "roll(x)", "('a')",
-)  # fmt: skip
+    "== 'cpu'",
+    "type()",
+    "share_memory_",
+    "version.cuda",
+    "flags",
+    "resize_(-1)",
+    "set_print",
+    "randint_like",
+    "uint16",
+    "[:1].resize_",
+    "finfo",
+    "to_dlpack",
+    "rand(size",
+    "compile",
+    "xpu",
+    "__dlpack",
+    "growth",
+    "GradScaler('cuda')",
+    "asarray(x)",
+    "cuda.FloatTensor",
+    "m.Tensor(m",
+    "Exporter",
+    "pin_memory",
+    "LongTensor([1.5, -1.5]",
+    "nonsense",
+    "wraps",
+    "set_default",
+    "sparse_coo",
+    "dim=(1, 0)",
+    "permute(x, dim",
+    "m.e, 5",
+    "memory_format",
+    "resize_(3)",
+    "new(3)",
+    "empty",
+    "cuda.synchronize",
+    "device(0)",
+    "device=0",
+    "'mps'",
+    "m.e,",
+    "roll(x)",
+    "('a')",
+)
 
 
 def table(path: str, name: str) -> list:
@@ -160,9 +266,14 @@ def table(path: str, name: str) -> list:
 def test_the_tables_say_what_pytorch_does() -> None:
     """Calls whose answers stand in the other tests, asked of PyTorch itself."""
     x, x2 = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1.0], requires_grad=True)
-    for path, name in (("ops/test_call_forms.py", "FORMS"), ("ops/test_call_forms.py", "WRONG"),
-                       ("names/test_devices.py", "ANSWERS"), ("names/test_devices.py", "REFUSED"),
-                       ("names/test_exchange.py", "MADE"), ("names/test_exchange.py", "REFUSED")):  # fmt: skip
+    for path, name in (
+        ("ops/test_call_forms.py", "FORMS"),
+        ("ops/test_call_forms.py", "WRONG"),
+        ("names/test_devices.py", "ANSWERS"),
+        ("names/test_devices.py", "REFUSED"),
+        ("names/test_exchange.py", "MADE"),
+        ("names/test_exchange.py", "REFUSED"),
+    ):
         for call, *_ in table(path, name):
             if any(text in call for text in OTHERWISE):
                 continue
@@ -189,12 +300,26 @@ SPARE = {
     "tensor",
 }  # of other overloads
 # The stand-ins of torch.overrides name these, the functions themselves do not.
-THEIRS = {"pow": {"exponent"}, "split": {"split_size_or_sections"}, "swapdims": {"axis0", "axis1"}, "permute": {"dim"},
-          "swapaxes": {"dim0", "dim1"}, "histogram": {"min", "max"}, "msort": {"descending"}, "topk": {"descending"},
-          "isin": {"e", "te"}, "dot": {"other"}, "diag_embed": {"diagonal"}, "index_reduce": {"include_input"},
-          "split_with_sizes": {"split_size_or_sections"}, "unsafe_split_with_sizes": {"split_size_or_sections"},
-          "unsafe_split": {"split_size_or_sections"}, "cholesky_solve": {"input1"}, "ormqr": {"input2", "input3"},
-          "where": {"x", "y"}}  # fmt: skip
+THEIRS = {
+    "pow": {"exponent"},
+    "split": {"split_size_or_sections"},
+    "swapdims": {"axis0", "axis1"},
+    "permute": {"dim"},
+    "swapaxes": {"dim0", "dim1"},
+    "histogram": {"min", "max"},
+    "msort": {"descending"},
+    "topk": {"descending"},
+    "isin": {"e", "te"},
+    "dot": {"other"},
+    "diag_embed": {"diagonal"},
+    "index_reduce": {"include_input"},
+    "split_with_sizes": {"split_size_or_sections"},
+    "unsafe_split_with_sizes": {"split_size_or_sections"},
+    "unsafe_split": {"split_size_or_sections"},
+    "cholesky_solve": {"input1"},
+    "ormqr": {"input2", "input3"},
+    "where": {"x", "y"},
+}
 
 
 def test_names_of_arguments() -> None:

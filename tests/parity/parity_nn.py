@@ -40,9 +40,13 @@ def conv(rng):
     stride = 1 if padding == "same" else per_axis(rng, rank, 1, 4)
     mode = "zeros" if rng.random() < 0.7 else str(rng.choice(["reflect", "replicate", "circular"]))
     settings = {
-        "stride": stride, "padding": padding, "dilation": per_axis(rng, rank, 1, 3), "groups": groups,
-        "bias": bool(rng.random() < 0.7), "padding_mode": mode,
-    }  # fmt: skip
+        "stride": stride,
+        "padding": padding,
+        "dilation": per_axis(rng, rank, 1, 3),
+        "groups": groups,
+        "bias": bool(rng.random() < 0.7),
+        "padding_mode": mode,
+    }
     channels = c if rng.random() < 0.95 else c + 1
     return f"nn.Conv{rank}d({c}, {k}, {per_axis(rng, rank, 1, 4)}, **{settings})", [image(rng, rank, channels)]
 
@@ -52,10 +56,13 @@ def conv_transpose(rng):
     rank, groups = int(rng.integers(1, 4)), int(rng.integers(1, 4))
     c, k = groups * int(rng.integers(1, 4)), groups * int(rng.integers(1, 4))
     settings = {
-        "stride": per_axis(rng, rank, 1, 4), "padding": per_axis(rng, rank, 0, 3), "groups": groups,
-        "output_padding": per_axis(rng, rank, 0, 3), "dilation": per_axis(rng, rank, 1, 4),
+        "stride": per_axis(rng, rank, 1, 4),
+        "padding": per_axis(rng, rank, 0, 3),
+        "groups": groups,
+        "output_padding": per_axis(rng, rank, 0, 3),
+        "dilation": per_axis(rng, rank, 1, 4),
         "bias": bool(rng.random() < 0.7),
-    }  # fmt: skip
+    }
     return f"nn.ConvTranspose{rank}d({c}, {k}, {per_axis(rng, rank, 1, 4)}, **{settings})", [image(rng, rank, c)]
 
 
@@ -137,13 +144,14 @@ def distance_loss(rng):
     shape = tuple(int(v) for v in rng.integers(1, 5, int(rng.integers(0, 4))))
     reduction = str(rng.choice(["mean", "sum", "none"]))
     name, extra, inputs = [
-        ("mse_loss", "", [shape, shape]), ("l1_loss", "", [shape, shape]),
+        ("mse_loss", "", [shape, shape]),
+        ("l1_loss", "", [shape, shape]),
         ("smooth_l1_loss", f", beta={rng.uniform(0, 2)}", [shape, shape]),
         ("huber_loss", f", delta={rng.uniform(0.1, 2)}", [shape, shape]),
         ("binary_cross_entropy", "", [("probabilities", shape)] * 2),
         ("binary_cross_entropy_with_logits", "", [shape, ("probabilities", shape)]),
         ("kl_div", f", log_target={rng.random() < 0.5}", [shape, ("probabilities", shape)]),
-    ][rng.integers(7)]  # fmt: skip
+    ][rng.integers(7)]
     if name.startswith("binary") and rng.random() < 0.5:
         inputs, extra = [*inputs, ("constant", shape)], ", weight=v"
         if name.endswith("logits"):
@@ -156,13 +164,30 @@ def activation(rng):
     shape = tuple(int(v) for v in rng.integers(1, 5, int(rng.integers(2, 4))))
     low = float(rng.uniform(-2, 0))
     names = [
-        "ReLU()", "ReLU6()", f"LeakyReLU({rng.random()})", f"Hardtanh({low}, {low + 1})", f"ELU({rng.random()})",
-        "SiLU()", "SELU()", "Mish()", "Hardswish()", "Softsign()", "LogSigmoid()", "Tanhshrink()",
-        f"CELU({rng.choice([0.5, 1.0, 2.0])})", f"Hardshrink({rng.random()})", f"Softshrink({rng.random()})",
+        "ReLU()",
+        "ReLU6()",
+        f"LeakyReLU({rng.random()})",
+        f"Hardtanh({low}, {low + 1})",
+        f"ELU({rng.random()})",
+        "SiLU()",
+        "SELU()",
+        "Mish()",
+        "Hardswish()",
+        "Softsign()",
+        "LogSigmoid()",
+        "Tanhshrink()",
+        f"CELU({rng.choice([0.5, 1.0, 2.0])})",
+        f"Hardshrink({rng.random()})",
+        f"Softshrink({rng.random()})",
         f"Threshold({low}, {rng.random()})",
-        "GELU()", "GELU('tanh')", f"Softplus({rng.uniform(0.1, 3)}, {rng.uniform(0, 5)})", "Tanh()", "Sigmoid()",
-        f"Softmax({rng.integers(-2, 2)})", f"LogSoftmax({rng.integers(-2, 2)})",
-    ]  # fmt: skip
+        "GELU()",
+        "GELU('tanh')",
+        f"Softplus({rng.uniform(0.1, 3)}, {rng.uniform(0, 5)})",
+        "Tanh()",
+        "Sigmoid()",
+        f"Softmax({rng.integers(-2, 2)})",
+        f"LogSoftmax({rng.integers(-2, 2)})",
+    ]
     if rng.random() < 0.7:
         return f"nn.{rng.choice(names)}", [shape if rng.random() < 0.7 else ("grid", shape)]
     mode = str(rng.choice(["constant", "reflect", "replicate", "circular"]))

@@ -278,13 +278,19 @@ def test_files_of_pytorch() -> None:
 
     torch.manual_seed(0)
     row = theirs.Sequential(
-        theirs.Conv1d(4, 8, 3), theirs.BatchNorm1d(8), theirs.PReLU(8), theirs.AdaptiveAvgPool1d(4),
-        theirs.Hardswish(), theirs.GELU(),
-    )  # fmt: skip
+        theirs.Conv1d(4, 8, 3),
+        theirs.BatchNorm1d(8),
+        theirs.PReLU(8),
+        theirs.AdaptiveAvgPool1d(4),
+        theirs.Hardswish(),
+        theirs.GELU(),
+    )
     for module, x in (
-        (Words(), torch.randint(0, 20, (2, 5))), (Pixels(), torch.randn(2, 3, 8, 8)), (row, torch.randn(2, 4, 18)),
+        (Words(), torch.randint(0, 20, (2, 5))),
+        (Pixels(), torch.randn(2, 3, 8, 8)),
+        (row, torch.randn(2, 4, 18)),
         (theirs.GRU(4, 5), torch.randn(3, 2, 4)),
-    ):  # fmt: skip
+    ):
         want = module.eval()(x)
         for opset in (11, 14, 17):
             file = io.BytesIO()

@@ -148,9 +148,14 @@ def resize(d: Draw) -> tuple:
 
 
 KINDS: dict[str, Callable[[Draw], tuple]] = {
-    "Conv": conv, "ConvTranspose": conv_transpose, "MaxPool": max_pool, "AveragePool": average_pool, "LpPool": lp_pool,
-    "Pad": pad, "Resize": resize,
-}  # fmt: skip
+    "Conv": conv,
+    "ConvTranspose": conv_transpose,
+    "MaxPool": max_pool,
+    "AveragePool": average_pool,
+    "LpPool": lp_pool,
+    "Pad": pad,
+    "Resize": resize,
+}
 
 
 @pytest.mark.parametrize("op", KINDS)
@@ -163,12 +168,14 @@ def test_attributes(op: str) -> None:
         names = [f"i{k}" if v is not None else "" for k, v in enumerate(inputs)]
         constants = [
             onnx.numpy_helper.from_array(v, n) for n, v in zip(names[1:], inputs[1:], strict=True) if v is not None
-        ]  # fmt: skip
+        ]
         graph = helper.make_graph(
-            [helper.make_node(op, names, outputs, **settings)], "g",
+            [helper.make_node(op, names, outputs, **settings)],
+            "g",
             [helper.make_tensor_value_info("i0", 1, inputs[0].shape)],
-            [helper.make_tensor_value_info(n, t, None) for n, t in zip(outputs, (1, 7), strict=False)], constants,
-        )  # fmt: skip
+            [helper.make_tensor_value_info(n, t, None) for n, t in zip(outputs, (1, 7), strict=False)],
+            constants,
+        )
         data = helper.make_model(
             graph, ir_version=9, opset_imports=[helper.make_opsetid("", opset)]
         ).SerializeToString()

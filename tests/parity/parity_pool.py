@@ -174,8 +174,10 @@ def fractional(rng: np.random.Generator, wild: bool) -> Case:
 def shuffled(rng: np.random.Generator, wild: bool) -> Case:
     """pixel_shuffle, pixel_unshuffle, channel_shuffle."""
     name, argument = [
-        ("pixel_shuffle", "upscale_factor"), ("pixel_unshuffle", "downscale_factor"), ("channel_shuffle", "groups"),
-    ][rng.integers(3)]  # fmt: skip
+        ("pixel_shuffle", "upscale_factor"),
+        ("pixel_unshuffle", "downscale_factor"),
+        ("channel_shuffle", "groups"),
+    ][rng.integers(3)]
     r, (h, w) = int(rng.integers(1, 4)), rng.integers(0, 4, 2)
     lead = tuple(rng.integers(1, 3, int(rng.integers(0, 3)) if name != "channel_shuffle" else 1))
     shape = (*lead, int(rng.integers(0, 4)), h, w)

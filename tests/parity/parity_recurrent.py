@@ -126,8 +126,10 @@ def normal(*shape: int) -> np.ndarray:
 
 # ------------------------------------------------------------------------------------------------------------ recurrent
 KINDS = [("RNN", {}), ("RNN", {"nonlinearity": "relu"}), ("LSTM", {}), ("LSTM", {"proj_size": 2}), ("GRU", {})]
-FLAGS = [dict(zip(("num_layers", "bias", "bidirectional"), v, strict=True))
-         for v in itertools.product((1, 2), (True, False), (False, True))]  # fmt: skip
+FLAGS = [
+    dict(zip(("num_layers", "bias", "bidirectional"), v, strict=True))
+    for v in itertools.product((1, 2), (True, False), (False, True))
+]
 
 
 def hidden(kind: str, settings: dict, *batch: int) -> Any:
@@ -141,13 +143,18 @@ def test_sequences() -> None:
     """Layers of all kinds, with and without first states, batches, `batch_first`."""
     for (kind, own), flags in itertools.product(KINDS, FLAGS):
         settings = {**own, **flags}
-        modules = pair(lambda nn, _: getattr(nn, kind)(3, 4, **settings))  # noqa: B023
-        for args in ((normal(5, 2, 3),), (normal(5, 2, 3), hidden(kind, settings, 2)), (normal(4, 3),),
-                     (normal(4, 3), hidden(kind, settings)), (normal(1, 1, 3),)):  # fmt: skip
+        modules = pair(lambda nn, _: getattr(nn, kind)(3, 4, **settings))
+        for args in (
+            (normal(5, 2, 3),),
+            (normal(5, 2, 3), hidden(kind, settings, 2)),
+            (normal(4, 3),),
+            (normal(4, 3), hidden(kind, settings)),
+            (normal(1, 1, 3),),
+        ):
             compare(f"{kind}({settings})", lambda _, mod, *a: mod(*a), args, modules)
-        first = pair(lambda nn, _: getattr(nn, kind)(3, 4, batch_first=True, **settings))  # noqa: B023
+        first = pair(lambda nn, _: getattr(nn, kind)(3, 4, batch_first=True, **settings))
         compare(f"{kind}(batch_first)", lambda _, mod, *a: mod(*a), (normal(2, 5, 3),), first)
-        single = pair(lambda nn, _: getattr(nn, kind)(3, 4, **settings), "float32")  # noqa: B023
+        single = pair(lambda nn, _: getattr(nn, kind)(3, 4, **settings), "float32")
         x = normal(9, 3, 3).astype(np.float32)
         compare(f"{kind}(float32)", lambda _, mod, *a: mod(*a), (x,), single, 2e-5, second=False)
 
@@ -163,7 +170,7 @@ def test_packed() -> None:
 
     for (kind, own), flags in itertools.product(KINDS, FLAGS):
         settings = {**own, **flags}
-        modules = pair(lambda nn, _: getattr(nn, kind)(3, 4, **settings))  # noqa: B023
+        modules = pair(lambda nn, _: getattr(nn, kind)(3, 4, **settings))
         for lengths, how in (
             ([5, 3, 1], {}),
             ([2, 5, 3], {"enforce_sorted": False}),
@@ -171,9 +178,12 @@ def test_packed() -> None:
         ):
             x = normal(3, 5, 3) if how.get("batch_first") else normal(5, 3, 3)
             for states in ((), (hidden(kind, settings, 3),)):
-                compare(f"packed {kind}({settings}, {lengths})",
-                        lambda like, mod, *a: run(like, mod, *a, lengths=lengths, **how),  # noqa: B023
-                        (x, *states), modules)  # fmt: skip
+                compare(
+                    f"packed {kind}({settings}, {lengths})",
+                    lambda like, mod, *a: run(like, mod, *a, lengths=lengths, **how),
+                    (x, *states),
+                    modules,
+                )
 
 
 def test_cells() -> None:
@@ -183,7 +193,7 @@ def test_cells() -> None:
     ):
         if own and kind != "RNNCell":
             continue
-        modules = pair(lambda nn, _: getattr(nn, kind)(3, 4, bias=bias, **own))  # noqa: B023
+        modules = pair(lambda nn, _: getattr(nn, kind)(3, 4, bias=bias, **own))
         for batch in ((2,), (), (0,)):
             state = normal(*batch, 4)
             hx = (state, normal(*batch, 4)) if kind == "LSTMCell" else state
@@ -193,15 +203,20 @@ def test_cells() -> None:
         for biases in ((), (normal(gates * 4), normal(gates * 4))):
             hx = (normal(2, 4), normal(2, 4)) if gates == 4 else normal(2, 4)
             args = (normal(2, 3), hx, normal(gates * 4, 3), normal(gates * 4, 4), *biases)
-            compare(name, lambda like, _, *a: getattr(like, name)(*a), args)  # noqa: B023
+            compare(name, lambda like, _, *a: getattr(like, name)(*a), args)
 
 
 def test_padding() -> None:
     """nn.utils.rnn by itself."""
     pieces = [normal(3, 2), normal(5, 2), normal(1, 2)]
     for first, side, value in itertools.product((False, True), ("left", "right"), (0.0, -1.5)):
-        compare("pad_sequence", lambda like, _, *a: like.nn.utils.rnn.pad_sequence(
-            a, batch_first=first, padding_side=side, padding_value=value), tuple(pieces))  # noqa: B023  # fmt: skip
+        compare(
+            "pad_sequence",
+            lambda like, _, *a: like.nn.utils.rnn.pad_sequence(
+                a, batch_first=first, padding_side=side, padding_value=value
+            ),
+            tuple(pieces),
+        )
     vectors = [normal(2), normal(4)]
     compare("pad_sequence", lambda like, _, *a: like.nn.utils.rnn.pad_sequence(list(a)), tuple(vectors))
     compare(
@@ -209,14 +224,24 @@ def test_padding() -> None:
         lambda like, _, *a: tuple(like.nn.utils.rnn.pack_sequence(a, enforce_sorted=False)),
         tuple(pieces),
     )
-    compare("unpack_sequence", lambda like, _, *a: like.nn.utils.rnn.unpack_sequence(
-        like.nn.utils.rnn.pack_sequence(a, enforce_sorted=False)), tuple(pieces))  # fmt: skip
+    compare(
+        "unpack_sequence",
+        lambda like, _, *a: like.nn.utils.rnn.unpack_sequence(like.nn.utils.rnn.pack_sequence(a, enforce_sorted=False)),
+        tuple(pieces),
+    )
     for first in (False, True):
-        compare("unpad_sequence", lambda like, _, x: like.nn.utils.rnn.unpad_sequence(
-            x * 1, like.tensor([4, 2]), batch_first=first), (normal(2, 4, 3) if first else normal(4, 2, 3),))  # noqa: B023  # fmt: skip
-        compare("pad_packed_sequence", lambda like, _, x: like.nn.utils.rnn.pad_packed_sequence(
-            like.nn.utils.rnn.pack_padded_sequence(x, like.tensor([2, 4]), enforce_sorted=False), batch_first=first),  # noqa: B023
-            (normal(4, 2, 3),))  # fmt: skip
+        compare(
+            "unpad_sequence",
+            lambda like, _, x: like.nn.utils.rnn.unpad_sequence(x * 1, like.tensor([4, 2]), batch_first=first),
+            (normal(2, 4, 3) if first else normal(4, 2, 3),),
+        )
+        compare(
+            "pad_packed_sequence",
+            lambda like, _, x: like.nn.utils.rnn.pad_packed_sequence(
+                like.nn.utils.rnn.pack_padded_sequence(x, like.tensor([2, 4]), enforce_sorted=False), batch_first=first
+            ),
+            (normal(4, 2, 3),),
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------ attention
@@ -227,13 +252,20 @@ def test_scaled_dot_product_attention() -> None:
     seen[0] = False
     added = np.where(RNG.random((2, 1, 3, 5)) < 0.2, -np.inf, normal(2, 1, 3, 5))
     added[1, 0, 2] = -np.inf
-    cases = [((q, k, v), {}), ((q, k, v), {"scale": 0.3}), ((q, k, v), {"is_causal": True}), ((q[0, 0], k[0, 0], v[0, 0]), {}),
-             ((q, k[:, :2], v[:, :2]), {"enable_gqa": True}), ((q[0], k[0], v[0]), {}), ((q, k[:, :1], v[:, :1]), {}),
-             ((q[:, :0], k[:, :0], v[:, :0]), {})]  # fmt: skip
+    cases = [
+        ((q, k, v), {}),
+        ((q, k, v), {"scale": 0.3}),
+        ((q, k, v), {"is_causal": True}),
+        ((q[0, 0], k[0, 0], v[0, 0]), {}),
+        ((q, k[:, :2], v[:, :2]), {"enable_gqa": True}),
+        ((q[0], k[0], v[0]), {}),
+        ((q, k[:, :1], v[:, :1]), {}),
+        ((q[:, :0], k[:, :0], v[:, :0]), {}),
+    ]
     for args, how in cases:
         compare(
             "scaled_dot_product_attention",
-            lambda like, _, *a: like.nn.functional.scaled_dot_product_attention(*a, **how),  # noqa: B023
+            lambda like, _, *a: like.nn.functional.scaled_dot_product_attention(*a, **how),
             args,
         )
     for mask in (
@@ -244,35 +276,55 @@ def test_scaled_dot_product_attention() -> None:
         normal(3, 5),
         normal(2, 4, 3, 5),
     ):
-        compare("scaled_dot_product_attention", lambda like, _, a, b, c, d: like.nn.functional.scaled_dot_product_attention(
-            a, b, c, attn_mask=d), (q, k, v, mask))  # fmt: skip
+        compare(
+            "scaled_dot_product_attention",
+            lambda like, _, a, b, c, d: like.nn.functional.scaled_dot_product_attention(a, b, c, attn_mask=d),
+            (q, k, v, mask),
+        )
     # of a row that hides all keys PyTorch's second derivatives are NaN, ours zeros: values and first ones are compared
-    compare("scaled_dot_product_attention", lambda like, _, a, b, c, d: like.nn.functional.scaled_dot_product_attention(
-        a, b, c, attn_mask=d), (q, k, v, added), second=False)  # fmt: skip
+    compare(
+        "scaled_dot_product_attention",
+        lambda like, _, a, b, c, d: like.nn.functional.scaled_dot_product_attention(a, b, c, attn_mask=d),
+        (q, k, v, added),
+        second=False,
+    )
 
 
 def masks(batch: int, heads: int, rows: int, columns: int) -> list[dict]:
     """Masks of all kinds."""
     bools, hidden = RNG.random((rows, columns)) < 0.3, RNG.random((batch, columns)) < 0.3
     bools[:, 0] = hidden[:, 0] = False
-    return [{}, {"attn_mask": bools}, {"attn_mask": normal(rows, columns)}, {"attn_mask": normal(batch * heads, rows, columns)},
-            {"key_padding_mask": hidden}, {"key_padding_mask": hidden, "attn_mask": bools},
-            {"key_padding_mask": normal(batch, columns), "attn_mask": normal(rows, columns)}]  # fmt: skip
+    return [
+        {},
+        {"attn_mask": bools},
+        {"attn_mask": normal(rows, columns)},
+        {"attn_mask": normal(batch * heads, rows, columns)},
+        {"key_padding_mask": hidden},
+        {"key_padding_mask": hidden, "attn_mask": bools},
+        {"key_padding_mask": normal(batch, columns), "attn_mask": normal(rows, columns)},
+    ]
 
 
 def test_multihead_attention() -> None:
     """Every setting of the layer."""
-    settings: list[dict] = [{}, {"bias": False}, {"add_bias_kv": True}, {"add_zero_attn": True}, {"batch_first": True},
-                            {"kdim": 5, "vdim": 3}, {"kdim": 5, "vdim": 3, "add_bias_kv": True, "add_zero_attn": True}]  # fmt: skip
+    settings: list[dict] = [
+        {},
+        {"bias": False},
+        {"add_bias_kv": True},
+        {"add_zero_attn": True},
+        {"batch_first": True},
+        {"kdim": 5, "vdim": 3},
+        {"kdim": 5, "vdim": 3, "add_bias_kv": True, "add_zero_attn": True},
+    ]
     calls = [{}, {"need_weights": False}, {"average_attn_weights": False}]
     for own in settings:
-        modules = pair(lambda nn, _: nn.MultiheadAttention(8, 2, **own))  # noqa: B023
+        modules = pair(lambda nn, _: nn.MultiheadAttention(8, 2, **own))
         shape = (lambda n: (3, n)) if own.get("batch_first") else (lambda n: (n, 3))
         operands = normal(*shape(4), 8), normal(*shape(5), own.get("kdim", 8)), normal(*shape(5), own.get("vdim", 8))
         for mask, call in itertools.product(masks(3, 2, 4, 5), calls):
             compare(
                 "MultiheadAttention",
-                lambda _, mod, a, b, c, d: mod(a, b, c, **d, **call),  # noqa: B023
+                lambda _, mod, a, b, c, d: mod(a, b, c, **d, **call),
                 (*operands, mask),
                 modules,
             )
@@ -283,8 +335,12 @@ def test_multihead_attention() -> None:
             compare("MultiheadAttention", lambda _, mod, a, b: mod(a, b, b), operands[:2], modules)
             causal = np.triu(np.full((4, 4), -np.inf), 1)
             for call in calls:
-                compare("MultiheadAttention", lambda _, mod, a: mod(
-                    a, a, a, attn_mask=here(causal, _), is_causal=True, **call), operands[:1], modules)  # noqa: B023  # fmt: skip
+                compare(
+                    "MultiheadAttention",
+                    lambda _, mod, a: mod(a, a, a, attn_mask=here(causal, _), is_causal=True, **call),
+                    operands[:1],
+                    modules,
+                )
 
 
 def test_transformers() -> None:
@@ -295,23 +351,29 @@ def test_transformers() -> None:
     ):
         how = {**own, "batch_first": first, "norm_first": norm_first, "activation": activation, "bias": bias}
         src, tgt = (normal(3, n, 8) if first else normal(n, 3, 8) for n in (5, 4))
-        encoder = pair(lambda nn, _: nn.TransformerEncoderLayer(8, 2, **how))  # noqa: B023
-        decoder = pair(lambda nn, _: nn.TransformerDecoderLayer(8, 2, **how))  # noqa: B023
+        encoder = pair(lambda nn, _: nn.TransformerEncoderLayer(8, 2, **how))
+        decoder = pair(lambda nn, _: nn.TransformerDecoderLayer(8, 2, **how))
         for mask in masks(3, 2, 5, 5):
             mask = {("src_mask" if k == "attn_mask" else "src_" + k): v for k, v in mask.items()}
             compare("TransformerEncoderLayer", lambda _, mod, x, d: mod(x, **d), (src, mask), encoder)
         for mask in masks(3, 2, 4, 5):
             mask = {("memory_mask" if k == "attn_mask" else "memory_" + k): v for k, v in mask.items()}
             compare("TransformerDecoderLayer", lambda _, mod, x, y, d: mod(x, y, **d), (tgt, src, mask), decoder)
-        stack = pair(lambda nn, _: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, **how), 2, nn.LayerNorm(8),  # noqa: B023
-                                                         enable_nested_tensor=False))  # fmt: skip
+        stack = pair(
+            lambda nn, _: nn.TransformerEncoder(
+                nn.TransformerEncoderLayer(8, 2, **how),
+                2,
+                nn.LayerNorm(8),
+                enable_nested_tensor=False,
+            )
+        )
         causal = np.triu(np.full((5, 5), -np.inf), 1)
         for mask in (None, causal, normal(5, 5)):
             compare("TransformerEncoder", lambda _, mod, x, k: mod(x, k), (src, mask), stack, second=mask is not causal)
     for first in (False, True):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            whole = pair(lambda nn, _: nn.Transformer(8, 2, 2, 2, batch_first=first, **own))  # noqa: B023
+            whole = pair(lambda nn, _: nn.Transformer(8, 2, 2, 2, batch_first=first, **own))
         src, tgt = (normal(3, n, 8) if first else normal(n, 3, 8) for n in (5, 4))
 
         def run(like: Any, mod: Any, a: Any, b: Any) -> Any:
@@ -324,9 +386,13 @@ def test_transformers() -> None:
 
 def test_initial_values() -> None:
     """The spread of initial values is PyTorch's."""
-    makes = [lambda nn: nn.LSTM(40, 50, 2, bidirectional=True, proj_size=30), lambda nn: nn.GRUCell(40, 50),
-             lambda nn: nn.MultiheadAttention(60, 2, add_bias_kv=True), lambda nn: nn.MultiheadAttention(60, 2, kdim=30),
-             lambda nn: nn.Transformer(48, 2, 1, 1, 60, batch_first=True)]  # fmt: skip
+    makes = [
+        lambda nn: nn.LSTM(40, 50, 2, bidirectional=True, proj_size=30),
+        lambda nn: nn.GRUCell(40, 50),
+        lambda nn: nn.MultiheadAttention(60, 2, add_bias_kv=True),
+        lambda nn: nn.MultiheadAttention(60, 2, kdim=30),
+        lambda nn: nn.Transformer(48, 2, 1, 1, 60, batch_first=True),
+    ]
     for make in makes:
         theirs, ours = make(torch.nn), make(m.nn)
         for (name, p), q in zip(theirs.named_parameters(), ours.parameters(), strict=True):
@@ -445,9 +511,15 @@ nn.Transformer(8, 2, 1, 1, 16)(ones(5, 8), ones(4, 3, 8))
 
 def outcome(like: Any, text: str) -> str:
     """The class a call raises."""
-    names = {"nn": like.nn, "F": like.nn.functional, "rnn": like.nn.utils.rnn, "ones": like.ones,
-             "hx": (lambda *s: (like.ones(*s),) * 2) if "LSTM" in text else like.ones,
-             "attend": like.nn.MultiheadAttention(8, 2), "x": like.ones(5, 3, 8)}  # fmt: skip
+    names = {
+        "nn": like.nn,
+        "F": like.nn.functional,
+        "rnn": like.nn.utils.rnn,
+        "ones": like.ones,
+        "hx": (lambda *s: (like.ones(*s),) * 2) if "LSTM" in text else like.ones,
+        "attend": like.nn.MultiheadAttention(8, 2),
+        "x": like.ones(5, 3, 8),
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

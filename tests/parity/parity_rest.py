@@ -21,23 +21,41 @@ a = (L.arange(210.0) * 37 % 211 / 100 - 1).requires_grad_()
 x = L.sin(a[:42] * 99).reshape(3, 7, 2)
 """
 SEGMENTS = [
-    "x[0], R, lengths=L.tensor([2, 0, 3, 2])", "x[0], R, lengths=L.tensor([2, 0, 3, 2]), initial=0.5",
-    "x, R, lengths=L.tensor([[2, 0, 5], [7, 0, 0], [1, 2, 4]]), axis=1", "x, R, offsets=L.tensor([0, 1, 3])",
-    "x[0, :, 0], R, offsets=L.tensor([0, 3, 3, 7]), initial=-0.5", "x[0], R, lengths=L.tensor([2, 0, 3]), unsafe=True",
-    "x[0], R, lengths=L.tensor([2, 3])", "x[0], R, lengths=L.tensor([-1, 8])", "x, R", "x.long(), R, lengths=L.tensor([3])",
-    "x, R, lengths=L.tensor([2, 1]), axis=1", "x[0], R, lengths=[7]", "x[0], R, indices=L.tensor([0] * 7)",
+    "x[0], R, lengths=L.tensor([2, 0, 3, 2])",
+    "x[0], R, lengths=L.tensor([2, 0, 3, 2]), initial=0.5",
+    "x, R, lengths=L.tensor([[2, 0, 5], [7, 0, 0], [1, 2, 4]]), axis=1",
+    "x, R, offsets=L.tensor([0, 1, 3])",
+    "x[0, :, 0], R, offsets=L.tensor([0, 3, 3, 7]), initial=-0.5",
+    "x[0], R, lengths=L.tensor([2, 0, 3]), unsafe=True",
+    "x[0], R, lengths=L.tensor([2, 3])",
+    "x[0], R, lengths=L.tensor([-1, 8])",
+    "x, R",
+    "x.long(), R, lengths=L.tensor([3])",
+    "x, R, lengths=L.tensor([2, 1]), axis=1",
+    "x[0], R, lengths=[7]",
+    "x[0], R, indices=L.tensor([0] * 7)",
     "x[0].double(), R, lengths=L.tensor([7], dtype=L.int32)",
-]  # fmt: skip
+]
 OTHERS = [
-    "L.conv_tbc(x, a[42:54].reshape(3, 2, 2), a[54:56])", "L.conv_tbc(x, a[42:54].reshape(3, 2, 2), a[54:56], 2)",
-    "L.conv_tbc(x[0], a[42:54].reshape(3, 2, 2), a[54:56])", "F.conv_tbc(x, a[42:54].reshape(3, 2, 2), a[54:57])",
+    "L.conv_tbc(x, a[42:54].reshape(3, 2, 2), a[54:56])",
+    "L.conv_tbc(x, a[42:54].reshape(3, 2, 2), a[54:56], 2)",
+    "L.conv_tbc(x[0], a[42:54].reshape(3, 2, 2), a[54:56])",
+    "F.conv_tbc(x, a[42:54].reshape(3, 2, 2), a[54:57])",
     "L.embedding_renorm_((x * 9).detach()[0], L.tensor([[0, 2], [2, 1]]), 1.0, 2.0)",
-    "L.embedding_renorm_(x.detach()[0], L.tensor([7]), 1.0, 2.0)", "L.embedding_renorm_(a, L.tensor([0]), 1.0, 2.0)",
-    "L.svd_lowrank(x[:, :4, 0], q=3)[1]", "(lambda u, s, v: (u * s) @ v.mT)(*L.svd_lowrank(x[:, :, 0].mT, q=3))",
-    "L.svd_lowrank(x[:, :, 0], q=3, M=L.ones(7))[1]", "L.svd_lowrank(x[0, 0])", "L.pca_lowrank(x[0], q=2)[1]", "L.pca_lowrank(x[0], q=3)",
-    "L.pca_lowrank(x[:, :, 0], niter=-1)", "L.lobpcg(sym, k=2)[0]", "L.lobpcg(sym, k=2)[1] ** 2", "L.lobpcg(sym, k=3)",
+    "L.embedding_renorm_(x.detach()[0], L.tensor([7]), 1.0, 2.0)",
+    "L.embedding_renorm_(a, L.tensor([0]), 1.0, 2.0)",
+    "L.svd_lowrank(x[:, :4, 0], q=3)[1]",
+    "(lambda u, s, v: (u * s) @ v.mT)(*L.svd_lowrank(x[:, :, 0].mT, q=3))",
+    "L.svd_lowrank(x[:, :, 0], q=3, M=L.ones(7))[1]",
+    "L.svd_lowrank(x[0, 0])",
+    "L.pca_lowrank(x[0], q=2)[1]",
+    "L.pca_lowrank(x[0], q=3)",
+    "L.pca_lowrank(x[:, :, 0], niter=-1)",
+    "L.lobpcg(sym, k=2)[0]",
+    "L.lobpcg(sym, k=2)[1] ** 2",
+    "L.lobpcg(sym, k=3)",
     "L.lobpcg(x[0].detach())",
-]  # fmt: skip
+]
 # Hooks of the node of a Function with several outputs: what they saw, and the gradients of both leaves.
 NODE = """
 class Three(L.autograd.Function):
@@ -53,12 +71,18 @@ def kept(*sides):
     seen.append([[None if g is None else g.detach().clone() for g in side] for side in sides])
 """
 HOOKS = [
-    "a.grad_fn.register_hook(kept)", "b.grad_fn.register_prehook(kept)", "a.register_hook(lambda g: None if g is None else g * 7)",
-    "c.grad_fn.register_hook(lambda i, o: (i[0] * 10, i[1] * 100))", "b.grad_fn.register_hook(lambda i, o: (None, i[1]))",
-    "a.grad_fn.register_prehook(lambda o: tuple(g if g is None else g * 5 for g in o))", "c.retain_grad()",
-    "a.grad_fn.register_hook(lambda i, o: i[:1])", "a.grad_fn.register_prehook(lambda o: o[:1])",
-    "a.grad_fn.register_hook(kept).remove()", "seen.append(a.grad_fn is c.grad_fn)",
-]  # fmt: skip
+    "a.grad_fn.register_hook(kept)",
+    "b.grad_fn.register_prehook(kept)",
+    "a.register_hook(lambda g: None if g is None else g * 7)",
+    "c.grad_fn.register_hook(lambda i, o: (i[0] * 10, i[1] * 100))",
+    "b.grad_fn.register_hook(lambda i, o: (None, i[1]))",
+    "a.grad_fn.register_prehook(lambda o: tuple(g if g is None else g * 5 for g in o))",
+    "c.retain_grad()",
+    "a.grad_fn.register_hook(lambda i, o: i[:1])",
+    "a.grad_fn.register_prehook(lambda o: o[:1])",
+    "a.grad_fn.register_hook(kept).remove()",
+    "seen.append(a.grad_fn is c.grad_fn)",
+]
 SUMS = ["a.sum()", "b.sum()", "a.sum() + 2 * b.sum() + c.sum()", "(a * b + c).sum()", "(x * a).sum() + c.sum()"]
 
 
@@ -87,8 +111,10 @@ def cases() -> Iterator[tuple[str, str, float]]:
     ):
         width = 3 * gates
         sizes = [(width, 2), (width, 3), *([(width,)] * 2 if bias else [])] * (2 if both else 1)
-        params = ", ".join(f"(L.arange(200) * {7 + i} % 23 / 23.0 - 0.5 + a[:200])[:{w * r[0] if r else w}].reshape({w}, *{r})"
-                           for i, (w, *r) in enumerate(sizes))  # fmt: skip
+        params = ", ".join(
+            f"(L.arange(200) * {7 + i} % 23 / 23.0 - 0.5 + a[:200])[:{w * r[0] if r else w}].reshape({w}, *{r})"
+            for i, (w, *r) in enumerate(sizes)
+        )
         state = f"a[60:{60 + 6 * (1 + both)}].reshape({1 + both}, 2, 3)"
         hx = f"({state}, {state} * 2)" if name == "lstm" else state
         rest = f"({params},), {bias}, 1, 0.0, {train}, {both}"

@@ -47,8 +47,9 @@ def rates(library, make, kind: str, resume: bool) -> list:
     optimizer = getattr(library.optim, kind)(groups, lr=0.1, **options)
     scheduler, rows = make(library.optim.lr_scheduler, optimizer), []
     for epoch in range(30):
-        rows.append([[float(g["lr"]), float(g["betas"][0] if "betas" in g else g["momentum"])]
-                     for g in optimizer.param_groups])  # fmt: skip
+        rows.append(
+            [[float(g["lr"]), float(g["betas"][0] if "betas" in g else g["momentum"])] for g in optimizer.param_groups]
+        )
         if resume and epoch == 8:
             saved, inner = scheduler.state_dict(), optimizer.state_dict()
             scheduler = make(library.optim.lr_scheduler, optimizer)
@@ -70,9 +71,12 @@ def averages(library, how: str) -> list:
         return library.tensor(random.normal(size=shape).tolist())
 
     options = {
-        "swa": {}, "buffers": {"use_buffers": True}, "ema": {"avg_fn": swa.get_ema_avg_fn(0.8)},
-        "multi": {"multi_avg_fn": swa.get_ema_multi_avg_fn(0.7)}, "mean": {"multi_avg_fn": swa.get_swa_multi_avg_fn()},
-    }[how]  # fmt: skip
+        "swa": {},
+        "buffers": {"use_buffers": True},
+        "ema": {"avg_fn": swa.get_ema_avg_fn(0.8)},
+        "multi": {"multi_avg_fn": swa.get_ema_multi_avg_fn(0.7)},
+        "mean": {"multi_avg_fn": swa.get_swa_multi_avg_fn()},
+    }[how]
     averaged = swa.AveragedModel(model, **options)
     for _ in range(4):
         with library.no_grad():

@@ -118,8 +118,10 @@ def gradients(lib: Any, outs: list, leaves: list, order: int) -> list:
     outs = [o for o in outs if o.requires_grad]
     sizes = [int(np.prod(o.shape)) for o in outs]
     weights = [np.cos(np.arange(n) * 1.7 + 0.3).reshape(tuple(o.shape)) for n, o in zip(sizes, outs, strict=True)]
-    total = sum((o.double() * as_lib(w) if lib is torch else o * as_lib(w.astype(o.detach().numpy().dtype))).sum()
-                for o, w in zip(outs, weights, strict=True))  # fmt: skip
+    total = sum(
+        (o.double() * as_lib(w) if lib is torch else o * as_lib(w.astype(o.detach().numpy().dtype))).sum()
+        for o, w in zip(outs, weights, strict=True)
+    )
     found = lib.autograd.grad(total, leaves, create_graph=order == 2, allow_unused=True)
     if order == 1:
         return [None if g is None else g.detach().numpy() for g in found]
@@ -242,9 +244,11 @@ def test_modules() -> None:
     rng = np.random.default_rng(0)
     x, y = (rng.standard_normal((4, 5, 3)) for _ in "xy")
     for name, settings in (
-        ("PairwiseDistance", {"p": 3.0, "eps": 0.1, "keepdim": True}), ("PairwiseDistance", {}),
-        ("CosineSimilarity", {"dim": 2, "eps": 0.5}), ("CosineSimilarity", {}),
-    ):  # fmt: skip
+        ("PairwiseDistance", {"p": 3.0, "eps": 0.1, "keepdim": True}),
+        ("PairwiseDistance", {}),
+        ("CosineSimilarity", {"dim": 2, "eps": 0.5}),
+        ("CosineSimilarity", {}),
+    ):
         both = [getattr(lib.nn, name)(**settings) for lib in (m, torch)]
         assert repr(both[0]) == repr(both[1])
         np.testing.assert_allclose(
@@ -253,14 +257,33 @@ def test_modules() -> None:
 
 
 DRAWS = [
-    "t.zeros(9).random_(3, 3)", "t.zeros(9, dtype=t.uint8).random_(0, 300)", "t.zeros(9).random_(1.5)", "t.zeros(9).random_()",
-    "t.zeros(9, dtype=t.bool).random_()", "t.zeros(9).exponential_(0)", "t.zeros(9, dtype=t.int64).exponential_()",
-    "t.zeros(9).geometric_(1.0)", "t.zeros(9, dtype=t.int32).geometric_(0.5)", "t.zeros(9).geometric_()", "t.zeros(9).cauchy_(0, 0)",
-    "t.zeros(9, dtype=t.int64).cauchy_()", "t.zeros(9).log_normal_(0, 0)", "t.zeros(9, dtype=t.int64).log_normal_()",
-    "t.poisson(t.ones(9))", "t.poisson(-t.ones(9))", "t.poisson(t.ones(9, dtype=t.int64))", "t.binomial(t.ones(9), t.ones(9))",
-    "t.ones(9).bernoulli()", "t.ones(9, dtype=t.int64).bernoulli(0.5)", "(t.ones(9) * 2).bernoulli()", "t.ones(9).multinomial(3)",
-    "t.ones(2, 9).multinomial(12, True)", "t.ones(9).multinomial(10)", "t.randint_like(t.ones(9), 3)", "t.randint_like(t.ones(9), 2, 2)",
-]  # fmt: skip
+    "t.zeros(9).random_(3, 3)",
+    "t.zeros(9, dtype=t.uint8).random_(0, 300)",
+    "t.zeros(9).random_(1.5)",
+    "t.zeros(9).random_()",
+    "t.zeros(9, dtype=t.bool).random_()",
+    "t.zeros(9).exponential_(0)",
+    "t.zeros(9, dtype=t.int64).exponential_()",
+    "t.zeros(9).geometric_(1.0)",
+    "t.zeros(9, dtype=t.int32).geometric_(0.5)",
+    "t.zeros(9).geometric_()",
+    "t.zeros(9).cauchy_(0, 0)",
+    "t.zeros(9, dtype=t.int64).cauchy_()",
+    "t.zeros(9).log_normal_(0, 0)",
+    "t.zeros(9, dtype=t.int64).log_normal_()",
+    "t.poisson(t.ones(9))",
+    "t.poisson(-t.ones(9))",
+    "t.poisson(t.ones(9, dtype=t.int64))",
+    "t.binomial(t.ones(9), t.ones(9))",
+    "t.ones(9).bernoulli()",
+    "t.ones(9, dtype=t.int64).bernoulli(0.5)",
+    "(t.ones(9) * 2).bernoulli()",
+    "t.ones(9).multinomial(3)",
+    "t.ones(2, 9).multinomial(12, True)",
+    "t.ones(9).multinomial(10)",
+    "t.randint_like(t.ones(9), 3)",
+    "t.randint_like(t.ones(9), 2, 2)",
+]
 
 
 @pytest.mark.parametrize("call", DRAWS)

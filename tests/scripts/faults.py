@@ -250,8 +250,8 @@ FAULTS = [
     Fault("pad: axes in the wrong order", "nn/functional/padding.py", "zip(ends[-2::-2], ends[::-2], strict", "zip(ends[::2], ends[1::2], strict", LAYERS),
     Fault("max_pool: dilation ignored", "nn/functional/pool.py", "kernel, stride, padding, dilation, ceil_mode)\n    except", "kernel, stride, padding, 1, ceil_mode)\n    except", LAYERS),
     Fault("avg_pool: ceil_mode ignored", "nn/functional/pool.py", "kernel, stride, padding, 1, ceil_mode)\n    kernel", "kernel, stride, padding, 1, False)\n    kernel", LAYERS),
-    Fault("unfold: dilation dropped", "ops/folding.py", "step=geometry.stride[axis],\n                             dilation=geometry.dilation[axis])", "step=geometry.stride[axis])", (*FAMILY, *primitive("columns"))),
-    Fault("fold: stride and dilation swapped", "ops/folding.py", "step=g.stride[axis],\n                                       dilation=g.dilation[axis])", "step=g.dilation[axis],\n                                       dilation=g.stride[axis])", FAMILY),
+    Fault("unfold: dilation dropped", "ops/folding.py", "dilation=geometry.dilation[axis]", "dilation=1", (*FAMILY, *primitive("columns"))),
+    Fault("fold: stride and dilation swapped", "ops/folding.py", "step=g.stride[axis], dilation=g.dilation[axis]", "step=g.dilation[axis], dilation=g.stride[axis]", FAMILY),
     Fault("max_unpool: sizes one stride away allowed", "nn/functional/pool.py", "if not d - s < n < d + s:", "if not d - s <= n <= d + s:", ("test_pool_family.py::test_error",)),
     Fault("conv layers: drawn as if all weights fed one output", "nn/conv.py", "self.weight.array[0].size ** -0.5", "self.weight.array.size ** -0.5", ("test_conv_family.py::test_initial_values",)),
     Fault("resample's rule: not the adjoint", "ops/resample.py", "x=lambda g, axis, taps: resample_transpose(g,", "x=lambda g, axis, taps: resample(g,", primitive("resample")),
@@ -537,7 +537,7 @@ FAULTS = [
     Fault("hooks: a module's own before those of all", "nn/hooks.py", '(*of_all("backward"), *self.module._backward_hooks.values())', '(*self.module._backward_hooks.values(), *of_all("backward"))', ("test_hooks_everywhere.py::test_order_of_all_kinds",)),
     Fault("hooks of gradients: everybody is waited for", "autograd/graph.py", "sum(edge in reached for edge in self.edges) if", "len(self.edges) if", ("test_multi_hooks.py::test_all_gradients_at_once",)),
     Fault("dual numbers: tangents stay on the tape", "autograd/forward_ad.py", "_slope(ys, u, vs, record)", "_slope(ys, u, vs, True)", ("test_forward_ad.py::test_tangents",)),
-]  # fmt: skip
+]
 
 
 def copied(fault: Fault | None, folder: Path) -> None:

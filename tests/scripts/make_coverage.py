@@ -121,10 +121,12 @@ def page() -> str:
     from minitorch import missing
 
     out = [
-        "# What of PyTorch is here", "",
+        "# What of PyTorch is here",
+        "",
         "Written by `python tests/scripts/make_coverage.py`, which asks PyTorch 2.13 for its public names. A name that is",
-        "not here raises AttributeError, which says what stands in the last column.", "",
-    ]  # fmt: skip
+        "not here raises AttributeError, which says what stands in the last column.",
+        "",
+    ]
     summary, body = ["| namespace | names | here |", "|---|---|---|"], []
     for theirs, ours in SPACES.items():
         space, mine = found(theirs), found(f"minitorch.{ours}".rstrip("."))

@@ -104,8 +104,14 @@ def test_deep_grey_is_scaled(pil, tmp_path):
         dataset = folder(tmp_path, name, pil.fromarray(GREY16).save)
         pixels = np.asarray(dataset[len(dataset) - 1][0])
         np.testing.assert_array_equal(pixels, np.repeat(np.rint(GREY16 / 257)[..., None], 3, -1))
-    for values, fits in ((np.float32([[0, 255]]), True), (np.float32([[0, 0]]), True), (np.float32([[0, 0.5]]), False),
-                         (np.float32([[-1, 9]]), False), (np.int32([[0, 256]]), False), (np.int32([[0, 1]]), True)):  # fmt: skip
+    for values, fits in (
+        (np.float32([[0, 255]]), True),
+        (np.float32([[0, 0]]), True),
+        (np.float32([[0, 0.5]]), False),
+        (np.float32([[-1, 9]]), False),
+        (np.int32([[0, 256]]), False),
+        (np.int32([[0, 1]]), True),
+    ):
         dataset = folder(tmp_path, "z.tif", pil.fromarray(values).save)
         if fits:
             np.testing.assert_array_equal(np.asarray(dataset[-1][0])[..., 0], values)

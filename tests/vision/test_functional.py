@@ -100,12 +100,22 @@ def test_identities(pil):
     picture = pil.fromarray(IMAGE)
     for image in (IMAGE, as_kind("float32", IMAGE), picture):
         for same in (
-            F.adjust_brightness(image, 1), F.adjust_contrast(image, 1.0), F.adjust_saturation(image, 1.0),
-            F.adjust_sharpness(image, 1.0), F.pad(image, 0), F.crop(image, 0, 0, 6, 5), F.resize(image, (6, 5)),
-            F.rotate(image, 0), F.affine(image, 0, [0, 0], 1.0, [0.0]), F.hflip(F.hflip(image)),
-            F.vflip(F.vflip(image)), F.invert(F.invert(image)), F.rotate(F.rotate(image, 180), 180),
-            F.crop(F.pad(image, (1, 2, 3, 4)), 2, 1, 6, 5), F.pad(F.pad(image, 2), -2),
-        ):  # fmt: skip
+            F.adjust_brightness(image, 1),
+            F.adjust_contrast(image, 1.0),
+            F.adjust_saturation(image, 1.0),
+            F.adjust_sharpness(image, 1.0),
+            F.pad(image, 0),
+            F.crop(image, 0, 0, 6, 5),
+            F.resize(image, (6, 5)),
+            F.rotate(image, 0),
+            F.affine(image, 0, [0, 0], 1.0, [0.0]),
+            F.hflip(F.hflip(image)),
+            F.vflip(F.vflip(image)),
+            F.invert(F.invert(image)),
+            F.rotate(F.rotate(image, 180), 180),
+            F.crop(F.pad(image, (1, 2, 3, 4)), 2, 1, 6, 5),
+            F.pad(F.pad(image, 2), -2),
+        ):
             np.testing.assert_allclose(as_array(same), as_array(image), atol=1e-6)
     square = np.ascontiguousarray(IMAGE[:5])
     np.testing.assert_array_equal(F.rotate(square, 90), np.rot90(square))
@@ -183,8 +193,13 @@ def test_pil_modes_stay(pil, mode):
         image = pil.fromarray(IMAGE[..., 0].astype(np.uint16) * 200)
     else:
         image = image.convert("L").convert(mode) if mode in ("1", "LA", "I", "F") else image.convert(mode)
-    for out in (F.pad(image, 2), F.pad(image, 1, padding_mode="reflect"), F.crop(image, -1, -1, 9, 9),
-                F.vflip(image), F.resize(image, (3, 3))):  # fmt: skip
+    for out in (
+        F.pad(image, 2),
+        F.pad(image, 1, padding_mode="reflect"),
+        F.crop(image, -1, -1, 9, 9),
+        F.vflip(image),
+        F.resize(image, (3, 3)),
+    ):
         assert out.mode == mode
     if mode != "I;16":
         assert F.rotate(image, 20).mode == F.affine(image, 5, [1, 1], 1.0, 0.0).mode == mode
@@ -302,7 +317,7 @@ FLOATS = IMAGE / np.float32(255)
         (TypeError, "Tensor", lambda: F.convert_image_dtype("picture")),
         (TypeError, "hflip", lambda: F.hflip("picture")),
     ],
-)  # fmt: skip
+)
 def test_refusals(error, words, call):
     """Wrong settings and images raise torchvision's class, in a sentence."""
     pytest.importorskip("PIL")

@@ -49,8 +49,10 @@ def test_make_grid_normalizes():
     assert each[:, :, :6].min() == each[:, :, 6:].min() == 0 and each[:, :, :6].max() == each[:, :, 6:].max() == 1
     np.testing.assert_allclose(
         make_grid(x, padding=0, normalize=True, value_range=(-1, 1)).array[:, :, 6:],
-        (images[1].clip(-1, 1) + 1) / 2, rtol=1e-5, atol=1e-6,
-    )  # fmt: skip
+        (images[1].clip(-1, 1) + 1) / 2,
+        rtol=1e-5,
+        atol=1e-6,
+    )
     np.testing.assert_array_equal(x.array, images)
 
 
@@ -167,7 +169,7 @@ MASK = minitorch.zeros(9, 9).bool()
         (ValueError, r"\(N, H, W\)", lambda: draw_segmentation_masks(IMAGE, MASK[None, None])),
         (AttributeError, "no ops for detection", lambda: vision.ops.nms),
     ],
-)  # fmt: skip
+)
 def test_refusals(error, words, call):
     """Wrong arguments raise torchvision's class, in a sentence."""
     pytest.importorskip("PIL")

@@ -43,9 +43,17 @@ def test_kmnist(tmp_path):
         KMNIST(tmp_path)
 
 
-@pytest.mark.parametrize(("split", "classes", "last"), [
-    ("byclass", 62, "z"), ("bymerge", 47, "t"), ("balanced", 47, "t"), ("letters", 27, "z"), ("digits", 10, "9"), ("mnist", 10, "9"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("split", "classes", "last"),
+    [
+        ("byclass", 62, "z"),
+        ("bymerge", 47, "t"),
+        ("balanced", 47, "t"),
+        ("letters", 27, "z"),
+        ("digits", 10, "9"),
+        ("mnist", 10, "9"),
+    ],
+)
 def test_emnist(tmp_path, split, classes, last):
     """Each split has its files and classes; a label past the last is refused."""
     for ending, train in (("", True), (".gz", False)):

@@ -21,20 +21,49 @@ pil = pytest.importorskip("PIL.Image", reason="pillow is not installed")
 I = T.InterpolationMode  # noqa: E741
 
 ON_BATCHES = [
-    T.Resize(20, I.NEAREST), T.Resize((24, 20), I.BICUBIC, antialias=False), T.Pad((1, 2), 5), T.Pad(3, 0, "symmetric"),
-    T.RandomVerticalFlip(), T.RandomResizedCrop(24), T.RandomResizedCrop((8, 9), (0.5, 0.6), (1, 1)),
-    T.RandomRotation(30), T.RandomRotation((10, 20), I.BILINEAR, fill=(1, 2, 3)), T.RandomPerspective(), T.RandomPerspective(0.9, 1),
-    T.RandomAffine(10, (0.1, 0.2), (0.8, 1.2), (-5, 5, -3, 3)), T.RandomAffine(0, shear=9, interpolation=I.BILINEAR, fill=4),
-    T.ElasticTransform(20.0, 3.0), T.ColorJitter(0.5, 0.5, 0.5, 0.1), T.ColorJitter(hue=(0.1, 0.2)),
-    T.Grayscale(), T.Grayscale(3), T.RandomGrayscale(0.5), T.GaussianBlur(3), T.GaussianBlur((5, 3), (0.5, 3)),
-    T.RandomInvert(), T.RandomPosterize(3), T.RandomSolarize(100), T.RandomAdjustSharpness(2), T.RandomAutocontrast(),
-    T.RandomEqualize(), T.AutoAugment(), T.AutoAugment(T.AutoAugmentPolicy.CIFAR10), T.AutoAugment(T.AutoAugmentPolicy.SVHN),
-    T.RandAugment(), T.RandAugment(3, 12), T.TrivialAugmentWide(), T.AugMix(), T.AugMix(5, 2, 2, all_ops=False),
-    v2.RGB(), v2.Identity(), v2.RandomChannelPermutation(),
-    T.Compose([T.ToTensor(), T.RandomErasing(0.7)]), T.Compose([T.ToTensor(), T.RandomErasing(1, value="random")]),
+    T.Resize(20, I.NEAREST),
+    T.Resize((24, 20), I.BICUBIC, antialias=False),
+    T.Pad((1, 2), 5),
+    T.Pad(3, 0, "symmetric"),
+    T.RandomVerticalFlip(),
+    T.RandomResizedCrop(24),
+    T.RandomResizedCrop((8, 9), (0.5, 0.6), (1, 1)),
+    T.RandomRotation(30),
+    T.RandomRotation((10, 20), I.BILINEAR, fill=(1, 2, 3)),
+    T.RandomPerspective(),
+    T.RandomPerspective(0.9, 1),
+    T.RandomAffine(10, (0.1, 0.2), (0.8, 1.2), (-5, 5, -3, 3)),
+    T.RandomAffine(0, shear=9, interpolation=I.BILINEAR, fill=4),
+    T.ElasticTransform(20.0, 3.0),
+    T.ColorJitter(0.5, 0.5, 0.5, 0.1),
+    T.ColorJitter(hue=(0.1, 0.2)),
+    T.Grayscale(),
+    T.Grayscale(3),
+    T.RandomGrayscale(0.5),
+    T.GaussianBlur(3),
+    T.GaussianBlur((5, 3), (0.5, 3)),
+    T.RandomInvert(),
+    T.RandomPosterize(3),
+    T.RandomSolarize(100),
+    T.RandomAdjustSharpness(2),
+    T.RandomAutocontrast(),
+    T.RandomEqualize(),
+    T.AutoAugment(),
+    T.AutoAugment(T.AutoAugmentPolicy.CIFAR10),
+    T.AutoAugment(T.AutoAugmentPolicy.SVHN),
+    T.RandAugment(),
+    T.RandAugment(3, 12),
+    T.TrivialAugmentWide(),
+    T.AugMix(),
+    T.AugMix(5, 2, 2, all_ops=False),
+    v2.RGB(),
+    v2.Identity(),
+    v2.RandomChannelPermutation(),
+    T.Compose([T.ToTensor(), T.RandomErasing(0.7)]),
+    T.Compose([T.ToTensor(), T.RandomErasing(1, value="random")]),
     T.Compose([T.ToTensor(), T.RandomErasing(0.5, value=(1, 2, 3)), v2.GaussianNoise()]),
     T.Compose([T.RandomCrop(30, 2), T.TrivialAugmentWide(), T.RandomHorizontalFlip(), T.ToTensor()]),
-]  # fmt: skip
+]
 ONE_BY_ONE = [
     T.RandomApply([T.ColorJitter(0.5)], 0.5),
     T.RandomChoice([T.RandomRotation(9), T.RandomInvert(1), T.GaussianBlur(3)], [1, 2, 3]),
@@ -126,10 +155,17 @@ def draws(transform, count=2000, size=(40, 60)):
 def test_how_often():
     """What happens with probability p happens about so often; p = 0 and 1 are exact."""
     for cls, settings in (
-        (T.RandomVerticalFlip, ()), (T.RandomGrayscale, ()), (T.RandomInvert, ()), (T.RandomPosterize, (2,)),
-        (T.RandomSolarize, (9,)), (T.RandomAutocontrast, ()), (T.RandomEqualize, ()), (T.RandomErasing, ()),
-        (T.RandomAdjustSharpness, (0.5,)), (T.RandomPerspective, ()),
-    ):  # fmt: skip
+        (T.RandomVerticalFlip, ()),
+        (T.RandomGrayscale, ()),
+        (T.RandomInvert, ()),
+        (T.RandomPosterize, (2,)),
+        (T.RandomSolarize, (9,)),
+        (T.RandomAutocontrast, ()),
+        (T.RandomEqualize, ()),
+        (T.RandomErasing, ()),
+        (T.RandomAdjustSharpness, (0.5,)),
+        (T.RandomPerspective, ()),
+    ):
         for p in (0, 0.3, 1):
             chosen = draws(cls(*settings, p=p))[0]
             assert abs(chosen.mean() - p) < (0.04 if p == 0.3 else 1e-9)
@@ -351,11 +387,14 @@ REPRS = {
     "RandomCrop(size=(3, 3), padding=4)": lambda: T.RandomCrop(3, 4),
     "RandomHorizontalFlip(p=0.5)": T.RandomHorizontalFlip,
     "RandomPerspective(p=0.5)": T.RandomPerspective,
-    "RandomResizedCrop(size=(3, 3), scale=(0.08, 1.0), ratio=(0.75, 1.3333), interpolation=bilinear, antialias=True)":
-        lambda: T.RandomResizedCrop(3),
+    "RandomResizedCrop(size=(3, 3), scale=(0.08, 1.0), ratio=(0.75, 1.3333), interpolation=bilinear, antialias=True)": lambda: (
+        T.RandomResizedCrop(3)
+    ),
     "FiveCrop(size=(3, 3))": lambda: T.FiveCrop(3),
     "TenCrop(size=(3, 3), vertical_flip=False)": lambda: T.TenCrop(3),
-    "ColorJitter(brightness=(0.5, 1.5), contrast=None, saturation=None, hue=(-0.1, 0.1))": lambda: T.ColorJitter(0.5, hue=0.1),
+    "ColorJitter(brightness=(0.5, 1.5), contrast=None, saturation=None, hue=(-0.1, 0.1))": lambda: T.ColorJitter(
+        0.5, hue=0.1
+    ),
     "RandomRotation(degrees=[-10.0, 10.0], interpolation=nearest, expand=False, fill=0)": lambda: T.RandomRotation(10),
     "RandomAffine(degrees=[-10.0, 10.0])": lambda: T.RandomAffine(10),
     "RandomAffine(degrees=[-10.0, 10.0], translate=(0.1, 0.2), scale=(1, 2), shear=[-5.0, 5.0], interpolation=bilinear, "
@@ -367,12 +406,11 @@ REPRS = {
     "RandomSolarize(threshold=3,p=0.5)": lambda: T.RandomSolarize(3),
     "RandomAdjustSharpness(sharpness_factor=3,p=0.5)": lambda: T.RandomAdjustSharpness(3),
     "AutoAugment(policy=AutoAugmentPolicy.IMAGENET, fill=None)": T.AutoAugment,
-    "RandAugment(num_ops=2, magnitude=9, num_magnitude_bins=31, interpolation=InterpolationMode.NEAREST, fill=None)":
-        T.RandAugment,
+    "RandAugment(num_ops=2, magnitude=9, num_magnitude_bins=31, interpolation=InterpolationMode.NEAREST, fill=None)": T.RandAugment,
     "TrivialAugmentWide(num_magnitude_bins=31, interpolation=InterpolationMode.NEAREST, fill=None)": T.TrivialAugmentWide,
     "ToPILImage()": T.ToPILImage,
     "PILToTensor()": T.PILToTensor,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("expected", REPRS)
@@ -419,7 +457,7 @@ def test_reprs(expected):
         (ValueError, lambda: v2.GaussianNoise()(photographs(1)[0])),
         (TypeError, lambda: v2.RGB()(np.zeros((4, 4, 2), np.uint8))),
     ],
-)  # fmt: skip
+)
 def test_settings_are_refused(error, call):
     """Wrong settings raise torchvision's class."""
     with pytest.raises(error):

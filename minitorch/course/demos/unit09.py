@@ -28,8 +28,10 @@ for step in range(1, 41):
         out = layer(batch)
     if step in (1, 5, 40):
         mean, var = layer.running_mean.numpy(), layer.running_var.numpy()
-        print(f"    after {step:2} steps: result {out.mean().item():5.2f} +- {out.std().item():.2f}, "
-              f"running mean {mean.round(2)}, running variance {var.round(2)}")  # fmt: skip
+        print(
+            f"    after {step:2} steps: result {out.mean().item():5.2f} +- {out.std().item():.2f}, "
+            f"running mean {mean.round(2)}, running variance {var.round(2)}"
+        )
 
 h = minitorch.randn(6, 1, dtype=minitorch.float64).requires_grad_()
 out = F.batch_norm(h, None, None, training=True)

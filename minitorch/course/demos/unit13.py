@@ -12,9 +12,13 @@ shapes = datasets.Shapes(train=True)
 images = minitorch.tensor(shapes.data[:256].transpose(0, 3, 1, 2)[:, :, ::2, ::2] / 255).float()
 labels = minitorch.tensor(shapes.targets[:256])
 net = nn.Sequential(
-    nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+    nn.Conv2d(3, 8, 3, stride=2, padding=1),
+    nn.BatchNorm2d(8),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Flatten(),
     nn.Linear(8 * 16, 10),
-)  # fmt: skip
+)
 optimizer = minitorch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
 print(f"256 pictures of shapes, plain mode {'on: your rules, your kernels' if plain.enabled else 'off'}\n")
 start = time.perf_counter()

@@ -73,11 +73,15 @@ def test_1_2_exp_and_log():
     """exp is its own slope, log has 1 / x."""
     for x in (0.5, 2.0):
         e = math.exp(x)
-        mistakes = {"this is the power rule; the exponential function is its own slope": [x * math.exp(x - 1)],
-                    "this is the input; the slope of exp is its value": [x]}  # fmt: skip
+        mistakes = {
+            "this is the power rule; the exponential function is its own slope": [x * math.exp(x - 1)],
+            "this is the input; the slope of exp is its value": [x],
+        }
         _local(Scalar(x).exp(), [e], f"exp at {x}", mistakes)
-        mistakes = {"the slope of log is 1 over its input, not over its value": [1 / math.log(x)],
-                    "the sign is wrong": [-1 / x]}  # fmt: skip
+        mistakes = {
+            "the slope of log is 1 over its input, not over its value": [1 / math.log(x)],
+            "the sign is wrong": [-1 / x],
+        }
         _local(Scalar(x).log(), [1 / x], f"log at {x}", mistakes)
 
 

@@ -222,8 +222,12 @@ def test_2_3_first_and_second():
         times(x, 3.0).backward(minitorch.ones(2, dtype=minitorch.float64))
         if x.grad is None:
             raise Mistake("after backward the leaf's grad is None: the first gradient is not kept")
-        answer(x.grad, expected, f"x.grad after {i + 1} calls of backward on x * 3",
-               {"the gradient of an earlier call is gone: later gradients are added": [3.0, 3.0]})  # fmt: skip
+        answer(
+            x.grad,
+            expected,
+            f"x.grad after {i + 1} calls of backward on x * 3",
+            {"the gradient of an earlier call is gone: later gradients are added": [3.0, 3.0]},
+        )
 
 
 def test_2_3_no_shared_memory():

@@ -28,8 +28,15 @@ def kept(out):
 def test_3_1_sum_to():
     """Leading axes go, axes of size 1 stay with size 1, all others are left alone."""
     x = np.arange(24.0).reshape(2, 3, 4)
-    for target, axes in (((3, 4), (0,)), ((4,), (0, 1)), ((1, 4), (0, 1)), ((2, 1, 4), (1,)), ((1, 3, 1), (0, 2)),
-                         ((), (0, 1, 2)), ((2, 3, 4), ())):  # fmt: skip
+    for target, axes in (
+        ((3, 4), (0,)),
+        ((4,), (0, 1)),
+        ((1, 4), (0, 1)),
+        ((2, 1, 4), (1,)),
+        ((1, 3, 1), (0, 2)),
+        ((), (0, 1, 2)),
+        ((2, 3, 4), ()),
+    ):
         try:
             found = shape.sum_to(x, shape=target)
         except ValueError as error:
@@ -162,8 +169,13 @@ def test_3_4_relu_and_abs():
     """Away from the kink, by differences; at the kink both have slope 0."""
     mixed = {"the wrong side is let through": [1.0, 0.0], "the gradient passes everywhere": [1.0, 1.0]}
     _at(lambda x: x.relu(), [[-2.0, 3.0]], [0.0, 1.0], "the gradient of relu(x) at (-2, 3)", mixed)
-    _at(lambda x: x.abs(), [[-2.0, 3.0]], [-1.0, 1.0], "the gradient of abs(x) at (-2, 3)",
-        {"the sign of x is missing": [1.0, 1.0], "the sign is wrong": [1.0, -1.0]})  # fmt: skip
+    _at(
+        lambda x: x.abs(),
+        [[-2.0, 3.0]],
+        [-1.0, 1.0],
+        "the gradient of abs(x) at (-2, 3)",
+        {"the sign of x is missing": [1.0, 1.0], "the sign is wrong": [1.0, -1.0]},
+    )
     gradients(lambda x: x.relu(), leaf(3, 3), of="relu(x)", second=True)
     gradients(lambda x: x.abs(), leaf(3, 3), of="abs(x)", second=True)
     kink = {"at the kink, x = 0, the slope is 0": [1.0], "at the kink, x = 0, the slope is 0, not a half": [0.5]}
@@ -177,8 +189,12 @@ def test_3_4_where():
     gradients(
         lambda x, y: minitorch.where(condition, x, y), leaf(2, 3), leaf(2, 3), of="where(condition, x, y)", second=True
     )
-    gradients(lambda x, y: minitorch.where(condition, x, y), leaf(3), leaf(2, 1),
-              of="where(condition, x, y) of shapes (2, 3), (3,) and (2, 1)")  # fmt: skip
+    gradients(
+        lambda x, y: minitorch.where(condition, x, y),
+        leaf(3),
+        leaf(2, 1),
+        of="where(condition, x, y) of shapes (2, 3), (3,) and (2, 1)",
+    )
 
 
 def test_3_4_maximum_and_minimum():

@@ -46,8 +46,12 @@ def test_4_1_spread():
 def test_4_1_sum():
     """Over one axis, two, and all."""
     for dim, keepdim in (((0,), False), ((1,), False), ((0, 2), False), ((1,), True), ((0, 1, 2), False)):
-        gradients(lambda x, *, dim=dim, keepdim=keepdim: reduce_sum(x, dim=dim, keepdim=keepdim), leaf(2, 3, 2),
-                  of=f"the sum over {dim}, keepdim={keepdim},", second=True)  # fmt: skip
+        gradients(
+            lambda x, *, dim=dim, keepdim=keepdim: reduce_sum(x, dim=dim, keepdim=keepdim),
+            leaf(2, 3, 2),
+            of=f"the sum over {dim}, keepdim={keepdim},",
+            second=True,
+        )
 
 
 def test_4_1_mean():
@@ -107,8 +111,12 @@ def test_4_2_a_layer():
 def test_4_3_the_largest():
     """Where there is one, it has all of the gradient."""
     for dim, keepdim in (((1,), False), ((0,), True), ((0, 1), False)):
-        gradients(lambda x, *, dim=dim, keepdim=keepdim: amax_over(x, dim=dim, keepdim=keepdim), leaf(3, 4),
-                  of=f"amax over {dim}, keepdim={keepdim},", second=True)  # fmt: skip
+        gradients(
+            lambda x, *, dim=dim, keepdim=keepdim: amax_over(x, dim=dim, keepdim=keepdim),
+            leaf(3, 4),
+            of=f"amax over {dim}, keepdim={keepdim},",
+            second=True,
+        )
     gradients(lambda x: x.amin(1), leaf(3, 4), of="amin over 1")
 
 

@@ -259,8 +259,12 @@ def test_5_4_momentum():
     answer(found, [-1.0, -2.9, -5.61], "p after three steps with momentum 0.9", mistakes)
     p = _parameter(0.0)
     found = _steps(minitorch.optim.SGD([p], lr=1.0, momentum=0.5, dampening=0.25), p, [1.0, 1.0])
-    answer(found, [-1.0, -2.25], "p after two steps with momentum 0.5 and dampening 0.25",
-           {"dampening is for later steps: the first buffer is g itself": [-0.75, -1.875]})  # fmt: skip
+    answer(
+        found,
+        [-1.0, -2.25],
+        "p after two steps with momentum 0.5 and dampening 0.25",
+        {"dampening is for later steps: the first buffer is g itself": [-0.75, -1.875]},
+    )
 
 
 def test_5_4_nesterov():

@@ -170,10 +170,17 @@ def _convolve(geometry, n, c, k, of):
             x, np.flip(w, space), geometry
         ),
         "the results of the taps have overwritten each other: they add up": _convolved(
-            x, np.where(np.arange(np.prod(geometry.kernel_size)).reshape(geometry.kernel_size) + 1
-                        < np.prod(geometry.kernel_size), 0, w), geometry),
+            x,
+            np.where(
+                np.arange(np.prod(geometry.kernel_size)).reshape(geometry.kernel_size) + 1
+                < np.prod(geometry.kernel_size),
+                0,
+                w,
+            ),
+            geometry,
+        ),
         "what stood in out before is still in there": expected + 99,
-    }  # fmt: skip
+    }
     answer(out, expected, of, mistakes)
     same(x, kept, f"x, after {of}: the input is only to be read, and")
 

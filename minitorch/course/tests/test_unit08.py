@@ -71,12 +71,14 @@ def _transpose(geometry, n, c, k, of):
         ),
         "what stood in out before is still in there": expected + 99,
     }
-    shifted = ConvGeometry.of(geometry.padded_size, geometry.kernel_size, geometry.stride, 0, geometry.dilation,
-                              geometry.groups)  # fmt: skip
+    shifted = ConvGeometry.of(
+        geometry.padded_size, geometry.kernel_size, geometry.stride, 0, geometry.dilation, geometry.groups
+    )
     whole = _spread(y, w, shifted, c)
     first = tuple(slice(0, size) for size in geometry.input_size)
-    last = tuple(slice(padded - size, padded) for padded, size in
-                 zip(geometry.padded_size, geometry.input_size, strict=True))  # fmt: skip
+    last = tuple(
+        slice(padded - size, padded) for padded, size in zip(geometry.padded_size, geometry.input_size, strict=True)
+    )
     for words, part in (("begins too early: first come the zeros of the padding", first), ("begins too late", last)):
         mistakes[f"the part that was cut out {words}"] = whole[_at(part)]
     answer(out, expected, of, mistakes)

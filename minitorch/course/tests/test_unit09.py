@@ -43,9 +43,14 @@ def _pooled(x, geometry, of):
     turned = PoolGeometry(geometry.input_size, geometry.starts, geometry.stops, geometry.dilation, geometry.counts)
     smallest = -_chosen(-x, turned)[0]
     answer(out, values, f"the maxima of {of}", {"these are the smallest": smallest})
-    answer(choice, places, f"the choice of {of}", {
-        "it counts within each window; it must say where in the plane the pixel stands": inner,
-    })  # fmt: skip
+    answer(
+        choice,
+        places,
+        f"the choice of {of}",
+        {
+            "it counts within each window; it must say where in the plane the pixel stands": inner,
+        },
+    )
     same(x, kept, "x, which is only to be read,")
 
 
@@ -232,16 +237,27 @@ def test_9_4_running():
     x = _normal(18, 5, 2) * [1, 3] + [2, -1]
     before = np.array([10.0, 20.0]), np.array([4.0, 8.0])
     *_, mean, var = _statistics(x, *before)
-    answer(mean, 0.75 * before[0] + 0.25 * x.mean(0), "the running mean", {
-        "momentum is the weight of what is new; here it is that of the old": 0.25 * before[0] + 0.75 * x.mean(0),
-        "it has not moved: change it in place": before[0],
-        "the old one is forgotten": x.mean(0),
-    })  # fmt: skip
+    answer(
+        mean,
+        0.75 * before[0] + 0.25 * x.mean(0),
+        "the running mean",
+        {
+            "momentum is the weight of what is new; here it is that of the old": 0.25 * before[0] + 0.75 * x.mean(0),
+            "it has not moved: change it in place": before[0],
+            "the old one is forgotten": x.mean(0),
+        },
+    )
     own = x.var(0)
-    answer(var, 0.75 * before[1] + 0.25 * own * 5 / 4, "the running variance", {
-        "it follows the biased variance; the unbiased one, divided by M - 1, is needed": 0.75 * before[1] + 0.25 * own,
-        "momentum is the weight of what is new; here it is that of the old": 0.25 * before[1] + 0.75 * own * 5 / 4,
-    })  # fmt: skip
+    answer(
+        var,
+        0.75 * before[1] + 0.25 * own * 5 / 4,
+        "the running variance",
+        {
+            "it follows the biased variance; the unbiased one, divided by M - 1, is needed": 0.75 * before[1]
+            + 0.25 * own,
+            "momentum is the weight of what is new; here it is that of the old": 0.25 * before[1] + 0.75 * own * 5 / 4,
+        },
+    )
 
 
 def test_9_4_a_layer():

@@ -105,4 +105,4 @@ WRONG = [
     Wrong("11.3", "not cleared", (FORWARD, SCATTER.replace("out[n, :, :, :] = 0", "pass"), COLLECT), "stood in out"),
     Wrong("11.4", "left-over columns forgotten", (FOUR[: FOUR.index("for j in range(full")],), "row . of image"),
     Wrong("11.4", "pixels side by side, without the stride", (BESIDE,), "row . of image"),
-]  # fmt: skip
+]

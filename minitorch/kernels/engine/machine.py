@@ -38,7 +38,7 @@ def pools() -> str:
     """The state of both pools, in MB."""
     pool, scratch = memory._pool, sum(b.nbytes for kept in runtime._buffers.values() for b in kept)
     return ", ".join(f"{size / 1e6:.1f} MB {what}" for what, size in (
-        ("lent", pool.lent), ("kept", pool.kept), ("lent at the peak", pool.peak), ("scratch", scratch)))  # fmt: skip
+        ("lent", pool.lent), ("kept", pool.kept), ("lent at the peak", pool.peak), ("scratch", scratch)))
 
 
 def setting(variable: str) -> str:

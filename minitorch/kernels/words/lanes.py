@@ -189,7 +189,7 @@ def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
 
     @intrinsic
     def run(typingctx: Any, sums: Any, s: Any, fulls: Any, at: Any, step: Any, kepts: Any, k: Any, next: Any,
-            count: Any, rows: Any) -> Any:  # fmt: skip
+            count: Any, rows: Any) -> Any:
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
             b, kinds = builder, signature.args
             v = Vectors(builder, context.get_data_type(kinds[2][0].dtype))
@@ -197,7 +197,7 @@ def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
             bundled = w is not v and combination is COMBINATIONS["sum"]
             step, following, count, rows = arguments[4], arguments[7], arguments[8], arguments[9]
             loop = _Columns(context, builder, [(kinds[i], arguments[i], arguments[j])
-                                               for i, j in ((0, 1), (2, 3), (5, 6))], count)  # fmt: skip
+                                               for i, j in ((0, 1), (2, 3), (5, 6))], count)
 
             def columns(first: Any, several: int, valid: Any) -> None:
                 mask = None if valid is None else v.mask(valid)
@@ -215,7 +215,7 @@ def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
                         one = b.mul(row, following)
                         own = [Vector(v, [v.splat(b.load(b.gep(place, [one])))] * several) for place in loop.places[2]]
                     full = [Vector(v, [v.load(b.gep(place, [b.add(ahead, i)]), mask) for i in places])
-                            for place in loop.places[1]]  # fmt: skip
+                            for place in loop.places[1]]
                     return formula(*full, *own)
 
                 def join(values: Vector) -> None:

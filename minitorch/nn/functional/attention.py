@@ -190,8 +190,10 @@ def multi_head_attention_forward(
     _require(size * num_heads == width, f"embed_dim {width} not divisible by num_heads {num_heads}")
     shapes = tuple(key.array.shape), tuple(value.array.shape)
     if use_separate_proj_weight:
-        _require(shapes[0][:2] == shapes[1][:2], f"key's sequence and batch dims {shapes[0][:2]} do not match value's "
-                                                 f"{shapes[1][:2]}")  # fmt: skip
+        _require(
+            shapes[0][:2] == shapes[1][:2],
+            f"key's sequence and batch dims {shapes[0][:2]} do not match value's {shapes[1][:2]}",
+        )
         weights = (q_proj_weight, k_proj_weight, v_proj_weight)
         _require(None not in [w if w is None else 0 for w in weights], "use_separate_proj_weight needs three weights")
     else:
@@ -229,8 +231,10 @@ def multi_head_attention_forward(
     mask, hidden = _widened(mask, more), _widened(hidden, more)
     columns = k.array.shape[1]
     if hidden is not None:
-        _require(hidden.array.shape == (batch, columns), f"expecting key_padding_mask shape of {(batch, columns)}, but "
-                                                         f"got {hidden.array.shape}")  # fmt: skip
+        _require(
+            hidden.array.shape == (batch, columns),
+            f"expecting key_padding_mask shape of {(batch, columns)}, but got {hidden.array.shape}",
+        )
         full = expand(reshape(hidden, shape=(batch, 1, 1, columns)), shape=(batch, num_heads, 1, columns))
         full = reshape(full, shape=(batch * num_heads, 1, columns))
         mask = full if mask is None else mask + full
@@ -268,19 +272,25 @@ def _check_ranks(query: Any, key: Any, value: Any, key_padding_mask: Any, attn_m
     _require(rank in (2, 3), f"query should be unbatched 2D or batched 3D tensor but received {rank}-D query tensor")
     how = f"For {'batched (3-D)' if rank == 3 else 'unbatched (2-D)'} `query`, expected "
     ranks = key.array.ndim, value.array.ndim
-    _require(ranks == (rank, rank), f"{how}`key` and `value` to be {rank}-D but found {ranks[0]}-D and {ranks[1]}-D "
-                                    "tensors respectively")  # fmt: skip
+    _require(
+        ranks == (rank, rank),
+        f"{how}`key` and `value` to be {rank}-D but found {ranks[0]}-D and {ranks[1]}-D tensors respectively",
+    )
     if key_padding_mask is not None:
         found = key_padding_mask.array.ndim
-        _require(found == rank - 1, f"{how}`key_padding_mask` to be `None` or {rank - 1}-D but found {found}-D tensor "
-                                    "instead")  # fmt: skip
+        _require(
+            found == rank - 1,
+            f"{how}`key_padding_mask` to be `None` or {rank - 1}-D but found {found}-D tensor instead",
+        )
     if attn_mask is not None:
         found = attn_mask.array.ndim
         _require(found in (2, 3), f"{how}`attn_mask` to be `None`, 2-D or 3-D but found {found}-D tensor instead")
         if found == 3 and rank == 2:
             wanted = (heads, len(query.array), len(key.array))
-            _require(attn_mask.array.shape == wanted, f"Expected `attn_mask` shape to be {wanted} but got "
-                                                      f"{attn_mask.array.shape}")  # fmt: skip
+            _require(
+                attn_mask.array.shape == wanted,
+                f"Expected `attn_mask` shape to be {wanted} but got {attn_mask.array.shape}",
+            )
     if key_padding_mask is not None and rank == 3:
         sizes, shape = (key.array.shape[1], len(key.array)), key_padding_mask.array.shape
         for i in range(2):

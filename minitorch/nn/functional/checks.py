@@ -110,8 +110,9 @@ def of_integers(run: Callable, x: Any, w: Any, b: Any = None, axis: int = -1) ->
         pieces = [[_piece(v.array, k) for k in range(4)] for v in (x, w)]
         out = sum(
             run(pieces[0][k], pieces[1][m], none).array.astype(np.uint64) << np.uint64(16 * (k + m))
-            for k in range(4) for m in range(4 - k)
-        ).view(np.int64)  # fmt: skip
+            for k in range(4)
+            for m in range(4 - k)
+        ).view(np.int64)
     if b is not None:
         out = out + b.array.reshape(-1, *(1,) * (-1 - axis))
     return wrap(out.astype(dtype))

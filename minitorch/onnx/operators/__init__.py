@@ -4,6 +4,17 @@ from . import control, elements, layers, others, reductions, shapes, windows
 from .table import DTYPES, LIMIT, OPERATORS, Operator, dtype_of, tensor
 
 __all__ = [
-    "DTYPES", "LIMIT", "OPERATORS", "Operator", "control", "dtype_of", "elements", "layers", "others", "reductions",
-    "shapes", "tensor", "windows",
-]  # fmt: skip
+    "DTYPES",
+    "LIMIT",
+    "OPERATORS",
+    "Operator",
+    "control",
+    "dtype_of",
+    "elements",
+    "layers",
+    "others",
+    "reductions",
+    "shapes",
+    "tensor",
+    "windows",
+]

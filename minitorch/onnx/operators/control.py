@@ -37,18 +37,31 @@ def _loop(M: Any, cond: Any, *carried: Any, body: Any, run: Callable, outputs: i
 
 @operator("Scan")
 def _scan(
-    *inputs: Any, body: Any, num_scan_inputs: int, scan_input_axes: Any = None, scan_output_axes: Any = None,
-    scan_input_directions: Any = None, scan_output_directions: Any = None, directions: Any = None, run: Callable,
+    *inputs: Any,
+    body: Any,
+    num_scan_inputs: int,
+    scan_input_axes: Any = None,
+    scan_output_axes: Any = None,
+    scan_input_directions: Any = None,
+    scan_output_directions: Any = None,
+    directions: Any = None,
+    run: Callable,
     opset: int,
-) -> tuple:  # fmt: skip
+) -> tuple:
     """A loop over the slices of the last inputs. Before opset 9, each of a batch by itself."""
     if opset < 9:
         _lengths, *rest = inputs
         each = [
-            _scan(*(x[b] for x in rest), body=body, num_scan_inputs=num_scan_inputs, run=run, opset=9,
-                  scan_input_directions=directions)
+            _scan(
+                *(x[b] for x in rest),
+                body=body,
+                num_scan_inputs=num_scan_inputs,
+                run=run,
+                opset=9,
+                scan_input_directions=directions,
+            )
             for b in range(arr(rest[0]).shape[0])
-        ]  # fmt: skip
+        ]
         return tuple(t.stack(list(column), 0) for column in zip(*each, strict=True))
     first = len(inputs) - num_scan_inputs
     states, scanned = list(inputs[:first]), inputs[first:]

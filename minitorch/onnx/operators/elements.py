@@ -26,14 +26,41 @@ def _kept(function: Callable) -> Callable:
     return lambda X: function(X) if arr(X).dtype.kind == "f" else X
 
 
-_named({
-    "Abs": t.abs, "Acos": t.acos, "Acosh": t.acosh, "Asin": t.asin, "Asinh": t.asinh, "Atan": t.atan,
-    "Atanh": t.atanh, "Ceil": _kept(t.ceil), "Cos": t.cos, "Cosh": t.cosh, "Erf": t.erf, "Exp": t.exp,
-    "Floor": _kept(t.floor), "IsNaN": t.isnan, "Log": t.log, "Neg": t.neg, "Not": t.logical_not,
-    "Reciprocal": t.reciprocal, "Round": _kept(t.round), "Sigmoid": t.sigmoid, "Sign": t.sign, "Sin": t.sin,
-    "Sinh": t.sinh, "Sqrt": t.sqrt, "Tan": t.tan, "Tanh": t.tanh, "Relu": F.relu, "HardSwish": F.hardswish,
-    "Mish": F.mish, "Softsign": F.softsign, "BitwiseNot": t.bitwise_not,
-})  # fmt: skip
+_named(
+    {
+        "Abs": t.abs,
+        "Acos": t.acos,
+        "Acosh": t.acosh,
+        "Asin": t.asin,
+        "Asinh": t.asinh,
+        "Atan": t.atan,
+        "Atanh": t.atanh,
+        "Ceil": _kept(t.ceil),
+        "Cos": t.cos,
+        "Cosh": t.cosh,
+        "Erf": t.erf,
+        "Exp": t.exp,
+        "Floor": _kept(t.floor),
+        "IsNaN": t.isnan,
+        "Log": t.log,
+        "Neg": t.neg,
+        "Not": t.logical_not,
+        "Reciprocal": t.reciprocal,
+        "Round": _kept(t.round),
+        "Sigmoid": t.sigmoid,
+        "Sign": t.sign,
+        "Sin": t.sin,
+        "Sinh": t.sinh,
+        "Sqrt": t.sqrt,
+        "Tan": t.tan,
+        "Tanh": t.tanh,
+        "Relu": F.relu,
+        "HardSwish": F.hardswish,
+        "Mish": F.mish,
+        "Softsign": F.softsign,
+        "BitwiseNot": t.bitwise_not,
+    }
+)
 
 
 @operator("Identity", moves=True)
@@ -244,10 +271,18 @@ _two("Mul", t.mul, _LEARNS)
 _two("Div", _divided, _LEARNS)
 _two("Pow", _power)
 for _name, _function in {
-    "And": t.logical_and, "Or": t.logical_or, "Xor": t.logical_xor, "Equal": t.eq, "Greater": t.gt,
-    "GreaterOrEqual": t.ge, "Less": t.lt, "LessOrEqual": t.le, "BitwiseAnd": t.bitwise_and,
-    "BitwiseOr": t.bitwise_or, "BitwiseXor": t.bitwise_xor,
-}.items():  # fmt: skip
+    "And": t.logical_and,
+    "Or": t.logical_or,
+    "Xor": t.logical_xor,
+    "Equal": t.eq,
+    "Greater": t.gt,
+    "GreaterOrEqual": t.ge,
+    "Less": t.lt,
+    "LessOrEqual": t.le,
+    "BitwiseAnd": t.bitwise_and,
+    "BitwiseOr": t.bitwise_or,
+    "BitwiseXor": t.bitwise_xor,
+}.items():
     _two(_name, _function)
 
 

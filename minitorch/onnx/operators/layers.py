@@ -16,9 +16,16 @@ from .table import arr, axes_of, axis_of, cast, dtype_of, operator, t, tensor
 # --------------------------------------------------------------------------------------------------------- products
 @operator("Gemm", learns=(0, 1, 2))
 def _gemm(
-    A: Any, B: Any, C: Any = None, *, alpha: float = 1.0, beta: float = 1.0, transA: int = 0, transB: int = 0,
+    A: Any,
+    B: Any,
+    C: Any = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    transA: int = 0,
+    transB: int = 0,
     broadcast: int = 0,
-) -> Any:  # fmt: skip
+) -> Any:
     if arr(A).dtype.kind != "f":
         a, b = (arr(v).T if turn else arr(v) for v, turn in ((A, transA), (B, transB)))
         out = alpha * (a @ b) + (0 if C is None else beta * arr(C))
@@ -64,9 +71,20 @@ def _det(X: Any) -> Any:
 # ------------------------------------------------------------------------------------------------------------ norms
 @operator("BatchNormalization", learns=(1, 2))
 def _batch_norm(
-    X: Any, scale: Any, B: Any, mean: Any, var: Any, *, epsilon: float = 1e-5, momentum: float = 0.9,
-    training_mode: Any = None, spatial: int = 1, is_test: int = 0, outputs: int, training: bool,
-) -> Any:  # fmt: skip
+    X: Any,
+    scale: Any,
+    B: Any,
+    mean: Any,
+    var: Any,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    training_mode: Any = None,
+    spatial: int = 1,
+    is_test: int = 0,
+    outputs: int,
+    training: bool,
+) -> Any:
     """By the running statistics; by those of the batch where the file says so, or the module is in training."""
     if training_mode:
         axes = (0, *range(2, arr(X).ndim))
@@ -144,15 +162,18 @@ def _mean_variance_normalization(X: Any, *, axes: Any = (0, 2, 3)) -> Any:
 
 # -------------------------------------------------------------------------------------------------- recurrent layers
 ACTIVATIONS: dict[str, Callable] = {
-    "relu": lambda x, a, b: F.relu(x), "tanh": lambda x, a, b: t.tanh(x), "sigmoid": lambda x, a, b: t.sigmoid(x),
+    "relu": lambda x, a, b: F.relu(x),
+    "tanh": lambda x, a, b: t.tanh(x),
+    "sigmoid": lambda x, a, b: t.sigmoid(x),
     "affine": lambda x, a, b: x * (1.0 if a is None else a) + (0.0 if b is None else b),
     "leakyrelu": lambda x, a, b: F.leaky_relu(x, 0.01 if a is None else a),
     "thresholdedrelu": lambda x, a, b: F.threshold(x, 1.0 if a is None else a, 0.0),
     "scaledtanh": lambda x, a, b: t.tanh(x * (1.0 if b is None else b)) * (1.0 if a is None else a),
     "hardsigmoid": lambda x, a, b: t.clamp(x * (0.2 if a is None else a) + (0.5 if b is None else b), 0.0, 1.0),
-    "elu": lambda x, a, b: F.elu(x, 1.0 if a is None else a), "softsign": lambda x, a, b: F.softsign(x),
+    "elu": lambda x, a, b: F.elu(x, 1.0 if a is None else a),
+    "softsign": lambda x, a, b: F.softsign(x),
     "softplus": lambda x, a, b: F.softplus(x, 1.0, math.inf),
-}  # fmt: skip
+}
 
 
 def _functions(names: Any, default: list[str], directions: int, alpha: Any, beta: Any) -> list[list[Callable]]:
@@ -200,9 +221,19 @@ def _scan(X: Any, lens: Any, backwards: bool, states: list, step: Callable) -> t
 
 
 def _recurrent(
-    X: Any, W: Any, R: Any, B: Any, lens: Any, initial: list, P: Any, direction: str, layout: int, clip: Any,
-    functions: list, cell: Callable,
-) -> tuple:  # fmt: skip
+    X: Any,
+    W: Any,
+    R: Any,
+    B: Any,
+    lens: Any,
+    initial: list,
+    P: Any,
+    direction: str,
+    layout: int,
+    clip: Any,
+    functions: list,
+    cell: Callable,
+) -> tuple:
     """All directions of a layer: Y (T, directions, B, H), and the last state (directions, B, H) of each kind."""
     if layout:
         X = t.permute(X, (1, 0, 2))
@@ -229,8 +260,9 @@ def _recurrent(
 ROWS = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 2, 3, 1)}
 
 
-def _as_layer(kind: str, X: Any, W: Any, R: Any, B: Any, initial: list, direction: str, layout: int, relu: bool
-              ) -> tuple:  # fmt: skip
+def _as_layer(
+    kind: str, X: Any, W: Any, R: Any, B: Any, initial: list, direction: str, layout: int, relu: bool
+) -> tuple:
     """What `_recurrent` gives, by the primitives of the layers, whole sequences at once."""
     if layout:
         X = t.permute(X, (1, 0, 2))
@@ -286,10 +318,22 @@ def _halves(b: Any) -> tuple:
 
 @operator("RNN", learns=(1, 2, 3))
 def _rnn(
-    X: Any, W: Any, R: Any, B: Any = None, sequence_lens: Any = None, initial_h: Any = None, *,
-    activations: Any = None, activation_alpha: Any = None, activation_beta: Any = None, clip: Any = None,
-    direction: str = "forward", hidden_size: Any = None, layout: int = 0, output_sequence: int = 1,
-) -> tuple:  # fmt: skip
+    X: Any,
+    W: Any,
+    R: Any,
+    B: Any = None,
+    sequence_lens: Any = None,
+    initial_h: Any = None,
+    *,
+    activations: Any = None,
+    activation_alpha: Any = None,
+    activation_beta: Any = None,
+    clip: Any = None,
+    direction: str = "forward",
+    hidden_size: Any = None,
+    layout: int = 0,
+    output_sequence: int = 1,
+) -> tuple:
     if _usual(X, sequence_lens, clip, activations, ["Tanh"], ["Relu"]):
         relu = bool(activations) and activations[0].lower() == "relu"
         return _as_layer("RNN", X, W, R, B, [initial_h], direction, layout, relu)
@@ -304,11 +348,23 @@ def _rnn(
 
 @operator("GRU", learns=(1, 2, 3))
 def _gru(
-    X: Any, W: Any, R: Any, B: Any = None, sequence_lens: Any = None, initial_h: Any = None, *,
-    activations: Any = None, activation_alpha: Any = None, activation_beta: Any = None, clip: Any = None,
-    direction: str = "forward", hidden_size: Any = None, layout: int = 0, linear_before_reset: int = 0,
+    X: Any,
+    W: Any,
+    R: Any,
+    B: Any = None,
+    sequence_lens: Any = None,
+    initial_h: Any = None,
+    *,
+    activations: Any = None,
+    activation_alpha: Any = None,
+    activation_beta: Any = None,
+    clip: Any = None,
+    direction: str = "forward",
+    hidden_size: Any = None,
+    layout: int = 0,
+    linear_before_reset: int = 0,
     output_sequence: int = 1,
-) -> tuple:  # fmt: skip
+) -> tuple:
     if linear_before_reset and _usual(X, sequence_lens, clip, activations, ["Sigmoid", "Tanh"]):
         return _as_layer("GRU", X, W, R, B, [initial_h], direction, layout, False)
     functions = _functions(
@@ -337,11 +393,25 @@ def _gru(
 
 @operator("LSTM", learns=(1, 2, 3, 7))
 def _lstm(
-    X: Any, W: Any, R: Any, B: Any = None, sequence_lens: Any = None, initial_h: Any = None, initial_c: Any = None,
-    P: Any = None, *, activations: Any = None, activation_alpha: Any = None, activation_beta: Any = None,
-    clip: Any = None, direction: str = "forward", hidden_size: Any = None, input_forget: int = 0, layout: int = 0,
+    X: Any,
+    W: Any,
+    R: Any,
+    B: Any = None,
+    sequence_lens: Any = None,
+    initial_h: Any = None,
+    initial_c: Any = None,
+    P: Any = None,
+    *,
+    activations: Any = None,
+    activation_alpha: Any = None,
+    activation_beta: Any = None,
+    clip: Any = None,
+    direction: str = "forward",
+    hidden_size: Any = None,
+    input_forget: int = 0,
+    layout: int = 0,
     output_sequence: int = 1,
-) -> tuple:  # fmt: skip
+) -> tuple:
     if P is None and not input_forget and _usual(X, sequence_lens, clip, activations, ["Sigmoid", "Tanh", "Tanh"]):
         return _as_layer("LSTM", X, W, R, B, [initial_h, initial_c], direction, layout, False)
     functions = _functions(
@@ -377,11 +447,24 @@ def _headed(x: Any, heads: int) -> Any:
 
 @operator("Attention")
 def _attention(
-    Q: Any, K: Any, V: Any, attn_mask: Any = None, past_key: Any = None, past_value: Any = None,
-    nonpad_kv_seqlen: Any = None, *, is_causal: int = 0, kv_num_heads: Any = None, left_window_size: int = -1,
-    q_num_heads: Any = None, qk_matmul_output_mode: int = 0, right_window_size: int = -1, scale: Any = None,
-    softcap: float = 0.0, softmax_precision: Any = None,
-) -> tuple:  # fmt: skip
+    Q: Any,
+    K: Any,
+    V: Any,
+    attn_mask: Any = None,
+    past_key: Any = None,
+    past_value: Any = None,
+    nonpad_kv_seqlen: Any = None,
+    *,
+    is_causal: int = 0,
+    kv_num_heads: Any = None,
+    left_window_size: int = -1,
+    q_num_heads: Any = None,
+    qk_matmul_output_mode: int = 0,
+    right_window_size: int = -1,
+    scale: Any = None,
+    softcap: float = 0.0,
+    softmax_precision: Any = None,
+) -> tuple:
     flat = arr(Q).ndim == 3
     if flat:
         Q, K, V = _headed(Q, q_num_heads), _headed(K, kv_num_heads), _headed(V, kv_num_heads)
@@ -435,9 +518,15 @@ def _attention(
 
 @operator("RotaryEmbedding")
 def _rotary_embedding(
-    X: Any, cos: Any, sin: Any, position_ids: Any = None, *, interleaved: int = 0, num_heads: int = 0,
+    X: Any,
+    cos: Any,
+    sin: Any,
+    position_ids: Any = None,
+    *,
+    interleaved: int = 0,
+    num_heads: int = 0,
     rotary_embedding_dim: int = 0,
-) -> Any:  # fmt: skip
+) -> Any:
     shape = arr(X).shape
     x = X if len(shape) == 4 else t.permute(_headed(X, num_heads), (0, 1, 2, 3))
     size = rotary_embedding_dim or arr(x).shape[-1]

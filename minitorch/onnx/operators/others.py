@@ -31,9 +31,16 @@ def _quantized(values: np.ndarray, zero: np.ndarray, dtype: np.dtype) -> np.ndar
 
 @operator("QuantizeLinear")
 def _quantize(
-    x: Any, scale: Any, zero: Any = None, *, axis: int = 1, block_size: int = 0, output_dtype: int = 0,
-    precision: int = 0, saturate: int = 1,
-) -> Any:  # fmt: skip
+    x: Any,
+    scale: Any,
+    zero: Any = None,
+    *,
+    axis: int = 1,
+    block_size: int = 0,
+    output_dtype: int = 0,
+    precision: int = 0,
+    saturate: int = 1,
+) -> Any:
     dtype = arr(zero).dtype if zero is not None else dtype_of(output_dtype or 2)
     a = arr(x)
     axis = axis if a.ndim > 1 else 0
@@ -70,9 +77,17 @@ def _real(x: Any, scale: Any, zero: Any, axis: int) -> np.ndarray:
 
 @operator("QLinearConv")
 def _qlinear_conv(
-    x: Any, x_scale: Any, x_zero: Any, w: Any, w_scale: Any, w_zero: Any, y_scale: Any, y_zero: Any, B: Any = None,
+    x: Any,
+    x_scale: Any,
+    x_zero: Any,
+    w: Any,
+    w_scale: Any,
+    w_zero: Any,
+    y_scale: Any,
+    y_zero: Any,
+    B: Any = None,
     **settings: Any,
-) -> Any:  # fmt: skip
+) -> Any:
     real = _conv(tensor(_real(x, x_scale, x_zero, 1)), tensor(_real(w, w_scale, w_zero, 0)), None, **settings)
     out = arr(real)
     if B is not None:

@@ -341,9 +341,15 @@ def padded(x: Any, before: Any, after: Any, mode: str, value: Any = 0.0) -> Any:
 
 @operator("Pad")
 def _pad(
-    data: Any, pads: Any = None, constant_value: Any = None, axes: Any = None, *, mode: str = "constant",
-    value: float = 0.0, paddings: Any = None,
-) -> Any:  # fmt: skip
+    data: Any,
+    pads: Any = None,
+    constant_value: Any = None,
+    axes: Any = None,
+    *,
+    mode: str = "constant",
+    value: float = 0.0,
+    paddings: Any = None,
+) -> Any:
     ndim = arr(data).ndim
     given = ints(pads if pads is not None else paddings) or ()
     along = axes_of(axes, ndim) if axes is not None else tuple(range(ndim))

@@ -24,9 +24,16 @@ from ...tensor import Tensor
 t = types.SimpleNamespace(**functions())  # the functions of the package
 LIMIT = 2**29  # elements of one result that a file may ask for: 2 GB of float32
 DTYPES: dict[int, np.dtype] = {
-    1: np.dtype("f4"), 2: np.dtype("u1"), 3: np.dtype("i1"), 5: np.dtype("i2"), 6: np.dtype("i4"), 7: np.dtype("i8"),
-    9: np.dtype("?"), 10: np.dtype("f2"), 11: np.dtype("f8"),
-}  # fmt: skip
+    1: np.dtype("f4"),
+    2: np.dtype("u1"),
+    3: np.dtype("i1"),
+    5: np.dtype("i2"),
+    6: np.dtype("i4"),
+    7: np.dtype("i8"),
+    9: np.dtype("?"),
+    10: np.dtype("f2"),
+    11: np.dtype("f8"),
+}
 EXTRAS = ("opset", "outputs", "training", "node", "run")
 
 

@@ -33,9 +33,17 @@ def _sides(size: Any, kernel: Any, stride: Any, dilation: Any, pads: Any, auto_p
 
 @operator("Conv", learns=(1, 2))
 def _conv(
-    X: Any, W: Any, B: Any = None, *, auto_pad: str = "NOTSET", dilations: Any = None, group: int = 1,
-    kernel_shape: Any = None, pads: Any = None, strides: Any = None,
-) -> Any:  # fmt: skip
+    X: Any,
+    W: Any,
+    B: Any = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Any = None,
+    group: int = 1,
+    kernel_shape: Any = None,
+    pads: Any = None,
+    strides: Any = None,
+) -> Any:
     kernel = arr(W).shape[2:]
     rank = len(kernel)
     if kernel_shape is not None and tuple(kernel_shape) != kernel:
@@ -58,10 +66,19 @@ def _conv(
 
 @operator("ConvTranspose", learns=(1, 2))
 def _conv_transpose(
-    X: Any, W: Any, B: Any = None, *, auto_pad: str = "NOTSET", dilations: Any = None, group: int = 1,
-    kernel_shape: Any = None, output_padding: Any = None, output_shape: Any = None, pads: Any = None,
+    X: Any,
+    W: Any,
+    B: Any = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Any = None,
+    group: int = 1,
+    kernel_shape: Any = None,
+    output_padding: Any = None,
+    output_shape: Any = None,
+    pads: Any = None,
     strides: Any = None,
-) -> Any:  # fmt: skip
+) -> Any:
     """Whatever the pads come from, begin and end are cut off the whole result, or zeros put there where negative."""
     size, kernel = arr(X).shape[2:], arr(W).shape[2:]
     rank = len(kernel)
@@ -96,9 +113,19 @@ def _conv_transpose(
 
 @operator("DeformConv", learns=(1, 3))
 def _deform_conv(
-    X: Any, W: Any, offset: Any, B: Any = None, mask: Any = None, *, dilations: Any = None, group: int = 1,
-    kernel_shape: Any = None, offset_group: int = 1, pads: Any = None, strides: Any = None,
-) -> Any:  # fmt: skip
+    X: Any,
+    W: Any,
+    offset: Any,
+    B: Any = None,
+    mask: Any = None,
+    *,
+    dilations: Any = None,
+    group: int = 1,
+    kernel_shape: Any = None,
+    offset_group: int = 1,
+    pads: Any = None,
+    strides: Any = None,
+) -> Any:
     """A convolution whose taps stand where `offset` moves them to, between the pixels, and count `mask` times.
 
     Each tap looks at the image by itself; what all saw is one image of taps, whose convolution is a product.
@@ -161,9 +188,17 @@ def _plain(kernel: Any, sides: Any, auto_pad: str) -> bool:
 
 @operator("MaxPool")
 def _max_pool(
-    X: Any, *, kernel_shape: Any, auto_pad: str = "NOTSET", ceil_mode: int = 0, dilations: Any = None, pads: Any = None,
-    storage_order: int = 0, strides: Any = None, outputs: int,
-) -> Any:  # fmt: skip
+    X: Any,
+    *,
+    kernel_shape: Any,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Any = None,
+    pads: Any = None,
+    storage_order: int = 0,
+    strides: Any = None,
+    outputs: int,
+) -> Any:
     dtype = arr(X).dtype
     x = X if dtype.kind == "f" and dtype.itemsize > 2 else cast(X, np.float32 if dtype.kind == "f" else np.int64)
     geometry, sides = _plan(x, kernel_shape, strides, pads, dilations, auto_pad, ceil_mode)
@@ -187,9 +222,16 @@ def _max_pool(
 
 @operator("AveragePool")
 def _average_pool(
-    X: Any, *, kernel_shape: Any, auto_pad: str = "NOTSET", ceil_mode: int = 0, count_include_pad: int = 0,
-    dilations: Any = None, pads: Any = None, strides: Any = None,
-) -> Any:  # fmt: skip
+    X: Any,
+    *,
+    kernel_shape: Any,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    count_include_pad: int = 0,
+    dilations: Any = None,
+    pads: Any = None,
+    strides: Any = None,
+) -> Any:
     geometry, sides = _plan(X, kernel_shape, strides, pads, dilations, auto_pad, ceil_mode)
     rank = len(kernel_shape)
     if _plain(kernel_shape, sides, auto_pad) and not ceil_mode and set(dilations or [1]) == {1}:
@@ -209,9 +251,16 @@ def _average_pool(
 
 @operator("LpPool")
 def _lp_pool(
-    X: Any, *, kernel_shape: Any, p: float = 2, auto_pad: str = "NOTSET", ceil_mode: int = 0, dilations: Any = None,
-    pads: Any = None, strides: Any = None,
-) -> Any:  # fmt: skip
+    X: Any,
+    *,
+    kernel_shape: Any,
+    p: float = 2,
+    auto_pad: str = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Any = None,
+    pads: Any = None,
+    strides: Any = None,
+) -> Any:
     geometry, _ = _plan(X, kernel_shape, strides, pads, dilations, auto_pad, ceil_mode)
     ones = (1.0,) * math.prod(geometry.output_size)
     return t.pow(pool.average(t.pow(t.abs(X), p), geometry=geometry, scale=ones), 1 / p)
@@ -287,9 +336,11 @@ def _positions(n: int, out: int, scale: float, mode: str, roi: tuple[float, floa
 
 def _nearest(at: np.ndarray, n: int, mode: str) -> np.ndarray:
     rounded = {
-        "round_prefer_floor": lambda: np.ceil(at - 0.5), "round_prefer_ceil": lambda: np.floor(at + 0.5),
-        "floor": lambda: np.floor(at), "ceil": lambda: np.ceil(at),
-    }  # fmt: skip
+        "round_prefer_floor": lambda: np.ceil(at - 0.5),
+        "round_prefer_ceil": lambda: np.floor(at + 0.5),
+        "floor": lambda: np.floor(at),
+        "ceil": lambda: np.ceil(at),
+    }
     if mode not in rounded:
         raise ValueError(f"nearest_mode {mode!r}")
     return np.clip(rounded[mode](), 0, n - 1).astype(np.int64)
@@ -328,11 +379,22 @@ def _matrix(
 
 @operator("Resize")
 def _resize(
-    X: Any, roi: Any = None, scales: Any = None, sizes: Any = None, *, antialias: int = 0, axes: Any = None,
-    coordinate_transformation_mode: str = "half_pixel", cubic_coeff_a: float = -0.75, exclude_outside: int = 0,
-    extrapolation_value: float = 0.0, keep_aspect_ratio_policy: str = "stretch", mode: str = "nearest",
-    nearest_mode: str = "round_prefer_floor", opset: int,
-) -> Any:  # fmt: skip
+    X: Any,
+    roi: Any = None,
+    scales: Any = None,
+    sizes: Any = None,
+    *,
+    antialias: int = 0,
+    axes: Any = None,
+    coordinate_transformation_mode: str = "half_pixel",
+    cubic_coeff_a: float = -0.75,
+    exclude_outside: int = 0,
+    extrapolation_value: float = 0.0,
+    keep_aspect_ratio_policy: str = "stretch",
+    mode: str = "nearest",
+    nearest_mode: str = "round_prefer_floor",
+    opset: int,
+) -> Any:
     shape = arr(X).shape
     if opset < 11:  # scales are the second input, and places asymmetric
         roi, scales, coordinate_transformation_mode, nearest_mode = None, roi, "asymmetric", "floor"
@@ -351,8 +413,18 @@ def _resize(
     for d, w in zip(along, wanted, strict=True):
         target[d] = w
     room(target)
-    known = _as_interpolation(X, along, wanted, factors, coordinate_transformation_mode, mode, nearest_mode,
-                              cubic_coeff_a, bool(exclude_outside or antialias), sizes is None)  # fmt: skip
+    known = _as_interpolation(
+        X,
+        along,
+        wanted,
+        factors,
+        coordinate_transformation_mode,
+        mode,
+        nearest_mode,
+        cubic_coeff_a,
+        bool(exclude_outside or antialias),
+        sizes is None,
+    )
     if known is not None:
         return known
     bounds = numbers(roi) or []
@@ -379,9 +451,17 @@ def _resize(
 
 
 def _as_interpolation(
-    x: Any, along: tuple, wanted: list, factors: list, place: str, mode: str, nearest: str, a: float, other: bool,
+    x: Any,
+    along: tuple,
+    wanted: list,
+    factors: list,
+    place: str,
+    mode: str,
+    nearest: str,
+    a: float,
+    other: bool,
     by_scale: bool,
-) -> Any:  # fmt: skip
+) -> Any:
     """`interpolate`, where it has just this: kernels of its own, and one operator again when it is exported."""
     shape = arr(x).shape
     rank = len(shape) - 2
@@ -420,9 +500,14 @@ def _upsample(
     factors = [1.0, 1.0, height_scale, width_scale] if scales is None else scales
     factors = factors if hasattr(factors, "array") else tensor(factors, np.float32)
     return _resize(
-        X, None, factors, coordinate_transformation_mode="asymmetric", nearest_mode="floor", opset=11,
+        X,
+        None,
+        factors,
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+        opset=11,
         mode={"bilinear": "linear"}.get(mode, mode),
-    )  # fmt: skip
+    )
 
 
 @operator("GridSample")
@@ -440,9 +525,18 @@ def _affine_grid(theta: Any, size: Any, *, align_corners: int = 0) -> Any:
 
 @operator("RoiAlign")
 def _roi_align(
-    X: Any, rois: Any, batch_indices: Any, *, coordinate_transformation_mode: str = "half_pixel", mode: str = "avg",
-    output_height: int = 1, output_width: int = 1, sampling_ratio: int = 0, spatial_scale: float = 1.0, opset: int,
-) -> Any:  # fmt: skip
+    X: Any,
+    rois: Any,
+    batch_indices: Any,
+    *,
+    coordinate_transformation_mode: str = "half_pixel",
+    mode: str = "avg",
+    output_height: int = 1,
+    output_width: int = 1,
+    sampling_ratio: int = 0,
+    spatial_scale: float = 1.0,
+    opset: int,
+) -> Any:
     """Each box of an image in cells, of each the mean (or the largest) of some bilinear looks."""
     x, boxes, images = arr(X), arr(rois).astype(np.float64), arr(batch_indices)
     half = opset >= 16 and coordinate_transformation_mode == "half_pixel"
@@ -465,9 +559,8 @@ def _roi_align(
         wide, tall = (x2 - x1, y2 - y1) if half else (max(x2 - x1, 1.0), max(y2 - y1, 1.0))
         rows, columns = along(looks(y1, tall, output_height), h), along(looks(x1, wide, output_width), w)
         parts = [
-            x[image][:, r[:, :, None, None], c] * (wr[:, :, None, None] * wc)
-            for r, wr in rows for c, wc in columns
-        ]  # fmt: skip
+            x[image][:, r[:, :, None, None], c] * (wr[:, :, None, None] * wc) for r, wr in rows for c, wc in columns
+        ]
         if mode == "avg":
             out[k] = sum(parts).mean((2, 4))
         else:

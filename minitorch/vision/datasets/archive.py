@@ -21,9 +21,16 @@ from .packed import Headers, Plain, Unpacked
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 MOST = 100_000_000  # bytes of a file; of all that a .tar.gz holds in memory, where 100 times its own size is not more
 DAMAGE = (
-    tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, struct.error, OSError, ValueError,
-    RecursionError, NotImplementedError,
-)  # fmt: skip
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    struct.error,
+    OSError,
+    ValueError,
+    RecursionError,
+    NotImplementedError,
+)
 
 
 class Place(NamedTuple):

@@ -59,7 +59,7 @@ FILES = {
     "efficientnet_b6": "efficientnet_b6_lukemelas-24a108a5.pth",
     "efficientnet_b7": "efficientnet_b7_lukemelas-c5b4e57e.pth",
     "googlenet": "googlenet-1378be20.pth",
-}  # fmt: skip
+}
 
 
 def register_model(name: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -49,8 +49,15 @@ def raises(kind, text, call):
         sys.exit(f"rank {RANK}: no {kind.__name__}: {text}")
 
 
-OPS = {"SUM": np.add, "PRODUCT": np.multiply, "MIN": np.minimum, "MAX": np.maximum, "BAND": np.bitwise_and,
-       "BOR": np.bitwise_or, "BXOR": np.bitwise_xor}  # fmt: skip
+OPS = {
+    "SUM": np.add,
+    "PRODUCT": np.multiply,
+    "MIN": np.minimum,
+    "MAX": np.maximum,
+    "BAND": np.bitwise_and,
+    "BOR": np.bitwise_or,
+    "BXOR": np.bitwise_xor,
+}
 
 
 def combined(name, parts):
@@ -252,8 +259,11 @@ def wrong_calls():
     raises(ValueError, "has the shape (3,)", lambda: dist.reduce_scatter_tensor(x, m.ones(3)))
     raises(ValueError, "does not divide", lambda: dist.all_to_all_single(m.ones(SIZE + 1), m.ones(SIZE + 1)))
     raises(ValueError, "add up to", lambda: dist.all_to_all_single(x, x, [5] * SIZE, [1] * SIZE))
-    lists = ("must be specified", lambda: dist.gather(x)) if RANK == 0 else (
-        "must NOT be specified", lambda: dist.gather(x, [x] * SIZE))  # fmt: skip
+    lists = (
+        ("must be specified", lambda: dist.gather(x))
+        if RANK == 0
+        else ("must NOT be specified", lambda: dist.gather(x, [x] * SIZE))
+    )
     raises(ValueError, *lists)
     raises(ValueError, "same as the rank of the current process", lambda: dist.send(x, RANK))
     raises(ValueError, "`tag` must be", lambda: dist.send(x, (RANK + 1) % SIZE, tag=-1))

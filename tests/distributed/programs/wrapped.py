@@ -176,8 +176,11 @@ def synchronised_batch_norm():
     """Value, gradients and statistics against the whole batch in one process; ranks with different shares."""
     shares = [data(rank, 3 + rank) + rank for rank in range(SIZE)]
     whole = m.cat(shares)
-    for make in (lambda: nn.BatchNorm1d(6), lambda: nn.BatchNorm1d(6, affine=False, momentum=None),
-                 lambda: nn.BatchNorm1d(6, track_running_stats=False)):  # fmt: skip
+    for make in (
+        lambda: nn.BatchNorm1d(6),
+        lambda: nn.BatchNorm1d(6, affine=False, momentum=None),
+        lambda: nn.BatchNorm1d(6, track_running_stats=False),
+    ):
         plain, own = make(), nn.SyncBatchNorm.convert_sync_batchnorm(make())
         assert type(own) is nn.SyncBatchNorm
         for layer in (plain, own):
@@ -279,8 +282,20 @@ def wrong_calls():
     raises(ValueError, "in all processes", lambda: nn.SyncBatchNorm(2)(m.ones(1 - min(RANK, 1), 2)))
 
 
-PARTS = [starts_as_rank_0, mean_of_gradients, sent_while_backward_runs, no_sync, unused_parameters, other_gradients,
-         two_models, buffers_of_rank_0, synchronised_batch_norm, micro_shards, averages, wrong_calls]  # fmt: skip
+PARTS = [
+    starts_as_rank_0,
+    mean_of_gradients,
+    sent_while_backward_runs,
+    no_sync,
+    unused_parameters,
+    other_gradients,
+    two_models,
+    buffers_of_rank_0,
+    synchronised_batch_norm,
+    micro_shards,
+    averages,
+    wrong_calls,
+]
 for part in PARTS:
     part()
     dist.barrier()

@@ -45,8 +45,11 @@ def train(args, model, device, train_loader, optimizer, epoch):
         optimizer.step()
         if batch_idx % args.log_interval == 0:
             done = 100.0 * batch_idx / len(train_loader)
-            print("epoch {} [{}/{} ({:.0f}%)]\tloss {:.6f}".format(
-                epoch, batch_idx * len(data), len(train_loader.dataset), done, loss.item()))  # fmt: skip
+            print(
+                "epoch {} [{}/{} ({:.0f}%)]\tloss {:.6f}".format(
+                    epoch, batch_idx * len(data), len(train_loader.dataset), done, loss.item()
+                )
+            )
             if args.dry_run:
                 break
 

@@ -13,10 +13,17 @@ torch.manual_seed(0)
 
 
 def features():
-    return nn.Sequential(OrderedDict([
-        ("conv1", nn.Conv2d(1, 6, 3, padding=1)), ("bn1", nn.BatchNorm2d(6)), ("relu", nn.ReLU(inplace=True)),
-        ("pool", nn.AdaptiveAvgPool2d(4)), ("flat", nn.Flatten()),
-    ]))  # fmt: skip
+    return nn.Sequential(
+        OrderedDict(
+            [
+                ("conv1", nn.Conv2d(1, 6, 3, padding=1)),
+                ("bn1", nn.BatchNorm2d(6)),
+                ("relu", nn.ReLU(inplace=True)),
+                ("pool", nn.AdaptiveAvgPool2d(4)),
+                ("flat", nn.Flatten()),
+            ]
+        )
+    )
 
 
 class Net(nn.Module):
@@ -70,10 +77,13 @@ for name, parameter in model.features.named_parameters():
     parameter.requires_grad = "bn" in name
 train_set, val_set = random_split(bars(240, 8), [200, 40], generator=torch.Generator().manual_seed(0))
 loaders = {"train": DataLoader(train_set, 20, shuffle=True), "val": DataLoader(val_set, 40)}
-optimizer = torch.optim.AdamW([
-    {"params": model.fc.parameters(), "lr": 1e-2},
-    {"params": [p for p in model.features.parameters() if p.requires_grad], "weight_decay": 0.0},
-], lr=1e-3)  # fmt: skip
+optimizer = torch.optim.AdamW(
+    [
+        {"params": model.fc.parameters(), "lr": 1e-2},
+        {"params": [p for p in model.features.parameters() if p.requires_grad], "weight_decay": 0.0},
+    ],
+    lr=1e-3,
+)
 scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", factor=0.5, patience=2)
 best, best_weights, waited = 0.0, copy.deepcopy(model.state_dict()), 0
 frozen = model.features.conv1.weight.clone()

@@ -104,9 +104,13 @@ def main():
     cudnn.benchmark = True
     make_images(args.data)
     model = nn.Sequential(
-        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
         nn.Linear(8, 3),
-    )  # fmt: skip
+    )
     model = torch.nn.DataParallel(model)
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(
@@ -141,10 +145,15 @@ def main():
         is_best = acc1 > best_acc1
         best_acc1 = max(acc1, best_acc1)
         save_checkpoint(
-            {"epoch": epoch + 1, "arch": "small", "state_dict": model.state_dict(), "best_acc1": best_acc1,
-             "optimizer": optimizer.state_dict()},
+            {
+                "epoch": epoch + 1,
+                "arch": "small",
+                "state_dict": model.state_dict(),
+                "best_acc1": best_acc1,
+                "optimizer": optimizer.state_dict(),
+            },
             is_best,
-        )  # fmt: skip
+        )
     assert best_acc1 > 60, best_acc1
 
 
