@@ -69,11 +69,11 @@ def _product(a, a_at, a_row, rows, space, b, columns, steps, c, c_at, more, lane
         if rest > lanes:
             for i in range(0, rows, ROWS):
                 wide(a, a_at, NUMBERS, i, rows - 1, a_row, NUMBERS, 0, 1, 0, steps, 1, space, b, 2 * lanes, c, at,
-                     NUMBERS, columns, rest - lanes, more, 0, ())
+                     NUMBERS, columns, rest - lanes, more, 0, 0, 0, ())
         else:
             for i in range(0, rows, ROWS_NARROW):
                 narrow(a, a_at, NUMBERS, i, rows - 1, a_row, NUMBERS, 0, 1, 0, steps, 1, space, b, 2 * lanes, c, at,
-                       NUMBERS, columns, rest, more, 0, ())
+                       NUMBERS, columns, rest, more, 0, 0, 0, ())
         b += (steps + 1) * 2 * lanes
 
 

@@ -171,6 +171,7 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
                 row += split * total // splits
                 steps = taps * inner
                 run_steps = steps // max(run_count, 1)
+                near = min(ROWS // max(taps, 1), lanes)  # elements a step: what the next tile reads
                 for group in range(groups):
                     corner = start + group * inner
                     b = (tap * groups + group * taps) * inner * width
@@ -183,18 +184,18 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
                                     wide(a, corner, rows, m, high, channels, runs, run,
                                          run + run_count, channels, run_steps, 1, packed, b + k * steps, 2 * lanes,
                                          out, c + k, targets, groups * outer, outer - k - lanes, 0, group * outer + k,
-                                         finish)
+                                         start + rows[min(m + ROWS, last)] * channels, near if k == 0 else 0, finish)
                             elif HALVES and lanes < lanes_of(a):
                                 for m in range(low, high + 1, ROWS_HALF):
                                     half(a, corner, rows, m, high, channels, runs, run,
                                          run + run_count, channels, run_steps, 1, packed, b, lanes,
-                                         out, c, targets, groups * outer, outer, 0, 0, ())
+                                         out, c, targets, groups * outer, outer, 0, 0, 0, 0, ())
                             else:
                                 for m in range(low, high + 1, ROWS_NARROW):
                                     narrow(a, corner, rows, m, high, channels, runs, run,
                                            run + run_count, channels, run_steps, 1, packed, b + k * steps, lanes,
                                            out, c + k, targets, groups * outer, outer - k, 0, group * outer + k,
-                                           finish)
+                                           0, 0, finish)
 
 
 @kernel
@@ -378,17 +379,17 @@ def _sweep(workers, x, space, y, partial, panels, rows, numbers, y_lines, x_line
                                 for m in range(low, last + 1, ROWS):
                                     wide(a, at, rows, m, last, 1, y_lines, low_line, high_line, channels, steps,
                                          step * channels, panels, panel, size, partial, c, numbers, outer,
-                                         outer - k - lanes, more, 0, ())
+                                         outer - k - lanes, more, 0, 0, 0, ())
                             elif HALVES and lanes < lanes_of(a):
                                 for m in range(low, last + 1, ROWS_HALF):
                                     half(a, at, rows, m, last, 1, y_lines, low_line, high_line, channels, steps,
                                          step * channels, panels, panel, size, partial, c, numbers, outer,
-                                         outer, more, 0, ())
+                                         outer, more, 0, 0, 0, ())
                             else:
                                 for m in range(low, last + 1, ROWS_NARROW):
                                     narrow(a, at, rows, m, last, 1, y_lines, low_line, high_line, channels, steps,
                                            step * channels, panels, panel, size, partial, c, numbers, outer,
-                                           outer - k, more, 0, ())
+                                           outer - k, more, 0, 0, 0, ())
                         more = 1
 
 

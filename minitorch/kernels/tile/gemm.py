@@ -151,16 +151,18 @@ def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, colu
                 pack(y, matrix * y_batch + left * y_column + step * y_step, right - left, y_column, steps, y_step,
                       space, y_copy, 2 * lanes, lanes)
                 b, b_step = y_copy, 2 * lanes
+                near = ROWS if a_row == steps else 0  # elements a step: the next tile's rows, if they are side by side
                 for column in range(left, right, 2 * lanes):
                     c, rest = (matrix * m + low) * n + column, n - column
                     if rest > lanes:
                         for i in range(0, height, ROWS):
                             wide(a, a_at + i * a_shift, NUMBERS, i, height - 1, a_row, NUMBERS, 0, 1, 0, steps, a_step,
-                                 space, b, b_step, out, c, NUMBERS, n, rest - lanes, more, 0, ())
+                                 space, b, b_step, out, c, NUMBERS, n, rest - lanes, more, 0,
+                                 a_at + (i + ROWS) * a_row, near if column == left else 0, ())
                     else:
                         for i in range(0, height, ROWS_NARROW):
                             narrow(x, at, NUMBERS, i, height - 1, x_row, NUMBERS, 0, 1, 0, steps, x_step, space, b,
-                                   b_step, out, c, NUMBERS, n, rest, more, 0, ())
+                                   b_step, out, c, NUMBERS, n, rest, more, 0, 0, 0, ())
                     b += (steps + 1) * b_step
             if bias.size:
                 for i in range(low, low + height):
