@@ -11,7 +11,7 @@ import numpy as np
 from .. import dtypes, kernels
 from ..autograd import Variable, primitive
 from ..autograd.following import step
-from ..autograd.tape import watch, wrap
+from ..autograd.tape import plain, watch, wrap
 from ..dtypes import FLOATS
 from .dims import flag, no_tensor, normalize
 from .index import (
@@ -60,10 +60,10 @@ def _places(index: np.ndarray, dim: int, shape: tuple) -> np.ndarray:
     return at.reshape(-1)
 
 
-def _taken(x: Any, index: np.ndarray, dim: int) -> Any:
+def _taken(x: Any, index: Any, dim: int) -> Any:
     """What an index, of elements or of rows, takes from x."""
     if index.ndim < len(x.shape):
-        return getitem(x, key=(slice(None),) * dim + (index, Ellipsis))
+        return getitem(x, key=(slice(None),) * dim + (plain(index), Ellipsis))
     return take_along(x, index, dim=dim)
 
 

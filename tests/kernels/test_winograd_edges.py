@@ -309,3 +309,17 @@ def test_layers_and_their_gradients_keep_a_nan_in_its_windows(recorded, monkeypa
         lost[(slice(None), 5) if isinstance(layer, nn.ConvTranspose2d) else 5] = True
         assert (np.isnan(layer.weight.grad.numpy()) == lost).all()
         assert np.isnan(layer.bias.grad.numpy()).sum() == 1
+
+
+@needs_numba
+def test_an_image_brighter_than_the_others_stays_with_the_algorithm(monkeypatch):
+    """Its tiles are looked at, and their windows see as much as they do."""
+    from minitorch.kernels.tile import winograd
+
+    taken, conv = [], winograd.conv
+    monkeypatch.setattr(winograd, "conv", lambda *arguments: taken.append(conv(*arguments)) or taken[-1])
+    g = geometry_of("whole")
+    arrays = normal(g, batch=4)
+    arrays["x"][2] *= 1000
+    run(kernels, "conv", arrays, g)
+    assert [len(tiles) for tiles in taken] == [0]

@@ -37,8 +37,8 @@ def on_diagonal(y: np.ndarray, offset: int, dims: tuple, shape: tuple) -> np.nda
 def reduced(
     x: np.ndarray, src: np.ndarray, index: np.ndarray, dim: int, include_self: bool, by: np.ufunc
 ) -> np.ndarray:
-    """One place at a time, along axis 0."""
-    out = x.copy()
+    """One place at a time, along axis 0; an index with one axis is of rows."""
+    out, index = x.copy(), np.broadcast_to(index if index.ndim == 2 else index[:, None], src.shape)
     for place in np.ndindex(x.shape):
         met = [src[i, place[1]] for i in range(len(index)) if index[i, place[1]] == place[0]]
         if met:
@@ -47,9 +47,10 @@ def reduced(
 
 
 def scattered(n: Draw, **settings: object) -> list:
-    """With x's own elements and without; src of the shape of the index."""
+    """With x's own elements and without; src of the shape of the index, or rows that it names, some of them twice."""
     return [S(n(3, 2), n(3, 2), INDEX, dim=0, include_self=own, **settings) for own in (True, False)] + [
-        S(n(3, 2), n(0, 2), INDEX[:0], dim=0, include_self=True, **settings)
+        S(n(3, 2), n(0, 2), INDEX[:0], dim=0, include_self=True, **settings),
+        S(n(3, 2), n(4, 2), np.array([0, 2, 0, 2]), dim=0, include_self=True, **settings),
     ]
 
 
