@@ -57,6 +57,8 @@ def ceilings(side: Any, threads: int) -> dict[str, float]:
                     WIDTH,
                     0,
                     0,
+                    0,
+                    0,
                     (),
                 )
 
