@@ -104,6 +104,12 @@ def _by_tiles(source: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple
     return True
 
 
+def _lanes(dtype: np.dtype, outputs: int) -> int:
+    """Lanes of a vector, or of half a vector where the outputs fit into that."""
+    lanes = 4 * WIDTH // dtype.itemsize
+    return lanes // 2 if HALVES and 2 * outputs <= lanes else lanes
+
+
 def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, plan: GatherPlan,
              transpose: bool, finish: tuple = ()) -> None:
     """Run a gather plan over a batch."""
@@ -121,9 +127,7 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     strides = (outer * taps, taps)
     if not transpose:
         inner, outer, strides = outer, inner, strides[::-1]
-    lanes = 4 * WIDTH // dtype.itemsize
-    if HALVES and 2 * outer <= lanes and not finish:
-        lanes //= 2
+    lanes = 4 * WIDTH // dtype.itemsize if finish else _lanes(dtype, outer)
     width = -(-outer // lanes) * lanes
     work = out.size * plan.order.size // len(plan.phases) * inner
     heavy = work > HEAVY
@@ -271,10 +275,8 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
         _pointwise_weight_grad(x.reshape(-1, channels), y.reshape(-1, outputs), out.reshape(outputs, channels))
         return
     plan, pixels = geometry.sweep, prod(geometry.padded_size)
-    inner, outer, lanes = channels // groups, outputs // groups, 4 * WIDTH // dtype.itemsize
-    panels = borrow(get_num_threads() * 2 * lanes * STRETCH, dtype)
-    if HALVES and 2 * outer <= lanes:
-        lanes //= 2
+    inner, outer = channels // groups, outputs // groups
+    panels, lanes = borrow(get_num_threads() * 8 * WIDTH // dtype.itemsize * STRETCH, dtype), _lanes(dtype, outer)
     heavy = y.size * out.size // outputs > HEAVY
     parts = max(1, min(-(-batch // plan.images), 16, PARTIAL_BYTES // (out.size * dtype.itemsize)))
     splits = 1 if parts >= 16 or not heavy else 16

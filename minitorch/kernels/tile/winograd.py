@@ -319,7 +319,7 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     peaks, record, verdict = (np.zeros(count, x.dtype) for count in (workers * peak_slot, total + 2, 2))
     heavy = total * channels * outputs > HEAVY
     _transform_weight(heavy and channels * outputs > 1000, w.reshape(-1), u, space, peaks, verdict, channels, outputs,
-                      lanes, flip, peak_slot)
+                      flip, peak_slot)
     largest, odd = float(verdict[0]), bool(verdict[1])
     least, most = _range(x.dtype)
     if odd or not (least < largest < most or largest == 0):
@@ -396,12 +396,13 @@ def _kinds(a, start, step, runs, length, sought):
 
 
 @kernel
-def _transform_weight(workers, w, u, space, peaks, verdict, channels, outputs, lanes, flip, peak_slot):
+def _transform_weight(workers, w, u, space, peaks, verdict, channels, outputs, flip, peak_slot):
     """U = G w G^T as the panel reads it: [block of lanes of k][position][c][lane].
 
     peaks: zeros, for the largest |w| of each output and tap. verdict: the largest of all, and whether the weights of
     any output are to be summed directly.
     """
+    lanes = lanes_of(u)
     blocks = -(-outputs // (2 * lanes))
     for worker in prange(workers):
         taps = space[worker * 9 * 2 * lanes:(worker + 1) * 9 * 2 * lanes]
@@ -647,19 +648,17 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
     v_size, m_size = (36 * -(-count // lanes) * (MOST * lanes + APART) for count in (channels, outputs + lanes))
     v, m, u = (borrow(size, x.dtype) for size in (buffers * v_size, buffers * m_size, parts * u_size))
     space = borrow(get_num_threads() * slot, x.dtype)
-    sizes = (high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels, outputs,
-             v_size, m_size, slot)
+    sizes = (high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels, outputs, slot)
     record, sums = np.zeros(2 * total, x.dtype), np.zeros(3)
     if apart:
         _sum_parts(heavy, flat_x, flat_y, v, m, u, space, record, np.zeros(1, np.int64), total, block, parts,
-                   u_size, rows, *sizes)
+                   u_size, v_size, m_size, rows, *sizes)
     else:
         for first in range(0, total, block):
             count = min(block, total - first)
             _transform(heavy, flat_x, flat_y, v, m, space, record, total, first, count, *sizes)
-            _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, outputs, rows, first > 0)
-    _transform_weight_back(heavy, u, out.reshape(-1), space, record, sums, parts, u_size, channels, outputs, rows, slot,
-                           lanes)
+            _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, outputs, rows, min(first, 1))
+    _transform_weight_back(heavy, u, out.reshape(-1), space, record, sums, parts, u_size, channels, outputs, rows, slot)
     give_back(v, m, u, space)
     return _outweighing(*record.reshape(2, batch, -1), *sums.tolist())
 
@@ -747,8 +746,8 @@ def _add_products(products, v, v_at, m, m_at, u, u_at, p, count, more, outputs, 
 
 
 @kernel
-def _sum_parts(workers, x, y, v, m, u, space, record, counter, total, block, parts, u_size, rows, high, wide, height,
-               width, top, left, out_height, out_width, channels, outputs, v_size, m_size, slot):
+def _sum_parts(workers, x, y, v, m, u, space, record, counter, total, block, parts, u_size, v_size, m_size, rows, high,
+               wide, height, width, top, left, out_height, out_width, channels, outputs, slot):
     for worker in prange(workers):
         v_at, m_at, zeros = worker * v_size, worker * m_size, worker * slot
         clear(space, zeros, lanes_of(space))
@@ -761,13 +760,12 @@ def _sum_parts(workers, x, y, v, m, u, space, record, counter, total, block, par
                 count = min(block, end - first)
                 _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, total, first, 0, count, high, wide, height,
                            width, top, left, out_height, out_width, channels, outputs)
-                _add_products(36, v, v_at, m, m_at, u, part * u_size, 0, count, 1 if first > begin else 0, outputs,
-                              rows)
+                _add_products(36, v, v_at, m, m_at, u, part * u_size, 0, count, min(first - begin, 1), outputs, rows)
 
 
 @kernel
 def _transform(workers, x, y, v, m, space, record, tiles, first, count, high, wide, height, width, top, left,
-               out_height, out_width, channels, outputs, v_size, m_size, slot):
+               out_height, out_width, channels, outputs, slot):
     for worker in prange(workers):
         clear(space, worker * slot, lanes_of(space))
         _map_tiles(x, y, v, 0, m, 0, space, worker * slot, record, tiles, first, worker * count // workers,
@@ -782,12 +780,13 @@ def _correlate(workers, v, m, u, counter, count, outputs, rows, more):
             p = claim(counter)
             if p >= 36:
                 break
-            _add_products(1, v, 0, m, 0, u, 0, p, count, 1 if more else 0, outputs, rows)
+            _add_products(1, v, 0, m, 0, u, 0, p, count, more, outputs, rows)
 
 
 @kernel
-def _transform_weight_back(workers, u, out, space, record, sums, parts, u_size, channels, outputs, rows, slot, lanes):
+def _transform_weight_back(workers, u, out, space, record, sums, parts, u_size, channels, outputs, rows, slot):
     """dw = G^T dU G, of the sum of the parts' dU; and the sums of what `record` holds that `_outweighing` reads."""
+    lanes = lanes_of(u)
     for worker in prange(workers):
         taps = worker * slot
         low, high = worker * channels // workers, (worker + 1) * channels // workers
