@@ -11,32 +11,10 @@ from ..ops.declare import Pointwise, Trace
 from .graph import Graph, Unsaid
 from .trace import Merged
 
-_NAMED = {
-    "exp": "Exp",
-    "log": "Log",
-    "sqrt": "Sqrt",
-    "sin": "Sin",
-    "cos": "Cos",
-    "tan": "Tan",
-    "asin": "Asin",
-    "acos": "Acos",
-    "atan": "Atan",
-    "sinh": "Sinh",
-    "cosh": "Cosh",
-    "tanh": "Tanh",
-    "asinh": "Asinh",
-    "acosh": "Acosh",
-    "atanh": "Atanh",
-    "erf": "Erf",
-    "floor": "Floor",
-    "ceil": "Ceil",
-    "round": "Round",
-    "sigmoid": "Sigmoid",
-    "softplus": "Softplus",
-    "pow": "Pow",
-    "maximum": "Max",
-    "minimum": "Min",
-}
+# Words of programs, and primitives, whose operators have their names.
+_ANGLES = ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh")
+SAME = {name: name.title() for name in (*_ANGLES, "exp", "log", "sqrt", "erf", "floor", "ceil", "sigmoid")}
+_NAMED = SAME | {"round": "Round", "softplus": "Softplus", "pow": "Pow", "maximum": "Max", "minimum": "Min"}
 
 
 class _Word:
