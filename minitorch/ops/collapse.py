@@ -8,6 +8,7 @@ others after it.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -40,33 +41,7 @@ class Collapse(NamedTuple):
         if x.flags.c_contiguous and len(dim) == 1:  # nearly always so
             shape, (d,) = x.shape, dim
             return cls(None, dim, (math.prod(shape[:d]), shape[d], math.prod(shape[d + 1 :])), shape, False)
-        key = x.shape, x.strides, x.itemsize, dim
-        found = _known.get(key)
-        if found is None:
-            if len(_known) > 10_000:  # shapes that never come again
-                _known.clear()
-            found = _known[key] = cls._largest(x, dim)
-        return found
-
-    @classmethod
-    def _largest(cls, x: np.ndarray, dim: tuple[int, ...]) -> Collapse:
-        shape, order = x.shape, None
-        if not x.flags.c_contiguous:
-            by_stride = sorted(range(x.ndim), key=lambda axis: -x.strides[axis] if shape[axis] > 1 else 0)
-            order = tuple(by_stride) if x.transpose(by_stride).flags.c_contiguous else None
-        groups: list[tuple[bool, list[int]]] = []
-        for axis in order or range(x.ndim):
-            if shape[axis] != 1:
-                if not groups or groups[-1][0] != (axis in dim):
-                    groups.append((axis in dim, []))
-                groups[-1][1].append(axis)
-        counts = [math.prod(shape[axis] for axis in axes) for _, axes in groups]
-        which = [i for i, (is_reduced, _) in enumerate(groups) if is_reduced]
-        if not which:
-            return cls(order, (), (x.size, 1, 1), shape, False)
-        best = max(which, key=lambda i: counts[i])
-        sizes = math.prod(counts[:best]), counts[best], math.prod(counts[best + 1 :])
-        return cls(order, tuple(groups[best][1]), sizes, shape, len(which) > 1)
+        return _largest(x.shape, x.strides, x.itemsize, dim)
 
     def full(self, x: np.ndarray) -> np.ndarray:
         """An array of the shape as (outer, reduced, inner)."""
@@ -90,7 +65,27 @@ class Collapse(NamedTuple):
         return ordered_back(y, shape, self.order)
 
 
-_known: dict[tuple, Collapse] = {}
+@functools.lru_cache(1024)
+def _largest(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int, dim: tuple[int, ...]) -> Collapse:
+    by_stride = sorted(range(len(shape)), key=lambda axis: -strides[axis] if shape[axis] > 1 else 0)
+    long, step = [axis for axis in by_stride if shape[axis] > 1], itemsize
+    dense = True
+    for axis in reversed(long):
+        dense, step = dense and strides[axis] == step, step * shape[axis]
+    order = tuple(by_stride) if dense and long != sorted(long) else None
+    groups: list[tuple[bool, list[int]]] = []
+    for axis in order or range(len(shape)):
+        if shape[axis] != 1:
+            if not groups or groups[-1][0] != (axis in dim):
+                groups.append((axis in dim, []))
+            groups[-1][1].append(axis)
+    counts = [math.prod(shape[axis] for axis in axes) for _, axes in groups]
+    which = [i for i, (is_reduced, _) in enumerate(groups) if is_reduced]
+    if not which:
+        return Collapse(order, (), (math.prod(shape), 1, 1), shape, False)
+    best = max(which, key=lambda i: counts[i])
+    sizes = math.prod(counts[:best]), counts[best], math.prod(counts[best + 1 :])
+    return Collapse(order, tuple(groups[best][1]), sizes, shape, len(which) > 1)
 
 
 def reduce(
