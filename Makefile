@@ -10,6 +10,10 @@ SEED ?= 0
 ARGS ?=
 BIN := .venv/bin
 
+# Some environments say that Python shall keep no bytecode: each of the hundreds of processes that tests start would
+# compile the package anew, for a second. Not where files are changed and read again within a second, as in `faults`.
+test course parity fuzz: export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup train test check course surface fix parity fuzz faults bench bench-quick leaks dist docs clean
 
@@ -42,7 +46,7 @@ fix: .venv/dev.done  ## rewrite what the linter can mend
 
 parity: .venv/torch.done  ## the slow tests, then all beside the live PyTorch oracle (installs torch 2.13.0, onnxruntime)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
-	$(BIN)/python -m pytest -s $(wildcard tests/parity/parity_*.py) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(wildcard tests/parity/parity_*.py) $(ARGS)
 
 fuzz: .venv/torch.done  ## random geometries, programs, calls, files and interrupts: make fuzz [MINUTES=n] [SEED=n]
 	$(BIN)/python -m tests.fuzz --minutes "$(MINUTES)" --seed "$(SEED)" $(ARGS)

@@ -313,11 +313,11 @@ SECTIONS = {
 
 
 # ------------------------------------------------------------------------------------------------ pages
-def header(run: Run, load: str) -> str:
+def header(run: Run, load: str, lanes: int) -> str:
     """Where and with what the figures came about."""
     lines = [
         *machine.description(),
-        f"{run.threads} threads in either framework, float32; vectors of {run.ours.call(machine.vector_width)} lanes",
+        f"{run.threads} threads in either framework, float32; vectors of {lanes} lanes",
         f"fused multiply-add, register tile in cache: {run.peak['flops'] / 1e9:.0f} GFLOP/s; "
         f"copy, read + written: {run.peak['bytes'] / 1e9:.1f} GB/s",
         f"load average before the last run: {load}",
@@ -335,16 +335,20 @@ def fill(text: str, name: str, body: str) -> str:
     return f"{before}{start}\n{body}\n{end}{after}"
 
 
-def write(blocks: dict[str, str]) -> None:
+def place(text: str, name: str, lanes: int) -> str:
+    """The page's own place for machines with vectors of so many lanes, like "bench:training:8", if it has one."""
+    own = f"{name}:{lanes}"
+    return own if f"<!-- {own}:start -->" in text else name
+
+
+def write(blocks: dict[str, str], lanes: int) -> None:
     """Each block to its place: "bench" in the README, "bench:..." in docs/performance.md."""
-    page, readme = PAGE.read_text(), README.read_text()
+    texts = {path: path.read_text() for path in (PAGE, README)}
     for name, body in blocks.items():
-        if name == "bench":
-            readme = fill(readme, name, body)
-        else:
-            page = fill(page, name, body)
-    PAGE.write_text(page)
-    README.write_text(readme)
+        path = README if name == "bench" else PAGE
+        texts[path] = fill(texts[path], place(texts[path], name, lanes), body)
+    for path, text in texts.items():
+        path.write_text(text)
     print(f"\nwritten: {PAGE.relative_to(ROOT)}, {README.relative_to(ROOT)}")
 
 
@@ -368,19 +372,20 @@ def main(arguments: Iterable[str] | None = None) -> None:
     load = " ".join(f"{x:.2f}" for x in os.getloadavg())
     began = time.perf_counter()
     run = Run(args.quick, args.threads, words)
-    blocks = {"bench:machine": header(run, load)}
+    lanes = run.ours.call(machine.vector_width)
+    blocks = {"bench:machine": header(run, load, lanes)}
     print(blocks["bench:machine"])
     for name in sections or [name for name in SECTIONS if not (args.quick and name in ("ops", "memory"))]:
         neighbours, start = machine.Neighbours(lambda: [contender.process.pid for contender in run.all]), time.time()
         tables = SECTIONS[name](run)
         stamp = (
-            f"*{time.strftime('%Y-%m-%d %H:%M')}, {time.time() - start:.0f} s; peak {run.peak['flops'] / 1e9:.0f} "
-            f"GFLOP/s, copy {run.peak['bytes'] / 1e9:.1f} GB/s; meanwhile {neighbours}.*"
+            f"*{time.strftime('%Y-%m-%d %H:%M')}, {time.time() - start:.0f} s; vectors of {lanes} lanes, peak "
+            f"{run.peak['flops'] / 1e9:.0f} GFLOP/s, copy {run.peak['bytes'] / 1e9:.1f} GB/s; meanwhile {neighbours}.*"
         )
         print(stamp)
         blocks.update({block: f"{table}\n\n{stamp}" for block, table in tables.items()})
     if not (args.quick or words):
-        write(blocks)
+        write(blocks, lanes)
     print(f"\n{time.perf_counter() - began:.0f} s")
 
 

@@ -86,8 +86,8 @@ class Prover:
         with self.watching():
             result = yield
             fresh = sorted(self.given - self.proofs.keys())
-            start = time.perf_counter()  # the first run may have compiled kernels
-            if fresh and self.passes(item, None) and time.perf_counter() - start < SLOW:
+            start = time.process_time()  # the first run may have compiled kernels; other processes do not count
+            if fresh and self.passes(item, None) and time.process_time() - start < SLOW:
                 for key in fresh:
                     if not self.passes(item, key):
                         self.proofs[key] = item.nodeid

@@ -29,7 +29,7 @@ MEAN = np.array((0.4914, 0.4822, 0.4465), np.float32)  # of CIFAR-10's pixels, i
 STD = np.array((0.2470, 0.2435, 0.2616), np.float32)
 
 MOMENTUM = 0.85
-RATE = 11.5  # learning rate for 1,024 examples; see `make_optimizer`
+RATE = 11.5  # learning rate for 1,024 examples; see `groups_of`
 DECAY = 0.0153  # weight decay for 1,024 examples
 BIAS_SCALER = 64  # the biases of the norms learn so many times faster
 WHITEN_BIAS_EPOCHS = 3  # after them the bias of the first layer is frozen, too
@@ -81,7 +81,13 @@ class Views:
 
 # ------------------------------------------------------------------------------------------------ optimizer
 def make_optimizer(net, batch):
-    """SGD with Nesterov momentum, and settings that mean the same at any batch size.
+    """SGD with Nesterov momentum."""
+    groups = groups_of(net.parameters(), net.norm_biases(), batch)
+    return minitorch.optim.SGD(groups, lr=groups[-1]["lr"], momentum=MOMENTUM, nesterov=True)
+
+
+def groups_of(parameters, norm_biases, batch):
+    """An optimizer's groups, first the biases of the norms, with settings that mean the same at any batch size.
 
     The loss is summed over the batch, so RATE is divided by the number of examples; and as a gradient goes on to act
     through the momentum, it is divided by 1 + 1 / (1 - momentum) as well. A weight shrinks by DECAY for 1,024 examples,
@@ -89,13 +95,13 @@ def make_optimizer(net, batch):
     """
     scale = 1024 * (1 + 1 / (1 - MOMENTUM))
     rate, decay = RATE / scale, DECAY * batch / scale
-    norms = {id(bias) for bias in net.norm_biases()}
-    trained = [p for p in net.parameters() if p.requires_grad]
+    norms = {id(bias) for bias in norm_biases}
+    trained = [p for p in parameters if p.requires_grad]
     groups = []
     for chosen, lr in ((True, rate * BIAS_SCALER), (False, rate)):
-        parameters = [p for p in trained if (id(p) in norms) == chosen]
-        groups.append({"params": parameters, "lr": lr, "weight_decay": decay / lr})
-    return minitorch.optim.SGD(groups, lr=rate, momentum=MOMENTUM, nesterov=True)
+        members = [p for p in trained if (id(p) in norms) == chosen]
+        groups.append({"params": members, "lr": lr, "weight_decay": decay / lr})
+    return groups
 
 
 def triangle(total, start=0.2, peak=0.23, end=0.07):

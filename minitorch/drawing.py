@@ -20,6 +20,8 @@ from .ops.dims import check_size, flag, no_tensor, whole
 from .ops.sort import bisect, leading
 from .random import Generator, check_drawn, check_probability, numpy_generator
 
+LARGEST = np.float32(2**62)  # of rates and tries; beyond it, counts are no int64
+
 
 def _numbers(name: str, **given: Any) -> None:
     """Raises TypeError for a setting of a distribution that is no number."""
@@ -160,7 +162,7 @@ def poisson(input: Any, generator: Generator | None = None) -> Any:
         raise no_tensor("poisson", "input", input)
     rates = input.array
     check_drawn("poisson_cpu", rates.dtype)
-    if not ((rates >= 0) & (rates < 2**62)).all():
+    if not ((rates >= 0) & (rates < LARGEST)).all():
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative (and below 2^62)")
     return wrap(np.asarray(numpy_generator(generator).poisson(rates)).astype(rates.dtype))
 
@@ -174,7 +176,7 @@ def binomial(count: Any, prob: Any, generator: Generator | None = None) -> Any:
     if count.array.dtype != prob.array.dtype:
         raise RuntimeError(f"binomial: `count` and `prob` must have one dtype, but got {count.dtype} and {prob.dtype}")
     tries, likely = count.array, check_probability(prob)
-    if not ((tries >= 0) & (tries < 2**62)).all():
+    if not ((tries >= 0) & (tries < LARGEST)).all():
         raise RuntimeError("binomial: `count` must not be negative")
     try:
         drawn = numpy_generator(generator).binomial(tries.astype(np.int64), likely)

@@ -15,6 +15,7 @@ import numpy as np
 
 from .autograd import Variable
 from .autograd.inplace import in_place, in_view, into
+from .autograd.parameters import parameters
 from .autograd.primitive import registry
 from .ops import (  # noqa: F401 they declare names
     arithmetic,
@@ -141,7 +142,8 @@ NUMPY = {"axis": "dim", "keepdims": "keepdim", "x2": "other", "split_size_or_sec
 
 @functools.cache
 def _names(function: Callable) -> tuple[str, ...]:
-    return tuple(inspect.signature(function).parameters)
+    known = parameters(function)
+    return known.positional + known.keyword_only
 
 
 def _takes_axis(function: Callable) -> bool:

@@ -23,6 +23,7 @@ if threading.current_thread() is threading.main_thread() and signal.getsignal(si
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 AT_START = pytest.StashKey[tuple[float, int]]()  # when the run began, and how many compiled kernels there were
+PRINTED: list[str] = []  # by tests beside PyTorch
 
 
 @pytest.fixture(autouse=True)
@@ -61,13 +62,21 @@ def pytest_testnodedown(node: Any) -> None:
     BENDS.update(getattr(node, "workeroutput", {}).get("bends", {}))
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Tests beside PyTorch print what they counted: keep it for the end, whichever process ran them."""
+    if report.when == "teardown" and "/parity_" in report.nodeid:
+        PRINTED.extend(report.capstdout.splitlines())
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say how many rules were bent, and which went unnoticed; how long it took, and from which cache."""
+    """Say how many rules were bent, and which went unnoticed; what was counted; how long it took, from which cache."""
     if BENDS:
         missed = [name for name, caught in BENDS.items() if not caught]
         terminalreporter.write_line(f"bent {len(BENDS)} rules, caught {len(BENDS) - len(missed)}")
         for name in missed:
             terminalreporter.write_line(f"  not noticed: {name}")
+    for line in filter(None, PRINTED):
+        terminalreporter.write_line(line)
     began, before = config.stash[AT_START]
     began = float(os.environ.get("MAKE_STARTED", began))  # `make test` counts lint and types, too
     seconds, after = time.time() - began, compiled_kernels()

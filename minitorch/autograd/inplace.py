@@ -17,7 +17,7 @@ from ..dtypes import as_dtype, category
 from .following import step
 from .modes import is_grad_enabled
 from .primitive import primitive
-from .tape import Variable, follow, plain, wrap
+from .tape import Node, Variable, follow, plain, wrap
 
 
 @primitive
@@ -106,10 +106,21 @@ def assign(x: Any, value: Any, copied: bool = False) -> Any:
     return x
 
 
-def unhooked(x: Any) -> Any:
-    """x for the op that is to change it: a view with hooks is taken again, so that they see the uses before alone."""
-    if x.base is not None and is_grad_enabled() and x.node is not None and x.node.hooks:
-        return follow(x.chain, x.base)
+def unhooked(x: Any, steps: int | None = None) -> Any:
+    """x for the op that is to change it: taken from its base again if hooks see it, or a view on the way there.
+
+    They see the uses before alone, and so does a view between that retains its gradient. steps: how many of the views
+    on the way to look at, from x on (all).
+    """
+    if x.base is None or not is_grad_enabled():
+        return x
+    node = x.node
+    for _ in x.chain[:steps]:
+        if not isinstance(node, Node):
+            break
+        if node.hooks or node.after or (node.retained is not None and node.retained() is not x):
+            return follow(x.chain, x.base)
+        node = node.parents[0]
     return x
 
 
@@ -144,7 +155,7 @@ def in_view(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
     Raises RuntimeError as `assign`.
     """
     _changing(x, is_grad_enabled() and x.edge is not None)
-    old, version, value = x.node, x.version, op(unhooked(x), *args, **settings)
+    old, version, value = x.node, x.version, op(unhooked(x, 1), *args, **settings)
     version.count += 1
     if value is x:
         return x

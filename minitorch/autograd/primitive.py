@@ -31,7 +31,6 @@ always see tensors, whose methods they may call.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Container
 from typing import Any
 
@@ -39,6 +38,7 @@ import numpy as np
 
 from ..dtypes import narrow
 from .modes import _enabled, _recorder
+from .parameters import parameters
 from .quiet import QUIET
 from .quiet import get as get_errors
 from .quiet import set as set_errors
@@ -100,11 +100,8 @@ class Primitive:
         self.view = view
         self.widens = not view  # whether `widely` has it compute in float32 what is bfloat16
         self.residuals = residuals.split()
-        parameters = inspect.signature(function).parameters.values()
-        self.settings = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-        self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
-        self.arguments = [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
-        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        arguments, settings, defaults, self.variadic = parameters(function)
+        self.arguments, self.settings, self.defaults = list(arguments), list(settings), defaults
         self.rules: list[Any] = [None] * len(self.arguments)
         self._names: list[tuple[str, ...]] = [()] * len(self.arguments)
         self._differentiable = 0  # a bit per argument that has a rule
@@ -144,7 +141,7 @@ class Primitive:
                 raise TypeError(f"{self.name} has no argument {argument!r} to differentiate; it has {self.arguments}")
             if isinstance(rule, str) and rule is not ZERO:
                 rule = _unwritten(rule)
-            names = () if rule is ZERO else tuple(inspect.signature(rule).parameters)
+            names = () if rule is ZERO else parameters(rule).positional
             wrong = [name for name in names if name not in allowed]
             if wrong:
                 raise TypeError(

@@ -116,6 +116,11 @@ def _peer(name: str, members: Any, rank: Any, group_rank: Any, default: int | No
     return int(group_rank)
 
 
+def added_in(dtype: np.dtype) -> np.dtype:
+    """The dtype in which ranks add up: float32 for float16 and bfloat16, which MPI does not know."""
+    return np.dtype(np.float32) if dtype.kind in FLOATS and dtype.itemsize == 2 else dtype
+
+
 def _operation(op: Any, dtype: np.dtype) -> tuple[Any, np.dtype]:
     """MPI's operation, and the dtype it computes in."""
     from mpi4py import MPI
@@ -138,7 +143,7 @@ def _operation(op: Any, dtype: np.dtype) -> tuple[Any, np.dtype]:
         "BOR": MPI.BOR,
         "BXOR": MPI.BXOR,
     }
-    return table[op], np.dtype(np.float32) if dtype == np.float16 else dtype
+    return table[op], added_in(dtype)
 
 
 # ------------------------------------------------------------------------------------------------ memory
@@ -205,8 +210,8 @@ def broadcast(
 def all_reduce(tensor: Any, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Work | None:
     """tensor = its sum (`op`: another combination) over all ranks, in place; the same bits everywhere.
 
-    float16 is added up in float32. bool: SUM and MAX are "any", PRODUCT and MIN "all". Raises RuntimeError for BAND,
-    BOR and BXOR of floats, for AVG of integers.
+    float16 and bfloat16 are added up in float32. bool: SUM and MAX are "any", PRODUCT and MIN "all". Raises
+    RuntimeError for BAND, BOR and BXOR of floats, for AVG of integers.
     """
     _tensor("tensor", tensor)
     if outside(group, "all_reduce"):

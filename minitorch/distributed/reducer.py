@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import Node, tape
+from .collectives import added_in
 from .group import ProcessGroup
 from .work import Work
 
@@ -37,7 +38,7 @@ class Bucket:
 
     def __init__(self, parameters: Sequence[Any]) -> None:
         self.parameters = list(parameters)
-        self.memory = np.zeros(sum(p.outline.size for p in parameters), parameters[0].outline.dtype)
+        self.memory = np.zeros(sum(p.outline.size for p in parameters), added_in(parameters[0].outline.dtype))
         ends = np.cumsum([p.outline.size for p in parameters])
         self.views = [
             part.reshape(p.outline.shape) for part, p in zip(np.split(self.memory, ends[:-1]), parameters, strict=True)
@@ -192,4 +193,4 @@ class Pass:
                     continue
                 if p._grad is None:
                     p._grad = tape.wrap(np.empty_like(p.array))
-                np.copyto(p._grad.write(), view)
+                np.copyto(p._grad.write(), view, casting="same_kind")

@@ -4,6 +4,9 @@ A formula arrives as a `Program`: a few lines of Python over `x0, x1, ...` (oper
 below, which end in a line `out = ...`. `ops/declare.py` writes programs by tracing the formulas of ops; here the lines
 run once, on `Vector`s, while the kernel is compiled.
 
+What computes a line of elements is a function of LLVM's (engine/functions.py). What walks the lines, on all threads, is
+one kernel for all formulas with operands of the same dtypes; it calls the function by its address.
+
 Loops. The axes are sorted as the largest operand has them in memory, and neighbours that all operands pass through in
 one stride become one. What is left is a line of `inner` elements, on which an operand moves by 0 or 1, inside up to
 three outer axes with any strides, 0 among them. So a bias, a mask or a column is read where it is. An operand that is
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +28,8 @@ from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
 
-from minitorch.kernels.broadcast import COPIED, HEAD, OPERAND, WHOLE, Plan, Program, laid_out, plan_of
+from minitorch.kernels.broadcast import COPIED, HEAD, OPERAND, WHOLE, Program, laid_out, plan_of
+from minitorch.kernels.engine.functions import address_of
 from minitorch.kernels.engine.memory import empty
 from minitorch.kernels.engine.runtime import Kernel, helper
 from minitorch.kernels.words import polynomial
@@ -56,11 +61,11 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
             operands[i] = x.copy(order="K")
     key = (program, *[(x.shape, x.strides, x.dtype.char) for x in operands])
     try:
-        plan, dtype, run = _known[key]
+        plan, dtype, run, line = _known[key]
     except KeyError:
         if len(_known) > 10_000:  # shapes that never come again
             _known.clear()
-        plan, dtype, run = _known[key] = _prepared(program, operands)
+        plan, dtype, run, line = _known[key] = _prepared(program, operands, len(numbers))
     if plan is None:
         return None
     flat = []
@@ -73,26 +78,39 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
         out = empty(plan.out_shape, dtype)
     size = out.size
     if size:
-        run(size * program.weight > PARALLEL, plan.table, (*flat, out.reshape(-1)), numbers)
+        run(size * program.weight > PARALLEL, plan.table, (*flat, out.reshape(-1)), numbers, line)
     return out if plan.back is None else out.transpose(plan.back)
 
 
-_known: dict[tuple, tuple[Plan | None, np.dtype, Any]] = {}  # by program, and shape, strides and dtype of each operand
-_kernels: dict[tuple, Kernel] = {}
+_known: dict[tuple, tuple] = {}  # what is prepared, by program, and shape, strides and dtype of each operand
 
 
-def _prepared(program: Program, operands: list[np.ndarray]) -> tuple[Plan | None, np.dtype, Any]:
-    """How a program passes through such operands, the dtype of its result, and its kernel."""
-    plan, chars = plan_of(operands), [x.dtype.char for x in operands]
+def _prepared(program: Program, operands: list[np.ndarray], numbers: int) -> tuple:
+    """How a program passes through such operands, the dtype of its result, and what `_line` gives."""
+    plan, chars = plan_of(operands), "".join([x.dtype.char for x in operands])
     dtype = np.dtype("?" if program.boolean else next(char for char in chars if char != "?"))
-    return plan, dtype, plan and (_kernels.get((program, *chars)) or _kernel(program, operands))
+    if plan is None:
+        return None, dtype, None, 0
+    return plan, dtype, *_line(program, chars + dtype.char, numbers)
 
 
-def _kernel(program: Program, operands: list[np.ndarray]) -> Kernel:
-    """The kernel of a program for operands of these dtypes; on disk it is known by the program's text."""
-    line = _emitter(program)
+@cache
+def _line(program: Program, chars: str, numbers: int) -> tuple[Kernel, int]:
+    """The kernel that walks lines of these dtypes, and the address of the program's own function for them.
 
-    def body(workers, plan, arrays, numbers):
+    On disk the function is known by the program's text.
+    """
+    dtypes = chars.replace("?", "b")
+    text = hashlib.sha256(repr((program.text, program.boolean)).encode()).hexdigest()
+    address = address_of(f"pointwise.{program.name}_{dtypes}_{text[:12]}", partial(_emit, program, chars, numbers))
+    return _walk(f"lines_{dtypes}_{numbers}"), address
+
+
+@cache
+def _walk(name: str) -> Kernel:
+    """The kernel of this name, which shares the elements out and calls a function for each line, or part of one."""
+
+    def body(workers, plan, arrays, numbers, line):
         for worker in prange(workers):
             low, high = _share(plan[0], worker, workers)
             inner = plan[1]
@@ -100,13 +118,42 @@ def _kernel(program: Program, operands: list[np.ndarray]) -> Kernel:
                 row = low // inner
                 start = low - row * inner
                 stop = min(inner, start + high - low)
-                line(plan, arrays, row, start, stop, numbers)
+                run_line(line, plan, arrays, row, start, stop, numbers)
                 low += stop - start
 
-    dtypes = "".join(x.dtype.char for x in operands).replace("?", "b")
-    text = hashlib.sha256(repr((program.text, program.boolean)).encode()).hexdigest()
-    body.__name__ = f"{program.name}_{dtypes}_{text[:12]}"
-    return _kernels.setdefault((program, *[x.dtype.char for x in operands]), Kernel(body, exact=True))
+    body.__name__ = name
+    return Kernel(body, exact=True)
+
+
+# plan, where the operands and the result begin, the row and which of its elements, the numbers
+LINE = ir.FunctionType(ir.VoidType(), [INT.as_pointer(), BYTE.as_pointer().as_pointer(), INT, INT, INT,
+                                       ir.DoubleType().as_pointer()])
+
+
+@intrinsic
+def run_line(typingctx: Any, line: Any, plan: Any, arrays: Any, row: Any, start: Any, stop: Any, numbers: Any) -> Any:
+    """Call the function at the address `line`."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        line, plan, arrays, *places, numbers = arguments
+        _, plan_type, kinds, *_, given = signature.args
+        addresses = [builder.bitcast(data(context, builder, kind, array), BYTE.as_pointer())
+                     for kind, array in zip(kinds, cgutils.unpack_tuple(builder, arrays, len(kinds)), strict=True)]
+        listed = [_listed(builder, BYTE.as_pointer(), addresses),
+                  _listed(builder, ir.DoubleType(), cgutils.unpack_tuple(builder, numbers, len(given)))]
+        builder.call(builder.inttoptr(line, LINE.as_pointer()),
+                     [data(context, builder, plan_type, plan), listed[0], *places, listed[1]])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, plan, arrays, types.intp, types.intp, types.intp, numbers), emit
+
+
+def _listed(builder: ir.IRBuilder, kind: ir.Type, values: list[ir.Value]) -> ir.Value:
+    """The address of these values, side by side in memory of the function."""
+    room = builder.bitcast(cgutils.alloca_once(builder, ir.ArrayType(kind, max(1, len(values)))), kind.as_pointer())
+    for i, value in enumerate(values):
+        builder.store(value, builder.gep(room, [INT(i)]))
+    return room
 
 
 # ------------------------------------------------------------------------------------------------ words of programs
@@ -134,31 +181,21 @@ WORDS: dict[str, Any] = {
 
 
 # ------------------------------------------------------------------------------------------------ emission
-def _emitter(program: Program) -> Any:
-    """line(plan, arrays, row, start, stop, numbers): elements start ... stop - 1 of one line; the last array is out."""
-    code = compile(program.text, program.name, "exec")
-
-    @intrinsic
-    def line(typingctx: Any, plan: Any, arrays: Any, row: Any, start: Any, stop: Any, numbers: Any) -> Any:
-        def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            _Line(context, builder, signature, arguments).run(code)
-            return context.get_dummy_value()
-
-        return types.void(plan, arrays, types.intp, types.intp, types.intp, numbers), emit
-
-    return line
+def _emit(program: Program, chars: str, numbers: int, module: ir.Module) -> None:
+    """The function of a program: elements start ... stop - 1 of one line; the last array is the result."""
+    line = _Line(ir.Function(module, LINE, module.name), chars, numbers)
+    line.run(compile(program.text, program.name, "exec"))
+    line.builder.ret_void()
 
 
 class _Line:
     """The loop over one line: where each operand begins, by which step it moves, what the program makes of them."""
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> None:
-        plan_type, kinds, *_, numbers = signature.args
-        plan, arrays, row, self.start, self.stop, given = arguments
-        self.builder = builder
-        element = next(k.dtype for k in kinds if k.dtype in (types.float32, types.float64))
-        self.v = v = Vectors(builder, context.get_data_type(element))
-        table = data(context, builder, plan_type, plan)
+    def __init__(self, function: ir.Function, chars: str, numbers: int) -> None:
+        table, addresses, row, self.start, self.stop, given = function.args
+        self.builder = builder = ir.IRBuilder(function.append_basic_block())
+        element = ir.FloatType() if "f" in chars else ir.DoubleType()
+        self.v = v = Vectors(builder, element)
 
         def entry(i: int) -> ir.Value:
             return builder.load(builder.gep(table, [INT(i)]))
@@ -166,23 +203,22 @@ class _Line:
         n1, n2 = entry(2), entry(3)
         rest, i2 = builder.udiv(row, n2), builder.urem(row, n2)
         places = builder.udiv(rest, n1), builder.urem(rest, n1), i2
-        self.masks = [k.dtype == types.boolean for k in kinds]
+        self.masks = [char == "?" for char in chars]
         self.at: list[ir.Value] = []
         self.steps: list[ir.Value] = []
-        for i, (kind, array) in enumerate(zip(kinds, cgutils.unpack_tuple(builder, arrays, len(kinds)), strict=True)):
-            address = data(context, builder, kind, array)
-            if self.masks[i]:
-                address = builder.bitcast(address, BYTE.as_pointer())
+        for i, mask in enumerate(self.masks):
+            address = builder.load(builder.gep(addresses, [INT(i)]))
+            address = builder.bitcast(address, (BYTE if mask else element).as_pointer())
             first = HEAD + OPERAND * i
             for k, place in enumerate(places):
                 address = builder.gep(address, [builder.mul(place, entry(first + 1 + k))])
             step = entry(first)
-            if i < len(kinds) - 1:
+            if i < len(chars) - 1:
                 address = self._repeated(address, step)
             self.at.append(address)
             self.steps.append(step)
-        self.numbers = [v.splat(n if element == types.float64 else builder.fptrunc(n, ir.FloatType()))
-                        for n in cgutils.unpack_tuple(builder, given, len(numbers))]
+        loaded = [builder.load(builder.gep(given, [INT(i)])) for i in range(numbers)]
+        self.numbers = [v.splat(builder.fptrunc(n, element) if "f" in chars else n) for n in loaded]
 
     def _repeated(self, address: ir.Value, step: ir.Value) -> ir.Value:
         """The address itself, or, where the operand does not move, that of vectors full of its element."""

@@ -13,20 +13,30 @@ import numpy as np
 from .errors import ExportError
 from .trace import Merged, Varying, together
 
-TYPES = {
-    "float32": 1,
-    "uint8": 2,
-    "int8": 3,
-    "uint16": 4,
-    "int16": 5,
-    "int32": 6,
-    "int64": 7,
-    "bool": 9,
-    "float16": 10,
-    "float64": 11,
-    "uint32": 12,
-    "uint64": 13,
-}
+
+class _Types(dict):
+    """ONNX's numbers of element types, by NumPy's names."""
+
+    def __missing__(self, name: str) -> int:
+        raise ExportError(f"export: {name} is not written, as few of ONNX's operators take it; export `model.float()`")
+
+
+TYPES = _Types(
+    {
+        "float32": 1,
+        "uint8": 2,
+        "int8": 3,
+        "uint16": 4,
+        "int16": 5,
+        "int32": 6,
+        "int64": 7,
+        "bool": 9,
+        "float16": 10,
+        "float64": 11,
+        "uint32": 12,
+        "uint64": 13,
+    }
+)
 
 
 class Unsaid(Exception):

@@ -28,6 +28,7 @@ import numpy as np
 from .. import kernels
 from ..autograd import Primitive, Variable
 from ..autograd.inplace import into
+from ..autograd.parameters import Parameters, parameters
 from ..kernels.broadcast import Program
 from . import promotion
 from .dims import no_tensor
@@ -220,7 +221,7 @@ class Formula:
     ) -> None:
         self.name, self.formula, self.vector = name, formula, vector or formula
         self.least, self.static = least, static
-        self.settings = [p.name for p in _parameters(formula) if p.kind is p.KEYWORD_ONLY]
+        self.settings = parameters(formula).keyword_only
         self.programs: dict[tuple, Program | None] = {}
         self.scripts: dict[tuple, Callable | None] = {}
         self.wordy = not isinstance(formula, np.ufunc)
@@ -356,27 +357,19 @@ def _atom(name: str) -> Callable:
     return lambda *operands: trace_of(operands).call(name, *operands)  # type: ignore[union-attr]
 
 
-def _parameters(function: Callable) -> list[inspect.Parameter]:
-    if isinstance(function, np.ufunc):
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        return [inspect.Parameter(n, kind) for n in ("x", "y")[: function.nin]]
-    return list(inspect.signature(function).parameters.values())
-
-
 # ------------------------------------------------------------------------------------------------ rows
 class Rule:
     """A derivative rule of a pointwise op: a formula, then the sum down to the shape of its argument."""
 
     def __init__(self, op: Pointwise, argument: str, rule: Callable) -> None:
-        names = tuple(inspect.signature(rule).parameters)
+        names = parameters(rule).positional
         self.rule = rule
         least = min(SEVERAL, op.value.least)
         self.formula = Formula(f"{op.name}_grad_{argument}", rule, least=least, static=op.value.static)
         self.same = names == ("g",) and _is_identity(rule)
         self.broadcasts = len(op.arguments) > 1
         shape = (f"{argument}_shape",) if self.broadcasts else ()
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        self.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in (*names, *shape)])
+        self.parameters = Parameters((*names, *shape), (), {}, False)
 
     def __call__(self, *values: Any) -> Any:
         shape = None
@@ -395,24 +388,36 @@ def _is_identity(rule: Callable) -> bool:
         return False
 
 
+class _Shown:
+    """The `__signature__` of an op, made when somebody asks."""
+
+    def __get__(self, op: Any, owner: Any = None) -> inspect.Signature:
+        if op is None:
+            raise AttributeError("__signature__")
+        if not isinstance(op.given, np.ufunc):
+            return inspect.signature(op.given)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(n, kind) for n in op.arguments])
+
+
 class Pointwise(Primitive):
     """An op that computes each element by itself; see the head of this file.
 
-    meet: brings the arguments of a call to one dtype, as tensors and numbers.
+    meet: brings the arguments of a call to one dtype, as tensors and numbers. given: the formula of its declaration.
     """
 
+    __signature__ = _Shown()
     numbers = False  # whether it may be called with Python's numbers alone
     asks_input = False  # whether a rule asks for the first operand, which an op in place must then keep
 
     def __init__(self, name: str, value: Callable, meet: Callable, formula: Formula, doc: str) -> None:
-        parameters = _parameters(value)
-        self.value, self.meet = formula, meet
+        self.value, self.meet, self.given = formula, meet, value
         names = formula.settings
 
         def function(*arrays: Any, **given: Any) -> Any:
             return formula(*arrays, *[given[s] for s in names]) if given else formula(*arrays)
 
-        function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        function.parameters = parameters(value)  # type: ignore[attr-defined]
         function.__name__ = function.__qualname__ = name
         function.__doc__, function.__module__ = doc, __name__
         super().__init__(function, name=name)
@@ -459,7 +464,7 @@ class Pointwise(Primitive):
             yield self.value, [*self.arguments, *self.settings]
         for rule in self.rules:
             if isinstance(rule, Rule) and not rule.same:
-                yield rule.formula, [p for p in rule.__signature__.parameters if not p.endswith("_shape")]
+                yield rule.formula, [p for p in rule.parameters.positional if not p.endswith("_shape")]
 
     def _bound(self, args: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         """Positional arguments and settings, some of the former given by PyTorch's names for them or by ours."""
@@ -531,5 +536,5 @@ def binary(name: str, value: Callable, *, floating: bool = False, **row: Any) ->
 
 def comparison(name: str, value: Callable, **row: Any) -> Any:
     """A row for an op of one or two operands whose result is a bool, without a derivative."""
-    meet = promotion.tensor_first(name) if len(_parameters(value)) == 2 else promotion.as_tensor
+    meet = promotion.tensor_first(name) if len(parameters(value).positional) == 2 else promotion.as_tensor
     return pointwise(name, value, **{"meet": meet, **row})

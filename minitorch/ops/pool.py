@@ -22,10 +22,6 @@ from .pointwise import where
 
 def _choose(x: np.ndarray, geometry: PoolGeometry) -> tuple[np.ndarray, np.ndarray]:
     """The largest element of each window, and where it stands in the flattened image (int32)."""
-    if x.dtype in (np.int32, np.int64):
-        values, ranks = np.unique(x, return_inverse=True)  # the kernel compares floats, which hold every rank
-        ranks, choice = _choose(ranks.reshape(x.shape).astype(np.float64), geometry)
-        return values[ranks.astype(np.int64)], choice
     shape = (x.shape[0], *geometry.output_size, x.shape[1])
     out, choice = kernels.empty(shape, x.dtype), kernels.empty(shape, np.int32)
     kernels.max_pool(channels_last(x), out, choice, geometry)

@@ -26,7 +26,6 @@ operations, and differentiate those.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +34,7 @@ import numpy as np
 from .. import kernels
 from ..autograd import Primitive, Variable, enable_grad, grad, primitive
 from ..autograd.following import step
+from ..autograd.parameters import Parameters
 from ..autograd.primitive import identity
 from . import activation, collapse
 from .dims import no_tensor
@@ -121,7 +121,6 @@ def _rules(op: Primitive, fast: Callable, cell: Callable) -> None:
     """Give `op` its rules: by `fast`, of arrays, which finds all of them, or by steps of `cell`, of tensors."""
     arguments, settings = op.arguments, op.settings
     names = ["g", *arguments, *op.residuals, *settings, "memo"]
-    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
 
     def rule_of(argument: str) -> Callable:
         def rule(*values: Any) -> Any:
@@ -136,7 +135,7 @@ def _rules(op: Primitive, fast: Callable, cell: Callable) -> None:
                 memo.update(_recorded(cell, g, {name: given[name] for name in arguments}, known))
             return memo[argument]
 
-        rule.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        rule.parameters = Parameters(tuple(names), (), {}, False)  # type: ignore[attr-defined]
         return rule
 
     op.vjp(**{argument: rule_of(argument) for argument in arguments})

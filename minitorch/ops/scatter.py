@@ -166,7 +166,7 @@ def _met(src: np.ndarray, index: np.ndarray, dim: int, shape: tuple) -> np.ndarr
     return np.bincount(_places(index, dim, shape), minlength=math.prod(shape)).reshape(shape)
 
 
-def _reduced(x: Any, src: Any, index: np.ndarray, dim: int, reduce: str, include_self: bool) -> Any:
+def reduced_into(x: Any, src: Any, index: np.ndarray, dim: int, reduce: str, include_self: bool) -> Any:
     """x with `src` reduced into the places that `index` names: of the shape of src, or of its slices along `dim`."""
     if reduce in ("amax", "amin"):
         return scatter_extreme(x, src, index, dim=dim, largest=reduce == "amax", include_self=include_self)
@@ -214,7 +214,7 @@ def _scattered(x: Any, src: Any, positions: np.ndarray, dim: int, reduce: str | 
     if reduce is None:
         out = setitem(line, src, key=_along(positions, dim))
     else:
-        out = _reduced(line, src, positions, dim, reduce, include_self)
+        out = reduced_into(line, src, positions, dim, reduce, include_self)
     return out if x.array.ndim else standalone(reshape(out, shape=()))
 
 
@@ -340,7 +340,7 @@ def index_reduce(x: Any, dim: int, index: Any, source: Any, reduce: str, *, incl
     source = _slices("index_reduce", line, d, positions, source)
     if not source.array.size:
         return x.clone()
-    out = _reduced(line, source, positions, d, reduce, flag(include_self, "include_self"))
+    out = reduced_into(line, source, positions, d, reduce, flag(include_self, "include_self"))
     return watch(_shaped(out, x), index)
 
 

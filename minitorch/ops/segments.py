@@ -14,7 +14,7 @@ from .join import narrow
 from .names import public
 from .pointwise import where
 from .promotion import to_dtype
-from .scatter import _reduced
+from .scatter import reduced_into
 
 # For each reduction that of `scatter_reduce`, and what it makes of no elements.
 REDUCTIONS = {
@@ -107,7 +107,7 @@ def segment_reduce(
     start = nothing if initial is None else float(initial)
     begin = 0.0 if how == "mean" and initial is None else start
     base = to_dtype(wrap(np.full((*shape[:d], count + 1, *shape[d + 1 :]), begin)), data.array.dtype)
-    out = narrow(_reduced(base, data, index, d, by, by in ("sum", "prod")), d, 0, count)
+    out = narrow(reduced_into(base, data, index, d, by, by in ("sum", "prod")), d, 0, count)
     lasting = np.diff(bounds).reshape(*shape[:d], count, *(1,) * (len(shape) - d - 1))
     if how == "mean":
         out = out / to_dtype(wrap(np.maximum(lasting, 1)), data.array.dtype)

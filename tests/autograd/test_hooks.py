@@ -38,6 +38,28 @@ def test_intermediate_hook() -> None:
     assert x.grad.item() == 3600.0
 
 
+@pytest.mark.parametrize("watching", ["hook", "hook of its node", "retained"])
+def test_a_view_on_the_way_to_one_that_is_changed(watching: str) -> None:
+    """Who watches a view sees its uses before, and nothing of a change through a view of it, as in PyTorch."""
+    x, seen = leaf(1.0, 2.0, 3.0, 4.0), []
+    outer = (x * 1).reshape(2, 2)
+    if watching == "hook":
+        outer.register_hook(seen.append)
+    elif watching == "hook of its node":
+        outer.grad_fn.register_hook(lambda *g: seen.append(g))
+    else:
+        outer.retain_grad()
+    before, inner = outer * 10, outer[0]
+    inner *= 0.5
+    inner.sum().backward(retain_graph=True)
+    assert seen == [] and x.grad.tolist() == [0.5, 0.5, 0.0, 0.0]
+    if watching == "retained":
+        assert outer.grad is None
+    else:
+        before.sum().backward()
+        assert len(seen) == 1 and x.grad.tolist() == [10.5, 10.5, 10.0, 10.0]
+
+
 def test_hooks_in_order_and_removed() -> None:
     """Hooks run in the order they were registered, each on what the one before gave; remove() takes one out."""
     x = leaf(1.0)

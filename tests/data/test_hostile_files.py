@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from counted import at_once
 
 import minitorch as m
 from minitorch.serialization import load, save, torch_reading
@@ -262,7 +263,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files(name, tmp_path, monkeypatch):
-    """A RuntimeError, which is an UnpicklingError, too, with the reason; within a second and 100 MB."""
+    """A RuntimeError, which is an UnpicklingError, too, with the reason; within two seconds and 100 MB."""
     monkeypatch.chdir(tmp_path)
     content, message = HOSTILE[name]
     content = content() if callable(content) else content.read_bytes() if isinstance(content, Path) else content
@@ -273,7 +274,7 @@ def test_hostile_files(name, tmp_path, monkeypatch):
             load(tmp_path / "file.pt", **options)
         assert message in str(caught.value) and isinstance(caught.value, pickle.UnpicklingError)
         assert len(str(caught.value)) < 1000
-    assert time.process_time() - start < 2
+    assert at_once(time.process_time() - start, 2)
     if len(content) > 1000:
         assert peak_of(lambda: load(io.BytesIO(content))) < 100e6
     assert os.listdir(tmp_path) == ["file.pt"]
@@ -326,7 +327,7 @@ def test_directories_that_lie(tmp_path):
         start = time.process_time()
         with pytest.raises(RuntimeError, match=message):
             load(path)
-        assert time.process_time() - start < 2, name
+        assert at_once(time.process_time() - start, 2), name
         assert peak_of(lambda path=path: load(path)) < 100e6, name
         path.unlink()
 

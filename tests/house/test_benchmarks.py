@@ -188,6 +188,8 @@ def test_tables_go_to_their_places(bench: ModuleType) -> None:
     for name in ("machine", "training", "forward", "layers", "ops", "memory", "startup"):
         bench.fill(bench.PAGE.read_text(), f"bench:{name}", "")
     bench.fill(bench.README.read_text(), "bench", "")
+    page += "\n<!-- a:8:start -->\nold\n<!-- a:8:end -->\n"
+    assert [bench.place(page, "a", lanes) for lanes in (16, 8)] == ["a", "a:8"]
 
 
 def test_cells(bench: ModuleType) -> None:

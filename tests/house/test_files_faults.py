@@ -64,16 +64,12 @@ def write(path): download([sys.argv[2] + "nowhere", sys.argv[2] + "set.gz"], Pat
         """
 import pathlib
 from minitorch.kernels.engine import runtime
-class Result:
-    def _reduce(self): return bytes(5000)
 def write(path):
     runtime.cache_directory = lambda: pathlib.Path(path).parent
     runtime._warned = False
-    cache = runtime._disk_cache("kernel")
-    cache.path = lambda signature: pathlib.Path(path)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "minitorch: cannot use the kernel cache")
-        cache.save_overload(None, Result())
+        runtime.keep(pathlib.Path(path).name, lambda: bytes(5000))
 """,
         "kernel-entry",
     ),

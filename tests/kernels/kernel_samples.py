@@ -152,16 +152,22 @@ SEQUENCES = [
 COLUMNS = [(1, 1), (2, 3), (63, 5), (1000, 17), (4999, 32), (33, 300), (70_001, 3), (0, 4), (4, 0)]
 
 
-def samples(dtype, make=np.array):
-    """(kernel, case, operands, results, settings) of every kernel; `make` places each array."""
-    rng = np.random.default_rng(0)
+# ------------------------------------------------------------------------------------------------ families
+FAMILIES = []  # (names of kernels, function that draws their samples)
 
-    def normal(*shape):
-        return make(rng.standard_normal(shape).astype(dtype))
 
-    def like(a):
-        return make(np.full_like(a, 7))
+def family(names):
+    """Decorator: a function of what `samples` hands it, which yields the samples of these kernels."""
 
+    def add(draw):
+        FAMILIES.append((set(names.split()), draw))
+        return draw
+
+    return add
+
+
+@family("conv conv_transpose conv_weight_grad conv_normal")
+def convolutions(dtype, make, rng, normal, like):
     try:
         for setting in ("direct", "winograd"):
             algorithm.setting = setting
@@ -177,6 +183,10 @@ def samples(dtype, make=np.array):
                         yield "conv_normal", f"{case}, {setting}", (x, w, r, *factors), (like(y),), (g, relu)
     finally:  # also if a comparison failed
         algorithm.setting = "auto"
+
+
+@family("max_pool pool_gather pool_scatter window_scatter window_sum window_spread")
+def pools(dtype, make, rng, normal, like):
     for case, (batch, channels, g) in POOLS.items():
         x, y = normal(batch, *g.input_size, channels), normal(batch, *g.output_size, channels)
         tied = np.round(x)
@@ -190,6 +200,10 @@ def samples(dtype, make=np.array):
         yield "window_scatter", case, (y, make(choice)), (like(x),), (g,)
         yield "window_sum", case, (x, make(scale)), (like(y),), (g,)
         yield "window_spread", case, (y, make(scale)), (like(x),), (g,)
+
+
+@family("matmul linear")
+def products(dtype, make, rng, normal, like):
     for batch, m, k, n in MATRICES:
         case = f"{batch} x ({m}, {k}) @ ({k}, {n})"
         x, y, out = normal(batch, m, k), normal(batch, k, n), np.zeros((batch, m, n), dtype)
@@ -209,6 +223,10 @@ def samples(dtype, make=np.array):
                         of = f"{case}, turned {x_turned}, {y_turned}, {bias.size} of bias"
                         operands = normal(*(m, k)[:: -1 if x_turned else 1]), normal(*(k, n)[:: -1 if y_turned else 1])
                         yield "linear", of, (*operands, bias), (like(out[0]),), (x_turned, y_turned, y_turned)
+
+
+@family("linear_grad")
+def linear_gradients(dtype, make, rng, normal, like):
     for m, k, n in [(2, 5, 3), (4, 400, 120), (7, 33, 20), (8, 2, 130)]:
         g, y, x, w, none = normal(m, n), normal(m, n), normal(m, k), normal(n, k), make(np.empty(0, dtype))
         y[0, 0] = np.nan
@@ -217,6 +235,10 @@ def samples(dtype, make=np.array):
             yield "linear_grad", case, (g, gate, x, w), results, ()
             yield "linear_grad", case + ", w alone", (g, gate, x, none), (none, *results[1:2], none), ()
             yield "linear_grad", case + ", x alone", (g, gate, none, w), (*results[:1], none, none), ()
+
+
+@family("transfer")
+def copies(dtype, make, rng, normal, like):
     for shape, axes in COPIES:
         x, wide = normal(*shape), like(np.empty([shape[i] + 3 for i in axes], dtype))
         turned = x.transpose(axes)
@@ -226,6 +248,10 @@ def samples(dtype, make=np.array):
         for repeated in (turned[-1:], turned[..., -1:], turned[-1:, ..., -1:]):
             expanded = np.broadcast_to(repeated, turned.shape)
             yield "transfer", f"{shape} {axes}, {repeated.shape} repeated", (expanded,), (like(turned.copy()),), ()
+
+
+@family("gather_rows scatter_rows weighted_rows")
+def rows_of_matrices(dtype, make, rng, normal, like):
     for m, d, n in [(1, 1, 1), (7, 3, 20), (300, 17, 1), (50, 64, 2000), (9, 5, 0), (40, 1, 30_000)]:
         rows, case = make(rng.integers(0, m, n)), f"{n} of ({m}, {d})"
         for batch in (1, 5):
@@ -249,6 +275,10 @@ def samples(dtype, make=np.array):
             weights[::3] = 1
             operands = normal(batch, m, d), first, positions, weights
             yield "weighted_rows", f"{batch} times {case}", operands, (like(np.empty((batch, n, d), dtype)),), ()
+
+
+@family("dropout")
+def dropouts(dtype, make, rng, normal, like):
     for size in (0, 1, 63, 1000, 200_003):
         for threshold, scale in ((1 << 31, 2.0), (0, 1.0), (2**32 - 1, 0.0)):
             mask = make(np.empty(size, np.bool_))
@@ -259,6 +289,10 @@ def samples(dtype, make=np.array):
                 (like(normal(size)), mask),
                 (5 << 33 | 9, threshold, scale),
             )
+
+
+@family("cross_entropy cross_entropy_grad")
+def class_losses(dtype, make, rng, normal, like):
     for m, classes in ROWS:
         case = f"({m}, {classes})"
         x, weight, scale, labels = normal(m, classes), normal(classes), normal(m), make(rng.integers(0, classes, m))
@@ -273,6 +307,14 @@ def samples(dtype, make=np.array):
             operands = (x, labels, weight, top, total, scale)
             yield "cross_entropy_grad", case, operands, (like(x),), (-1, smoothing)
             yield "cross_entropy_grad", f"{case}, one scale", (*operands[:-1], normal(1)), (like(x),), (-1, smoothing)
+
+
+@family(
+    "softmax log_softmax softmax_grad log_softmax_grad prod_along sum_along sum_products "
+    "sum_deviations sum_exp count_extremes extreme_grad running_sum running_prod deviation_grad "
+    "scaled quotient exp_grad sum_squares sum_sizes max_along min_along argmax_along argmin_along"
+)
+def reductions(dtype, make, rng, normal, like):
     for shape in REDUCED:
         x, g, y = (normal(*shape) for _ in range(3))
         m, h, out = normal(*shape[::2]), normal(*shape[::2]), normal(*shape[::2])
@@ -308,6 +350,10 @@ def samples(dtype, make=np.array):
         yield "scaled", f"{shape}", (x, h), (like(x),), ()
         yield "quotient", f"{shape}", (near_one, h), (like(x),), ()
         yield "exp_grad", f"{shape}", (x, m, h), (like(x),), ()
+
+
+@family("group_norm group_norm_grad")
+def group_norms(dtype, make, rng, normal, like):
     for batch, groups, per, size in GROUPS:
         mean, invstd, channels = normal(batch, groups), make(np.abs(normal(batch, groups)) + dtype(0.1)), groups * per
         for last, centred in itertools.product((False, True), (False, True)):
@@ -317,6 +363,10 @@ def samples(dtype, make=np.array):
             filled = like(x), like(mean), like(mean)
             yield "group_norm", case, (x, w, b), filled, (1e-3, last, centred)
             yield "group_norm_grad", case, (g, x, w, mean, invstd), (like(x), like(w), like(w)), (last, centred)
+
+
+@family("lstm_steps lstm_steps_grad")
+def sequences(dtype, make, rng, normal, like):
     for units, projected, counts, reverse in SEQUENCES:
         sizes, width = [sum(counts), max(counts)], projected or units
         starts, case = make(np.cumsum([0, *counts])), f"{units} to {width}, {counts[:4]}, reverse {reverse}"
@@ -330,6 +380,10 @@ def samples(dtype, make=np.array):
         operands = (normal(sizes[0], width), w_hh, w_hr, starts, make(shares.copy()), cells, tangents)
         gradients = normal(sizes[1], width), normal(sizes[1], units)
         yield "lstm_steps_grad", case, operands, (like(shares), received, *gradients), (reverse,)
+
+
+@family("batch_norm_statistics column_sums shift_columns batch_norm_apply batch_norm_sums batch_norm_input_grad")
+def columns(dtype, make, rng, normal, like):
     for m, channels in COLUMNS:
         case = f"({m}, {channels})"
         x, g, y, r = (normal(m, channels) for _ in range(4))
@@ -350,16 +404,36 @@ def samples(dtype, make=np.array):
             normed = (x, g, values, mean, invstd, scale, b)
             yield "batch_norm_sums", of, normed, (like(mean), like(mean)), ()
             yield "batch_norm_input_grad", of, (*normed, sum_g, sum_gh), (like(x),), ()
+
+
+@family("bisect_places histogram leading_places place_extreme place_product polynomials running_extreme")
+def meetings(dtype, make, rng, normal, like):
     yield from meeting_samples(dtype, make)
+
+
+def samples(dtype, make=np.array, names=None):
+    """(kernel, case, operands, results, settings) of every kernel, or of some; `make` places each array."""
+
+    def normal(*shape):
+        return make(rng.standard_normal(shape).astype(dtype))
+
+    def like(a):
+        return make(np.full_like(a, 7))
+
+    for own, draw in FAMILIES:
+        if names is None or own & set(names):
+            rng = np.random.default_rng(0)
+            for sample in draw(dtype, make, rng, normal, like):
+                assert sample[0] in own, f"add {sample[0]} to the names of {draw.__name__}"
+                if names is None or sample[0] in names:
+                    yield sample
 
 
 def compare(make=np.array, names=None):
     """Every sample on both implementations: all results agree, operands are as before."""
     seen = set()
     for dtype in DTYPES:
-        for name, case, operands, results, settings in samples(dtype, make):
-            if names and name not in names:
-                continue
+        for name, case, operands, results, settings in samples(dtype, make, names):
             seen.add(name)
             before = [a.tobytes() for a in operands]
             expected = [np.full_like(a, -7) if np.all(a == 7) else a.copy() for a in results]  # or updated in place

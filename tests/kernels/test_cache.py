@@ -1,5 +1,6 @@
 """The folder of compiled kernels is executed: whatever others could have put there is refused, at the price of time."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import minitorch
 from minitorch import kernels
 from minitorch.kernels.engine import runtime
 
+ir = pytest.importorskip("llvmlite.ir")
+functions = pytest.importorskip("minitorch.kernels.engine.functions")
 pytestmark = [
     pytest.mark.skipif(kernels.implementation() != "numba", reason="only numba's kernels are compiled"),
     pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs owners and modes of Unix"),
@@ -163,6 +166,31 @@ def test_damaged_entries_are_refused_and_replaced(folder, monkeypatch, how):
     cache.save_overload("signature", Compiled((3, 4)))
     assert cache.load_overload("signature", None) == (None if how == "folder" else (3, 4))
     assert [entry.name for entry in folder.iterdir()] == [path.name]
+
+
+def seven(module):
+    """A function without arguments whose result is 7."""
+    function = ir.Function(module, ir.FunctionType(ir.IntType(64), []), module.name)
+    ir.IRBuilder(function.append_basic_block()).ret(ir.IntType(64)(7))
+
+
+@pytest.mark.parametrize("how", ["nothing", *DAMAGES])
+def test_functions_without_numba_are_kept_alike(folder, monkeypatch, how):
+    """They run from the file where it is whole, and are compiled again where it is not."""
+
+    def result():
+        monkeypatch.setattr(functions, "_addresses", {})
+        compiled = runtime.compilations()
+        address = functions.address_of(f"seven {how}", seven)
+        return ctypes.CFUNCTYPE(ctypes.c_int64)(address)(), runtime.compilations() - compiled
+
+    assert result() == (7, 1)
+    (path,) = (entry for entry in folder.iterdir() if entry.name != "lock")
+    if how != "nothing":
+        damaged(path, how)
+        with pytest.warns(UserWarning, match="cannot use the kernel cache"):
+            assert result() == (7, 1)
+    assert result() == (7, 1 if how == "folder" else 0)
 
 
 def test_locks_that_cannot_be_had_are_done_without(folder):

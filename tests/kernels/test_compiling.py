@@ -20,6 +20,7 @@ def run_one_kernel():
     print(kernels.compilations())
 
 
+@pytest.mark.slow
 @needs_numba
 def test_another_numba_compiles_in_its_own_way(tmp_path):
     """kernels/engine/compiler.py knows the inside of one version; with others it stays out of the way."""
@@ -95,6 +96,7 @@ fcntl.lockf = at_once
 
 
 @needs_numba
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork, no such locks")
 def test_each_kernel_has_a_lock_of_its_own(tmp_path):
     """So that processes compile different kernels at the same time; no child waits for what its parent held."""

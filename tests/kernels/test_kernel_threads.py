@@ -29,6 +29,7 @@ def results_for_threads(*counts):
 
 
 @needs_numba
+@pytest.mark.slow
 def test_one_thread_agrees_with_reference():
     """All kernels where numba may start no other thread."""
     in_process("compare()", NUMBA_NUM_THREADS="1")

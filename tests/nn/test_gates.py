@@ -94,6 +94,8 @@ def test_gumbel_softmax():
     m.manual_seed(1)
     (again,) = m.autograd.grad(F.gumbel_softmax(x, tau=0.5, hard=True, dim=1), x, m.tensor(X))
     assert m.equal(g, again) and g.any()
+    half = F.gumbel_softmax(m.zeros(50, 4, dtype=m.float16))
+    assert half.dtype is m.float16 and np.abs(half.float().sum(1).numpy() - 1).max() < 2e-3 and half.std().item() > 0.1
 
 
 @pytest.mark.parametrize("name", ["relu", "celu", "elu", "selu", "hardtanh", "leaky_relu"])

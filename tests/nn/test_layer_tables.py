@@ -51,6 +51,7 @@ def test_every_layer_of_the_family_is_listed(maker: ModuleType) -> None:
     assert {name for name in sounds if isinstance(getattr(maker.nn, name), type)} == listed
 
 
+@pytest.mark.slow
 def test_ticks_are_earned() -> None:
     """Each test that the page names fails when the argument it is named for is ignored."""
     done = subprocess.run([sys.executable, str(SCRIPT), "--verify"], capture_output=True, text=True, check=False)

@@ -155,6 +155,7 @@ def _decided(x: Any) -> Any:
         (Of(lambda x: x * x.max().item()), r"'multiply' in the model"),
         (Of(lambda x: [x, 3]), r"returns int"),
         (Of(lambda x: None), r"returns no tensor"),
+        (Of(lambda x: x.to(mt.bfloat16)), r"bfloat16 is not written.*model.float\(\)"),
     ],
 )
 def test_what_cannot_be_said(model: Any, words: str) -> None:

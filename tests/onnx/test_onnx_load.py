@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import os
 import resource
@@ -94,7 +95,11 @@ NETS: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.parametrize("name", NETS)
 def test_training_goes_on(name: str) -> None:
-    """Five steps of the loaded model and of the original give the same weights and running statistics, to the bit."""
+    """Five steps of the loaded model and of the original give the same weights and running statistics.
+
+    To the bit, on the kernels; NumPy's products add up in an order that follows from how operands lie.
+    """
+    equal = np.array_equal if mt.kernels.implementation() == "numba" else functools.partial(np.allclose, atol=1e-5)
     net = NETS[name]()
     loaded = mt.onnx.load(io.BytesIO(exported(net, mt.randn(4, 3, 4, 4), dynamic_axes={"input": {0: "n"}})))
     copied = copy.deepcopy(loaded)
@@ -109,8 +114,8 @@ def test_training_goes_on(name: str) -> None:
     state = {name: value for name, value in net.state_dict().items() if "num_batches" not in name}
     assert loaded.state_dict().keys() == copied.state_dict().keys() == state.keys()
     for name, value in state.items():
-        assert np.array_equal(loaded.state_dict()[name].numpy(), value.numpy()), name
-        assert np.array_equal(copied.state_dict()[name].numpy(), value.numpy()), name
+        assert equal(loaded.state_dict()[name].numpy(), value.numpy()), name
+        assert equal(copied.state_dict()[name].numpy(), value.numpy()), name
 
 
 # ------------------------------------------------------------------------------------------------- files by hand

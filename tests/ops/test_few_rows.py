@@ -8,6 +8,7 @@ import pytest
 import minitorch
 from minitorch import kernels, nn
 from minitorch.nn import functional as F
+from minitorch.ops import fuse
 
 ROWS, INPUTS, MIDDLE, OUTPUTS = 4, 7, 6, 3
 
@@ -46,15 +47,17 @@ def expected(x, w, b, v, c):
     return h @ w, h.T @ x, h.sum(0), g.T @ y, g.sum(0)
 
 
+@pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("rows", [1, 2, 4, 8, 9])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gradients(dtype, rows, calls):
-    """Of every operand; one call a layer where there are few rows, and the second reads through the ReLU."""
+def test_gradients(dtype, rows, fused, calls, monkeypatch):
+    """Of every operand; one call a layer where there are few rows, and the second reads through the ReLU, if fused."""
+    monkeypatch.setattr(fuse, "enabled", fused)
     leaves = operands(dtype, rows)
     loss(*leaves).backward()
     for leaf, g in zip(leaves, expected(*leaves), strict=True):
         np.testing.assert_allclose(leaf.grad.numpy(), g, rtol=1e-4 if dtype == np.float32 else 1e-12, atol=1e-5)
-    assert calls == ([False, True] if 2 <= rows <= 8 else [])
+    assert calls == ([False, fused] if 2 <= rows <= 8 else [])
 
 
 @pytest.mark.parametrize("asked", [(0,), (1,), (2,), (3,), (4,), (0, 3), (1, 2), (2, 4)])

@@ -225,6 +225,30 @@ def test_a_sum_of_gradients_is_written_over_one(monkeypatch):
     assert all(sums)
 
 
+@pytest.mark.parametrize("first", ["somebody's", "nobody's"])
+def test_a_sum_of_gradients_of_which_one_is_somebody_s(first, monkeypatch):
+    """It is written over the other one, whichever comes first; a gradient that was handed on to two stays."""
+    _, after, leaf = setting("conv")
+    more, sums, add = image(SHAPE, 5).requires_grad_(), [], tape.add_over
+
+    def watched(own, g):
+        sums.append(own.shape == SHAPE)
+        return add(own, g)
+
+    def run():
+        y, other = leaf * 1, more * 1
+        z = [after(y), y + other] if first == "somebody's" else [y + other, after(y)]
+        given = [image(tuple(t.shape), i) for i, t in enumerate(z)]
+        before = [g.numpy().copy() for g in given]
+        found = minitorch.autograd.grad(z, [leaf, more], given)
+        assert all((g.numpy() == b).all() for g, b in zip(given, before, strict=True))
+        return found
+
+    monkeypatch.setattr(tape, "add_over", watched)
+    assert both(run, monkeypatch)[0]
+    assert any(sums)
+
+
 def test_one_of_two_norms_may_write(overs, monkeypatch):
     """A chain of layers, each with a gradient of its own; a weight that was normalised keeps its place on the tape."""
     norm, after, leaf = setting("conv")

@@ -355,7 +355,12 @@ def test_first_derivative(row: Row) -> None:
                 raise AssertionError(f"{row.name}[{i}]: {error}") from error
 
 
-@every_smooth_row
+LONG = ("lstm", "gru", "strided_placed")  # seconds each
+
+
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, marks=pytest.mark.slow if row.name in LONG else (), id=row.name) for row in smooth]
+)
 def test_second_derivative(row: Row) -> None:
     """The rules' own derivatives agree with differences, also for the incoming gradient."""
     for i, sample in enumerate(row.samples):

@@ -1,6 +1,6 @@
 """Losses, activations, dropout, embeddings and sampling against the live PyTorch, by the inputs of its databases.
 
-`pytest -s tests/parity/parity_losses.py`: values, dtypes, gradients, second order where PyTorch has it, error classes.
+`pytest tests/parity/parity_losses.py`: values, dtypes, gradients, second order where PyTorch has it, error classes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Layers and losses against live PyTorch, with settings drawn at random: `pytest -s tests/parity/parity_nn.py`.
+"""Layers and losses against live PyTorch, with settings drawn at random: `pytest tests/parity/parity_nn.py`.
 
 Every family draws ROUNDS rows of test_nn's kind. Where PyTorch accepts a row, result, gradients and buffers must agree
 to 1e-9; where it refuses, ours must refuse with the same class. MINITORCH_PARITY_SEED sets the seed.

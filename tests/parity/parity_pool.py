@@ -1,4 +1,4 @@
-"""Pooling, unpooling, shuffling and interpolation against the live PyTorch: `pytest -s tests/parity/parity_pool.py`.
+"""Pooling, unpooling, shuffling and interpolation against the live PyTorch: `pytest tests/parity/parity_pool.py`.
 
 Settings are drawn at random, some of them wrong: where PyTorch refuses, ours must refuse with the same class; where it
 accepts, values, indices and gradients must agree (float64 to 1e-9 of the largest). MINITORCH_PARITY_CASES (5000) sets

@@ -119,15 +119,18 @@ class Kernel:
     @cached_property
     def compiled(self) -> Any:
         """numba's function of (team, worker, workers, *arguments)."""
-        from minitorch.kernels.engine.team import one_worker
+        from minitorch.kernels.engine.team import one_worker, stand_in
+
+        def written() -> None:  # only now: to read the source takes longer than to load machine code
+            dispatcher._compiler.py_func = dispatcher.py_func = one_worker(self.body)
 
         flags = {"nogil": True, "error_model": "numpy", "fastmath": False if self.exact else FASTMATH}
-        dispatcher = jit("ENTRY", **flags)(one_worker(self.body))
-        dispatcher._cache = _disk_cache(self.__name__)
+        dispatcher = jit("ENTRY", **flags)(stand_in(self.body))
+        dispatcher._cache = _disk_cache(self.__name__, written)
         compile = dispatcher.compile
 
         def once(signature: tuple[Any, ...]) -> Any:
-            with _file_lock(self.__name__), _collector_at_rest():
+            with preparing(self.__name__):
                 return compile(signature)
 
         # numba, too, calls this, for arguments of a new type.
@@ -170,6 +173,13 @@ def _collector_at_rest() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def preparing(name: str) -> Iterator[None]:
+    """While a kernel is loaded or compiled: no other process does the same meanwhile."""
+    with _file_lock(name), _collector_at_rest():
+        yield
 
 
 kernels: list[Kernel] = []  # all there are, in order of their definition
@@ -360,47 +370,58 @@ def _read_entry(path: Path) -> bytes:
         return file.read()
 
 
-def _disk_cache(name: str) -> Any:
-    """A cache for one dispatcher: a file per signature, of a seal and numba's pickle."""
+def kept(name: str, read: Callable[[bytes], Any]) -> Any:
+    """What `read` makes of the cache's file of this name; None, which is said to the user, if it has to be compiled."""
+    try:
+        directory = cache_directory()
+        if directory is not None and os.path.lexists(path := directory / name):
+            content = _read_entry(path)
+            if _seal(path, content[32:]) != content[:32]:
+                raise OSError(f"{path} is damaged, or another kernel's")
+            return read(content[32:])
+    except Exception as error:  # noqa: BLE001 whatever is wrong with the file, compiling is the cure
+        _cache_warning(error)
+    _say(name)
+    return None
+
+
+def keep(name: str, content: Callable[[], bytes]) -> None:
+    """Count a compilation, and write the cache's file of this name."""
+    global _compilations
+    _compilations += 1
+    try:
+        directory = cache_directory()
+        if directory is not None:
+            path, made = directory / name, content()
+            path.unlink(missing_ok=True)  # with its mode, if it was refused for that
+            with replacing(path, 0o600, lasting=False) as file:  # if half of it is lost, the seal is broken
+                file.write(_seal(path, made) + made)
+    except Exception as error:  # noqa: BLE001 a full or read-only disk costs time, not the run
+        _cache_warning(error)
+
+
+def _disk_cache(name: str, missing: Callable[[], None] = lambda: None) -> Any:
+    """A cache for one dispatcher: a file per signature, of numba's pickle. missing: called before it is compiled."""
     from numba.core.caching import _Cache
     from numba.core.compiler import CompileResult
     from numba.core.serialize import dumps
+
+    def file_of(signature: Any) -> str:
+        return f"{name}-{hashlib.sha256(repr(signature).encode()).hexdigest()[:16]}"
 
     class DiskCache(_Cache):
         @property
         def cache_path(self) -> str:
             return str(cache_directory())
 
-        def path(self, signature: Any) -> Path | None:
-            directory = cache_directory()
-            tail = hashlib.sha256(repr(signature).encode()).hexdigest()[:16]
-            return directory and directory / f"{name}-{tail}"
-
         def load_overload(self, signature: Any, target_context: Any) -> Any:
-            try:
-                path = self.path(signature)
-                if path is not None and os.path.lexists(path):
-                    content = _read_entry(path)
-                    if _seal(path, content[32:]) != content[:32]:
-                        raise OSError(f"{path} is damaged, or another kernel's")
-                    return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
-            except Exception as error:  # noqa: BLE001 whatever is wrong with the file, compiling is the cure
-                _cache_warning(error)
-            _say(name)
-            return None
+            found = kept(file_of(signature), lambda c: CompileResult._rebuild(target_context, *pickle.loads(c)))
+            if found is None:
+                missing()
+            return found
 
         def save_overload(self, signature: Any, result: Any) -> None:
-            global _compilations
-            _compilations += 1
-            try:
-                path = self.path(signature)
-                if path is not None:
-                    content = dumps(result._reduce())
-                    path.unlink(missing_ok=True)  # with its mode, if it was refused for that
-                    with replacing(path, 0o600, lasting=False) as file:  # if half of it is lost, the seal is broken
-                        file.write(_seal(path, content) + content)
-            except Exception as error:  # noqa: BLE001 a full or read-only disk costs time, not the run
-                _cache_warning(error)
+            keep(file_of(signature), lambda: dumps(result._reduce()))
 
         def enable(self) -> None:
             pass

@@ -49,6 +49,16 @@ def team() -> int:
     return llvmlite.binding.address_of_symbol("numba_parallel_for")
 
 
+def stand_in(body: Callable[..., None]) -> Callable[..., None]:
+    """A function with the name, place and arguments of what `one_worker` makes of the body, which does nothing."""
+    code, names = body.__code__, dict[str, Any]()
+    arguments = ", ".join(code.co_varnames[:code.co_argcount])
+    source = "\n" * (code.co_firstlineno - 1) + f"def {body.__name__}(team_, worker_, {arguments}):\n    pass"
+    exec(compile(source, code.co_filename, "exec"), body.__globals__, names)
+    names[body.__name__].__module__ = body.__module__
+    return names[body.__name__]
+
+
 def one_worker(body: Callable[..., None]) -> Callable[..., None]:
     """The body rewritten as shown at the top.
 

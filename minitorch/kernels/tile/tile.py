@@ -210,7 +210,7 @@ def make_panel(height: int, vectors: int, turned: bool = False) -> Any:
     A consists of vectors. Number s // L of row m lies a_vector * (s // L) + L*m behind the start; if `turned`, number
     m // L of step s lies a_vector * (m // L) + L*s behind. B's steps lie side by side, as do C's rows. From one product
     to the next a, b and c move on by a_jump, b_jump and c_jump. Nothing is masked, and rows come in whole tiles: there
-    must be memory for them.
+    must be memory for them. While it sums, a panel of two vectors that is not turned fetches B of the next product.
 
     The compiler knows all distances inside of a tile, so that addresses take two registers. This is for short sums,
     where the tables and masks of `make_tile` cost more than they give.
@@ -245,8 +245,10 @@ def make_panel(height: int, vectors: int, turned: bool = False) -> Any:
                             left, rest = builder.load(first), builder.sub(steps, step)
                             lefts = [v.at(left, INT(m * v.lanes)) for m in range(len(sums))]
                             a_at = cgutils.alloca_once_value(builder, INT(0))
+                            ahead = cgutils.alloca_once_value(builder, v.at(builder.load(b_at), b_jump))
+                            next_line = (ahead, width) if vectors > 1 else None
                             some = builder.select(builder.icmp_signed("<", rest, lanes), rest, lanes)
-                            _steps(v, lefts, a_at, some, INT(1), b_at, width, sums)
+                            _steps(v, lefts, a_at, some, INT(1), b_at, width, sums, next_line)
                             builder.store(v.at(left, a_vector), first)
                     place = v.at(c_now, builder.mul(low, width))
                     cells = [v.at(place, INT(m * vectors * v.lanes)) for m in range(len(sums))]

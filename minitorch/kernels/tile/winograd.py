@@ -292,11 +292,16 @@ adjoint_map, adjoint_edge, adjoint_tail = _variants(AT.T, "source", (3, 4))
 # ------------------------------------------------------------------------------------------------ conv
 BLOCK = {16: 24, 8: 32, 4: 32}[WIDTH]  # tiles whose V and M stay in a core's L2, whole panels; 16 to 36: within 5 %
 GROUP = 3  # products between which outputs are prefetched
+STEPS = {16: 128, 8: 64, 4: 64}[WIDTH]  # channels summed at a time, so that what a panel reads stays in L1
+# More of V than FAR_BYTES does not stay in L2. Then the outputs whose M takes up to SHARE_BYTES are computed position
+# by position, so that they share a reading of V. C256 8x8, N64: 26.5 ms without this, STEPS, and panels that fetch the
+# next position's U; 20.5 with all three, 25.8 if panels fetch nothing (one core Zen 3, 2026-11).
+FAR_BYTES, SHARE_BYTES = 400_000, 320_000
 RATIO = 64.0  # of the largest pixel of a tile to the largest one that a window sees, or to what is usual, at most
 SAMPLE = 256  # tiles, at most, of which the median peak is what is usual
 TAP_RATIO = 256.0  # of the largest weight of an output to the largest one at a tap, at most
 DIGITS = 8  # binary digits of numbers that count as small integers
-APART = 16  # elements between the planes of V or M, so that they fall into different sets of the cache
+APART = 16  # elements between the planes of U, V or M, so that they fall into different sets of the cache
 
 
 def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...], flip: bool,
@@ -313,9 +318,12 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     total, workers = batch * high * wide, get_num_threads()
     if not total:
         return np.arange(0)
-    vectors = -(-channels // lanes) + 2  # of V, and two of M
-    slot, peak_slot = 36 * (vectors * BLOCK * lanes + vectors * APART) + 2 * lanes, 9 * _whole(outputs, lanes) + 1
-    u, space = borrow(36 * channels * _whole(outputs, lanes), x.dtype), borrow(workers * slot, x.dtype)
+    v_size, m_size = 36 * -(-channels // lanes) * (BLOCK * lanes + APART), 36 * (BLOCK * 2 * lanes + APART)
+    share = SHARE_BYTES // (m_size * x.itemsize) if v_size * x.itemsize > FAR_BYTES else 1
+    share = min(max(share, 1), -(-outputs // (2 * lanes)))
+    slot, peak_slot = v_size + share * m_size + 2 * lanes, 9 * _whole(outputs, lanes) + 1
+    u_size = -(-outputs // (2 * lanes)) * 36 * (channels * 2 * lanes + APART)
+    u, space = borrow(u_size, x.dtype), borrow(workers * slot, x.dtype)
     peaks, record, verdict = (np.zeros(count, x.dtype) for count in (workers * peak_slot, total + 2, 2))
     heavy = total * channels * outputs > HEAVY
     _transform_weight(heavy and channels * outputs > 1000, w.reshape(-1), u, space, peaks, verdict, channels, outputs,
@@ -328,7 +336,7 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     most /= max(1.0, channels * largest)
     sizes = high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels
     _conv(heavy, x.reshape(-1), u, out.reshape(-1), space, record, np.zeros(1, np.int64), total, *sizes,
-          outputs, slot, finish)
+          outputs, slot, share * 2 * lanes, finish)
     peak, (low, high) = record[:total], record[total:].tolist()
     sample = peak[::-(-total // SAMPLE)]
     usual = np.partition(sample, sample.size // 2)[sample.size // 2]  # NaN is above all
@@ -395,9 +403,15 @@ def _kinds(a, start, step, runs, length, sought):
     return found
 
 
+@helper(fastmath=FASTMATH)
+def _start_of_u(k, channels, lanes):
+    """Where U has two vectors of outputs, from k on."""
+    return k // (2 * lanes) * 36 * (channels * 2 * lanes + APART)
+
+
 @kernel
 def _transform_weight(workers, w, u, space, peaks, verdict, channels, outputs, flip, peak_slot):
-    """U = G w G^T as the panel reads it: [block of lanes of k][position][c][lane].
+    """U = G w G^T as the panel reads it: [two vectors of k][position][c][lane].
 
     peaks: zeros, for the largest |w| of each output and tap. verdict: the largest of all, and whether the weights of
     any output are to be summed directly.
@@ -427,9 +441,9 @@ def _transform_weight(workers, w, u, space, peaks, verdict, channels, outputs, f
             at = worker * peak_slot + k * 9
             own = peaks[at:at + 9 * size]
             raise_peaks((taps, own, own), 0, 9 * size, ())
-            step = channels * size
-            weight_map(taps, 0, 3 * size, size, u, k * 36 * channels + c * size, 6 * step, step, size // lanes,
-                       lanes, taps, 0, 0, 0, 0, 0, 0, taps, 0, 0, ())
+            plane = channels * size + APART
+            weight_map(taps, 0, 3 * size, size, u, _start_of_u(k, channels, lanes) + c * size, 6 * plane, plane,
+                       size // lanes, lanes, taps, 0, 0, 0, 0, 0, 0, taps, 0, 0, ())
     for worker in range(workers):
         if peaks[(worker + 1) * peak_slot - 1] != 0:
             verdict[1] = 1
@@ -486,6 +500,42 @@ def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, 
                    zeros, -i, last_row, -j, last_column, channels % lanes, record, tile, 0, ())
 
 
+@helper(fastmath=FASTMATH)
+def _multiply(space, v, m, u, u_at, p, count, channels, size):
+    """M = V U of `count` tiles in GROUP positions from p on; size: of one or two vectors of outputs."""
+    lanes = lanes_of(space)
+    plane, m_plane, u_plane = BLOCK * lanes + APART, BLOCK * 2 * lanes + APART, channels * size + APART
+    for c in range(0, channels, STEPS):
+        steps, more, place = min(channels - c, STEPS), min(c, 1), m + p * m_plane
+        a, b = v + c // lanes * 36 * plane + p * plane, u_at + p * u_plane + c * size
+        if size > lanes:
+            wide_panel(GROUP, space, a, plane, 36 * plane, count, u, b, u_plane, steps, space, place, m_plane, more)
+        else:
+            narrow_panel(GROUP, space, a, plane, 36 * plane, count, u, b, u_plane, steps, space, place, m_plane, more)
+
+
+@helper(fastmath=FASTMATH)
+def _map_output(m, m_at, count, first, high, wide, out, out_height, out_width, outputs, k, aside, finish):
+    """y = A^T M A of `count` tiles, two vectors of outputs from k on."""
+    lanes, row = lanes_of(m), out_width * outputs
+    m_plane, size = BLOCK * 2 * lanes + APART, 2 * lanes if outputs - k > lanes else lanes
+    full, rest = min(outputs - k, size) // lanes, min(outputs - k, size) % lanes
+    n, i, j = _place(first, high, wide)
+    for t in range(count):
+        to, at = ((n * out_height + i) * out_width + j) * outputs + k, m_at + t * size
+        last_row, last_column = out_height - 1 - i, out_width - 1 - j
+        if last_row >= 3 and last_column >= 3:
+            output_map(m, at, 6 * m_plane, m_plane, out, to, row, outputs, full, lanes, out, 0, 0, 0, 0, 0, 0, out, 0,
+                       k, finish)
+        else:
+            output_edge(m, at, 6 * m_plane, m_plane, out, to, row, outputs, full, lanes, m, aside,
+                        0, last_row, 0, last_column, 0, out, 0, k, finish)
+        if rest:
+            output_tail(m, at + full * lanes, 6 * m_plane, m_plane, out, to + full * lanes, row, outputs, 1, lanes,
+                        m, aside, 0, last_row, 0, last_column, rest, out, 0, k + full * lanes, finish)
+        n, i, j = _next(n, i, j, high, wide)
+
+
 def _higher(x: Any, old: Any) -> Any:
     """The larger of |x| and old, which is not negative, by their bits: so NaN is above infinity."""
     new, old = abs(x).bits(), old.bits()
@@ -498,12 +548,12 @@ magnitude = row_total(lambda x: abs(x), "max")
 
 @kernel_with_epilogue
 def _conv(workers, x, u, out, space, record, counter, total, high, wide, height, width, top, left, out_height,
-          out_width, channels, outputs, slot, finish):
+          out_width, channels, outputs, slot, share, finish):
     lanes = lanes_of(x)
     plane, m_plane, out_row = BLOCK * lanes + APART, BLOCK * 2 * lanes + APART, out_width * outputs
     for worker in prange(workers):
         m = worker * slot
-        zeros = m + 36 * m_plane
+        zeros = m + share // (2 * lanes) * 36 * m_plane
         aside = zeros + lanes
         v = aside + lanes
         while True:
@@ -517,41 +567,22 @@ def _conv(workers, x, u, out, space, record, counter, total, high, wide, height,
                 _map_input(x, n, i - top, j - left, height, width, channels, space, v + t * lanes, plane, space, zeros,
                            record, first + t)
                 n, i, j = _next(n, i, j, high, wide)
-            for k in range(0, outputs, 2 * lanes):
-                size = 2 * lanes if outputs - k > lanes else lanes
-                t = 0
+            for some in range(0, outputs, share):
                 n, i, j = _place(first, high, wide)
                 for p in range(0, 36, GROUP):
                     # While some products run, prefetch the outputs of as many of the tiles. N128 C16 32x32: 4.2 ms
                     # without, 3.5 with (one core Zen 3, 2026-11).
-                    while t < min(count, p + GROUP):
-                        fetch_tile(out, ((n * out_height + i) * out_width + j) * outputs + k, out_row, outputs, finish)
+                    for _ in range(p, min(p + GROUP, count)):
+                        to = ((n * out_height + i) * out_width + j) * outputs + some
+                        fetch_tile(out, to, out_row, outputs, finish)
                         n, i, j = _next(n, i, j, high, wide)
-                        t += 1
-                    a, b, c = v + p * plane, (k * 36 + p * size) * channels, m + p * m_plane
-                    if size > lanes:
-                        wide_panel(GROUP, space, a, plane, 36 * plane, count, u, b, size * channels, channels,
-                                   space, c, m_plane, 0)
-                    else:
-                        narrow_panel(GROUP, space, a, plane, 36 * plane, count, u, b, size * channels, channels,
-                                     space, c, m_plane, 0)
-                full = min(outputs - k, size) // lanes
-                rest = min(outputs - k, size) % lanes
-                n, i, j = _place(first, high, wide)
-                for t in range(count):
-                    to, at = ((n * out_height + i) * out_width + j) * outputs + k, m + t * size
-                    last_row, last_column = out_height - 1 - i, out_width - 1 - j
-                    if last_row >= 3 and last_column >= 3:
-                        output_map(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full, lanes,
-                                   out, 0, 0, 0, 0, 0, 0, out, 0, k, finish)
-                    else:
-                        output_edge(space, at, 6 * m_plane, m_plane, out, to, out_row, outputs, full, lanes, space,
-                                    aside, 0, last_row, 0, last_column, 0, out, 0, k, finish)
-                    if rest:
-                        output_tail(space, at + full * lanes, 6 * m_plane, m_plane, out, to + full * lanes, out_row,
-                                    outputs, 1, lanes, space, aside, 0, last_row, 0, last_column, rest,
-                                    out, 0, k + full * lanes, finish)
-                    n, i, j = _next(n, i, j, high, wide)
+                    for k in range(some, min(some + share, outputs), 2 * lanes):
+                        size = 2 * lanes if outputs - k > lanes else lanes
+                        m_at = m + (k - some) // (2 * lanes) * 36 * m_plane
+                        _multiply(space, v, m_at, u, _start_of_u(k, channels, lanes), p, count, channels, size)
+                for k in range(some, min(some + share, outputs), 2 * lanes):
+                    _map_output(space, m + (k - some) // (2 * lanes) * 36 * m_plane, count, first, high, wide, out,
+                                out_height, out_width, outputs, k, aside, finish)
     least, most = np.inf, 0.0  # of all peaks that are not 0; NaN above all
     for t in range(total):
         if 0 < record[t] < least:
@@ -635,7 +666,7 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
         return None
     c_padded, k_padded, rows = (_whole(count, unit) for count, unit in
                                 ((channels, lanes), (outputs, lanes), (channels, min(lanes, PANEL))))
-    u_size, tile = 36 * rows * k_padded, 36 * (c_padded + k_padded)
+    u_size, tile = -(-outputs // (2 * lanes)) * 36 * (rows * 2 * lanes + APART), 36 * (c_padded + k_padded)
     heavy = total * channels * outputs > HEAVY
     apart = u_size * x.itemsize <= PART_BYTES or not heavy
     least = max(LEAST, channels * outputs // (channels + outputs))  # C256 7x7: 79 ms with 64 tiles, 70 with 128
@@ -738,11 +769,13 @@ def _add_products(products, v, v_at, m, m_at, u, u_at, p, count, more, outputs, 
     plane, m_plane = MOST * lanes + APART, MOST * 2 * lanes + APART
     for k in range(0, outputs, 2 * lanes):
         size = 2 * lanes if outputs - k > lanes else lanes
-        a, b, c = v_at + p * plane, m_at + (k // (2 * lanes) * 36 + p) * m_plane, u_at + (k * 36 + p * size) * rows
+        u_plane = rows * size + APART
+        a, b = v_at + p * plane, m_at + (k // (2 * lanes) * 36 + p) * m_plane
+        c = u_at + _start_of_u(k, rows, lanes) + p * u_plane
         if size > lanes:
-            wide_turned(products, v, a, plane, 36 * plane, rows, m, b, m_plane, count, u, c, size * rows, more)
+            wide_turned(products, v, a, plane, 36 * plane, rows, m, b, m_plane, count, u, c, u_plane, more)
         else:
-            narrow_turned(products, v, a, plane, 36 * plane, rows, m, b, m_plane, count, u, c, size * rows, more)
+            narrow_turned(products, v, a, plane, 36 * plane, rows, m, b, m_plane, count, u, c, u_plane, more)
 
 
 @kernel
@@ -792,13 +825,13 @@ def _transform_weight_back(workers, u, out, space, record, sums, parts, u_size, 
         low, high = worker * channels // workers, (worker + 1) * channels // workers
         for k in range(0, outputs, 2 * lanes):
             size = 2 * lanes if outputs - k > lanes else lanes
-            first, step, length = k * 36 * rows + low * size, rows * size, (high - low) * size
+            first, plane, length = _start_of_u(k, rows, lanes) + low * size, rows * size + APART, (high - low) * size
             for p in range(36):
                 for part in range(1, parts):
-                    summed((u, u), (first + p * step, part * u_size + first + p * step), length)
+                    summed((u, u), (first + p * plane, part * u_size + first + p * plane), length)
             for c in range(low, high):
-                weight_adjoint(u, first + (c - low) * size, 6 * step, step, space, taps, 3 * size, size, size // lanes,
-                               lanes, space, 0, 0, 0, 0, 0, 0, space, 0, 0, ())
+                weight_adjoint(u, first + (c - low) * size, 6 * plane, plane, space, taps, 3 * size, size,
+                               size // lanes, lanes, space, 0, 0, 0, 0, 0, 0, space, 0, 0, ())
                 for lane in range(min(size, outputs - k)):
                     to = ((k + lane) * channels + c) * 9
                     for t in range(9):

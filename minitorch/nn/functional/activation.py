@@ -235,8 +235,9 @@ def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float =
     """
     if check_tensor("gumbel_softmax", logits, "logits").outline.dtype.kind not in FLOATS:
         raise RuntimeError(f"gumbel_softmax: `logits` must be floating, as its noise is, but is {logits.dtype}")
-    drawn = default_generator.numpy.standard_exponential(logits.array.shape, logits.array.dtype)
-    noise = wrap(-np.log(np.maximum(drawn, np.finfo(drawn.dtype).tiny)))
+    dtype = logits.array.dtype
+    drawn = default_generator.numpy.standard_exponential(logits.array.shape, np.result_type(dtype, np.float32))
+    noise = wrap(-np.log(np.maximum(drawn, np.finfo(drawn.dtype).tiny)).astype(dtype))
     soft = reducing.softmax((logits + noise) / tau, dim)
     if not hard:
         return soft

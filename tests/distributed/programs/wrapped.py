@@ -64,6 +64,20 @@ def mean_of_gradients():
             close(p.grad, 2 * g)
 
 
+def half_precision():
+    """Gradients of float16 and bfloat16 are added up in float32, and rounded once."""
+    for dtype in (m.float16, m.bfloat16):
+        model = nn.Linear(3, 1, bias=False).to(dtype)
+        x = m.full((1, 3), 1.0 if RANK else 300.0, dtype=dtype)  # bfloat16 would round 301 to 302 before it is halved
+        ddp = DistributedDataParallel(model)
+        ddp(x).sum().backward()
+        assert model.weight.grad.dtype is dtype
+        close(model.weight.grad.float(), m.full((1, 3), (299 + SIZE) / SIZE).to(dtype).float(), 0)
+        total = m.full((2,), 300.0 if RANK else 1.0, dtype=dtype)
+        dist.all_reduce(total)
+        assert total.dtype is dtype and m.equal(total, m.full((2,), 1.0 + 300 * (SIZE - 1)).to(dtype))
+
+
 def sent_while_backward_runs():
     """Buckets in reverse order of registration; the first is under way before the first layer's rule has run."""
     model = net()
@@ -294,6 +308,7 @@ PARTS = [
     synchronised_batch_norm,
     micro_shards,
     averages,
+    half_precision,
     wrong_calls,
 ]
 for part in PARTS:
