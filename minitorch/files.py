@@ -38,9 +38,11 @@ def replacing(path: str | os.PathLike, mode: int = 0o666, lasting: bool = True) 
             file.flush()
             if lasting:
                 os.fsync(file.fileno())
-        if os.path.exists(path):
-            os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-        os.replace(temporary, path)
+            if fcntl is None:
+                file.close()  # Windows renames no open file; elsewhere the lock is held until the file has its name
+            with contextlib.suppress(FileNotFoundError):  # there is no old file, or another writer just removed it
+                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
+            os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

@@ -210,3 +210,41 @@ def test_files_are_whole_or_not_there(writer: str, server: tuple[str, str]) -> N
             assert expected in message and name in message, message
             assert content == ("whole" if before == "old" and writer != "kernel" else content), row
     assert len(rows) >= 25 and killed == (4 if writer == "kernel" else 6)
+
+
+CROWD = """
+import os, sys, time, traceback
+from minitorch.files import replacing
+
+def writer(removes):
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        if removes and os.path.lexists(sys.argv[1]):
+            try:
+                os.unlink(sys.argv[1])
+            except FileNotFoundError:
+                pass
+        with replacing(sys.argv[1], lasting=False) as file:
+            file.write(bytes(5000))
+
+children = []
+for i in range(6):
+    if not (child := os.fork()):
+        try:
+            writer(i % 2)
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(0)
+    children.append(child)
+sys.exit(sum(os.waitpid(child, 0)[1] for child in children) != 0)
+"""
+
+
+def test_a_crowd_of_writers(tmp_path: Path) -> None:
+    """Thousands of files of one name by six writers, three of which remove the old one first: none of them fails."""
+    run = [sys.executable, "-c", CROWD, str(tmp_path / "file")]
+    done = subprocess.run(run, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [(p.name, p.stat().st_size) for p in tmp_path.iterdir()] == [("file", 5000)]

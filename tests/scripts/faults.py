@@ -325,6 +325,7 @@ FAULTS = [
     Fault("batch_norm: eps outside the root", "kernels/norm.py", "1 / np.sqrt(np.float64(variance[c]) + eps)", "1 / (np.sqrt(np.float64(variance[c])) + eps)", fast("batch_norm_statistics"), NUMBA),
     # files
     Fault("files: straight to their place", "files.py", "os.replace(temporary, path)", "os.replace(temporary, path + '~')", WHOLE),
+    Fault("files: unlocked before they have their name", "files.py", "if fcntl is None:\n                file.close()", "if True:\n                file.close()", ("test_files_faults.py::test_a_crowd_of_writers",)),
     Fault("files: what killed writers left stays", "files.py", "    _sweep(folder)\n", "", WHOLE),
     Fault("files: what failed stays", "files.py", "with contextlib.suppress(OSError):\n            os.unlink(temporary)", "pass", WHOLE),
     Fault("files: errors name what nobody knows", "files.py", "raise OSError(error.errno, error.strerror, path) from error", "raise", WHOLE),
