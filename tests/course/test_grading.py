@@ -177,7 +177,13 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("lines", "said"), [row[1:] for row in HOSTILE], ids=[row[0] for row in HOSTILE])
+WAITING = {"a fork", "a fork that hides", "a program", "one at import", "an endless loop"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [pytest.param(*said, id=name, marks=pytest.mark.slow if name in WAITING else ()) for name, *said in HOSTILE],
+)
 def test_what_is_not_solved_gets_no_points(bench: Bench, lines: list[str], said: str) -> None:
     """The grader ends within its limits, says what happened, and the next student's code gets its points."""
     began = time.monotonic()
@@ -200,12 +206,14 @@ def trial_of(process: str) -> bool:
     return stat[0] != "Z" and b"MINITORCH_COURSE_TRIAL" in environment
 
 
+@pytest.mark.slow
 def test_a_loop_that_stops_the_clock(bench: Bench) -> None:
     """What hears no alarm is ended from outside."""
     lines = ["import signal", "signal.setitimer(signal.ITIMER_REAL, 0)", "while True: pass"]
     assert "no end after 2 s" in mark(bench, *lines, limits=LIMITS._replace(all=2.0)).why
 
 
+@pytest.mark.slow
 def test_memory_of_all_processes(bench: Bench) -> None:
     """What a test shares out among children counts, too."""
     lines = [
@@ -309,6 +317,7 @@ def test_files_that_are_none(course: Course, student: Path) -> None:
         assert why in graded(course, student)["1.1"].why
 
 
+@pytest.mark.slow
 def test_hidden_tests(course: Course, student: Path, tmp_path: Path) -> None:
     """They count, and what they say is for the staff alone."""
     (tmp_path / "test_unit01.py").write_text(tiny.TESTS.replace("[1.0, 2.0, 4.0]), 7.0", "[1.0, 2.0, 5.0]), 8.0"))

@@ -261,7 +261,10 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+LONG = {"a million times nothing", "a million marks"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in HOSTILE])
 def test_hostile_files(name, tmp_path, monkeypatch):
     """A RuntimeError, which is an UnpicklingError, too, with the reason; within two seconds and 100 MB."""
     monkeypatch.chdir(tmp_path)

@@ -179,6 +179,7 @@ def test_death_of_a_worker(what, words):
         list(DataLoader(Ends(what), 2, num_workers=2, collate_fn=list))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "place"),
     [
@@ -195,6 +196,7 @@ def test_the_sample_is_named(options, place):
         list(DataLoader(**options, num_workers=1))
 
 
+@pytest.mark.slow
 def test_death_from_outside_while_waiting():
     """A kill from outside reaches a main process that waits for another worker's batch."""
     batches = iter(DataLoader(Ends(hang), 8, num_workers=2))
@@ -209,6 +211,7 @@ def test_death_from_outside_while_waiting():
             del batches, victim
 
 
+@pytest.mark.slow
 def test_hang_past_the_time_limit():
     """A worker that hangs is named with its sample and its stack, as soon as the time limit is over."""
     with raised_soon(RuntimeError, "timed out after 0.5 seconds", "worker 0", "at sample 5", "time.sleep(600)"):
@@ -223,6 +226,7 @@ class SlowToOpen(Ends):
         self.__dict__.update(state)
 
 
+@pytest.mark.slow
 def test_a_slow_start_is_not_late():
     """The time limit begins when the worker has its dataset: imports may take longer."""
     assert len(list(DataLoader(SlowToOpen(), num_workers=1, timeout=0.5))) == 8
@@ -347,6 +351,7 @@ class Wide(Ends):
         return np.full(100_000, index, np.float32)
 
 
+@pytest.mark.slow
 def test_no_room_for_shared_memory():
     """Where no file in memory can be had, the batches come through the pipe."""
     got = [batch.array for batch in DataLoader(Wide(), 2, num_workers=2, worker_init_fn=forbid_files)]
@@ -355,6 +360,7 @@ def test_no_room_for_shared_memory():
     no_workers()
 
 
+@pytest.mark.slow
 def test_interrupt_of_the_main_process():
     """Ctrl-C while a batch is awaited is raised at once and ends the workers, also persistent ones."""
     loader = DataLoader(Ends(hang), 8, num_workers=2, persistent_workers=True)
@@ -363,6 +369,7 @@ def test_interrupt_of_the_main_process():
         list(loader)
 
 
+@pytest.mark.slow
 def test_iterator_dropped_half_way():
     """Workers, pipes and open files go with the iterator."""
     files = len(os.listdir("/proc/self/fd"))
@@ -403,6 +410,7 @@ def gone(pid):
     return False
 
 
+@pytest.mark.slow
 def test_death_of_the_main_process(tmp_path):
     """Workers end by themselves when the main process is killed, even in the middle of a sample."""
     process = script(tmp_path, "if __name__ == '__main__': list(DataLoader(Slow(), 5, num_workers=1))")
@@ -415,6 +423,7 @@ def test_death_of_the_main_process(tmp_path):
     assert gone(worker)
 
 
+@pytest.mark.slow
 def test_script_without_guard(tmp_path):
     """A script that makes workers as it is imported fails with a sentence that says so, and does not go on forever."""
     process = script(tmp_path, "list(DataLoader(Slow(), 5, num_workers=1))")
@@ -423,6 +432,7 @@ def test_script_without_guard(tmp_path):
     assert "before it could start" in text and "if __name__ == '__main__':" in text
 
 
+@pytest.mark.slow
 def test_end_of_a_program_with_a_live_iterator(tmp_path):
     """A program that ends with workers under way ends quietly, and they end with it."""
     text = """

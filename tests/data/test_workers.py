@@ -92,6 +92,7 @@ def test_any_number_of_workers_gives_the_same_batches(counts, options):
         assert epochs(workers) == want
 
 
+@pytest.mark.slow
 def test_repeated_draws_and_subsets_are_the_same():
     """Sampling with replacement augments each draw apart, in workers as in the main process."""
     part = random_split(Pictures(), [6, 16], generator=seeded(0))[0]
@@ -185,6 +186,7 @@ class Numbers(IterableDataset):
         return self.stop
 
 
+@pytest.mark.slow
 def test_streams_are_divided_or_repeated():
     """Every worker reads its own copy from the beginning; the batches of the workers come in turn."""
     batches = [x.tolist() for x, _ in DataLoader(Numbers(10), 2, num_workers=3)]
@@ -195,6 +197,7 @@ def test_streams_are_divided_or_repeated():
     assert [x for x, _ in DataLoader(chained, None, num_workers=2)] == [0, 1, 0, 1, 2]
 
 
+@pytest.mark.slow
 def test_streams_draw_their_own_numbers():
     """The k-th sample of the whole draws the same whatever the number of workers; copies draw apart."""
 
@@ -221,6 +224,7 @@ def test_streams_longer_than_they_said_warn(workers):
 # ---- options
 
 
+@pytest.mark.slow
 def test_persistent_workers_live_on():
     """The same processes serve every epoch, also after one that was left half-way; the others are new each time."""
     for persistent in (True, False):
@@ -247,6 +251,7 @@ class Sleeper(Dataset):
         return 6
 
 
+@pytest.mark.slow
 def test_order_is_kept_unless_declined():
     """A slow batch holds up the others; with in_order=False they pass it."""
     assert [b.item() for b in DataLoader(Sleeper(), num_workers=2)] == list(range(6))
@@ -289,6 +294,7 @@ def draw(batch):
     return batch, random.random(), np.random.rand(), get_worker_info().id
 
 
+@pytest.mark.slow
 def test_global_generators_of_python_and_numpy():
     """They are seeded for each batch, so any number of workers draws the same; worker_init_fn has the last word."""
 
@@ -377,6 +383,7 @@ def overwrite(batch):
     return firsts, get_worker_info().id
 
 
+@pytest.mark.slow
 def test_workers_start_light(tmp_path):
     """A worker does not import numba, nor has it more threads than the one that listens and those of numpy."""
     code = (

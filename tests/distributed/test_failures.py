@@ -43,7 +43,7 @@ KINDS = {
     "recursion": ("raised RecursionError", False),
     "memory": ("raised", False),
 }
-QUICK = ("exception", "kill", "stop", "another call")
+QUICK = ("exception", "another call")
 
 
 @pytest.mark.parametrize(

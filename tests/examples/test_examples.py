@@ -101,6 +101,7 @@ def test_mnist(example, monkeypatch, tmp_path):
     assert len(minitorch.load(saved)) == 8
 
 
+@pytest.mark.slow
 @compiled
 def test_autoencoder(example, tmp_path):
     """After 60 steps the drawings are nearer than the mean image is; the picture is there."""
@@ -111,6 +112,7 @@ def test_autoencoder(example, tmp_path):
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @compiled
 def test_dcgan(example, monkeypatch, tmp_path):
     """The generator learns where the pictures are bright: at the left."""
@@ -130,6 +132,7 @@ def test_dcgan(example, monkeypatch, tmp_path):
     assert pictures[..., :16].mean() > pictures[..., 16:].mean() + 0.05
 
 
+@pytest.mark.slow
 @compiled
 def test_segmentation(example, tmp_path):
     """Discs and rings are found and told apart."""
@@ -149,6 +152,7 @@ def test_volume(example):
     assert example("volume").main(["--steps", "50", "--batch-size", "16", "--lr", "0.01"]) > 0.6
 
 
+@pytest.mark.slow
 @compiled
 def test_finetune(example, monkeypatch, tmp_path):
     """Weights come from a .pt file, the last layer is new, frozen layers stay what they were; a wrong file says so."""

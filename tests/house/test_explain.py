@@ -103,13 +103,11 @@ def dense(
     else:
         before = (0 if padding == "valid" else padding,) * rank
     out = np.zeros((outer, *small, channels, *size))
-    for k in range(outer):
+    for k, c, *t in np.argwhere(w):
         for o in np.ndindex(*small):
-            for c in range(inner):
-                for t in np.ndindex(*kernel):
-                    i = tuple(o[a] * s[a] + t[a] * d[a] - before[a] for a in range(rank))
-                    if all(0 <= i[a] < size[a] for a in range(rank)):
-                        out[(k, *o, k // (outer // groups) * inner + c, *i)] += w[(k, c, *t)]
+            i = tuple(o[a] * s[a] + t[a] * d[a] - before[a] for a in range(rank))
+            if all(0 <= i[a] < size[a] for a in range(rank)):
+                out[(k, *o, k // (outer // groups) * inner + c, *i)] += w[(k, c, *t)]
     return out.reshape(outer * int(np.prod(small)), channels * int(np.prod(size)))
 
 

@@ -69,6 +69,7 @@ def test_planted_mistakes_are_caught(kind: str, monkeypatch: pytest.MonkeyPatch,
     check_caught(kind, word, capsys)
 
 
+@pytest.mark.slow
 def test_a_run_prints_its_seed_and_counts() -> None:
     """Two processes, a second or so: the seed, the number of cases, and 0 where none failed."""
     command = [sys.executable, "-m", "tests.fuzz", "files", "--minutes", "0.06", "--seed", "3", "--processes", "2"]
@@ -94,7 +95,9 @@ def hanging(*arguments: Any) -> None:
     falling(*arguments, wait=60)
 
 
-@pytest.mark.parametrize("work, word", [(falling, "exit code 3"), (hanging, "did not end")])
+@pytest.mark.parametrize(
+    "work, word", [(falling, "exit code 3"), pytest.param(hanging, "did not end", marks=pytest.mark.slow)]
+)
 def test_crashes_and_hangs_are_failing_cases(
     work: Callable, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -100,6 +100,7 @@ def test_numba_is_imported_when_first_needed():
     assert out.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(kernels.implementation() != "numba", reason="minutes long on the reference kernels")
 def test_the_example_learns(tmp_path):
     """The example's own code, one epoch on a part of Shapes: the bar's numbers, the picture and a loadable checkpoint."""

@@ -218,6 +218,7 @@ print(kernels.compilations(), (out == 1).all())
 """
 
 
+@pytest.mark.slow
 def test_exchanged_entries_are_compiled_again(tmp_path):
     """In whole processes: an entry under another one's name is refused by its seal, with one warning."""
     here = str(Path(minitorch.__file__).parents[1])

@@ -29,6 +29,7 @@ def test_another_numba_compiles_in_its_own_way(tmp_path):
     assert in_process(code, first, MINITORCH_CACHE_DIR=str(tmp_path))[0] == "True False"
 
 
+@pytest.mark.slow
 @needs_numba
 def test_second_process_compiles_nothing(tmp_path):
     """The first says so on stderr, the second is silent; a damaged file is compiled again, with one warning."""
@@ -50,6 +51,7 @@ def test_second_process_compiles_nothing(tmp_path):
     assert run() == ("0", "")
 
 
+@pytest.mark.slow
 @needs_numba
 def test_processes_share_the_work_of_compiling(tmp_path):
     """Two that need the same kernels at once compile each of them once, and leave a cache for the next."""
@@ -127,6 +129,7 @@ def test_warm_up_reaches_every_kernel():
     assert errors.count("not reached: test_compiling.warm_up for float32") == 1
 
 
+@pytest.mark.slow
 @needs_numba
 def test_unusable_cache_directory_costs_only_time(tmp_path):
     """A path that cannot be made, one that others may write to, and one that is read-only."""

@@ -81,7 +81,9 @@ ORDINARY = {
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs all ways to start a process")
-@pytest.mark.parametrize("name", ORDINARY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "processes" else ()) for name in ORDINARY]
+)
 def test_as_python_does(name: str, tmp_path: Path) -> None:
     """The same output, errors and exit status; some as a module, too."""
     text, arguments = ORDINARY[name]
@@ -128,6 +130,7 @@ def test_interrupts(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_debugger(tmp_path: Path) -> None:
     """pdb stops in the script's lines, by breakpoint() and around it."""
     path = written(tmp_path, "import torch\nx = torch.ones(2)\nbreakpoint()\nprint('end')\n")
@@ -137,6 +140,7 @@ def test_the_debugger(tmp_path: Path) -> None:
     assert "('minitorch', tensor([1., 1.]))" in done.stdout, done.stdout
 
 
+@pytest.mark.slow
 def test_wrong_arguments(tmp_path: Path) -> None:
     """A sentence, and Python's exit status."""
     for arguments, status, words in [
@@ -307,12 +311,14 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_workers_of_a_loader(tmp_path: Path) -> None:
     """Their data set, its samples and the collate function are the script's own."""
     done = run(written(tmp_path, WORKERS))
     assert done.stdout == "14.0 [0, 1, 2, 3] True\n126.0 [4, 5, 6, 7] True\n", done.stderr
 
 
+@pytest.mark.slow
 def test_workers_of_a_script_without_a_guard(tmp_path: Path) -> None:
     """As with PyTorch on Linux, they are copies of it, and do not do again what it did."""
     before, _, rest = WORKERS.partition('if __name__ == "__main__":\n')

@@ -16,7 +16,7 @@ COMMANDS = {
     **dict.fromkeys(["autoencoder", "fine_tuning", "own_functions", "sine_waves", "two_players"], [""]),
     "super_resolution": ["--threads 2"],
 }
-QUICK = {"digits", "image_folder", "seeds"}
+QUICK = {"digits", "seeds"}
 
 
 def test_every_script_has_a_row() -> None:

@@ -34,6 +34,16 @@ def vector_width() -> int:
 WIDTH = vector_width()
 
 
+class Everywhere(ir.Constant):
+    """One number in all lanes. Written out lane by lane, constants were half of the text that LLVM reads."""
+
+    def __init__(self, kind: ir.VectorType, number: float) -> None:
+        super().__init__(kind, [ir.Constant(kind.element, number)] * kind.count)
+
+    def _get_reference(self) -> str:
+        return f"splat ({self.constant[0]})"
+
+
 class Vectors:
     """LLVM's operations on vectors of one element type: whole registers, or halves or quarters of them."""
 
@@ -68,7 +78,7 @@ class Vectors:
 
     def constant(self, value: float) -> ir.Constant:
         """The number in every lane."""
-        return ir.Constant(self.type, [ir.Constant(self.type.element, float(value))] * self.lanes)
+        return Everywhere(self.type, float(value))
 
     def splat(self, value: ir.Value) -> ir.Value:
         """The value in every lane."""
@@ -138,7 +148,7 @@ class Vectors:
         """Let the variable be |x| where that is larger."""
         builder, old = self.builder, self.builder.load(peak)
         sign = 1 << (8 * self.bytes - 1)
-        bits = builder.and_(builder.bitcast(x, old.type), ir.Constant(old.type, [sign - 1] * self.lanes))
+        bits = builder.and_(builder.bitcast(x, old.type), Everywhere(old.type, sign - 1))
         builder.store(builder.select(builder.icmp_unsigned(">", bits, old), bits, old), peak)
 
     def record_peak(self, peak: ir.Value, address: ir.Value) -> None:

@@ -20,7 +20,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from minitorch.kernels.words.registers import INT, LANE, Vectors, data, intrinsic
+from minitorch.kernels.words.registers import INT, LANE, Everywhere, Vectors, data, intrinsic
 
 SIDE_BY_SIDE = 2
 
@@ -33,7 +33,7 @@ class Vector:
 
     def like(self, number: Any) -> Vector:
         """A constant of this one's type."""
-        return Vector(self.v, [ir.Constant(value.type, [number] * self.v.lanes) for value in self.values])
+        return Vector(self.v, [Everywhere(value.type, number) for value in self.values])
 
     def each(self, emit: Callable, *others: Any) -> Vector:
         """emit(value, ...) of every register and the others' at its side."""
