@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import prange, types
+from numba import prange
 from numba.core import cgutils
 
 from minitorch.kernels.broadcast import COPIED, HEAD, OPERAND, WHOLE, Program, laid_out, plan_of
@@ -33,7 +33,8 @@ from minitorch.kernels.engine.functions import address_of
 from minitorch.kernels.engine.memory import empty
 from minitorch.kernels.engine.runtime import Kernel, helper
 from minitorch.kernels.words import polynomial
-from minitorch.kernels.words.registers import INT, Vectors, data, intrinsic
+from minitorch.kernels.words.outline import DOUBLE, at, begun, invoke
+from minitorch.kernels.words.registers import INT, Vectors
 from minitorch.kernels.words.vector import SIDE_BY_SIDE, Vector, choose
 
 CHUNK = 64  # threads share work in multiples of it, so that no two of them write to one cache line
@@ -118,42 +119,11 @@ def _walk(name: str) -> Kernel:
                 row = low // inner
                 start = low - row * inner
                 stop = min(inner, start + high - low)
-                run_line(line, plan, arrays, row, start, stop, numbers)
+                invoke(line, (plan, arrays, row, start, stop, numbers))
                 low += stop - start
 
     body.__name__ = name
     return Kernel(body, exact=True)
-
-
-# plan, where the operands and the result begin, the row and which of its elements, the numbers
-LINE = ir.FunctionType(ir.VoidType(), [INT.as_pointer(), BYTE.as_pointer().as_pointer(), INT, INT, INT,
-                                       ir.DoubleType().as_pointer()])
-
-
-@intrinsic
-def run_line(typingctx: Any, line: Any, plan: Any, arrays: Any, row: Any, start: Any, stop: Any, numbers: Any) -> Any:
-    """Call the function at the address `line`."""
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        line, plan, arrays, *places, numbers = arguments
-        _, plan_type, kinds, *_, given = signature.args
-        addresses = [builder.bitcast(data(context, builder, kind, array), BYTE.as_pointer())
-                     for kind, array in zip(kinds, cgutils.unpack_tuple(builder, arrays, len(kinds)), strict=True)]
-        listed = [_listed(builder, BYTE.as_pointer(), addresses),
-                  _listed(builder, ir.DoubleType(), cgutils.unpack_tuple(builder, numbers, len(given)))]
-        builder.call(builder.inttoptr(line, LINE.as_pointer()),
-                     [data(context, builder, plan_type, plan), listed[0], *places, listed[1]])
-        return context.get_dummy_value()
-
-    return types.void(types.intp, plan, arrays, types.intp, types.intp, types.intp, numbers), emit
-
-
-def _listed(builder: ir.IRBuilder, kind: ir.Type, values: list[ir.Value]) -> ir.Value:
-    """The address of these values, side by side in memory of the function."""
-    room = builder.bitcast(cgutils.alloca_once(builder, ir.ArrayType(kind, max(1, len(values)))), kind.as_pointer())
-    for i, value in enumerate(values):
-        builder.store(value, builder.gep(room, [INT(i)]))
-    return room
 
 
 # ------------------------------------------------------------------------------------------------ words of programs
@@ -183,17 +153,17 @@ WORDS: dict[str, Any] = {
 # ------------------------------------------------------------------------------------------------ emission
 def _emit(program: Program, chars: str, numbers: int, module: ir.Module) -> None:
     """The function of a program: elements start ... stop - 1 of one line; the last array is the result."""
-    line = _Line(ir.Function(module, LINE, module.name), chars, numbers)
-    line.run(compile(program.text, program.name, "exec"))
-    line.builder.ret_void()
+    builder, arguments = begun(module, "atiiif")
+    _Line(builder, arguments, chars, numbers).run(compile(program.text, program.name, "exec"))
+    builder.ret(DOUBLE(0.0))
 
 
 class _Line:
     """The loop over one line: where each operand begins, by which step it moves, what the program makes of them."""
 
-    def __init__(self, function: ir.Function, chars: str, numbers: int) -> None:
-        table, addresses, row, self.start, self.stop, given = function.args
-        self.builder = builder = ir.IRBuilder(function.append_basic_block())
+    def __init__(self, builder: ir.IRBuilder, arguments: tuple[ir.Value, ...], chars: str, numbers: int) -> None:
+        table, arrays, row, self.start, self.stop, given = arguments
+        self.builder, table = builder, builder.bitcast(table, INT.as_pointer())
         element = ir.FloatType() if "f" in chars else ir.DoubleType()
         self.v = v = Vectors(builder, element)
 
@@ -207,8 +177,7 @@ class _Line:
         self.at: list[ir.Value] = []
         self.steps: list[ir.Value] = []
         for i, mask in enumerate(self.masks):
-            address = builder.load(builder.gep(addresses, [INT(i)]))
-            address = builder.bitcast(address, (BYTE if mask else element).as_pointer())
+            address = at(builder, arrays, i, BYTE if mask else element)
             first = HEAD + OPERAND * i
             for k, place in enumerate(places):
                 address = builder.gep(address, [builder.mul(place, entry(first + 1 + k))])

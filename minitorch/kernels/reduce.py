@@ -10,22 +10,27 @@ combined in order. So the bits do not depend on the number of threads.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import prange
 
+from minitorch.kernels.engine.functions import address_of
 from minitorch.kernels.engine.runtime import borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.words import polynomial
 from minitorch.kernels.words.lanes import (
     COMBINATIONS,
-    column_fill,
+    alone_column_fill,
+    alone_column_total,
+    alone_row_fill,
+    alone_row_total,
     column_first,
-    column_total,
-    row_fill,
     row_total,
 )
+from minitorch.kernels.words.outline import invoke
 from minitorch.kernels.words.registers import WIDTH
 from minitorch.kernels.words.vector import SIDE_BY_SIDE, Vector, choose
 
@@ -42,6 +47,22 @@ FOLD = 256  # columns that narrow rows are joined to, if they do not fill SIDE v
 SIDE = 2 * SIDE_BY_SIDE * WIDTH  # columns whose sums are in registers at a time, for float32
 
 
+class _Functions:
+    """What a formula becomes: functions of LLVM's own along rows and across columns, for each dtype."""
+
+    def __init__(self, name: str, rows: Callable, columns: Callable) -> None:
+        self.name, self.rows, self.columns = name, rows, columns
+        self.known: dict[tuple[bool, str], int] = {}
+
+    def of(self, rows: bool, char: str, fulls: int, kepts: int) -> int:
+        """The address of one; the kernels below say what they call it with."""
+        if (rows, char) not in self.known:
+            element = ir.FloatType() if char == "f" else ir.DoubleType()
+            emit = functools.partial(self.rows if rows else self.columns, element, fulls, kepts)
+            self.known[rows, char] = address_of(f"reduce.{self.name}_{'rows' if rows else 'columns'}_{char}", emit)
+        return self.known[rows, char]
+
+
 class Reduction:
     """Callable (*fulls, *kepts, out): out (outer, inner) = formula(*fulls, *kepts), combined over `reduced`.
 
@@ -51,9 +72,10 @@ class Reduction:
     """
 
     def __init__(self, name: str, formula: Callable, combine: str, kept: int = 0, heavy: int = HEAVY) -> None:
-        self.kept, self.heavy, self.combination = kept, heavy, COMBINATIONS[combine]
-        self.rows = kernel(_named(f"{name}_rows", _rows(formula, combine)), exact=True)
-        self.columns = kernel(_named(f"{name}_columns", _columns(formula, combine)), exact=True)
+        self.kept, self.heavy = kept, heavy
+        self.combination, self.how = COMBINATIONS[combine], list(COMBINATIONS).index(combine)
+        self.functions = _Functions(name, functools.partial(alone_row_total, formula, combine),
+                                    functools.partial(alone_column_total, formula, combine))
 
     def __call__(self, *arrays: np.ndarray) -> None:
         *operands, out = arrays
@@ -71,19 +93,15 @@ class Reduction:
         chunks, width, fold = (1, 1, 1) if inner == 1 else _layout(reduced, inner, self.kept)
         blocks = max(1, min(TASKS // (outer * chunks), reduced * width // BLOCK))
         partial = borrow(blocks * outer * inner if blocks > 1 else 1, dtype)
+        run = self.functions.of(inner == 1, fulls[0].dtype.char, count, self.kept)
         if inner == 1:
-            self.rows(heavy, narrow, wide, fulls, kepts, outer, reduced, slots, blocks, partial)
+            _rows(heavy, narrow, wide, fulls, kepts, outer, reduced, slots, blocks, partial, self.how, run)
             give_back(partial)
             return
         sums = borrow(slots * fold * width, dtype)
-        self.columns(heavy, narrow, wide, fulls, kepts, outer, reduced, inner, slots, chunks, width, fold, blocks,
-                     partial, sums)
+        _columns(heavy, narrow, wide, fulls, kepts, outer, reduced, inner, slots, chunks, width, fold, blocks, partial,
+                 sums, self.combination.neutral, self.how, run)
         give_back(partial, sums)
-
-
-def _named(name: str, body: Callable) -> Callable:
-    body.__name__ = name
-    return body
 
 
 def _layout(reduced: int, inner: int, kept: int) -> tuple[int, int, int]:
@@ -100,22 +118,23 @@ def _layout(reduced: int, inner: int, kept: int) -> tuple[int, int, int]:
     return 1, inner, max(1, min(fold, reduced))
 
 
-# How values are combined outside of vectors.
-_add = helper()(lambda x, y: x + y)
-_multiply = helper()(lambda x, y: x * y)
-
-
 @helper()
-def _larger(x, y):
-    return x if x > y or x != x else y
-
-
-@helper()
-def _smaller(x, y):
-    return x if x < y or x != x else y
-
-
-_SCALAR = {"sum": _add, "prod": _multiply, "max": _larger, "min": _smaller}
+def _merge(how, x, i, j, count):
+    """x[i], x[i + 1], ... combined with x[j], x[j + 1], ..., `count` of them; how: the place in COMBINATIONS."""
+    if how == 0:
+        for k in range(count):
+            x[i + k] += x[j + k]
+    elif how == 1:
+        for k in range(count):
+            x[i + k] *= x[j + k]
+    elif how == 2:
+        for k in range(count):
+            if not (x[i + k] > x[j + k] or x[i + k] != x[i + k]):
+                x[i + k] = x[j + k]
+    else:
+        for k in range(count):
+            if not (x[i + k] < x[j + k] or x[i + k] != x[i + k]):
+                x[i + k] = x[j + k]
 
 
 @helper()
@@ -128,89 +147,81 @@ def _part(task, blocks, reduced):
     return o, o * reduced + block * reduced // blocks, o * reduced + (block + 1) * reduced // blocks
 
 
-def _rows(formula: Callable, combine: str) -> Callable:
-    total, join = row_total(formula, combine), _SCALAR[combine]
-
-    def body(workers, out, wide, fulls, kepts, outer, reduced, slots, blocks, partial):
-        tasks = outer * blocks
-        for slot in prange(slots):
-            for task in range(slot * tasks // slots, (slot + 1) * tasks // slots):
+@kernel(exact=True)
+def _rows(workers, out, wide, fulls, kepts, outer, reduced, slots, blocks, partial, how, run):
+    """run (fulls, start, length, kepts, at, rows, out, to, narrow): the totals of rows, or of a part of one."""
+    tasks = outer * blocks
+    for slot in prange(slots):
+        task, stop = slot * tasks // slots, (slot + 1) * tasks // slots
+        if blocks == 1 and out.size:
+            invoke(run, (fulls, task * reduced, reduced, kepts, task, stop - task, out, task, 1))
+        elif blocks == 1:
+            invoke(run, (fulls, task * reduced, reduced, kepts, task, stop - task, wide, task, 0))
+        else:
+            while task < stop:
                 o, low, high = _part(task, blocks, reduced)
-                value = total(fulls, low, high, kepts, o)
-                if blocks > 1:
-                    partial[task] = value
-                elif out.size:
-                    out[o] = value
-                else:
-                    wide[o] = value
-        if blocks > 1:
-            for o in range(outer):
-                value = partial[o * blocks]
-                for block in range(1, blocks):
-                    value = join(value, partial[o * blocks + block])
+                invoke(run, (fulls, low, high - low, kepts, o, 1, partial, task, 0))
+                task += 1
+    if blocks > 1:
+        for o in range(outer):
+            for block in range(1, blocks):
+                _merge(how, partial, o * blocks, o * blocks + block, 1)
+            if out.size:
+                out[o] = partial[o * blocks]
+            else:
+                wide[o] = partial[o * blocks]
+
+
+@kernel(exact=True)
+def _columns(workers, out, wide, fulls, kepts, outer, reduced, inner, slots, chunks, width, fold, blocks, partial, sums,
+             neutral, how, run):
+    """run (sums, s, fulls, at, step, kepts, k, count, rows): the totals of a few columns of some rows."""
+    tasks = outer * chunks * blocks
+    for slot in prange(slots):
+        s = slot * fold * width
+        for task in range(slot * tasks // slots, (slot + 1) * tasks // slots):
+            block = task % blocks
+            chunk = task // blocks % chunks
+            o = task // (blocks * chunks)
+            column = chunk * width
+            count = min(width, inner - column)
+            row, stop = block * reduced // blocks, (block + 1) * reduced // blocks
+            for i in range(s, s + fold * count):
+                sums[i] = neutral
+            if fold > 1:
+                joined, at = (stop - row) // fold, (o * reduced + row) * inner
+                invoke(run, (sums, s, fulls, at, fold * inner, kepts, 0, fold * inner, joined))
+                at += joined * fold * inner
+                invoke(run, (sums, s, fulls, at, inner, kepts, 0, (o * reduced + stop) * inner - at, 1))
+                for k in range(1, fold):
+                    _merge(how, sums, s, s + k * count, count)
+            else:
+                while row < stop:
+                    n = min(RUN if inner > NEAR else reduced, stop - row)
+                    at = (o * reduced + row) * inner + column
+                    invoke(run, (sums, s, fulls, at, inner, kepts, o * inner + column, count, n))
+                    row += n
+            to = o * inner + column
+            if blocks > 1:
+                to = (o * blocks + block) * inner + column
+                for i in range(count):
+                    partial[to + i] = sums[s + i]
+            elif out.size:
+                for i in range(count):
+                    out[to + i] = sums[s + i]
+            else:
+                for i in range(count):
+                    wide[to + i] = sums[s + i]
+    if blocks > 1:
+        for o in range(outer):
+            first = o * blocks * inner
+            for block in range(1, blocks):
+                _merge(how, partial, first, first + block * inner, inner)
+            for i in range(inner):
                 if out.size:
-                    out[o] = value
+                    out[o * inner + i] = partial[first + i]
                 else:
-                    wide[o] = value
-
-    return body
-
-
-def _columns(formula: Callable, combine: str) -> Callable:
-    total, join, neutral = column_total(formula, combine), _SCALAR[combine], COMBINATIONS[combine].neutral
-
-    def body(workers, out, wide, fulls, kepts, outer, reduced, inner, slots, chunks, width, fold, blocks, partial,
-             sums):
-        tasks = outer * chunks * blocks
-        for slot in prange(slots):
-            s = slot * fold * width
-            for task in range(slot * tasks // slots, (slot + 1) * tasks // slots):
-                block = task % blocks
-                chunk = task // blocks % chunks
-                o = task // (blocks * chunks)
-                column = chunk * width
-                count = min(width, inner - column)
-                row, stop = block * reduced // blocks, (block + 1) * reduced // blocks
-                for i in range(s, s + fold * count):
-                    sums[i] = neutral
-                if fold > 1:
-                    joined, at = (stop - row) // fold, (o * reduced + row) * inner
-                    total(sums, s, fulls, at, fold * inner, kepts, 0, 0, fold * inner, joined)
-                    at += joined * fold * inner
-                    total(sums, s, fulls, at, inner, kepts, 0, 0, (o * reduced + stop) * inner - at, 1)
-                    for k in range(1, fold):
-                        for i in range(s, s + count):
-                            sums[i] = join(sums[i], sums[i + k * count])
-                else:
-                    while row < stop:
-                        n = min(RUN if inner > NEAR else reduced, stop - row)
-                        at = (o * reduced + row) * inner + column
-                        total(sums, s, fulls, at, inner, kepts, o * inner + column, 0, count, n)
-                        row += n
-                to = o * inner + column
-                if blocks > 1:
-                    to = (o * blocks + block) * inner + column
-                    for i in range(count):
-                        partial[to + i] = sums[s + i]
-                elif out.size:
-                    for i in range(count):
-                        out[to + i] = sums[s + i]
-                else:
-                    for i in range(count):
-                        wide[to + i] = sums[s + i]
-        if blocks > 1:
-            for o in range(outer):
-                first = o * blocks * inner
-                for block in range(1, blocks):
-                    for i in range(first, first + inner):
-                        partial[i] = join(partial[i], partial[i + block * inner])
-                for i in range(inner):
-                    if out.size:
-                        out[o * inner + i] = partial[first + i]
-                    else:
-                        wide[o * inner + i] = partial[first + i]
-
-    return body
+                    wide[o * inner + i] = partial[first + i]
 
 
 sum_along = Reduction("sum_along", lambda x: x, "sum")
@@ -230,8 +241,8 @@ class Spread:
 
     def __init__(self, name: str, formula: Callable, kept: int, heavy: int = HEAVY) -> None:
         self.kept, self.heavy = kept, heavy
-        self.rows = kernel(_named(f"{name}_rows", _row_filler(formula)), exact=True)
-        self.columns = kernel(_named(f"{name}_columns", _column_filler(formula)), exact=True)
+        self.functions = _Functions(name, functools.partial(alone_row_fill, formula),
+                                    functools.partial(alone_column_fill, formula))
 
     def __call__(self, *arrays: np.ndarray) -> None:
         *operands, out = arrays
@@ -242,40 +253,41 @@ class Spread:
             return
         heavy = out.size > self.heavy
         slots = get_num_threads() if heavy else 1
+        run = self.functions.of(inner == 1, out.dtype.char, count, self.kept)
         if inner == 1:
             blocks = max(1, min(TASKS // outer, reduced // BLOCK))
-            self.rows(heavy, out.reshape(-1), fulls, kepts, outer, reduced, slots, blocks)
+            _fill_rows(heavy, out.reshape(-1), fulls, kepts, outer, reduced, slots, blocks, run)
         else:
             chunks, width, _ = _layout(reduced, inner, 1)
-            self.columns(heavy, out.reshape(-1), fulls, kepts, outer, reduced, inner, slots, chunks, width)
+            _fill_columns(heavy, out.reshape(-1), fulls, kepts, outer, reduced, inner, slots, chunks, width, run)
 
 
-def _row_filler(formula: Callable) -> Callable:
-    fill = row_fill(formula)
-
-    def body(workers, out, fulls, kepts, outer, reduced, slots, blocks):
-        tasks = outer * blocks
-        for slot in prange(slots):
-            for task in range(slot * tasks // slots, (slot + 1) * tasks // slots):
+@kernel(exact=True)
+def _fill_rows(workers, out, fulls, kepts, outer, reduced, slots, blocks, run):
+    """run (arrays, start, length, kepts, at, rows): rows, or a part of one."""
+    tasks = outer * blocks
+    for slot in prange(slots):
+        task, stop = slot * tasks // slots, (slot + 1) * tasks // slots
+        arrays = fulls + (out,)  # noqa: RUF005 numba
+        if blocks == 1:
+            invoke(run, (arrays, task * reduced, reduced, kepts, task, stop - task))
+        else:
+            while task < stop:
                 o, low, high = _part(task, blocks, reduced)
-                fill(fulls + (out,), low, high, kepts, o)  # noqa: RUF005 numba
+                invoke(run, (arrays, low, high - low, kepts, o, 1))
+                task += 1
 
-    return body
 
-
-def _column_filler(formula: Callable) -> Callable:
-    fill = column_fill(formula)
-
-    def body(workers, out, fulls, kepts, outer, reduced, inner, slots, chunks, width):
-        tasks = outer * reduced * chunks
-        for slot in prange(slots):
-            for task in range(slot * tasks // slots, (slot + 1) * tasks // slots):
-                row = task // chunks
-                column = (task - row * chunks) * width
-                fill(out, fulls, row * inner + column, kepts, row // reduced * inner + column,
-                     min(width, inner - column))
-
-    return body
+@kernel(exact=True)
+def _fill_columns(workers, out, fulls, kepts, outer, reduced, inner, slots, chunks, width, run):
+    """run (out, fulls, at, kepts, k, count): a few columns of a row."""
+    tasks = outer * reduced * chunks
+    for slot in prange(slots):
+        for task in range(slot * tasks // slots, (slot + 1) * tasks // slots):
+            row = task // chunks
+            column = (task - row * chunks) * width
+            k = row // reduced * inner + column
+            invoke(run, (out, fulls, row * inner + column, kepts, k, min(width, inner - column)))
 
 
 # ------------------------------------------------------------------------------------------------ places
@@ -345,7 +357,8 @@ def _first_in_rows(name: str, sign: float) -> Any:
                     chosen = task
             out[o] = places[chosen]
 
-    return kernel(_named(name, body), exact=True)
+    body.__name__ = name
+    return kernel(body, exact=True)
 
 
 def _first_in_columns(name: str, sign: float) -> Any:
@@ -378,7 +391,8 @@ def _first_in_columns(name: str, sign: float) -> Any:
             for i in range(inner):
                 out[o * inner + i] = places[s + i]
 
-    return kernel(_named(name, body), exact=True)
+    body.__name__ = name
+    return kernel(body, exact=True)
 
 
 _first_largest, _largest_columns = _first_in_rows("argmax_rows", 1.0), _first_in_columns("argmax_columns", 1.0)
@@ -408,8 +422,8 @@ def _run(run: Any, x: np.ndarray, out: np.ndarray, reverse: bool) -> None:
     give_back(sums)
 
 
-def _running(name: str, combine: str) -> Any:
-    join, neutral = _SCALAR[combine], COMBINATIONS[combine].neutral
+def _running(name: str, neutral: float, join: Callable) -> Any:
+    join = helper()(join)
 
     @helper()
     def step(sums, x, out):
@@ -441,10 +455,12 @@ def _running(name: str, combine: str) -> Any:
                         step(sums[s:s + count], x[at:at + count], out[at:at + count])
                         at += stride
 
-    return kernel(_named(name, body), exact=True)
+    body.__name__ = name
+    return kernel(body, exact=True)
 
 
-_running_sum, _running_prod = _running("running_sum", "sum"), _running("running_prod", "prod")
+_running_sum = _running("running_sum", 0.0, lambda x, y: x + y)
+_running_prod = _running("running_prod", 1.0, lambda x, y: x * y)
 
 
 # ------------------------------------------------------------------------------------------------ slopes

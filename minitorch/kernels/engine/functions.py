@@ -1,9 +1,9 @@
 """Functions written in LLVM's own terms alone: compiled without numba, kept in the same cache, called by address.
 
 Most of what numba takes for a kernel goes into its Python: typing, loops over arrays, the way in from the interpreter.
-Pointwise formulas need that once for all of them (see pointwise.py). By itself one compiles in 35 to 120 ms, the
-longest in half a second, where a kernel of its own took 220 to 540; from disk it is loaded in 2 ms, not 14 (15
-formulas, 2 cores Zen 3, 2026-11).
+Pointwise formulas and reductions need that once for all of them (pointwise.py, reduce.py; words/outline.py is the way
+from a kernel into such a function). By itself a formula compiles in 20 to 60 ms, where a kernel of its own took 220 to
+540; from disk it is loaded in 2 ms, not 14 (2 cores Zen 3 and Xeon, 2026-11).
 """
 
 from __future__ import annotations

@@ -5,11 +5,16 @@ arrays (outer, inner): in a row one number, splat to every lane; in a column loo
 
 Sums and products of float32 run in float64: a sum is as good however long a row is. Up to BUNDLE float32 values are
 added first, pair by pair, since each conversion takes as long as an addition.
+
+`row_total`, `row_fill`, `column_total` and `column_fill` make functions to call from jitted code, in which they are
+written out. `alone_...` write the same as functions of LLVM's own, to be called by `invoke` (outline.py): a kernel that
+does nothing else with a formula then serves all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +22,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from minitorch.kernels.words.registers import INT, LANE, Vectors, data, intrinsic
-from minitorch.kernels.words.vector import SIDE_BY_SIDE, Vector, _Loop, choose
+from minitorch.kernels.words.outline import DOUBLE, at, begun
+from minitorch.kernels.words.registers import INT, LANE, Vectors, data, intrinsic, listed
+from minitorch.kernels.words.vector import SIDE_BY_SIDE, Loop, Vector, choose
 
 BUNDLE = 4  # float32 values that are added before they are widened
 
@@ -63,20 +69,36 @@ def _widened(value: Vector, w: Vectors) -> Vector:
     return Vector(w, [w.builder.fpext(register, w.type) for register in value.values])
 
 
-class _Rows(_Loop):
-    """A loop over a row, with one number for it of each kept array, or numbers themselves."""
+# ------------------------------------------------------------------------------------------------ rows
+def _row(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Loop:
+    """The loop of an intrinsic of (fulls, low, high, kepts, at): kepts are arrays, read at `at`, or numbers."""
+    fulls, low, high, kepts, place = arguments
+    kinds, kept = signature.args[0], signature.args[3]
+    numbers = []
+    for kind, value in zip(kept, cgutils.unpack_tuple(builder, kepts, len(kept)), strict=True):
+        if isinstance(kind, types.Array):
+            value = builder.load(builder.gep(data(context, builder, kind, value), [place]))
+        numbers.append(value)
+    v = Vectors(builder, context.get_data_type(kinds[0].dtype))
+    return Loop(v, listed(context, builder, kinds, fulls), low, high, numbers)
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> None:
-        kinds, kept = signature.args[0], signature.args[3]
-        self.builder, (self.low, self.high), at = builder, arguments[1:3], arguments[4]
-        self.v = Vectors(builder, context.get_data_type(kinds[0].dtype))
-        arrays = cgutils.unpack_tuple(builder, arguments[0], len(kinds))
-        self.data = [data(context, builder, kind, array) for kind, array in zip(kinds, arrays, strict=True)]
-        self.numbers = []
-        for kind, value in zip(kept, cgutils.unpack_tuple(builder, arguments[3], len(kept)), strict=True):
-            if isinstance(kind, types.Array):
-                value = builder.load(builder.gep(data(context, builder, kind, value), [at]))
-            self.numbers.append(self.v.splat(value))
+
+@contextmanager
+def _rows_alone(module: ir.Module, parameters: str, element: ir.Type, fulls: int, kepts: int) -> Iterator[tuple]:
+    """A function of (fulls, start, length, kepts, at, rows, ...), its code for one of the rows still to be written.
+
+    The rows follow one another in the arrays, from `start` on, their numbers in kept arrays from `at` on. Yields the
+    loop along the row, the row's number, and the other parameters.
+    """
+    b, (arrays, start, length, kept, place, rows, *others) = begun(module, "tiitii" + parameters)
+    v = Vectors(b, element)
+    full = [at(b, arrays, i, element) for i in range(fulls)]
+    own = [at(b, kept, i, element) for i in range(kepts)]
+    with cgutils.for_range(b, rows) as step:
+        low = b.add(start, b.mul(step.index, length))
+        numbers = [b.load(v.at(address, b.add(place, step.index))) for address in own]
+        yield Loop(v, full, low, b.add(low, length), numbers), step.index, others
+    b.ret(DOUBLE(0.0))
 
 
 def row_total(formula: Callable, combine: str) -> Any:
@@ -89,34 +111,55 @@ def row_total(formula: Callable, combine: str) -> Any:
     @intrinsic
     def run(typingctx: Any, fulls: Any, low: Any, high: Any, kepts: Any, at: Any) -> Any:
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            loop = _Rows(context, builder, signature, arguments)
-            w = _wide(loop.v, combination)
-            neutral = w.constant(combination.neutral)
-            bundled = w is not loop.v and combination is COMBINATIONS["sum"]
-            groups = (2 * BUNDLE, 2) if bundled else (2 * SIDE_BY_SIDE,)
-            slots = [cgutils.alloca_once_value(builder, neutral) for _ in range(2 if bundled else groups[0])]
-
-            def each(places: list, mask: ir.Value | None) -> None:
-                value = formula(*loop.operands(len(loop.data), places, mask))
-                if mask is not None:
-                    value = choose(Vector(loop.v, [mask]), value, combination.neutral)
-                while bundled and len(value.values) > max(1, len(places) // BUNDLE):
-                    half = len(value.values) // 2
-                    value = Vector(loop.v, value.values[:half]) + Vector(loop.v, value.values[half:])
-                before = Vector(w, [builder.load(slot) for slot in slots[:len(value.values)]])
-                for slot, new in zip(slots, combination.of(before, _widened(value, w)).values, strict=False):
-                    builder.store(new, slot)
-
-            loop.run(each, *groups)
-            whole = Vector(w, [builder.load(slots[0])])
-            for slot in slots[1:]:
-                whole = combination.of(whole, Vector(w, [builder.load(slot)]))
-            return _across(w, whole.values[0], combination)
+            return _total(_row(context, builder, signature, arguments), formula, combination)
 
         wide = types.float64 if combination.wide else fulls[0].dtype
         return wide(fulls, types.intp, types.intp, kepts, types.intp), emit
 
     return run
+
+
+def alone_row_total(formula: Callable, combine: str, element: ir.Type, fulls: int, kepts: int,
+                    module: ir.Module) -> None:
+    """The function of (fulls, start, length, kepts, at, rows, out, to, narrow): what `row_total` gives for each row.
+
+    It goes to out[to], out[to + 1], ..., whose elements are as large as those of fulls, if `narrow`, or as the total.
+    """
+    with _rows_alone(module, "aii", element, fulls, kepts) as (loop, row, (out, to, narrow)):
+        b, total = loop.builder, _total(loop, formula, COMBINATIONS[combine])
+        place = b.add(to, row)
+        with b.if_else(b.icmp_signed("!=", narrow, INT(0))) as (yes, no):
+            with yes:
+                short = b.fptrunc(total, element) if total.type != element else total
+                b.store(short, b.gep(b.bitcast(out, element.as_pointer()), [place]))
+            with no:
+                b.store(total, b.gep(b.bitcast(out, total.type.as_pointer()), [place]))
+
+
+def _total(loop: Loop, formula: Callable, combination: Combination) -> ir.Value:
+    """The combination of formula(...) over a row."""
+    builder, w = loop.builder, _wide(loop.v, combination)
+    neutral = w.constant(combination.neutral)
+    bundled = w is not loop.v and combination is COMBINATIONS["sum"]
+    groups = (2 * BUNDLE, 2) if bundled else (2 * SIDE_BY_SIDE,)
+    slots = [cgutils.alloca_once_value(builder, neutral) for _ in range(2 if bundled else groups[0])]
+
+    def each(places: list, mask: ir.Value | None) -> None:
+        value = formula(*loop.operands(len(loop.data), places, mask))
+        if mask is not None:
+            value = choose(Vector(loop.v, [mask]), value, combination.neutral)
+        while bundled and len(value.values) > max(1, len(places) // BUNDLE):
+            half = len(value.values) // 2
+            value = Vector(loop.v, value.values[:half]) + Vector(loop.v, value.values[half:])
+        before = Vector(w, [builder.load(slot) for slot in slots[:len(value.values)]])
+        for slot, new in zip(slots, combination.of(before, _widened(value, w)).values, strict=False):
+            builder.store(new, slot)
+
+    loop.run(each, *groups)
+    whole = Vector(w, [builder.load(slots[0])])
+    for slot in slots[1:]:
+        whole = combination.of(whole, Vector(w, [builder.load(slot)]))
+    return _across(w, whole.values[0], combination)
 
 
 def _across(w: Vectors, value: ir.Value, combination: Combination) -> ir.Value:
@@ -129,55 +172,30 @@ def _across(w: Vectors, value: ir.Value, combination: Combination) -> ir.Value:
     return builder.call(function, [*start, value], fastmath=("reassoc",) if combination.wide else ())
 
 
-def row_fill(formula: Callable) -> Any:
-    """run(arrays, low, high, kepts, at): the last of the arrays = formula(the others, then the numbers kept[at])."""
-
-    @intrinsic
-    def run(typingctx: Any, arrays: Any, low: Any, high: Any, kepts: Any, at: Any) -> Any:
-        def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            loop = _Rows(context, builder, signature, arguments)
-
-            def each(places: list, mask: ir.Value | None) -> None:
-                out = formula(*loop.operands(len(loop.data) - 1, places, mask))
-                for i, value in zip(places, out.values, strict=True):
-                    loop.v.store(value, builder.gep(loop.data[-1], [i]), mask)
-
-            loop.run(each)
-            return context.get_dummy_value()
-
-        return types.void(arrays, types.intp, types.intp, kepts, types.intp), emit
-
-    return run
+def alone_row_fill(formula: Callable, element: ir.Type, fulls: int, kepts: int, module: ir.Module) -> None:
+    """The function of (arrays, start, length, kepts, at, rows): the last array = formula(the others, kept[at])."""
+    with _rows_alone(module, "", element, fulls + 1, kepts) as (loop, _, _):
+        loop.fill(formula)
 
 
 # ------------------------------------------------------------------------------------------------ columns
-class _Columns:
-    """A loop over `count` columns of arrays, each from an element of its own on."""
+def _places(context: Any, builder: ir.IRBuilder, kind: Any, value: ir.Value, start: ir.Value) -> list[ir.Value]:
+    """The addresses of an element of the arrays in a tuple, or of one."""
+    one = isinstance(kind, types.Array)
+    firsts = [data(context, builder, kind, value)] if one else listed(context, builder, kind, value)
+    return [builder.gep(first, [start]) for first in firsts]
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, groups: list[tuple[Any, Any, Any]], count: Any) -> None:
-        """groups: (types, values, start) of some arrays in a tuple, or of one."""
-        self.builder, self.count = builder, count
-        self.places: list[list[ir.Value]] = []
-        for kind, value, start in groups:
-            if isinstance(kind, types.Array):
-                pairs = [(kind, value)]
-            else:
-                pairs = list(zip(kind, cgutils.unpack_tuple(builder, value, len(kind)), strict=True))
-            self.places.append([builder.gep(data(context, builder, *pair), [start]) for pair in pairs])
 
-    def run(self, lanes: int, step: Callable) -> None:
-        """Emit step(at, None) for whole registers, and step(at, valid lanes) for the rest."""
-        b = self.builder
-        rest = b.and_(self.count, INT(lanes - 1))
-        whole = b.sub(self.count, rest)
-        with cgutils.for_range_slice(b, INT(0), whole, INT(lanes)) as (at, _):
-            step(at, None)
-        with b.if_then(b.icmp_signed(">", rest, INT(0))):
-            step(whole, rest)
+def _each_register(v: Vectors, count: ir.Value, step: Callable) -> None:
+    """Emit step(at, None) for whole registers of `count` columns, and step(at, mask) for the rest."""
+    b = v.builder
+    rest = b.and_(count, INT(v.lanes - 1))
+    whole = b.sub(count, rest)
+    with cgutils.for_range_slice(b, INT(0), whole, INT(v.lanes)) as (at, _):
+        step(at, None)
+    with b.if_then(b.icmp_signed(">", rest, INT(0))):
+        step(whole, v.mask(rest))
 
-    def loads(self, v: Vectors, group: int, at: Any, mask: Any) -> list[Vector]:
-        """One register of each array of a group."""
-        return [Vector(v, [v.load(self.builder.gep(place, [at]), mask)]) for place in self.places[group]]
 
 def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
     """run(sums, s, fulls, at, step, kepts, k, next, count, rows): sums[s + i] combined with `rows` values.
@@ -185,65 +203,17 @@ def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
     Those are formula(fulls[at + row * step + i], kepts[k + i]); with `numbers` it is kepts[k + row * next] for all
     columns. Sums stay in registers while all rows pass; float32 values of BUNDLE rows are added, then widened.
     """
-    combination = COMBINATIONS[combine]
 
     @intrinsic
     def run(typingctx: Any, sums: Any, s: Any, fulls: Any, at: Any, step: Any, kepts: Any, k: Any, next: Any,
             count: Any, rows: Any) -> Any:
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            b, kinds = builder, signature.args
-            v = Vectors(builder, context.get_data_type(kinds[2][0].dtype))
-            w = _wide(v, combination)
-            bundled = w is not v and combination is COMBINATIONS["sum"]
-            step, following, count, rows = arguments[4], arguments[7], arguments[8], arguments[9]
-            loop = _Columns(context, builder, [(kinds[i], arguments[i], arguments[j])
-                                               for i, j in ((0, 1), (2, 3), (5, 6))], count)
-
-            def columns(first: Any, several: int, valid: Any) -> None:
-                mask = None if valid is None else v.mask(valid)
-                places = [b.add(first, INT(n * v.lanes)) for n in range(several)]
-                kept: list[Vector] = []
-                if not numbers:
-                    kept = [Vector(v, [v.load(b.gep(place, [i]), mask) for i in places]) for place in loop.places[2]]
-                slots = [cgutils.alloca_once(b, w.type) for _ in places]
-                for slot, i in zip(slots, places, strict=True):
-                    b.store(w.load(b.gep(loop.places[0][0], [i]), mask), slot)
-
-                def value(row: Any) -> Vector:
-                    ahead, own = b.mul(row, step), kept
-                    if numbers:
-                        one = b.mul(row, following)
-                        own = [Vector(v, [v.splat(b.load(b.gep(place, [one])))] * several) for place in loop.places[2]]
-                    full = [Vector(v, [v.load(b.gep(place, [b.add(ahead, i)]), mask) for i in places])
-                            for place in loop.places[1]]
-                    return formula(*full, *own)
-
-                def join(values: Vector) -> None:
-                    before = Vector(w, [b.load(slot) for slot in slots])
-                    for slot, new in zip(slots, combination.of(before, _widened(values, w)).values, strict=True):
-                        b.store(new, slot)
-
-                whole = b.and_(rows, INT(-BUNDLE)) if bundled else INT(0)
-                if bundled:
-                    with cgutils.for_range_slice(b, INT(0), whole, INT(BUNDLE)) as (row, _):
-                        bundle = [value(b.add(row, INT(i))) for i in range(BUNDLE)]
-                        while len(bundle) > 1:
-                            bundle = [x + y for x, y in zip(bundle[::2], bundle[1::2], strict=True)]
-                        join(bundle[0])
-                with cgutils.for_range_slice(b, whole, rows, INT(1)) as (row, _):
-                    join(value(row))
-                for slot, i in zip(slots, places, strict=True):
-                    w.store(b.load(slot), b.gep(loop.places[0][0], [i]), mask)
-
-            start = INT(0)
-            for several in (2 * SIDE_BY_SIDE, 1):
-                size = INT(several * v.lanes)
-                end = b.sub(count, b.srem(b.sub(count, start), size))
-                with cgutils.for_range_slice(b, start, end, size) as (first, _):
-                    columns(first, several, None)
-                start = end
-            with b.if_then(b.icmp_signed("<", start, count)):
-                columns(start, 1, b.sub(count, start))
+            _, _, _, _, step, _, _, following, count, rows = arguments
+            (total,), full, kept = (_places(context, builder, signature.args[i], arguments[i], arguments[j])
+                                    for i, j in ((0, 1), (2, 3), (5, 6)))
+            v = Vectors(builder, context.get_data_type(fulls[0].dtype))
+            _columns_total(v, formula, COMBINATIONS[combine], total, full, step, kept, following if numbers else None,
+                           count, rows)
             return context.get_dummy_value()
 
         size = types.intp
@@ -252,30 +222,106 @@ def column_total(formula: Callable, combine: str, numbers: bool = False) -> Any:
     return run
 
 
+def alone_column_total(formula: Callable, combine: str, element: ir.Type, fulls: int, kepts: int,
+                       module: ir.Module) -> None:
+    """The function of (sums, s, fulls, at, step, kepts, k, count, rows) that does what `column_total` does."""
+    b, (sums, s, arrays, start, step, kept, k, count, rows) = begun(module, "aitiitiii")
+    v, combination = Vectors(b, element), COMBINATIONS[combine]
+    total = b.gep(b.bitcast(sums, _wide(v, combination).type.element.as_pointer()), [s])
+    full = [b.gep(at(b, arrays, i, element), [start]) for i in range(fulls)]
+    own = [b.gep(at(b, kept, i, element), [k]) for i in range(kepts)]
+    _columns_total(v, formula, combination, total, full, step, own, None, count, rows)
+    b.ret(DOUBLE(0.0))
+
+
+def _columns_total(v: Vectors, formula: Callable, combination: Combination, sums: ir.Value, fulls: list[ir.Value],
+                   step: ir.Value, kepts: list[ir.Value], following: ir.Value | None, count: ir.Value,
+                   rows: ir.Value) -> None:
+    """What `column_total` says; `following`, if kept arrays have numbers for rows, is `next`."""
+    b, w = v.builder, _wide(v, combination)
+    bundled = w is not v and combination is COMBINATIONS["sum"]
+
+    def columns(first: Any, several: int, valid: Any) -> None:
+        mask = None if valid is None else v.mask(valid)
+        places = [b.add(first, INT(n * v.lanes)) for n in range(several)]
+        kept: list[Vector] = []
+        if following is None:
+            kept = [Vector(v, [v.load(b.gep(place, [i]), mask) for i in places]) for place in kepts]
+        slots = [cgutils.alloca_once(b, w.type) for _ in places]
+        for slot, i in zip(slots, places, strict=True):
+            b.store(w.load(b.gep(sums, [i]), mask), slot)
+
+        def value(row: Any) -> Vector:
+            ahead, own = b.mul(row, step), kept
+            if following is not None:
+                one = b.mul(row, following)
+                own = [Vector(v, [v.splat(b.load(b.gep(place, [one])))] * several) for place in kepts]
+            full = [Vector(v, [v.load(b.gep(place, [b.add(ahead, i)]), mask) for i in places]) for place in fulls]
+            return formula(*full, *own)
+
+        def join(values: Vector) -> None:
+            before = Vector(w, [b.load(slot) for slot in slots])
+            for slot, new in zip(slots, combination.of(before, _widened(values, w)).values, strict=True):
+                b.store(new, slot)
+
+        whole = b.and_(rows, INT(-BUNDLE)) if bundled else INT(0)
+        if bundled:
+            with cgutils.for_range_slice(b, INT(0), whole, INT(BUNDLE)) as (row, _):
+                bundle = [value(b.add(row, INT(i))) for i in range(BUNDLE)]
+                while len(bundle) > 1:
+                    bundle = [x + y for x, y in zip(bundle[::2], bundle[1::2], strict=True)]
+                join(bundle[0])
+        with cgutils.for_range_slice(b, whole, rows, INT(1)) as (row, _):
+            join(value(row))
+        for slot, i in zip(slots, places, strict=True):
+            w.store(b.load(slot), b.gep(sums, [i]), mask)
+
+    start = INT(0)
+    for several in (2 * SIDE_BY_SIDE, 1):
+        size = INT(several * v.lanes)
+        end = b.sub(count, b.srem(b.sub(count, start), size))
+        with cgutils.for_range_slice(b, start, end, size) as (first, _):
+            columns(first, several, None)
+        start = end
+    with b.if_then(b.icmp_signed("<", start, count)):
+        columns(start, 1, b.sub(count, start))
+
+
 def column_fill(formula: Callable) -> Any:
     """run(out, fulls, at, kepts, k, count): out[at + i] = formula(fulls[at + i], kepts[k + i])."""
 
     @intrinsic
     def run(typingctx: Any, out: Any, fulls: Any, at: Any, kepts: Any, k: Any, count: Any) -> Any:
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
-            kinds, values = signature.args, arguments
-            groups = [(kinds[0], values[0], values[2]), (kinds[1], values[1], values[2]),
-                      (kinds[3], values[3], values[4])]
-            loop = _Columns(context, builder, groups, arguments[5])
-
-            def step(i: Any, valid: Any) -> None:
-                mask = None if valid is None else v.mask(valid)
-                (value,) = formula(*loop.loads(v, 1, i, mask), *loop.loads(v, 2, i, mask)).values
-                v.store(value, builder.gep(loop.places[0][0], [i]), mask)
-
-            loop.run(v.lanes, step)
+            to, full, kept = (_places(context, builder, signature.args[i], arguments[i], arguments[j])
+                              for i, j in ((0, 2), (1, 2), (3, 4)))
+            v = Vectors(builder, context.get_data_type(out.dtype))
+            _columns_fill(v, formula, [*full, *kept], to[0], arguments[5])
             return context.get_dummy_value()
 
         size = types.intp
         return types.void(out, fulls, size, kepts, size, size), emit
 
     return run
+
+
+def alone_column_fill(formula: Callable, element: ir.Type, fulls: int, kepts: int, module: ir.Module) -> None:
+    """The function of (out, fulls, at, kepts, k, count) that does what `column_fill` does."""
+    b, (out, arrays, start, kept, k, count) = begun(module, "atitii")
+    sources = [b.gep(at(b, arrays, i, element), [start]) for i in range(fulls)]
+    sources += [b.gep(at(b, kept, i, element), [k]) for i in range(kepts)]
+    _columns_fill(Vectors(b, element), formula, sources, b.gep(b.bitcast(out, element.as_pointer()), [start]), count)
+    b.ret(DOUBLE(0.0))
+
+
+def _columns_fill(v: Vectors, formula: Callable, sources: list[ir.Value], out: ir.Value, count: ir.Value) -> None:
+    """out[i] = formula(sources[i]), for `count` columns."""
+
+    def step(i: ir.Value, mask: ir.Value | None) -> None:
+        (value,) = formula(*(Vector(v, [v.load(v.at(source, i), mask)]) for source in sources)).values
+        v.store(value, v.at(out, i), mask)
+
+    _each_register(v, count, step)
 
 
 def column_first(sign: float) -> Any:
@@ -286,28 +332,24 @@ def column_first(sign: float) -> Any:
     @intrinsic
     def run(typingctx: Any, best: Any, places: Any, s: Any, x: Any, at: Any, count: Any, number: Any) -> Any:
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            b, v = builder, Vectors(builder, context.get_data_type(signature.args[0].dtype))
+            b, v = builder, Vectors(builder, context.get_data_type(best.dtype))
             lane = LANE if v.bytes == 4 else INT
-            groups = [(signature.args[i], arguments[i], arguments[j]) for i, j in ((0, 2), (1, 2), (3, 4))]
-            loop = _Columns(context, builder, groups, arguments[5])
-            integers = Vectors(builder, v.type.element)
-            integers.type = ir.VectorType(lane, v.lanes)
-            new_place = arguments[6] if lane is INT else b.trunc(arguments[6], lane)
-            number_everywhere = v.splat(new_place)
+            (tops,), (wheres,), (values,) = (_places(context, builder, signature.args[i], arguments[i], arguments[j])
+                                             for i, j in ((0, 2), (1, 2), (3, 4)))
+            integers = ir.VectorType(lane, v.lanes)
+            here = v.splat(arguments[6] if lane is INT else b.trunc(arguments[6], lane))
 
-            def step(i: Any, valid: Any) -> None:
-                mask = None if valid is None else v.mask(valid)
-                ((old,), (new,)) = (loop.loads(v, group, i, mask)[0].values for group in (0, 2))
+            def step(i: ir.Value, mask: ir.Value | None) -> None:
+                old, new = (v.load(v.at(address, i), mask) for address in (tops, values))
                 if sign < 0:
                     new = b.fneg(new)
                 wins = b.and_(b.fcmp_unordered(">", new, old), b.fcmp_ordered("ord", old, old))
                 if mask is not None:
                     wins = b.and_(wins, mask)
-                pointer = b.bitcast(b.gep(loop.places[1][0], [i]), integers.type.as_pointer())
-                v.store(b.select(wins, new, old), b.gep(loop.places[0][0], [i]), mask)
-                _store_some(v, number_everywhere, pointer, wins)
+                v.store(b.select(wins, new, old), v.at(tops, i), mask)
+                _store_some(v, here, b.bitcast(v.at(wheres, i), integers.as_pointer()), wins)
 
-            loop.run(v.lanes, step)
+            _each_register(v, arguments[5], step)
             return context.get_dummy_value()
 
         size = types.intp

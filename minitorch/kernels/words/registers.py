@@ -179,6 +179,12 @@ def data(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value) 
     return builder.extract_value(array, context.data_model_manager[array_type].get_field_position("data"))
 
 
+def listed(context: Any, builder: ir.IRBuilder, kinds: Any, arrays: ir.Value) -> list[ir.Value]:
+    """Addresses of the first elements of the arrays in a tuple."""
+    values = cgutils.unpack_tuple(builder, arrays, len(kinds))
+    return [data(context, builder, kind, value) for kind, value in zip(kinds, values, strict=True)]
+
+
 def unpacked(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> list[ir.Value]:
     """The arguments of an intrinsic, of arrays the address of the first element."""
     return [data(context, builder, kind, value) if isinstance(kind, types.Array) else value

@@ -20,7 +20,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from minitorch.kernels.words.registers import INT, LANE, Everywhere, Vectors, data, intrinsic
+from minitorch.kernels.words.registers import INT, LANE, Everywhere, Vectors, intrinsic, listed
 
 SIDE_BY_SIDE = 2
 
@@ -226,17 +226,16 @@ def choose(mask: Vector, yes: Any, no: Any) -> Vector:
 
 
 # ------------------------------------------------------------------------------------------------ loops
-class _Loop:
-    """What loops along arrays share: addresses, numbers in every lane, the walk over whole and partial registers."""
+class Loop:
+    """The walk along arrays, from element `low` to before `high`, over whole and partial registers.
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> None:
-        kinds, numbers = signature.args[0], signature.args[3]
-        self.builder, (self.low, self.high) = builder, arguments[1:3]
-        self.v = Vectors(builder, context.get_data_type(kinds[0].dtype))
-        arrays = cgutils.unpack_tuple(builder, arguments[0], len(kinds))
-        self.data = [data(context, builder, kind, array) for kind, array in zip(kinds, arrays, strict=True)]
-        self.numbers = [self.v.splat(number)
-                        for number in cgutils.unpack_tuple(builder, arguments[3], len(numbers))]
+    data: where the arrays begin; numbers: one for each lane, the same all along.
+    """
+
+    def __init__(self, v: Vectors, data: list[ir.Value], low: ir.Value, high: ir.Value,
+                 numbers: list[ir.Value]) -> None:
+        self.v, self.builder, self.data, self.low, self.high = v, v.builder, data, low, high
+        self.numbers = [v.splat(number) for number in numbers]
 
     def run(self, each: Callable, *groups: int) -> None:
         """Emit each(addresses, mask): for groups of so many registers, for single ones, for the rest (with a mask)."""
@@ -250,6 +249,16 @@ class _Loop:
         with b.if_then(b.icmp_signed("<", start, self.high)):
             each([start], self.v.mask(b.sub(self.high, start)))
 
+    def fill(self, formula: Callable) -> None:
+        """The last array = formula(the others, then the numbers)."""
+
+        def each(places: list, mask: ir.Value | None) -> None:
+            out = formula(*self.operands(len(self.data) - 1, places, mask))
+            for i, value in zip(places, out.values, strict=True):
+                self.v.store(value, self.builder.gep(self.data[-1], [i]), mask)
+
+        self.run(each)
+
     def operands(self, count: int, places: list, mask: ir.Value | None) -> list[Vector]:
         """The registers at these places of the first arrays, then the numbers."""
         loads = [[self.v.load(self.builder.gep(data, [i]), mask) for i in places] for data in self.data[:count]]
@@ -262,14 +271,11 @@ def sweep(formula: Callable) -> Any:
     @intrinsic
     def run(typingctx: Any, arrays: Any, low: Any, high: Any, numbers: Any) -> Any:
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            loop = _Loop(context, builder, signature, arguments)
-
-            def each(places: list, mask: ir.Value | None) -> None:
-                out = formula(*loop.operands(len(loop.data) - 1, places, mask))
-                for i, value in zip(places, out.values, strict=True):
-                    loop.v.store(value, builder.gep(loop.data[-1], [i]), mask)
-
-            loop.run(each)
+            arrays, low, high, numbers = arguments
+            kinds, given = signature.args[0], signature.args[3]
+            v = Vectors(builder, context.get_data_type(kinds[0].dtype))
+            Loop(v, listed(context, builder, kinds, arrays), low, high,
+                 cgutils.unpack_tuple(builder, numbers, len(given))).fill(formula)
             return context.get_dummy_value()
 
         return types.void(arrays, types.intp, types.intp, numbers), emit
