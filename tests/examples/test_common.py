@@ -102,6 +102,7 @@ def test_killed_twenty_times(whole, tmp_path):
         assert not list(folder.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed(whole, tmp_path):
     """Ctrl-C ends the run after the batch with a checkpoint and the command that goes on; the bits are the same."""
     process = start(tmp_path)

@@ -20,6 +20,7 @@ def test_files_are_as_the_declarations_say() -> None:
         assert surface.PAGE.read_text() == surface.page()
 
 
+@pytest.mark.slow
 def test_types_for_editors(tmp_path: Path) -> None:
     """What an editor and mypy see: expressions of tensors are tensors."""
     api = pytest.importorskip("mypy.api")

@@ -35,6 +35,7 @@ def written(folder: Path, text: str, name: str = "script.py") -> Path:
 
 # ------------------------------------------------------------------------------------------------ as Python would do it
 
+QUICK = {"what a script sees", "exit with a number", "an error", "no syntax", "pickles"}
 # name: (script, arguments)
 ORDINARY = {
     "what a script sees": (
@@ -82,7 +83,7 @@ ORDINARY = {
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs all ways to start a process")
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "processes" else ()) for name in ORDINARY]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in ORDINARY]
 )
 def test_as_python_does(name: str, tmp_path: Path) -> None:
     """The same output, errors and exit status; some as a module, too."""
