@@ -46,6 +46,10 @@ def linear(x: np.ndarray, w: np.ndarray, *, turn_x: bool = False, turn_w: bool =
 
 def _linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, turn_x: bool, turn_w: bool) -> np.ndarray:
     out = kernels.empty((x.shape[turn_x], w.shape[not turn_w]), x.dtype)
+    if x.flags.fnc:  # a transposed view: turned as the kernel does, without a copy
+        x, turn_x = x.T, not turn_x
+    if w.flags.fnc:
+        w, turn_w = w.T, not turn_w
     kernels.linear(x, w, b, out, turn_x, turn_w, False)
     return out
 

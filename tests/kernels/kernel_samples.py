@@ -88,6 +88,8 @@ MATRICES = [
     (1, 2, 5, 3),
     (1, 7, 33, 20),
     (1, 14, 16, 32),
+    (2, 30, 300, 48),  # whole vectors, and few rows: if x is turned, y is read where it lies
+    (1, 9, 20, 40),
     (3, 15, 33, 17),
     (1, 100, 7, 47),
     (1, 130, 1100, 40),

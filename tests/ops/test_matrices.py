@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minitorch
+from minitorch import kernels
 from minitorch.autograd import gradcheck, gradgradcheck
 from minitorch.ops.factor import LinAlgError
 
@@ -102,6 +103,18 @@ def test_products() -> None:
     np.testing.assert_allclose(minitorch.kron(a[0], b).detach().numpy(), np.kron(x[0], y))
     np.testing.assert_allclose(minitorch.mv(a[0], v).detach().numpy(), x[0] @ w)
     np.testing.assert_allclose(minitorch.vdot(v, v).item(), w @ w)
+
+
+def test_transposed_views_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matrices that are turned in memory are read as they lie, by products and by their gradients."""
+    monkeypatch.setattr(kernels, "_plain", None)
+    for shapes in (((40, 30), (40, 20)), ((30, 40), (20, 40)), ((40, 30), (20, 40))):
+        x, y = (drawn(*shape) for shape in shapes)
+        a, b = x.T if shapes[0][0] == 40 else x, y if shapes[1][0] == 40 else y.T
+        out = a @ b
+        np.testing.assert_allclose(out.detach().numpy(), a.detach().numpy() @ b.detach().numpy())
+        for g, like in zip(minitorch.autograd.grad(out, [x, y], drawn(*out.shape)), (x, y), strict=True):
+            assert g.shape == like.shape
 
 
 def test_sums_of_products() -> None:

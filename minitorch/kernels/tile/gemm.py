@@ -4,7 +4,10 @@ For a block, y is copied to where and how the tile reads it: panels [step][colum
 a cycle for each element, whichever way y lies in memory, and the elements then serve for all rows of the block. The
 tile reads x row by row, where it lies. Only if x is transposed, so that its steps lie apart in memory, and more than a
 few panels of y meet them, x is copied too, to panels [step][row]: with that copy the weight gradient of a Linear
-(256, 1024) to 1024 runs at 70 GFLOP/s, without at 57 (one thread, 2 cores Zen 3, 2026-11).
+(256, 1024) to 1024 runs at 70 GFLOP/s, without at 57 (one thread, 2 cores Zen 3, 2026-11). If x is transposed and has
+few rows, as in the weight gradient of a 1x1 convolution, the copy of y would not pay: y is read where it lies. 2048
+pixels of 64 to 64 channels 116 -> 133 GFLOP/s, 32 to 64 93 -> 123, 64 to 128 114 -> 119; 128 to 128 would lose (117 ->
+108; one core of a Xeon with AVX-512, 2026-11).
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ __all__ = ["linear", "matmul"]
 HEAVY = 1_000_000  # multiply-adds worth waking the other threads for: 30 us on one core, against a launch of 5
 STEPS = 512  # at most, summed at a time, so that a panel of y stays in L1; 256: 0-5% slower, 384: the same
 BLOCK_ROWS, BLOCK_COLUMNS = 600 // ROWS * ROWS, 512  # of a block, at most; 300 and 128, which copy more: 5-10% slower
+SHORT, STEPS_IN_PLACE = 64, 128  # rows of x up to which y is read where it lies, and steps at most then
+PAGE = 4096  # bytes between rows of y that would fall into one set of the cache
 FEW = 4  # panels of y for which x is read where it lies in any case
 NUMBERS = np.arange(BLOCK_ROWS)
 
@@ -58,16 +63,18 @@ def _product(x: np.ndarray, x_strides: tuple[int, ...], y: np.ndarray, y_strides
         return
     heavy = out.size * k > HEAVY
     workers = get_num_threads() if heavy else 1
-    lanes, copied, rows, columns, x_size, y_size = _blocks(batch, m, n, k, out.itemsize, workers, x_strides[2] != 1)
+    lanes, copied, in_place, rows, columns, x_size, y_size = _blocks(batch, m, n, k, out.itemsize, workers,
+                                                                     x_strides[2] != 1, y_strides[2] == 1)
     space = borrow(workers * (x_size + y_size), out.dtype)
     _matmul(heavy, x, y, b, out.reshape(-1), space, np.zeros(1, np.int64), batch, m, n, k, rows, columns, x_size,
-            y_size, copied, lanes, relu, *x_strides, *y_strides)
+            y_size, copied, in_place, lanes, relu, *x_strides, *y_strides)
     give_back(space)
 
 
 @lru_cache
-def _blocks(batch: int, m: int, n: int, k: int, itemsize: int, workers: int, turned: bool) -> tuple[int, ...]:
-    """Lanes of a vector, whether x is copied, rows and columns of a block, and the sizes of its copies of x and y.
+def _blocks(batch: int, m: int, n: int, k: int, itemsize: int, workers: int, turned: bool,
+            along_rows: bool) -> tuple[int, ...]:
+    """Lanes of a vector, whether x is copied, y is not, rows and columns of a block, sizes of its copies of x and y.
 
     All workers get as many blocks or many of them, if there is enough to cut. No bit of the result depends on it.
     """
@@ -80,7 +87,8 @@ def _blocks(batch: int, m: int, n: int, k: int, itemsize: int, workers: int, tur
         down += 1
     rows, columns = -(-m // (down * ROWS)) * ROWS, -(-panels // along) * 2 * lanes
     steps, copied = min(k, STEPS) + 1, turned and panels > FEW
-    return lanes, copied, rows, columns, copied * rows * steps, columns * steps
+    in_place = turned and along_rows and m <= SHORT and n % lanes == 0 and n * itemsize % PAGE != 0
+    return lanes, copied, in_place, rows, columns, copied * rows * steps, (not in_place) * columns * steps
 
 
 def _flat(x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -125,10 +133,11 @@ def pack(source, start, rows, row, steps, step, target, at, width, lanes):
 
 
 @kernel
-def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, columns, x_size, y_size, copied, lanes,
-            relu, x_batch, x_row, x_step, y_batch, y_step, y_column):
+def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, columns, x_size, y_size, copied, in_place,
+            lanes, relu, x_batch, x_row, x_step, y_batch, y_step, y_column):
     down, along = -(-m // rows), -(-n // columns)
-    stretch = max(1, -(-k // max(1, -(-k // STEPS))))
+    longest = STEPS_IN_PLACE if in_place else STEPS
+    stretch = max(1, -(-k // max(1, -(-k // longest))))
     for worker in prange(workers):
         x_copy = worker * (x_size + y_size)
         y_copy = x_copy + x_size
@@ -148,22 +157,23 @@ def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, colu
                     # Row i (a multiple of ROWS) starts i * (steps + 1) into the copy. The tile adds i itself, so
                     # i * steps is left.
                     a, a_at, a_row, a_step, a_shift = space, x_copy, 1, ROWS, steps
-                pack(y, matrix * y_batch + left * y_column + step * y_step, right - left, y_column, steps, y_step,
-                      space, y_copy, 2 * lanes, lanes)
-                b, b_step = y_copy, 2 * lanes
+                b, b_at, b_step, b_next = y, matrix * y_batch + left * y_column + step * y_step, y_step, 2 * lanes
+                if not in_place:
+                    pack(y, b_at, right - left, y_column, steps, y_step, space, y_copy, 2 * lanes, lanes)
+                    b, b_at, b_step, b_next = space, y_copy, 2 * lanes, (steps + 1) * 2 * lanes
                 near = ROWS if a_row == steps else 0  # elements a step: the next tile's rows, if they are side by side
                 for column in range(left, right, 2 * lanes):
                     c, rest = (matrix * m + low) * n + column, n - column
                     if rest > lanes:
                         for i in range(0, height, ROWS):
                             wide(a, a_at + i * a_shift, NUMBERS, i, height - 1, a_row, NUMBERS, 0, 1, 0, steps, a_step,
-                                 space, b, b_step, out, c, NUMBERS, n, rest - lanes, more, 0,
+                                 b, b_at, b_step, out, c, NUMBERS, n, rest - lanes, more, 0,
                                  a_at + (i + ROWS) * a_row, near if column == left else 0, ())
                     else:
                         for i in range(0, height, ROWS_NARROW):
-                            narrow(x, at, NUMBERS, i, height - 1, x_row, NUMBERS, 0, 1, 0, steps, x_step, space, b,
+                            narrow(x, at, NUMBERS, i, height - 1, x_row, NUMBERS, 0, 1, 0, steps, x_step, b, b_at,
                                    b_step, out, c, NUMBERS, n, rest, more, 0, 0, 0, ())
-                    b += (steps + 1) * b_step
+                    b_at += b_next
             if bias.size:
                 for i in range(low, low + height):
                     for j in range(left, min(right, n)):
