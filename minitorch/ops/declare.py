@@ -37,6 +37,7 @@ from .shape import fit
 
 ARRAYS = (np.ndarray, np.generic)
 SINGLE, SEVERAL = 1 << 14, 1 << 11  # elements from which one operation, or several, are faster as a kernel
+SPREAD = 1 << 18  # product of the sizes of small operands that may make a large result, as a column and a row do
 ATOM = 8  # operations that a function such as exp counts for, where it is not one of these
 CHEAP = {
     "where": 1,
@@ -227,13 +228,17 @@ class Formula:
         self.wordy = not isinstance(formula, np.ufunc)
 
     def __call__(self, *values: Any) -> Any:
-        least = self.least
+        least, most, large = self.least, 1, False
         for value in values:
-            if type(value) is np.ndarray and value.size >= least:
-                out = self._pass(values)
-                if out is not None:
-                    return out
-                break
+            if type(value) is np.ndarray:
+                most *= value.size
+                if value.size >= least:
+                    large = True
+                    break
+        if large or (most > SPREAD and np.broadcast(*[v for v in values if type(v) is np.ndarray]).size >= least):
+            out = self._pass(values)
+            if out is not None:
+                return out
         if self.wordy:
             pattern = self._pattern(values)
             try:

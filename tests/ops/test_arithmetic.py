@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minitorch as m
-from minitorch import surface
+from minitorch import kernels, surface
 
 INF, NAN = float("inf"), float("nan")
 
@@ -198,3 +198,17 @@ def test_positive_is_the_tensor_itself() -> None:
     assert m.positive(x) is x and x.positive() is x
     with pytest.raises(RuntimeError, match="bool tensor"):
         m.positive(x > 0)
+
+
+def test_a_column_and_a_row_make_a_large_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which a kernel computes, though each of the two is small."""
+    passes = []
+    evaluate = kernels.evaluate
+    monkeypatch.setattr(
+        kernels, "evaluate", lambda *arguments: passes.append(arguments[0].name) or evaluate(*arguments)
+    )
+    x, y = m.randn(600, 1), m.randn(700)
+    for found, expected in ((m.outer(x[:, 0], y), x.numpy() * y.numpy()), (x - y, x.numpy() - y.numpy())):
+        np.testing.assert_array_equal(found.numpy(), expected)
+    assert passes == ["multiply", "subtract"]
+    assert (m.randn(600) * y[:600]).shape == (600,) and passes == ["multiply", "subtract"]

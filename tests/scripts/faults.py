@@ -380,6 +380,7 @@ FAULTS = [
     Fault("formulas: settings handed over in another order", "ops/declare.py", "[given[s] for s in names]", "[given[s] for s in names[::-1]]", primitive("hardtanh")),
     Fault("formulas: numbers handed to a kernel in another order", "ops/declare.py", "if p is float])\n        return", "if p is float][::-1])\n        return", formula("hardtanh"), NUMBA),
     Fault("pointwise rules: not summed to the argument's shape", "ops/declare.py", "return out if shape is None else fit(out, shape)", "return out", ("test_primitives.py::test_first_derivative[hypot]", "test_primitives.py::test_first_derivative[multiply]")),
+    Fault("pointwise: a column and a row left to NumPy", "ops/declare.py", "if large or (most > SPREAD and", "if large or (False and", ("test_arithmetic.py::test_a_column_and_a_row_make_a_large_result",)),
     Fault("pointwise: one operand's stride for all axes", "kernels/pointwise.py", "entry(first + 1 + k)", "entry(first + 1)", lie("C-three axes around a line"), NUMBA),
     Fault("pointwise: an operand that stays fills one vector only", "kernels/pointwise.py", "for i in range(SIDE_BY_SIDE * self.v.lanes):", "for i in range(self.v.lanes):", lie("C-rows and a column"), NUMBA),
     Fault("pointwise: the last element of a share left out", "kernels/pointwise.py", "(worker + 1) * chunks // workers * CHUNK)", "(worker + 1) * chunks // workers * CHUNK - 1)", ("test_pointwise.py::test_bits_do_not_depend_on_threads_or_place",), THREADED),
