@@ -35,10 +35,16 @@ from numba.core.typed_passes import (
 )
 from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, ReconstructSSA, TranslateByteCode
 
-from minitorch.kernels.engine.functions import optimize
-
 STEPS = (TranslateByteCode, FixupArgs, IRProcessing, GenericRewrites, ReconstructSSA, NopythonTypeInference,
          PreLowerStripPhis, AnnotateTypes, NativeLowering, NoPythonBackend)
+
+
+def _optimize(module: llvmlite.binding.ModuleRef, machine: llvmlite.binding.TargetMachine) -> None:
+    """Simplify a module, in place: at level 2, without the vectoriser for straight code."""
+    options = llvmlite.binding.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization, options.slp_vectorization = True, False
+    passes = llvmlite.binding.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(module, passes)
 
 
 class _Library(JITCodeLibrary):
@@ -48,7 +54,7 @@ class _Library(JITCodeLibrary):
         module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self) -> None:
-        optimize(self._final_module, self._codegen._tm)
+        _optimize(self._final_module, self._codegen._tm)
 
     def serialize_using_object_code(self) -> tuple[str, str, tuple[bytes, bytes]]:
         """Machine code; in place of the LLVM code, which would be read for nothing, the names that it defines."""

@@ -68,7 +68,7 @@ def _compiled(machine: llvm.TargetMachine, name: str, emit: Callable[[ir.Module]
 
 
 def _tidy(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
-    """Simplify a module of straight lines of vectors, in place: in a third of the time of `optimize`."""
+    """Simplify a module, in place. Vectors in straight lines need a third of what kernels do (compiler.py)."""
     passes = llvm.create_new_module_pass_manager()
     passes.add_sroa_pass()
     passes.add_instruction_combine_pass()
@@ -77,11 +77,3 @@ def _tidy(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
     passes.add_loop_rotate_pass()
     passes.add_instruction_combine_pass()
     passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
-
-
-def optimize(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
-    """Simplify a module, in place: at level 2, without the vectoriser for straight code. Kernels go through it, too."""
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization, options.slp_vectorization = True, False
-    passes = llvm.create_pass_builder(machine, options)
-    passes.getModulePassManager().run(module, passes)
