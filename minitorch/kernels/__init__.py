@@ -188,8 +188,8 @@ def reduction(name: str, formula: Callable, combine: str, kept: int = 0) -> Call
     """A kernel (*fulls, *kepts, out) made of a formula: out = formula(*fulls, *kepts) combined over the middle axis.
 
     combine: "sum", "prod", "max" (NaN wins) or "min". The last `kept` operands are (outer, inner). NumPy evaluates the
-    formula for the reference and for floats that have no kernel. Machine code is kept on disk under `name`, which must
-    be another for another formula.
+    formula for the reference and for floats that have no kernel. Machine code is kept on disk under `name` and a hash
+    of what it does: a formula that changed is compiled anew.
     """
     fast: list[Callable[..., None]] = []
 
@@ -200,7 +200,7 @@ def reduction(name: str, formula: Callable, combine: str, kept: int = 0) -> Call
             if not fast:
                 from minitorch.kernels.reduce import Reduction
 
-                fast.append(Reduction(name, formula, combine, kept))
+                fast.append(Reduction(name, formula, combine, kept, foreign=True))
             fast[0](*arrays)
             return
         first = len(operands) - kept

@@ -11,6 +11,7 @@ combined in order. So the bits do not depend on the number of threads.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -48,10 +49,14 @@ SIDE = 2 * SIDE_BY_SIDE * WIDTH  # columns whose sums are in registers at a time
 
 
 class _Functions:
-    """What a formula becomes: functions of LLVM's own along rows and across columns, for each dtype."""
+    """What a formula becomes: functions of LLVM's own along rows and across columns, for each dtype.
 
-    def __init__(self, name: str, rows: Callable, columns: Callable) -> None:
-        self.name, self.rows, self.columns = name, rows, columns
+    foreign: whether the formula stands outside of this package. The cache on disk is another for other sources of
+    kernels, but knows such a formula by the text of its code alone.
+    """
+
+    def __init__(self, name: str, rows: Callable, columns: Callable, foreign: bool = False) -> None:
+        self.name, self.rows, self.columns, self.foreign = name, rows, columns, foreign
         self.known: dict[tuple[bool, str], int] = {}
 
     def of(self, rows: bool, char: str, fulls: int, kepts: int) -> int:
@@ -59,7 +64,11 @@ class _Functions:
         if (rows, char) not in self.known:
             element = ir.FloatType() if char == "f" else ir.DoubleType()
             emit = functools.partial(self.rows if rows else self.columns, element, fulls, kepts)
-            self.known[rows, char] = address_of(f"reduce.{self.name}_{'rows' if rows else 'columns'}_{char}", emit)
+            name = f"reduce.{self.name}_{'rows' if rows else 'columns'}_{char}"
+            if self.foreign:
+                emit(module := ir.Module(self.name))
+                name += f"_{hashlib.sha256(str(module).encode()).hexdigest()[:16]}"
+            self.known[rows, char] = address_of(name, emit)
         return self.known[rows, char]
 
 
@@ -67,15 +76,16 @@ class Reduction:
     """Callable (*fulls, *kepts, out): out (outer, inner) = formula(*fulls, *kepts), combined over `reduced`.
 
     combine: "sum", "prod", "max" or "min"; NaN wins. `kept` says how many of the formula's operands, the last ones, are
-    kept arrays. `name` is the one under which machine code is kept on disk. out may be float64 where fulls are float32:
-    then a sum or a product is not rounded.
+    kept arrays. `name` is the one under which machine code is kept on disk; foreign: see `_Functions`. out may be
+    float64 where fulls are float32: then a sum or a product is not rounded.
     """
 
-    def __init__(self, name: str, formula: Callable, combine: str, kept: int = 0, heavy: int = HEAVY) -> None:
+    def __init__(self, name: str, formula: Callable, combine: str, kept: int = 0, heavy: int = HEAVY,
+                 foreign: bool = False) -> None:
         self.kept, self.heavy = kept, heavy
         self.combination, self.how = COMBINATIONS[combine], list(COMBINATIONS).index(combine)
         self.functions = _Functions(name, functools.partial(alone_row_total, formula, combine),
-                                    functools.partial(alone_column_total, formula, combine))
+                                    functools.partial(alone_column_total, formula, combine), foreign)
 
     def __call__(self, *arrays: np.ndarray) -> None:
         *operands, out = arrays

@@ -161,6 +161,14 @@ def test_a_formula_of_one_s_own(combine: str) -> None:
         np.testing.assert_allclose(found, expected, rtol={2: 0.2, 4: 2e-3, 8: 1e-9}[found.itemsize], atol=1e-2)
 
 
+def test_formulas_of_one_name_do_not_meet() -> None:
+    """Whose machine code lies in the same cache, as when a program is changed and run again."""
+    x, out = np.full((3, 5, 2), 2.0, np.float32), np.empty((3, 2), np.float32)
+    for power, formula in ((2, lambda x: x * x), (3, lambda x: x * x * x)):
+        kernels.reduction("own_power", formula, "sum")(x, out)
+        assert (out == 5 * 2**power).all()
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_layouts_are_not_copied(order: str) -> None:
     """Dense arrays in any order are read as they lie: (outer, reduced, inner) is a view."""

@@ -309,6 +309,7 @@ FAULTS = [
     Fault("reductions: a block left out", "kernels/reduce.py", "for block in range(1, blocks):\n                _merge(how, partial, o", "for block in range(2, blocks):\n                _merge(how, partial, o", fast("sum_along"), NUMBA),
     Fault("reductions: rows of a fold left over skipped", "kernels/reduce.py", "kepts, 0, (o * reduced + stop) * inner - at, 1)", "kepts, 0, 0, 1)", fast("sum_along"), NUMBA),
     Fault("reductions: the first row's number for all rows", "kernels/words/lanes.py", "b.load(v.at(address, b.add(place, step.index)))", "b.load(v.at(address, place))", fast("sum_deviations"), NUMBA),
+    Fault("reductions: another formula's machine code", "kernels/reduce.py", "if self.foreign:", "if False:", ("test_reduce.py::test_formulas_of_one_name_do_not_meet",), NUMBA),
     Fault("reductions: NaN loses", "kernels/words/lanes.py", "choose(y == y, choose(x < y, y, x), y), \"fmaximum\"", "choose(x < y, y, x), \"fmaximum\"", ("test_reduce.py::test_nan_and_ties_in_large_arrays",), NUMBA),
     Fault("reductions: right edge read without a mask", "kernels/words/lanes.py", "def columns(first: Any, several: int, valid: Any) -> None:\n        mask = None if valid is None else v.mask(valid)", "def columns(first: Any, several: int, valid: Any) -> None:\n        mask = None", GUARD, NUMBA),
     Fault("reductions: float32 added up in float32", "kernels/words/lanes.py", "if not combination.wide or v.bytes == 8:", "if True:", ("test_reduce.py::test_a_million_terms_are_right_to_float32",), NUMBA),
