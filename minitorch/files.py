@@ -87,7 +87,9 @@ def _sweep(folder: str) -> None:
                         entry.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
                     )
                     try:
-                        if stat.S_ISREG(os.fstat(descriptor).st_mode) and _lock(descriptor, wait=False):
+                        # Whoever swept it sooner may have let its writer make another of the same name.
+                        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+                        if regular and _lock(descriptor, wait=False) and os.fstat(descriptor).st_nlink:
                             os.unlink(entry.path)
                     finally:
                         os.close(descriptor)
