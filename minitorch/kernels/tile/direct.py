@@ -314,7 +314,8 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
         return
     plan, pixels = geometry.sweep, prod(geometry.padded_size)
     inner, outer = channels // groups, outputs // groups
-    if y.size * out.size // outputs > HEAVY and (together := _together(groups, outer, dtype)) > 1:
+    heavy = y.size * out.size // outputs > HEAVY
+    if heavy and (together := _together(groups, outer, dtype)) > 1:
         joined = np.empty((outputs, together * inner, *geometry.kernel_size), dtype)
         _weight_sums(x, y, joined, replace(geometry, groups=groups // together))
         blocks = joined.reshape(groups // together, together, outer, together, inner, *geometry.kernel_size)
@@ -323,7 +324,6 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
             own[:, i] = blocks[:, i, :, i]
         return
     panels, lanes = borrow(get_num_threads() * 8 * WIDTH // dtype.itemsize * STRETCH, dtype), _lanes(dtype, outer)
-    heavy = y.size * out.size // outputs > HEAVY
     parts = max(1, min(-(-batch // plan.images), 16, PARTIAL_BYTES // (out.size * dtype.itemsize)))
     splits = 1 if parts >= 16 or not heavy else 16
     copied = geometry.padded or splits == 1  # even without padding: a copy into L2 beats strided reads from afar

@@ -6,9 +6,9 @@ arrays (outer, inner): in a row one number, splat to every lane; in a column loo
 Sums and products of float32 run in float64: a sum is as good however long a row is. Up to BUNDLE float32 values are
 added first, pair by pair, since each conversion takes as long as an addition.
 
-`row_total`, `row_fill`, `column_total` and `column_fill` make functions to call from jitted code, in which they are
-written out. `alone_...` write the same as functions of LLVM's own, to be called by `invoke` (outline.py): a kernel that
-does nothing else with a formula then serves all of them.
+`row_total`, `column_total` and `column_fill` make functions to call from jitted code, in which they are written out.
+`alone_...` write the same as functions of LLVM's own, to be called by `invoke` (outline.py): a kernel that does nothing
+else with a formula then serves all of them.
 """
 
 from __future__ import annotations
