@@ -89,6 +89,7 @@ class Primitive:
     flat = False  # whether its slope does not depend on the argument but by steps: a second derivative is zeros
     accepts_pending = False  # whether its rules, or `postpone`, take a gradient still to be computed, or `Own`
     together: Callable | None = None  # (node, g, needed) to what all rules give, by one kernel, or None
+    takes_recipes = False  # whether its rules take, for an array that it keeps, how that is formed
     postpone: Callable | None = None  # (node, g) to such a gradient for the first argument, or None
     fresh: Callable | None = None  # (what a rule made, in memory of its own, and for whom) to such a gradient
 
@@ -230,12 +231,14 @@ class Primitive:
                             "clone to get a normal tensor and use it in autograd."
                         )
                     edge = arg._node or (arg if arg._requires_grad else None)
-                    kept[name] = _tuple(Kept, (arg.array, edge, version, version.count))
+                    array = arg.array if arg.pending is None else arg.pending.recipe or arg.array
+                    kept[name] = _tuple(Kept, (array, edge, version, version.count))
                 else:
                     kept[name] = _tuple(Kept, (arg, None, None, 0))
             elif kind == _OUT:
                 version = result.version
-                kept[name] = _tuple(Kept, (result.array, SELF, version, version.count))
+                array = result.array if result.pending is None else result.pending.recipe or result.array
+                kept[name] = _tuple(Kept, (array, SELF, version, version.count))
             elif kind == _RESIDUAL:
                 kept[name] = _tuple(Kept, (residuals[i], None, None, 0))
             else:
@@ -328,7 +331,7 @@ class Primitive:
                 if name in values:
                     continue
                 if name in kept:
-                    values[name] = (kept_array if on_arrays else unpack)(node, name)
+                    values[name] = kept_array(node, name, self.takes_recipes) if on_arrays else unpack(node, name)
                 else:
                     values[name] = {} if name == "memo" else node.settings[name]
             piece = rule(*[values[name] for name in names])
@@ -377,15 +380,18 @@ def registered(name: str) -> Primitive:
     return registry[name]
 
 
-def kept_array(node: Node, name: str) -> Any:
-    """What a node keeps under `name`, an array if it was one or a tensor. Raises if it was modified in place since."""
+def kept_array(node: Node, name: str, as_kept: bool = False) -> Any:
+    """What a node keeps under `name`, an array if it was one or a tensor. Raises if it was modified in place since.
+
+    as_kept: an array of which the tape keeps how to form it is given as that.
+    """
     item = node.kept[name]  # type: ignore[index]
     if type(item) is not Kept:
         return item.restored() if hasattr(item, "restored") else item
     array, _, version, expected = item
     if version is not None and version.count != expected:
         raise _modified(f"`{name}` of {node.primitive.name}", array.shape, version, expected)
-    return array
+    return array if as_kept or type(array) is np.ndarray or not hasattr(array, "restored") else array.restored()
 
 
 def _modified(what: str, shape: tuple, version: Version, expected: int) -> RuntimeError:

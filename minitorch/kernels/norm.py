@@ -27,7 +27,7 @@ from numba.core import cgutils
 
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, give_back, helper, kernel
 from minitorch.kernels.words.moves import clear, copy
-from minitorch.kernels.words.registers import INT, Vectors, data, intrinsic
+from minitorch.kernels.words.registers import INT, Vectors, data, intrinsic, unpacked
 
 __all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
            "shift_columns"]
@@ -209,6 +209,38 @@ descent = lanewise(1, lambda v, out, x, g, *a: _descent(v, x, g, *a))
 descent_gated = lanewise(1, lambda v, out, x, g, y, *a: _descent(v, x, _gated(v, g, y), *a))
 descent_regated = lanewise(1, lambda v, out, x, g, shift, mean, slope, offset, scale: _descent(
     v, x, _gated(v, g, v.normal(x, mean, scale, shift)), mean, slope, offset, scale))
+
+
+@intrinsic
+def normal_pixels(typingctx, x, start, mean, scale, shift, out, at, pixels, channels):
+    """out[at:] = relu((x[start:] - mean) * scale + shift) of so many pixels (pixels, channels)."""
+
+    def emit(context, builder, signature, arguments):
+        x, start, mean, scale, shift, out, at, pixels, channels = unpacked(context, builder, signature, arguments)
+        v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
+
+        def column(channel, count, mask=None):  # of so many vectors of channels
+            factors = [[v.load(place, mask) for place in v.cells(v.at(table, channel), count)]
+                       for table in (mean, scale, shift)]
+            source, target = v.at(x, start, channel), v.at(out, at, channel)
+            with cgutils.for_range(builder, pixels) as loop:
+                moved = builder.mul(loop.index, channels)
+                for place, to, *own in zip(v.cells(v.at(source, moved), count), v.cells(v.at(target, moved), count),
+                                           *factors, strict=True):
+                    v.store(v.rectified(v.normal(v.load(place, mask), *own)), to, mask)
+
+        four, one = (builder.and_(channels, INT(-n * v.lanes)) for n in (4, 1))
+        with cgutils.for_range_slice(builder, INT(0), four, INT(4 * v.lanes)) as (channel, _):
+            column(channel, 4)
+        with cgutils.for_range_slice(builder, four, one, INT(v.lanes)) as (channel, _):
+            column(channel, 1)
+        rest = builder.sub(channels, one)
+        with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
+            column(one, 1, v.mask(rest))
+        return context.get_dummy_value()
+
+    size = types.intp
+    return types.void(x, size, mean, scale, shift, out, size, size, size), emit
 
 
 # ------------------------------------------------------------------------------------------------ kernels

@@ -70,6 +70,20 @@ def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, s
     batch_norm_apply(out, r, mean, scale, shift, out, relu)
 
 
+@declare(5)
+def conv_of_normal(x: np.ndarray, w: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                   out: np.ndarray, geometry: ConvGeometry) -> None:
+    """`conv` of `batch_norm_apply`: out = conv(relu((x - mean) * scale + shift), w), with the bits of the two."""
+    conv(_rectified_normal(x, mean, scale, shift), w, out, geometry)
+
+
+def _rectified_normal(x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """relu((x - mean) * scale + shift) of images."""
+    out = np.empty_like(x)
+    batch_norm_apply(x.reshape(-1, mean.size), x.ravel()[:0], mean, scale, shift, out.reshape(-1, mean.size), True)
+    return out
+
+
 @declare(2)
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in x, out (N, *input_size, C): every product of `conv` returns to the pixel it came from."""
@@ -99,6 +113,13 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
         for c, k in _groups(geometry, x.shape[-1], len(out)):
             out[k][tap] = np.einsum("mk,mc->kc", y[:, k], pixels[:, c])
     # END SOLUTION
+
+
+@declare(5)
+def weight_grad_of_normal(x: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                          out: np.ndarray, geometry: ConvGeometry) -> None:
+    """`conv_weight_grad` of relu((x - mean) * scale + shift) and y."""
+    conv_weight_grad(_rectified_normal(x, mean, scale, shift), y, out, geometry)
 
 
 def _taps(geometry: ConvGeometry) -> Iterator[tuple[Any, Any]]:

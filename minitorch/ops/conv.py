@@ -147,5 +147,5 @@ conv_bias.vjp(x=conv.rules[0], w=conv.rules[1], b=add_bias.rules[1])
 
 
 def channels_last_memory(x: Any) -> Any:
-    """x itself if its memory is channels-last, else a copy that is."""
-    return x if channels_last(x.array).flags.c_contiguous else to_channels_last(x)
+    """x itself if its memory is channels-last, as that of a pending result will be, else a copy that is."""
+    return x if x.pending or channels_last(x.array).flags.c_contiguous else to_channels_last(x)

@@ -47,12 +47,14 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import Node, Primitive, Variable, is_grad_enabled, is_inference_mode_enabled, plain, quiet, tape
+from ..autograd.modes import _recorder
 from ..autograd.primitive import kept_array
 from ..autograd.tape import Own, Version, may_wait, wrap
 from ..geometry import ConvGeometry
 from ..kernels.tile import algorithm
+from ..kernels.tile.algorithm import is_winograd
 from .activation import CURVES, relu, relu_grad
-from .conv import conv, conv_bias
+from .conv import conv, conv_bias, conv_weight_grad
 from .layout import absent, channels_first, channels_last, pixels
 from .linalg import affine
 from .norm import batch_norm, normalize
@@ -119,14 +121,19 @@ class Normalized(Producer):
 
 
 class Convolved(Producer):
-    """conv(x, w). apart: the epilogue is a pass of its own, by kernels that training compiles anyway."""
+    """conv(x, w), or with `norm` of relu((x - mean) * scale + shift).
 
-    __slots__ = ("algorithm", "apart", "geometry", "w", "x")
+    apart: the epilogue is a pass of its own, by kernels that training compiles anyway.
+    """
+
+    __slots__ = ("algorithm", "apart", "geometry", "norm", "w", "x")
     joins = (normalize, add, relu)
 
-    def __init__(self, x: np.ndarray, w: np.ndarray, geometry: ConvGeometry, apart: bool) -> None:
+    def __init__(
+        self, x: np.ndarray, w: np.ndarray, geometry: ConvGeometry, apart: bool, norm: tuple[np.ndarray, ...]
+    ) -> None:
         self.shape, self.dtype = (x.shape[0], w.shape[0], *geometry.output_size), x.dtype
-        self.x, self.w, self.geometry, self.apart = x, w, geometry, apart
+        self.x, self.w, self.geometry, self.apart, self.norm = x, w, geometry, apart, norm
         self.algorithm = algorithm.setting
 
     def run(self, epilogue: Epilogue, rectified: bool) -> np.ndarray:
@@ -134,7 +141,9 @@ class Convolved(Producer):
         last = (self.shape[0], *self.shape[2:], self.shape[1])
         out, x, plain = kernels.empty(last, self.dtype), channels_last(self.x), epilogue.empty and not rectified
         with algorithm.as_of(self.algorithm):
-            if plain or self.apart:
+            if self.norm:
+                kernels.conv_of_normal(x, self.w, *self.norm, out, self.geometry)
+            elif plain or self.apart:
                 kernels.conv(x, self.w, out, self.geometry)
             else:
                 r = absent(self.x) if epilogue.residual is None else channels_last(epilogue.residual)
@@ -174,17 +183,25 @@ def _apply(x: np.ndarray, epilogue: Epilogue, out: np.ndarray, rectified: bool) 
 
 # ----------------------------------------------------------------------------------------------------- pending results
 class Pending:
-    """How to compute a result: its producer and epilogue. versions: of all memory that is read and may change."""
+    """How to compute a result: its producer and epilogue. versions: of all memory that is read and may change.
 
-    __slots__ = ("claimed", "dtype", "epilogue", "producer", "shape", "versions")
+    recipe: what the tape keeps of it, if it is a batch norm that a ReLU ends. No op joins that; convolutions form it as
+    they read, and it need never be stored.
+    """
 
-    def __init__(self, producer: Producer, epilogue: Epilogue, versions: list[Version]) -> None:
-        self.producer, self.epilogue, self.versions = producer, epilogue, versions
+    __slots__ = ("claimed", "dtype", "epilogue", "producer", "recipe", "shape", "versions")
+
+    def __init__(
+        self, producer: Producer, epilogue: Epilogue, versions: list[Version], recipe: Recipe | None = None
+    ) -> None:
+        self.producer, self.epilogue, self.versions, self.recipe = producer, epilogue, versions, recipe
         self.shape, self.dtype = producer.shape, producer.dtype
-        self.claimed = False
+        self.claimed = recipe is not None
 
     def compute(self, rectified: bool = False) -> np.ndarray:
         """The array, after a ReLU if asked."""
+        if self.recipe is not None:
+            return self.recipe.restored()
         before = quiet.get()
         try:
             quiet.set(quiet.QUIET)
@@ -198,6 +215,34 @@ class Pending:
             return False
         self.claimed = not isinstance(self.producer, Normalized)
         return True
+
+
+class Recipe:
+    """How to form a batch norm with its ReLU, of which the tape keeps no more than this.
+
+    pending: the batch norm, until the memory that it reads is about to change; from then on the array is `held`.
+    """
+
+    __slots__ = ("__weakref__", "dtype", "held", "pending", "shape", "strides")
+
+    def __init__(self, pending: Pending) -> None:
+        producer: Any = pending.producer
+        self.shape, self.dtype, self.strides = pending.shape, pending.dtype, producer.x.strides
+        self.pending: Pending | None = pending
+        self.held: Any = None
+        for version in pending.versions:
+            version.read_by(weakref.ref(self))
+
+    @property
+    def array(self) -> np.ndarray:
+        """The array, for `Version.settle`."""
+        self.held, self.pending = self.restored(), None
+        return self.held
+
+    def restored(self) -> np.ndarray:
+        """The array: a new one, as long as it is not held."""
+        pending = self.pending
+        return self.held if pending is None else pending.compute(rectified=True)
 
 
 def _wait(pending: Pending) -> Any:
@@ -238,14 +283,21 @@ def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
     if not enabled or plain.enabled or not all([isinstance(arg, Variable) for arg in args]):
         return None
     (x, w, *b), geometry = args, settings["geometry"]
-    channels = w.outline.shape[0]
-    size = x.outline.shape[0] * channels * prod(geometry.output_size) * w.outline.dtype.itemsize
-    if size < kernels.SMALL or not _steady(x):
+    (batch, inputs), channels, dtype = x.outline.shape[:2], w.outline.shape[0], w.outline.dtype
+    if batch * channels * prod(geometry.output_size) * dtype.itemsize < kernels.SMALL:
         return None
-    apart = channels < CHANNELS or (is_grad_enabled() and any([arg.edge is not None for arg in args]))
+    recorded = is_grad_enabled() and any([arg.edge is not None for arg in args])
+    pending = getattr(x, "pending", None)
+    if pending is not None and pending.recipe and recorded and is_winograd(geometry, dtype, inputs, channels):
+        source, norm, versions = pending.producer.x, pending.epilogue[:3], pending.versions
+    elif _steady(x):
+        source, norm, versions = x.array, (), [x.version]
+    else:
+        return None
     epilogue = Epilogue(shift=b[0].array.copy() if b else None)
-    producer = Convolved(x.array, _unwatched(w), geometry, apart)
-    return op.place(args, _wait(Pending(producer, epilogue, [x.version, w.version])), settings)
+    producer = Convolved(source, _unwatched(w), geometry, recorded or channels < CHANNELS, norm)
+    out = _wait(Pending(producer, epilogue, [*versions, w.version]))
+    return op.place(args, out, settings) if not norm or x.pending is pending else None
 
 
 def _linear(op: Primitive, args: tuple, settings: dict) -> Any:
@@ -305,7 +357,10 @@ def _relu(op: Primitive, args: tuple, settings: dict) -> Any:
         return None
     normalized = isinstance(pending.producer, Normalized) and pending.epilogue.residual is None
     gate = {"gate": (pending.epilogue.scale, pending.epilogue.shift)} if normalized else {}
-    out = wrap(pending.compute(rectified=True))
+    if normalized and is_grad_enabled() and args[0].edge is not None and _recorder.get() is None:
+        out = _wait(Pending(pending.producer, pending.epilogue, pending.versions, Recipe(pending)))
+    else:
+        out = wrap(pending.compute(rectified=True))
     return op.place(args, out, {**settings, **gate}) if args[0].pending is pending else None
 
 
@@ -331,12 +386,12 @@ class Gate:
 
     __slots__ = ("dtype", "factors", "h", "own", "shape", "y")
 
-    def __init__(self, h: np.ndarray, y: np.ndarray, factors: Any, own: np.ndarray | None) -> None:
+    def __init__(self, h: np.ndarray, y: Any, factors: Any, own: np.ndarray | None) -> None:
         self.h, self.y, self.factors, self.own, self.shape, self.dtype = h, y, factors, own, y.shape, y.dtype
 
     def compute(self) -> np.ndarray:
         """The gradient at the ReLU's input."""
-        return relu_grad(self.h, self.y)
+        return relu_grad(self.h, self.y.restored() if type(self.y) is Recipe else self.y)
 
     def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """What kernels/norm.py reads: h as rows, then y, or scale and shift, the others empty."""
@@ -349,9 +404,9 @@ class Gate:
 def _gate(node: Node, g: Any) -> Any:
     """The gradient at a ReLU's input, for a node that reads through the gate; else as for any curve."""
     if enabled and not plain.enabled and may_wait(node.parents[0]):
-        y, waits = kept_array(node, "out"), hasattr(g, "compute")
+        y, waits = kept_array(node, "out", as_kept=True), hasattr(g, "compute")
         h = g.compute() if waits else g  # of a ReLU behind this one, a new array
-        if (kernels.pooled(y) or y.ndim == 2) and h.strides == y.strides:
+        if (type(y) is Recipe or kernels.pooled(y) or y.ndim == 2) and h.strides == y.strides:
             return Gate(h, y, node.settings.get("gate"), h if waits else None)
         g = Own(h) if waits else g
     return _over(node, g)
@@ -369,12 +424,29 @@ def _over(node: Node, g: Any) -> Own | None:
     return Own(node.primitive.rules[0].formula.over(*values))
 
 
+def _weight_grad(op: Primitive, args: tuple, settings: dict) -> Any:
+    """conv_weight_grad of an image that is formed as the kernel reads it, if it still is to be."""
+    x, y = args
+    if type(x) is not Recipe:
+        return None
+    pending = x.pending
+    if pending is None:
+        return op(x.held, y, **settings)
+    geometry, producer = settings["geometry"], pending.producer
+    out = np.empty((y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel_size), x.dtype)
+    source, norm = channels_last(producer.x), pending.epilogue[:3]  # type: ignore[attr-defined]
+    kernels.weight_grad_of_normal(source, channels_last(y), *norm, out, geometry)
+    return out
+
+
 def _fresh(g: np.ndarray, edge: Any) -> Any:
     """A gradient that a rule has made, so that nobody else has it; itself if that gains nothing where it goes."""
     gains = type(edge) is not Node or (g.nbytes >= kernels.SMALL and kernels.pooled(g))
     return Own(g) if gains and enabled and not plain.enabled else g
 
 
+conv_weight_grad.fuse = _weight_grad.__get__(conv_weight_grad)
+conv.takes_recipes = conv_bias.takes_recipes = True
 for _op in (conv, conv_bias, max_pool, average, *CURVES):
     _op.fresh = _fresh
 for _op in CURVES:

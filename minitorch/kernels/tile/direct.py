@@ -29,7 +29,7 @@ from minitorch.kernels.tile.tile import ROWS, ROWS_HALF, ROWS_NARROW, half, narr
 from minitorch.kernels.words.moves import claim, clear, copy, fetch, lanes_of, move
 from minitorch.kernels.words.registers import WIDTH
 
-__all__ = ["conv", "conv_normal", "conv_transpose", "conv_weight_grad"]
+__all__ = ["conv", "conv_normal", "conv_of_normal", "conv_transpose", "conv_weight_grad", "weight_grad_of_normal"]
 
 HEAVY = 500_000  # multiply-adds worth waking the other threads for: 20 us on one core and more, against a launch of 5
 CHUNK, RESIDENT = {16: 28, 8: 16, 4: 16}[WIDTH] * ROWS, 200_000  # target pixels done at a time if w has so few bytes
@@ -67,6 +67,15 @@ def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, s
     give_back(table)
 
 
+def conv_of_normal(x: np.ndarray, w: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                   out: np.ndarray, geometry: ConvGeometry) -> None:
+    """out = conv(relu((x - mean) * scale + shift), w); by Winograd's algorithm that image is never stored."""
+    norm = mean, scale, shift
+    if not (is_winograd(geometry, x.dtype, x.shape[-1], out.shape[-1])
+            and _by_tiles(x, w, out, geometry.padding, transpose=False, norm=norm)):
+        conv(winograd.formed(x, norm), w, out, geometry)
+
+
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in x."""
     # For 3x3 at stride 1 the adjoint is a convolution with the turned kernel; padding p becomes 2 - p.
@@ -77,14 +86,16 @@ def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: Conv
 
 
 def _by_tiles(source: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...],
-              transpose: bool, finish: tuple = ()) -> bool:
+              transpose: bool, finish: tuple = (), norm: tuple = ()) -> bool:
     """Run Winograd's algorithm, then the direct sum on the tiles that it must not do, as images of their own.
 
     False if it must do none.
     """
-    apart = winograd.conv(source, w, out, padding, transpose, finish)
+    apart = winograd.conv(source, w, out, padding, transpose, finish, norm)
     if apart is None:
         return False
+    if len(apart):
+        source = winograd.formed(source, norm)
     geometry = TURNED_TILE if transpose else TILE
     plan = geometry.scatter if transpose else geometry.gather
     for first in range(0, len(apart), TOGETHER):
@@ -297,6 +308,16 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
         conv_weight_grad(x[others], y[others], out, geometry)
         _weight_sums(x[apart], y[apart], own, geometry)
         out += own
+
+
+def weight_grad_of_normal(x: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                          out: np.ndarray, geometry: ConvGeometry) -> None:
+    """`conv_weight_grad` of relu((x - mean) * scale + shift) and y; see `conv_of_normal`."""
+    norm = mean, scale, shift
+    apart = (winograd.conv_weight_grad(x, y, out, geometry.padding, norm)
+             if is_winograd(geometry, x.dtype, x.shape[-1], y.shape[-1]) else None)
+    if apart is None or apart.size:
+        conv_weight_grad(winograd.formed(x, norm), y, out, geometry)
 
 
 def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:

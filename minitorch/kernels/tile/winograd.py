@@ -79,7 +79,7 @@ from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.norm import summed
+from minitorch.kernels.norm import batch_norm_apply, normal_pixels, summed
 from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
 from minitorch.kernels.tile.tile import PANEL, narrow_panel, narrow_turned, wide_panel, wide_turned
 from minitorch.kernels.words.lanes import row_total
@@ -297,6 +297,8 @@ STEPS = {16: 128, 8: 64, 4: 64}[WIDTH]  # channels summed at a time, so that wha
 # by position, so that they share a reading of V. C256 8x8, N64: 26.5 ms without this, STEPS, and panels that fetch the
 # next position's U; 20.5 with all three, 25.8 if panels fetch nothing (one core Zen 3, 2026-11).
 FAR_BYTES, SHARE_BYTES = 400_000, 320_000
+STAGED = 32_000  # bytes of normalised rows that a worker has at a time
+_NONE = {kind: np.empty(0, kind) for kind in "fd"}  # a norm's factors where there is none
 RATIO = 64.0  # of the largest pixel of a tile to the largest one that a window sees, or to what is usual, at most
 SAMPLE = 256  # tiles, at most, of which the median peak is what is usual
 TAP_RATIO = 256.0  # of the largest weight of an output to the largest one at a tap, at most
@@ -305,11 +307,13 @@ APART = 16  # elements between the planes of U, V or M, so that they fall into d
 
 
 def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...], flip: bool,
-         finish: tuple = ()) -> np.ndarray | None:
+         finish: tuple = (), norm: tuple = ()) -> np.ndarray | None:
     """out[n, o, k] = sum over taps t, channels c of x[n, o + t - p, c] w[k, c, t]; with `flip` w[c, k, 2 - t].
 
-    The sums are finished before they are written, if told; see `Epilogue`. Returns the numbers of the tiles whose
-    outputs are to be computed directly, or None if all are, because of w; see the top of this file.
+    The sums are finished before they are written, if told; see `Epilogue`. With norm = (mean, scale, shift) the image
+    is relu((x - mean) * scale + shift), of which a row of tiles at a time is in a core's cache, and no more exists.
+    Returns the numbers of the tiles whose outputs are to be computed directly, or None if all are, because of w; see
+    the top of this file.
     """
     batch, height, width, channels = x.shape
     _, out_height, out_width, outputs = out.shape
@@ -321,7 +325,8 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     v_size, m_size = 36 * -(-channels // lanes) * (BLOCK * lanes + APART), 36 * (BLOCK * 2 * lanes + APART)
     share = SHARE_BYTES // (m_size * x.itemsize) if v_size * x.itemsize > FAR_BYTES else 1
     share = min(max(share, 1), -(-outputs // (2 * lanes)))
-    slot, peak_slot = v_size + share * m_size + 2 * lanes, 9 * _whole(outputs, lanes) + 1
+    norm, rows, stage = _staging(norm, x, high)
+    slot, peak_slot = v_size + share * m_size + 2 * lanes + stage, 9 * _whole(outputs, lanes) + 1
     u_size = -(-outputs // (2 * lanes)) * 36 * (channels * 2 * lanes + APART)
     u, space = borrow(u_size, x.dtype), borrow(workers * slot, x.dtype)
     peaks, record, verdict = (np.zeros(count, x.dtype) for count in (workers * peak_slot, total + 2, 2))
@@ -335,8 +340,8 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
         return None
     most /= max(1.0, channels * largest)
     sizes = high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels
-    _conv(heavy, x.reshape(-1), u, out.reshape(-1), space, record, np.zeros(1, np.int64), total, *sizes,
-          outputs, slot, share * 2 * lanes, finish)
+    _conv(heavy, x.reshape(-1), u, out.reshape(-1), *norm, space, record, np.zeros(1, np.int64), total, *sizes,
+          outputs, slot, stage, rows, share * 2 * lanes, finish)
     peak, (low, high) = record[:total], record[total:].tolist()
     sample = peak[::-(-total // SAMPLE)]
     usual = np.partition(sample, sample.size // 2)[sample.size // 2]  # NaN is above all
@@ -347,11 +352,29 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     else:
         unsure = np.flatnonzero(~((peak / RATIO <= usual) & (peak < most) & ((peak > least) | (peak == 0))))
     if unsure.size:
-        apart = np.zeros(unsure.size, x.dtype)
+        x, apart = formed(x, norm), np.zeros(unsure.size, x.dtype)
         _inspect(unsure.size * channels > HEAVY // 100, x.reshape(-1), unsure, peak, apart, least, most, *sizes)
         unsure = unsure[apart != 0]
     give_back(u, space)
     return unsure
+
+
+def formed(x: np.ndarray, norm: tuple) -> np.ndarray:
+    """relu((x - mean) * scale + shift), as an array; x itself if there is no norm."""
+    if not norm or not norm[0].size:
+        return x
+    out = np.empty_like(x)
+    batch_norm_apply(x.reshape(-1, x.shape[-1]), _NONE[x.dtype.char], *norm, out.reshape(-1, x.shape[-1]), True)
+    return out
+
+
+def _staging(norm: tuple, x: np.ndarray, high: int) -> tuple[tuple, int, int]:
+    """A norm's factors, rows of tiles of which x is formed at a time, and the elements of these, or 0 without a norm."""
+    if not norm:
+        return (_NONE[x.dtype.char],) * 3, 0, 0
+    line = x.shape[2] * x.shape[3]
+    rows = min(max(1, STAGED // (OUT * line * x.itemsize)), high)
+    return norm, rows, (OUT * rows + IN - OUT) * line
 
 
 def pixels_of(tiles: np.ndarray, out_shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -484,10 +507,10 @@ def _next(n, i, j, high, wide):
 
 
 @helper(fastmath=FASTMATH)
-def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, record, tile):
-    """V = B^T d B of the tile whose first pixel is (i, j)."""
+def _map_input(x, start, i, j, height, width, channels, v, at, plane, space, zeros, record, tile):
+    """V = B^T d B of the tile whose first pixel is (i, j), at x[start]."""
     lanes = lanes_of(v)
-    row, start, whole = width * channels, ((n * height + i) * width + j) * channels, channels // lanes
+    row, whole = width * channels, channels // lanes
     last_row, last_column, step = height - 1 - i, width - 1 - j, 36 * plane
     if i >= 0 and j >= 0 and last_row >= 5 and last_column >= 5:
         input_map(x, start, row, channels, v, at, 6 * plane, plane, whole, step, x, 0, 0, 0, 0, 0, 0, record, tile, 0,
@@ -498,6 +521,30 @@ def _map_input(x, n, i, j, height, width, channels, v, at, plane, space, zeros, 
     if channels % lanes:
         input_tail(x, start + whole * lanes, row, channels, v, at + whole * step, 6 * plane, plane, 1, step, space,
                    zeros, -i, last_row, -j, last_column, channels % lanes, record, tile, 0, ())
+
+
+@helper(fastmath=FASTMATH)
+def _map_inputs(x, mean, scale, shift, first, low, stop, high, wide, height, width, top, left, channels, v, v_at, plane,
+                space, zeros, staged, rows, record):
+    """Of the tiles from `first` on V of low ... stop - 1, with a norm of images that are formed at space[staged:].
+
+    They are formed `rows` rows of tiles at a time, two rows of pixels at their border twice.
+    """
+    n, i, j = _place(first + low, high, wide)
+    begin = i
+    for t in range(low, stop):
+        a, start = x, ((n * height + i - top) * width + j - left) * channels
+        if rows:
+            if t == low or (j == 0 and (i == 0 or i == begin + 4 * rows)):
+                begin = i
+                some = min(rows, -(-(j // 4 + stop - t) // wide))
+                for line in range(max(i - top, 0), min(i - top + 4 * some + 2, height)):
+                    normal_pixels(x, (n * height + line) * width * channels, mean, scale, shift, space,
+                                  staged + (line - i + top) * width * channels, width, channels)
+            a, start = space, staged + ((i - begin) * width + j - left) * channels
+        _map_input(a, start, i - top, j - left, height, width, channels, v, v_at + t * lanes_of(v), plane, space, zeros,
+                   record, first + t)
+        n, i, j = _next(n, i, j, high, wide)
 
 
 @helper(fastmath=FASTMATH)
@@ -547,26 +594,24 @@ magnitude = row_total(lambda x: abs(x), "max")
 
 
 @kernel_with_epilogue
-def _conv(workers, x, u, out, space, record, counter, total, high, wide, height, width, top, left, out_height,
-          out_width, channels, outputs, slot, share, finish):
+def _conv(workers, x, u, out, mean, scale, shift, space, record, counter, total, high, wide, height, width, top, left,
+          out_height, out_width, channels, outputs, slot, stage, rows, share, finish):
     lanes = lanes_of(x)
     plane, m_plane, out_row = BLOCK * lanes + APART, BLOCK * 2 * lanes + APART, out_width * outputs
     for worker in prange(workers):
         m = worker * slot
         zeros = m + share // (2 * lanes) * 36 * m_plane
         aside = zeros + lanes
-        v = aside + lanes
+        staged = aside + lanes
+        v = staged + stage
         while True:
             first = claim(counter) * BLOCK
             count = min(BLOCK, total - first)
             if count <= 0:
                 break
             clear(space, zeros, lanes)
-            n, i, j = _place(first, high, wide)
-            for t in range(count):
-                _map_input(x, n, i - top, j - left, height, width, channels, space, v + t * lanes, plane, space, zeros,
-                           record, first + t)
-                n, i, j = _next(n, i, j, high, wide)
+            _map_inputs(x, mean, scale, shift, first, 0, count, high, wide, height, width, top, left, channels, space,
+                        v, plane, space, zeros, staged, rows, record)
             for some in range(0, outputs, share):
                 n, i, j = _place(first, high, wide)
                 for p in range(0, 36, GROUP):
@@ -642,9 +687,9 @@ LEAST = 64  # tiles of a block or a chunk, at least: with fewer, adding to dU is
 MOST = 128  # and at most: planes of V and dM lie so far apart, which the compiler knows
 
 
-def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
-                     padding: tuple[tuple[int, int], ...]) -> np.ndarray | None:
-    """out[k, c, t] = sum over n and o of y[n, o, k] x[n, o + t - p, c].
+def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...],
+                     norm: tuple = ()) -> np.ndarray | None:
+    """out[k, c, t] = sum over n and o of y[n, o, k] x[n, o + t - p, c]; with `norm` as in `conv`.
 
     Returns the numbers of images that are to be left out and summed directly, in which case `out` is worth nothing,
     or None if all are.
@@ -659,10 +704,14 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
     lanes = 4 * WIDTH // x.itemsize
     high, wide = -(-out_height // OUT), -(-out_width // OUT)
     total = batch * high * wide
+    norm, staged_rows, stage = _staging(norm, x, high)
+    slot = 9 * 2 * lanes + stage
+    space = borrow(get_num_threads() * slot, x.dtype)
     flat_x, flat_y, fine = x.reshape(-1), y.reshape(-1), np.zeros(1, x.dtype)
     if total >= FEW:
-        _are_fine(False, flat_x, flat_y, fine)
+        _are_fine(False, flat_x, flat_y, *norm, space, fine)
     if not fine[0]:
+        give_back(space)
         return None
     c_padded, k_padded, rows = (_whole(count, unit) for count, unit in
                                 ((channels, lanes), (outputs, lanes), (channels, min(lanes, PANEL))))
@@ -675,19 +724,19 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray,
     parts = PARTS if apart else 1
     while parts > 1 and parts * 2 * block > total:
         parts //= 2
-    buffers, slot = get_num_threads() if apart else 1, 9 * 2 * lanes
+    buffers = get_num_threads() if apart else 1
     v_size, m_size = (36 * -(-count // lanes) * (MOST * lanes + APART) for count in (channels, outputs + lanes))
     v, m, u = (borrow(size, x.dtype) for size in (buffers * v_size, buffers * m_size, parts * u_size))
-    space = borrow(get_num_threads() * slot, x.dtype)
-    sizes = (high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels, outputs, slot)
+    sizes = (high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels, outputs, slot,
+             staged_rows)
     record, sums = np.zeros(2 * total, x.dtype), np.zeros(3)
     if apart:
-        _sum_parts(heavy, flat_x, flat_y, v, m, u, space, record, np.zeros(1, np.int64), total, block, parts,
+        _sum_parts(heavy, flat_x, flat_y, *norm, v, m, u, space, record, np.zeros(1, np.int64), total, block, parts,
                    u_size, v_size, m_size, rows, *sizes)
     else:
         for first in range(0, total, block):
             count = min(block, total - first)
-            _transform(heavy, flat_x, flat_y, v, m, space, record, total, first, count, *sizes)
+            _transform(heavy, flat_x, flat_y, *norm, v, m, space, record, total, first, count, *sizes)
             _correlate(heavy, v, m, u, np.zeros(1, np.int64), count, outputs, rows, min(first, 1))
     _transform_weight_back(heavy, u, out.reshape(-1), space, record, sums, parts, u_size, channels, outputs, rows, slot)
     give_back(v, m, u, space)
@@ -722,16 +771,26 @@ def _outweighing(x: np.ndarray, y: np.ndarray, peak: float, largest: float, tota
 
 
 @kernel
-def _are_fine(workers, x, y, fine):
-    """fine[0] = 1 unless both arrays are small integers, up to a power of two each."""
+def _are_fine(workers, x, y, mean, scale, shift, space, fine):
+    """fine[0] = 1 unless both arrays are small integers, up to a power of two each.
+
+    With a norm, a pixel of x must show that by itself: else `fine` stays 0, and the array itself is to be looked at.
+    """
+    channels = mean.size
     for worker in prange(workers):
-        if worker == 0 and (_kinds(y, 0, 0, 1, y.size, 4) & 4 or _kinds(x, 0, 0, 1, x.size, 4) & 4):
-            fine[0] = 1
+        if worker == 0:
+            if _kinds(y, 0, 0, 1, y.size, 4) & 4 or (not channels and _kinds(x, 0, 0, 1, x.size, 4) & 4):
+                fine[0] = 1
+            for at in range(0, x.size if channels and fine[0] == 0 else 0, max(channels, 1)):
+                normal_pixels(x, at, mean, scale, shift, space, 0, 1, channels)
+                if _kinds(space, 0, 0, 1, channels, 4) & 4:
+                    fine[0] = 1
+                    break
 
 
 @helper(fastmath=FASTMATH)
-def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, tiles, first, low, stop, high, wide, height, width, top,
-               left, out_height, out_width, channels, outputs):
+def _map_tiles(x, y, mean, scale, shift, v, v_at, m, m_at, space, zeros, record, tiles, first, low, stop, high, wide,
+               height, width, top, left, out_height, out_width, channels, outputs, staged_rows):
     """Of the tiles from `first` on the maps of low ... stop - 1.
 
     V = B^T d B as [vector of c][position][tile][lane], dM = A g A^T as [two vectors of k][position][tile][lane].
@@ -739,10 +798,10 @@ def _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, tiles, first, low, 
     """
     lanes = lanes_of(v)
     row, plane, m_plane = out_width * outputs, MOST * lanes + APART, MOST * 2 * lanes + APART
+    _map_inputs(x, mean, scale, shift, first, low, stop, high, wide, height, width, top, left, channels, v, v_at, plane,
+                space, zeros, zeros + 9 * 2 * lanes, staged_rows, record)
     n, i, j = _place(first + low, high, wide)
     for t in range(low, stop):
-        _map_input(x, n, i - top, j - left, height, width, channels, v, v_at + t * lanes, plane, space, zeros, record,
-                   first + t)
         last_row, last_column = out_height - 1 - i, out_width - 1 - j
         for k in range(0, outputs, 2 * lanes):
             size = 2 * lanes if outputs - k > lanes else lanes
@@ -779,8 +838,9 @@ def _add_products(products, v, v_at, m, m_at, u, u_at, p, count, more, outputs, 
 
 
 @kernel
-def _sum_parts(workers, x, y, v, m, u, space, record, counter, total, block, parts, u_size, v_size, m_size, rows, high,
-               wide, height, width, top, left, out_height, out_width, channels, outputs, slot):
+def _sum_parts(workers, x, y, mean, scale, shift, v, m, u, space, record, counter, total, block, parts, u_size, v_size,
+               m_size, rows, high, wide, height, width, top, left, out_height, out_width, channels, outputs, slot,
+               staged_rows):
     for worker in prange(workers):
         v_at, m_at, zeros = worker * v_size, worker * m_size, worker * slot
         clear(space, zeros, lanes_of(space))
@@ -791,19 +851,19 @@ def _sum_parts(workers, x, y, v, m, u, space, record, counter, total, block, par
             begin, end = part * total // parts, (part + 1) * total // parts
             for first in range(begin, end, block):
                 count = min(block, end - first)
-                _map_tiles(x, y, v, v_at, m, m_at, space, zeros, record, total, first, 0, count, high, wide, height,
-                           width, top, left, out_height, out_width, channels, outputs)
+                _map_tiles(x, y, mean, scale, shift, v, v_at, m, m_at, space, zeros, record, total, first, 0, count,
+                           high, wide, height, width, top, left, out_height, out_width, channels, outputs, staged_rows)
                 _add_products(36, v, v_at, m, m_at, u, part * u_size, 0, count, min(first - begin, 1), outputs, rows)
 
 
 @kernel
-def _transform(workers, x, y, v, m, space, record, tiles, first, count, high, wide, height, width, top, left,
-               out_height, out_width, channels, outputs, slot):
+def _transform(workers, x, y, mean, scale, shift, v, m, space, record, tiles, first, count, high, wide, height, width,
+               top, left, out_height, out_width, channels, outputs, slot, staged_rows):
     for worker in prange(workers):
         clear(space, worker * slot, lanes_of(space))
-        _map_tiles(x, y, v, 0, m, 0, space, worker * slot, record, tiles, first, worker * count // workers,
-                   (worker + 1) * count // workers, high, wide, height, width, top, left, out_height, out_width,
-                   channels, outputs)
+        _map_tiles(x, y, mean, scale, shift, v, 0, m, 0, space, worker * slot, record, tiles, first,
+                   worker * count // workers, (worker + 1) * count // workers, high, wide, height, width, top, left,
+                   out_height, out_width, channels, outputs, staged_rows)
 
 
 @kernel

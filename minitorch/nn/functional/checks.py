@@ -67,8 +67,11 @@ def check_operands(name: str, input: Any, **others: Any) -> None:
     """
     if isinstance(input, Variable):  # all is well, nearly always
         dtype = input.outline.dtype
-        for x in others.values():
-            if not isinstance(x, Variable) or x.array.dtype is not dtype:
+        for argument, x in others.items():
+            if isinstance(x, Variable):
+                if x.outline.dtype is not dtype:
+                    break
+            elif x is not None or argument != "bias":
                 break
         else:
             if dtype.kind in FLOATS:
@@ -78,10 +81,10 @@ def check_operands(name: str, input: Any, **others: Any) -> None:
             continue
         if not isinstance(x, Variable):
             raise TypeError(f"{name}: `{argument}` must be a Tensor, but got {type(x).__name__}")
-        if x.array.dtype != input.array.dtype:
-            kinds = ", ".join(f"{a} {dtypes.as_dtype(v.array.dtype)}" for a, v in (("input", input), (argument, x)))
+        if x.outline.dtype != input.outline.dtype:
+            kinds = ", ".join(f"{a} {dtypes.as_dtype(v.outline.dtype)}" for a, v in (("input", input), (argument, x)))
             raise RuntimeError(f"{name}: `input` and `{argument}` must have the same floating dtype, but got {kinds}")
-    if input.array.dtype.kind not in FLOATS:
+    if input.outline.dtype.kind not in FLOATS:
         raise NotImplementedError(f"{name}: not implemented for {input.dtype}; `input` must be float32 or float64")
 
 
