@@ -140,6 +140,7 @@ WORDS: dict[str, Any] = {
     "nan": math.nan,
     "where": _where,
     "sqrt": Vector.sqrt,
+    "fma": Vector.fma,
     "floor": Vector.floor,
     "ceil": Vector.ceil,
     "trunc": Vector.trunc,

@@ -49,6 +49,7 @@ CHEAP = {
     "round": 1,
     "copysign": 1,
     "number": 0,
+    "fma": 2,
     "sqrt": 4,
 }
 

@@ -40,6 +40,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections import deque
+from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ import numpy as np
 from .. import kernels
 from ..autograd import Node, Primitive, Variable, is_grad_enabled, is_inference_mode_enabled, plain, quiet, tape
 from ..autograd.modes import _recorder
+from ..autograd.parameters import Parameters
 from ..autograd.primitive import kept_array
 from ..autograd.tape import Own, Version, may_wait, wrap
 from ..geometry import ConvGeometry
@@ -55,6 +57,7 @@ from ..kernels.tile import algorithm
 from ..kernels.tile.algorithm import is_winograd
 from .activation import CURVES, relu, relu_grad
 from .conv import conv, conv_bias, conv_weight_grad
+from .declare import Formula, trace_of
 from .layout import absent, channels_first, channels_last, pixels
 from .linalg import affine
 from .norm import batch_norm, normalize
@@ -64,6 +67,7 @@ from .pool import average, max_pool
 enabled = os.environ.get("MINITORCH_FUSION", "1") not in ("", "0")
 WAITING = 4  # a residual block has two at once: its last batch norm and its shortcut's
 CHANNELS = 8  # fewer are not finished in registers: the tutorial net's 6 took 3.19 ms so, 2.88 without (2026-11)
+WIDE = 512  # channels are a line by themselves; GELU of 16 channels, 64 32x32 images: 1.8 ms, 0.6 by rows (2026-11)
 _waiting: deque[weakref.ref] = deque()
 
 
@@ -185,8 +189,8 @@ def _apply(x: np.ndarray, epilogue: Epilogue, out: np.ndarray, rectified: bool) 
 class Pending:
     """How to compute a result: its producer and epilogue. versions: of all memory that is read and may change.
 
-    recipe: what the tape keeps of it, if it is a batch norm that a ReLU ends. No op joins that; convolutions form it as
-    they read, and it need never be stored.
+    recipe: what the tape keeps of it, if it is a batch norm that a curve has read, or that a ReLU ends. No op joins the
+    latter, but convolutions form it as they read, and it need never be stored.
     """
 
     __slots__ = ("claimed", "dtype", "epilogue", "producer", "recipe", "shape", "versions")
@@ -196,18 +200,16 @@ class Pending:
     ) -> None:
         self.producer, self.epilogue, self.versions, self.recipe = producer, epilogue, versions, recipe
         self.shape, self.dtype = producer.shape, producer.dtype
-        self.claimed = recipe is not None
+        self.claimed = recipe is not None and recipe.rectified
 
     def compute(self, rectified: bool = False) -> np.ndarray:
         """The array, after a ReLU if asked."""
-        if self.recipe is not None:
-            return self.recipe.restored()
-        before = quiet.get()
-        try:
-            quiet.set(quiet.QUIET)
-            return self.producer.run(self.epilogue, rectified)
-        finally:
-            quiet.set(before)
+        return self.recipe.restored() if self.recipe else _run(self.producer, self.epilogue, rectified)
+
+    @property
+    def normal(self) -> bool:
+        """Whether this is a batch norm and nothing else yet."""
+        return isinstance(self.producer, Normalized) and self.epilogue.residual is None and not self.claimed
 
     def claim(self, op: Primitive) -> bool:
         """Whether `op` may join; of those that would run a product again only the first."""
@@ -217,20 +219,31 @@ class Pending:
         return True
 
 
-class Recipe:
-    """How to form a batch norm with its ReLU, of which the tape keeps no more than this.
+def _run(producer: Producer, epilogue: Epilogue, rectified: bool) -> np.ndarray:
+    """What a producer gives, without NumPy's warnings."""
+    before = quiet.get()
+    try:
+        quiet.set(quiet.QUIET)
+        return producer.run(epilogue, rectified)
+    finally:
+        quiet.set(before)
 
-    pending: the batch norm, until the memory that it reads is about to change; from then on the array is `held`.
+
+class Recipe:
+    """How to form a batch norm, maybe with its ReLU, of which the tape keeps no more than this.
+
+    pending: the images x to be normalised, until that memory is about to change; from then on the result is `held`.
+    factors: mean, scale and shift of each channel.
     """
 
-    __slots__ = ("__weakref__", "dtype", "held", "pending", "shape", "strides")
+    __slots__ = ("__weakref__", "dtype", "factors", "held", "pending", "rectified", "shape", "strides")
 
-    def __init__(self, pending: Pending) -> None:
-        producer: Any = pending.producer
-        self.shape, self.dtype, self.strides = pending.shape, pending.dtype, producer.x.strides
-        self.pending: Pending | None = pending
+    def __init__(self, of: Pending, rectified: bool) -> None:
+        x = of.producer.x  # type: ignore[attr-defined]
+        self.shape, self.dtype, self.strides = x.shape, x.dtype, x.strides
+        self.pending, self.factors, self.rectified = x, of.epilogue[:3], rectified
         self.held: Any = None
-        for version in pending.versions:
+        for version in of.versions:
             version.read_by(weakref.ref(self))
 
     @property
@@ -241,8 +254,18 @@ class Recipe:
 
     def restored(self) -> np.ndarray:
         """The array: a new one, as long as it is not held."""
-        pending = self.pending
-        return self.held if pending is None else pending.compute(rectified=True)
+        x = self.pending
+        return self.held if x is None else _run(Normalized(x), Epilogue(*self.factors), self.rectified)
+
+    def columns(self) -> list[np.ndarray]:
+        """The factors beside images, for a formula: repeated for a row of pixels, which is then one line of memory."""
+        channels, *size = self.shape[1:]
+        if not size or channels >= WIDE:
+            return [factor.reshape(-1, *[1] * len(size)) for factor in self.factors]
+        row = np.empty((3, size[-1], channels), self.dtype)
+        for i, factor in enumerate(self.factors):
+            row[i] = factor
+        return list(row.transpose(0, 2, 1).reshape(3, channels, *[1] * (len(size) - 1), size[-1]))
 
 
 def _wait(pending: Pending) -> Any:
@@ -288,8 +311,9 @@ def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
         return None
     recorded = is_grad_enabled() and any([arg.edge is not None for arg in args])
     pending = getattr(x, "pending", None)
-    if pending is not None and pending.recipe and recorded and is_winograd(geometry, dtype, inputs, channels):
-        source, norm, versions = pending.producer.x, pending.epilogue[:3], pending.versions
+    recipe = getattr(pending, "recipe", None)
+    if recipe is not None and recipe.rectified and recorded and is_winograd(geometry, dtype, inputs, channels):
+        source, norm, versions = pending.producer.x, recipe.factors, pending.versions
     elif _steady(x):
         source, norm, versions = x.array, (), [x.version]
     else:
@@ -325,6 +349,12 @@ def _normalizing(args: tuple, settings: dict) -> Epilogue:
     return Epilogue(settings["mean"], settings["invstd"] * w.array, b.array.copy())
 
 
+def normal(x: Any, mean: Any, scale: Any, shift: Any) -> Any:
+    """(x - mean) * scale + shift, for formulas: with one rounding at the end, as kernels of norms have it."""
+    trace = trace_of((x, mean, scale, shift))
+    return (x - mean) * scale + shift if trace is None else trace.call("fma", x - mean, scale, shift)
+
+
 # ------------------------------------------------------------------------------------------------------------ followers
 def _normalize(op: Primitive, args: tuple, settings: dict) -> Any:
     """normalize behind a convolution without a bias, or of a large image."""
@@ -355,16 +385,47 @@ def _relu(op: Primitive, args: tuple, settings: dict) -> Any:
     pending = getattr(args[0], "pending", None)
     if pending is None or not pending.claim(op):
         return None
-    normalized = isinstance(pending.producer, Normalized) and pending.epilogue.residual is None
-    gate = {"gate": (pending.epilogue.scale, pending.epilogue.shift)} if normalized else {}
-    if normalized and is_grad_enabled() and args[0].edge is not None and _recorder.get() is None:
-        out = _wait(Pending(pending.producer, pending.epilogue, pending.versions, Recipe(pending)))
+    gate = {"gate": (pending.epilogue.scale, pending.epilogue.shift)} if pending.normal else {}
+    if pending.normal and is_grad_enabled() and args[0].edge is not None and _recorder.get() is None:
+        out = _wait(Pending(pending.producer, pending.epilogue, pending.versions, Recipe(pending, True)))
     else:
         out = wrap(pending.compute(rectified=True))
     return op.place(args, out, {**settings, **gate}) if args[0].pending is pending else None
 
 
+def _curve(op: Any, args: tuple, settings: dict) -> Any:
+    """A curve behind a batch norm: one pass, after which only what the norm read is there."""
+    pending = getattr(args[0], "pending", None)
+    if pending is None or not pending.normal or not enabled or plain.enabled:
+        return None
+    recipe = Recipe(pending, False)
+    if pending.recipe is None and _recorder.get() is None:
+        pending.recipe = recipe
+    settings = {**op.defaults, **settings}
+    given = [settings[name] for name in op.value.settings]
+    out = wrap(_behind_norm(op)[0](pending.producer.x, *recipe.columns(), *given))
+    return op.place(args, out, settings) if args[0].pending is pending else None
+
+
+@cache
+def _behind_norm(op: Any) -> tuple[Formula, Formula]:
+    """The value of a curve and its rule, of what a batch norm reads and the norm's factors in place of the curve's x."""
+    factors = ("mean", "scale", "shift")
+
+    def value(x: Any, mean: Any, scale: Any, shift: Any, *settings: Any) -> Any:
+        return op.value.read(op.value.vector, (normal(x, mean, scale, shift), *settings))
+
+    def rule(g: Any, x: Any, mean: Any, scale: Any, shift: Any, *settings: Any) -> Any:
+        return op.rules[0].rule(g, normal(x, mean, scale, shift), *settings)
+
+    names = op._names[0][2:]
+    value.parameters = Parameters(("x", *factors, *op.value.settings), (), {}, False)  # type: ignore[attr-defined]
+    rule.parameters = Parameters(("g", "x", *factors, *names), (), {}, False)  # type: ignore[attr-defined]
+    return Formula(f"{op.name}_of_norm", value), Formula(f"{op.name}_of_norm_grad", rule)
+
+
 for _op, _hook in {
+    **{op: _curve for op in CURVES},
     conv: _convolution,
     conv_bias: _convolution,
     affine: _linear,
@@ -413,10 +474,19 @@ def _gate(node: Node, g: Any) -> Any:
 
 
 def _over(node: Node, g: Any) -> Own | None:
-    """The gradient at a curve's input, written over g, if nobody else has that; None if g is an array."""
+    """The gradient at a curve's input, written over g, if nobody else has that; None if g is an array.
+
+    What a batch norm before the curve gave is formed once more, if it is not there.
+    """
+    kept: Any = node.kept
+    x = kept_array(node, "x", as_kept=True) if "x" in kept else None
+    if type(x) is Recipe and x.pending is not None:
+        given = [node.settings[name] for name in node.primitive._names[0][2:]]
+        rule = _behind_norm(node.primitive)[1]
+        h, rule = (g.compute(), rule.over) if hasattr(g, "compute") else (g, rule)
+        return Own(rule(h, x.pending, *x.columns(), *given))
     if not hasattr(g, "compute"):
         return None
-    kept: Any = node.kept
     values = [
         g.compute() if name == "g" else kept_array(node, name) if name in kept else node.settings[name]
         for name in node.primitive._names[0]
@@ -429,13 +499,11 @@ def _weight_grad(op: Primitive, args: tuple, settings: dict) -> Any:
     x, y = args
     if type(x) is not Recipe:
         return None
-    pending = x.pending
-    if pending is None:
+    source, geometry = x.pending, settings["geometry"]
+    if source is None:
         return op(x.held, y, **settings)
-    geometry, producer = settings["geometry"], pending.producer
     out = np.empty((y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel_size), x.dtype)
-    source, norm = channels_last(producer.x), pending.epilogue[:3]  # type: ignore[attr-defined]
-    kernels.weight_grad_of_normal(source, channels_last(y), *norm, out, geometry)
+    kernels.weight_grad_of_normal(channels_last(source), channels_last(y), *x.factors, out, geometry)
     return out
 
 
