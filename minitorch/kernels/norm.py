@@ -212,21 +212,25 @@ descent_regated = lanewise(1, lambda v, out, x, g, shift, mean, slope, offset, s
 
 
 @intrinsic
-def normal_pixels(typingctx, x, start, mean, scale, shift, out, at, pixels, channels):
-    """out[at:] = relu((x[start:] - mean) * scale + shift) of so many pixels (pixels, channels)."""
+def normal_pixels(typingctx, x, start, step, mean, scale, shift, first, out, at, pixels, channels):
+    """out[at:] = relu((x - mean) * scale + shift) of `pixels`, `step` apart from x[start] on, (pixels, channels).
+
+    first: the channel at x[start], the first of those of which the factors are taken.
+    """
 
     def emit(context, builder, signature, arguments):
-        x, start, mean, scale, shift, out, at, pixels, channels = unpacked(context, builder, signature, arguments)
+        x, start, step, mean, scale, shift, first, out, at, pixels, channels = unpacked(
+            context, builder, signature, arguments)
         v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
 
         def column(channel, count, mask=None):  # of so many vectors of channels
-            factors = [[v.load(place, mask) for place in v.cells(v.at(table, channel), count)]
+            factors = [[v.load(place, mask) for place in v.cells(v.at(table, first, channel), count)]
                        for table in (mean, scale, shift)]
             source, target = v.at(x, start, channel), v.at(out, at, channel)
             with cgutils.for_range(builder, pixels) as loop:
-                moved = builder.mul(loop.index, channels)
-                for place, to, *own in zip(v.cells(v.at(source, moved), count), v.cells(v.at(target, moved), count),
-                                           *factors, strict=True):
+                seen, places = (v.at(line, builder.mul(loop.index, apart)) for line, apart in
+                                ((source, step), (target, channels)))
+                for place, to, *own in zip(v.cells(seen, count), v.cells(places, count), *factors, strict=True):
                     v.store(v.rectified(v.normal(v.load(place, mask), *own)), to, mask)
 
         four, one = (builder.and_(channels, INT(-n * v.lanes)) for n in (4, 1))
@@ -240,7 +244,7 @@ def normal_pixels(typingctx, x, start, mean, scale, shift, out, at, pixels, chan
         return context.get_dummy_value()
 
     size = types.intp
-    return types.void(x, size, mean, scale, shift, out, size, size, size), emit
+    return types.void(x, size, size, mean, scale, shift, size, out, size, size, size), emit
 
 
 # ------------------------------------------------------------------------------------------------ kernels

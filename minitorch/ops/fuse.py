@@ -54,7 +54,7 @@ from ..autograd.primitive import kept_array
 from ..autograd.tape import Own, Version, may_wait, wrap
 from ..geometry import ConvGeometry
 from ..kernels.tile import algorithm
-from ..kernels.tile.algorithm import is_winograd
+from ..kernels.tile.algorithm import forms_normal
 from .activation import CURVES, relu, relu_grad
 from .conv import conv, conv_bias, conv_weight_grad
 from .declare import Formula, trace_of
@@ -312,7 +312,7 @@ def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
     recorded = is_grad_enabled() and any([arg.edge is not None for arg in args])
     pending = getattr(x, "pending", None)
     recipe = getattr(pending, "recipe", None)
-    if recipe is not None and recipe.rectified and recorded and is_winograd(geometry, dtype, inputs, channels):
+    if recipe is not None and recipe.rectified and recorded and forms_normal(geometry, dtype, inputs, channels):
         source, norm, versions = pending.producer.x, recipe.factors, pending.versions
     elif _steady(x):
         source, norm, versions = x.array, (), [x.version]

@@ -21,12 +21,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import prod
 
 import numpy as np
 
 from minitorch.geometry import ConvGeometry
 
 CHANNELS, SIZE = 16, 3
+IMAGE = 300_000  # bytes of an image that a core has in its L2 cache while a depthwise convolution reads it
+STEPS = 512  # channels of a 1x1 convolution that is one product
 
 setting = "auto"
 _earlier: ContextVar[str] = ContextVar("earlier")
@@ -51,3 +54,14 @@ def is_winograd(geometry: ConvGeometry, dtype: np.dtype, channels: int, outputs:
         return defined and word == "winograd"
     return (dtype == np.float32 and min(channels, outputs) >= CHANNELS
             and min(*geometry.input_size, *geometry.output_size) >= SIZE)
+
+
+def forms_normal(geometry: ConvGeometry, dtype: np.dtype, channels: int, outputs: int) -> bool:
+    """Whether a convolution and its weight's gradient form relu((x - mean) * scale + shift) as they read x.
+
+    Others would store it: they read each pixel many times, from where it lies.
+    """
+    if geometry.groups == channels == outputs > 1:
+        return prod(geometry.input_size) * channels * dtype.itemsize <= IMAGE
+    return is_winograd(geometry, dtype, channels, outputs) or (
+        geometry.pointwise and 1 < channels <= STEPS and outputs > 1)

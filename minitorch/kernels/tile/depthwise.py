@@ -36,7 +36,8 @@ from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.geometry import ConvGeometry
-from minitorch.kernels.engine.runtime import borrow, give_back, kernel
+from minitorch.kernels.engine.runtime import borrow, get_num_threads, give_back, kernel
+from minitorch.kernels.norm import normal_pixels
 from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
 from minitorch.kernels.words.moves import claim, clear
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, intrinsic, unpacked
@@ -48,6 +49,7 @@ TILES = 4, 2, 1  # pixels; with two vectors of channels 8 sums, 6 weights and a 
 RUNS = 3, 1  # taps that share sources
 BAND = 1 << 16  # bytes of an image to work on at a time, so that all its kinds find them in the L2 cache
 CHUNKS = 64  # of bands to claim
+NO_NORM = {kind: (np.empty(0, kind),) * 3 for kind in "fd"}
 PARTS = 16  # partial sums of a weight's gradient; bands of a small batch
 
 
@@ -280,72 +282,95 @@ gather_line, add_line = make_line(weight_grad=False), make_line(weight_grad=True
 
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
 def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, transpose: bool,
-           finish: tuple = ()) -> None:
-    """`conv` of x or `conv_transpose` of y, finished before it is written, if told; see `Epilogue`."""
+           finish: tuple = (), norm: tuple = ()) -> None:
+    """`conv` of x or `conv_transpose` of y, finished before it is written, if told; see `Epilogue`.
+
+    With norm = (mean, scale, shift) of relu((x - mean) * scale + shift), an image at a time.
+    """
     batch, channels, taps, plan = source.shape[0], w.shape[0], prod(geometry.kernel_size), _plan(geometry, transpose)
     size, blocks, last = _blocks(channels, source.dtype)
     source_image, target_image = source.size // batch, out.size // batch
-    packed = borrow(blocks * taps * size, source.dtype)
-    _gather(out.size * taps > HEAVY, source.reshape(-1), w.reshape(-1), packed, out.reshape(-1), *plan,
-            np.zeros(1, np.int64), batch, _bands(plan, batch, max(source_image, target_image), source.itemsize),
-            source_image, target_image, channels, taps, size, blocks, last, finish)
-    give_back(packed)
+    packed, space = borrow(blocks * taps * size, source.dtype), _room(norm, source)
+    bands = 1 if norm else _bands(plan, batch, max(source_image, target_image), source.itemsize)
+    _gather(out.size * taps > HEAVY, source.reshape(-1), w.reshape(-1), packed, out.reshape(-1),
+            *(norm or NO_NORM[source.dtype.char]), space, *plan, np.zeros(1, np.int64), batch, bands, source_image,
+            target_image, channels, taps, size, blocks, last, finish)
+    give_back(packed, space)
+
+
+def _room(norm: tuple, x: np.ndarray) -> np.ndarray:
+    """Memory for an image of each worker, if there is a norm."""
+    return borrow(get_num_threads() * x[0].size if norm else 1, x.dtype)
 
 
 @kernel_with_epilogue
-def _gather(workers, source, w, packed, out, lines, runs, kinds, counter, batch, bands, source_image, target_image,
-            channels, taps, size, blocks, last, finish):
+def _gather(workers, source, w, packed, out, mean, scale, shift, space, lines, runs, kinds, counter, batch, bands,
+            source_image, target_image, channels, taps, size, blocks, last, finish):
     for block in range(blocks):
         k = min(block * size, last)
         for lane in range(min(size, channels - k)):
             for tap in range(taps):
                 packed[(block * taps + tap) * size + lane] = w[(k + lane) * taps + tap]
     chunk, ahead = -(-batch * bands // CHUNKS), max(1, source_image // target_image)
-    for _ in prange(workers):
+    for worker in prange(workers):
         while True:
             first = claim(counter) * chunk
             if first >= batch * bands:
                 break
             for item in range(first, min(first + chunk, batch * bands)):
                 image, band = item // bands, item % bands
+                a, start = source, image * source_image
+                if mean.size:
+                    normal_pixels(source, start, channels, mean, scale, shift, 0, space, worker * source_image,
+                                  source_image // channels, channels)
+                    a, start = space, worker * source_image
                 for kind in range(kinds.shape[0]):
                     line, count = kinds[kind, FIRST], kinds[kind, LINES]
                     for i in range(line + band * count // bands, line + (band + 1) * count // bands):
-                        gather_line(source, image * source_image + lines[i, 0], out,
+                        gather_line(a, start + lines[i, 0], out,
                                     image * target_image + lines[i, 1], kinds, kind, runs, packed, 0, taps, channels,
                                     last, ahead if kind == 0 else 0, finish)
 
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
-def weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
-    """`conv_weight_grad`. The batch is cut into parts with a sum each, which are added up in order."""
+def weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry, norm: tuple = ()) -> None:
+    """`conv_weight_grad`, with `norm` as in `gather`. The batch is cut into parts with a sum each, added up in order."""
     batch, channels, taps, plan = x.shape[0], x.shape[-1], prod(geometry.kernel_size), _plan(geometry, False)
     size, blocks, last = _blocks(channels, x.dtype)
     x_image, y_image = prod(x.shape[1:]), prod(y.shape[1:])
     bands = _bands(plan, batch, max(x_image, y_image), x.itemsize)
     parts = max(1, min(batch * bands, PARTS))
-    partial = borrow(parts * blocks * taps * size, x.dtype)
-    _sweep(y.size * taps > HEAVY, x.reshape(-1), y.reshape(-1), partial, out.reshape(-1), *plan, np.zeros(1, np.int64),
-           batch, bands, parts, x_image, y_image, channels, taps, size, blocks, last)
-    give_back(partial)
+    partial, space = borrow(parts * blocks * taps * size, x.dtype), _room(norm, x)
+    _sweep(y.size * taps > HEAVY, x.reshape(-1), y.reshape(-1), partial, out.reshape(-1),
+           *(norm or NO_NORM[x.dtype.char]), space, *plan, np.zeros(1, np.int64), batch, bands, parts, x_image, y_image,
+           channels, taps, size, blocks, last)
+    give_back(partial, space)
 
 
 @kernel
-def _sweep(workers, x, y, partial, out, lines, runs, kinds, counter, batch, bands, parts, x_image, y_image, channels,
-           taps, size, blocks, last):
+def _sweep(workers, x, y, partial, out, mean, scale, shift, space, lines, runs, kinds, counter, batch, bands, parts,
+           x_image, y_image, channels, taps, size, blocks, last):
     sums, ahead = blocks * taps * size, max(1, x_image // y_image)
-    for _ in prange(workers):
+    for worker in prange(workers):
         while True:
             part = claim(counter)
             if part >= parts:
                 break
             clear(partial, part * sums, sums)
+            held = -1
             for item in range(part * batch * bands // parts, (part + 1) * batch * bands // parts):
                 image, band = item // bands, item % bands
+                a, start = x, image * x_image
+                if mean.size:
+                    if image != held:
+                        held = image
+                        normal_pixels(x, start, channels, mean, scale, shift, 0, space, worker * x_image,
+                                      x_image // channels, channels)
+                    a, start = space, worker * x_image
                 for kind in range(kinds.shape[0]):
                     line, count = kinds[kind, FIRST], kinds[kind, LINES]
                     for i in range(line + band * count // bands, line + (band + 1) * count // bands):
-                        add_line(x, image * x_image + lines[i, 0], y, image * y_image + lines[i, 1], kinds, kind, runs,
+                        add_line(a, start + lines[i, 0], y, image * y_image + lines[i, 1], kinds, kind, runs,
                                  partial, part * sums, taps, channels, last, ahead if kind == 0 else 0, ())
     total = partial[:sums]
     for part in range(1, parts):

@@ -23,7 +23,7 @@ from minitorch.geometry import ConvGeometry, GatherPlan
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.reduce import sum_along
 from minitorch.kernels.tile import depthwise, gemm, winograd
-from minitorch.kernels.tile.algorithm import is_winograd
+from minitorch.kernels.tile.algorithm import forms_normal, is_winograd
 from minitorch.kernels.tile.epilogue import kernel_with_epilogue
 from minitorch.kernels.tile.tile import ROWS, ROWS_HALF, ROWS_NARROW, half, narrow, wide
 from minitorch.kernels.words.moves import claim, clear, copy, fetch, lanes_of, move
@@ -69,11 +69,18 @@ def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, s
 
 def conv_of_normal(x: np.ndarray, w: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
                    out: np.ndarray, geometry: ConvGeometry) -> None:
-    """out = conv(relu((x - mean) * scale + shift), w); by Winograd's algorithm that image is never stored."""
-    norm = mean, scale, shift
-    if not (is_winograd(geometry, x.dtype, x.shape[-1], out.shape[-1])
-            and _by_tiles(x, w, out, geometry.padding, transpose=False, norm=norm)):
-        conv(winograd.formed(x, norm), w, out, geometry)
+    """out = conv(relu((x - mean) * scale + shift), w), of an image that is not stored where `forms_normal` says so."""
+    norm, channels, outputs = (mean, scale, shift), x.shape[-1], out.shape[-1]
+    if out.size and forms_normal(geometry, x.dtype, channels, outputs):
+        if depthwise.is_depthwise(w, geometry):
+            depthwise.gather(x, w, out, geometry, False, norm=norm)
+            return
+        if geometry.pointwise:
+            gemm.of_normal(x.reshape(-1, channels), w.reshape(outputs, channels), out.reshape(-1, outputs), False, norm)
+            return
+        if _by_tiles(x, w, out, geometry.padding, transpose=False, norm=norm):
+            return
+    conv(winograd.formed(x, norm), w, out, geometry)
 
 
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
@@ -313,11 +320,19 @@ def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: Co
 def weight_grad_of_normal(x: np.ndarray, y: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
                           out: np.ndarray, geometry: ConvGeometry) -> None:
     """`conv_weight_grad` of relu((x - mean) * scale + shift) and y; see `conv_of_normal`."""
-    norm = mean, scale, shift
-    apart = (winograd.conv_weight_grad(x, y, out, geometry.padding, norm)
-             if is_winograd(geometry, x.dtype, x.shape[-1], y.shape[-1]) else None)
-    if apart is None or apart.size:
-        conv_weight_grad(winograd.formed(x, norm), y, out, geometry)
+    norm, channels, outputs = (mean, scale, shift), x.shape[-1], y.shape[-1]
+    if y.size and forms_normal(geometry, x.dtype, channels, outputs):
+        if depthwise.is_depthwise(out, geometry):
+            depthwise.weight_grad(x, y, out, geometry, norm)
+            return
+        if geometry.pointwise:
+            _pointwise_weight_grad(x.reshape(-1, channels), y.reshape(-1, outputs), out.reshape(outputs, channels),
+                                   norm)
+            return
+        apart = winograd.conv_weight_grad(x, y, out, geometry.padding, norm)
+        if apart is not None and not apart.size:
+            return
+    conv_weight_grad(winograd.formed(x, norm), y, out, geometry)
 
 
 def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
@@ -364,8 +379,10 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
     give_back(space, partial)
 
 
-def _pointwise_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+def _pointwise_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, norm: tuple = ()) -> None:
     """out = y^T x of pixels x (M, C) and y (M, K), as a matrix product, cut into parts if there are many pixels.
+
+    With a norm, of relu((x - mean) * scale + shift).
 
     A worker on a part of its own reads nothing twice; a product not cut is shared out by rows and columns. ms on two
     cores (Zen 3, N64, 2026-11), with `_sweep`, which copies no row of x for the tile, as one product, and in parts:
@@ -379,16 +396,19 @@ def _pointwise_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> Non
     pixels, channels, outputs = len(x), x.shape[1], y.shape[1]
     parts = min(16, pixels // PIXELS)
     if parts < 2:
-        gemm.linear(y, x, x[:0, 0], out, True, False, False)
+        gemm.linear(y, winograd.formed(x, norm), x[:0, 0], out, True, False, False)
         return
     each = pixels // parts
     even = parts * each  # what is left over, fewer than 16 pixels, is one part more
     partial = borrow((parts + 1) * out.size, x.dtype)
     sums = partial[:(parts + 1) * out.size].reshape(parts + 1, channels, outputs)
-    gemm.matmul(x[:even].reshape(parts, each, channels).transpose(0, 2, 1), y[:even].reshape(parts, each, outputs),
-                sums[:parts])
+    first, second = x[:even].reshape(parts, each, channels), y[:even].reshape(parts, each, outputs)
+    if norm:
+        gemm.of_normal(first, second, sums[:parts], True, norm)
+    else:
+        gemm.matmul(first.transpose(0, 2, 1), second, sums[:parts])
     if even < pixels:
-        gemm.linear(x[even:], y[even:], x[:0, 0], sums[parts], True, False, False)
+        gemm.linear(winograd.formed(x[even:], norm), y[even:], x[:0, 0], sums[parts], True, False, False)
         parts += 1
     _add_parts(parts * out.size > 100_000, partial, out.reshape(-1), parts, 1, channels, outputs, 1)
     give_back(partial)

@@ -19,6 +19,7 @@ from numba import prange
 from numpy.lib.stride_tricks import as_strided
 
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
+from minitorch.kernels.norm import normal_pixels
 from minitorch.kernels.tile import matvec
 from minitorch.kernels.tile.tile import ROWS, ROWS_NARROW, narrow, wide
 from minitorch.kernels.words.moves import claim, move, turn
@@ -32,6 +33,8 @@ BLOCK_ROWS, BLOCK_COLUMNS = 600 // ROWS * ROWS, 512  # of a block, at most; 300 
 SHORT, STEPS_IN_PLACE = 64, 128  # rows of x up to which y is read where it lies, and steps at most then
 PAGE = 4096  # bytes between rows of y that would fall into one set of the cache
 FEW = 4  # panels of y for which x is read where it lies in any case
+FORMED = 96  # rows of a normalised x at a time: whole tiles of every width
+NO_NORM = {kind: (np.empty(0, kind),) * 3 for kind in "fd"}
 NUMBERS = np.arange(BLOCK_ROWS)
 
 
@@ -39,6 +42,20 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     """out[b] = x[b] @ y[b] for x (B, M, K), y (B, K, N)."""
     batch, m, n = out.shape
     _product(*_flat(x), *_flat(y), out.reshape(-1)[:0], out, batch, m, n, x.shape[2], False)
+
+
+def of_normal(x: np.ndarray, y: np.ndarray, out: np.ndarray, turned: bool, norm: tuple) -> None:
+    """out = relu((x - mean) * scale + shift) @ y transposed, of two matrices, for a norm of x's columns.
+
+    With `turned` x is (B, M, K), y (B, M, N), and out[b] = relu(...)[b] transposed @ y[b]. That factor is formed a few
+    rows at a time. There are more columns than one, and no more than STEPS unless `turned`.
+    """
+    if turned:
+        _product(*_flat(x.transpose(0, 2, 1)), *_flat(y), out.reshape(-1)[:0], out, *out.shape, x.shape[1], False, norm)
+    else:
+        k = x.shape[1]
+        _product(x.reshape(-1), (0, k, 1), y.reshape(-1), (0, 1, k), y.reshape(-1)[:0], out, 1, *out.shape, k, False,
+                 norm)
 
 
 def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x: bool, turn_w: bool,
@@ -57,17 +74,21 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x:
 
 
 def _product(x: np.ndarray, x_strides: tuple[int, ...], y: np.ndarray, y_strides: tuple[int, ...], b: np.ndarray,
-             out: np.ndarray, batch: int, m: int, n: int, k: int, relu: bool) -> None:
-    """out = x y, of x (batch, m, k) and y (batch, k, n) by strides, then b and ReLU as in `linear`."""
+             out: np.ndarray, batch: int, m: int, n: int, k: int, relu: bool, norm: tuple = ()) -> None:
+    """out = x y, of x (batch, m, k) and y (batch, k, n) by strides, then b and ReLU as in `linear`.
+
+    norm: as in `of_normal`.
+    """
     if not out.size:
         return
     heavy = out.size * k > HEAVY
     workers = get_num_threads() if heavy else 1
     lanes, copied, in_place, rows, columns, x_size, y_size = _blocks(batch, m, n, k, out.itemsize, workers,
                                                                      x_strides[2] != 1, y_strides[2] == 1)
-    space = borrow(workers * (x_size + y_size), out.dtype)
-    _matmul(heavy, x, y, b, out.reshape(-1), space, np.zeros(1, np.int64), batch, m, n, k, rows, columns, x_size,
-            y_size, copied, in_place, lanes, relu, *x_strides, *y_strides)
+    stage = 0 if not norm else FORMED * k if x_strides[2] == 1 else min(k, STEPS) * rows
+    space = borrow(workers * (x_size + y_size + stage), out.dtype)
+    _matmul(heavy, x, y, b, *(norm or NO_NORM[out.dtype.char]), out.reshape(-1), space, np.zeros(1, np.int64), batch,
+            m, n, k, rows, columns, x_size, y_size, stage, copied, in_place, lanes, relu, *x_strides, *y_strides)
     give_back(space)
 
 
@@ -133,14 +154,15 @@ def pack(source, start, rows, row, steps, step, target, at, width, lanes):
 
 
 @kernel
-def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, columns, x_size, y_size, copied, in_place,
-            lanes, relu, x_batch, x_row, x_step, y_batch, y_step, y_column):
+def _matmul(workers, x, y, bias, mean, scale, shift, out, space, counter, batch, m, n, k, rows, columns, x_size, y_size,
+            stage, copied, in_place, lanes, relu, x_batch, x_row, x_step, y_batch, y_step, y_column):
     down, along = -(-m // rows), -(-n // columns)
     longest = STEPS_IN_PLACE if in_place else STEPS
     stretch = max(1, -(-k // max(1, -(-k // longest))))
     for worker in prange(workers):
-        x_copy = worker * (x_size + y_size)
+        x_copy = worker * (x_size + y_size + stage)
         y_copy = x_copy + x_size
+        staged = y_copy + y_size
         while True:
             block = claim(counter)
             matrix = block // (down * along)
@@ -150,10 +172,13 @@ def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, colu
             height, right = min(rows, m - low), min(left + columns, n)
             for step in range(0, max(k, 1), stretch):
                 steps, more = min(stretch, k - step), min(step, 1)
-                at = matrix * x_batch + low * x_row + step * x_step
-                a, a_at, a_row, a_step, a_shift = x, at, x_row, x_step, 0
+                s, at, s_row, s_step = x, matrix * x_batch + low * x_row + step * x_step, x_row, x_step
+                if stage and x_row == 1:
+                    normal_pixels(x, at, x_step, mean, scale, shift, low, space, staged, steps, height)
+                    s, at, s_step = space, staged, height
+                a, a_at, a_row, a_step, a_shift = s, at, s_row, s_step, 0
                 if copied:
-                    pack(x, at, height, x_row, steps, x_step, space, x_copy, ROWS, lanes)
+                    pack(s, at, height, s_row, steps, s_step, space, x_copy, ROWS, lanes)
                     # Row i (a multiple of ROWS) starts i * (steps + 1) into the copy. The tile adds i itself, so
                     # i * steps is left.
                     a, a_at, a_row, a_step, a_shift = space, x_copy, 1, ROWS, steps
@@ -162,18 +187,26 @@ def _matmul(workers, x, y, bias, out, space, counter, batch, m, n, k, rows, colu
                     pack(y, b_at, right - left, y_column, steps, y_step, space, y_copy, 2 * lanes, lanes)
                     b, b_at, b_step, b_next = space, y_copy, 2 * lanes, (steps + 1) * 2 * lanes
                 near = ROWS if a_row == steps else 0  # elements a step: the next tile's rows, if they are side by side
-                for column in range(left, right, 2 * lanes):
-                    c, rest = (matrix * m + low) * n + column, n - column
-                    if rest > lanes:
-                        for i in range(0, height, ROWS):
-                            wide(a, a_at + i * a_shift, NUMBERS, i, height - 1, a_row, NUMBERS, 0, 1, 0, steps, a_step,
-                                 b, b_at, b_step, out, c, NUMBERS, n, rest - lanes, more, 0,
-                                 a_at + (i + ROWS) * a_row, near if column == left else 0, ())
-                    else:
-                        for i in range(0, height, ROWS_NARROW):
-                            narrow(x, at, NUMBERS, i, height - 1, x_row, NUMBERS, 0, 1, 0, steps, x_step, b, b_at,
-                                   b_step, out, c, NUMBERS, n, rest, more, 0, 0, 0, ())
-                    b_at += b_next
+                some = FORMED if stage and x_row != 1 else height
+                for top in range(0, height, some):
+                    last = min(top + some, height) - 1
+                    if stage and x_row != 1:
+                        normal_pixels(x, at + top * x_row, x_row, mean, scale, shift, 0, space, staged, last + 1 - top,
+                                      steps)
+                        s, a, a_at = space, space, staged - top * x_row
+                    s_at = a_at if stage and x_row != 1 else at
+                    for column in range(left, right, 2 * lanes):
+                        c, rest, b_from = (matrix * m + low) * n + column, n - column, (column - left) // (2 * lanes)
+                        b_from = b_at + b_from * b_next
+                        if rest > lanes:
+                            for i in range(top, last + 1, ROWS):
+                                wide(a, a_at + i * a_shift, NUMBERS, i, last, a_row, NUMBERS, 0, 1, 0, steps, a_step,
+                                     b, b_from, b_step, out, c, NUMBERS, n, rest - lanes, more, 0,
+                                     a_at + (i + ROWS) * a_row, near if column == left else 0, ())
+                        else:
+                            for i in range(top, last + 1, ROWS_NARROW):
+                                narrow(s, s_at, NUMBERS, i, last, s_row, NUMBERS, 0, 1, 0, steps, s_step, b, b_from,
+                                       b_step, out, c, NUMBERS, n, rest, more, 0, 0, 0, ())
             if bias.size:
                 for i in range(low, low + height):
                     for j in range(left, min(right, n)):

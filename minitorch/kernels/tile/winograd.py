@@ -539,7 +539,7 @@ def _map_inputs(x, mean, scale, shift, first, low, stop, high, wide, height, wid
                 begin = i
                 some = min(rows, -(-(j // 4 + stop - t) // wide))
                 for line in range(max(i - top, 0), min(i - top + 4 * some + 2, height)):
-                    normal_pixels(x, (n * height + line) * width * channels, mean, scale, shift, space,
+                    normal_pixels(x, (n * height + line) * width * channels, channels, mean, scale, shift, 0, space,
                                   staged + (line - i + top) * width * channels, width, channels)
             a, start = space, staged + ((i - begin) * width + j - left) * channels
         _map_input(a, start, i - top, j - left, height, width, channels, v, v_at + t * lanes_of(v), plane, space, zeros,
@@ -782,7 +782,7 @@ def _are_fine(workers, x, y, mean, scale, shift, space, fine):
             if _kinds(y, 0, 0, 1, y.size, 4) & 4 or (not channels and _kinds(x, 0, 0, 1, x.size, 4) & 4):
                 fine[0] = 1
             for at in range(0, x.size if channels and fine[0] == 0 else 0, max(channels, 1)):
-                normal_pixels(x, at, mean, scale, shift, space, 0, 1, channels)
+                normal_pixels(x, at, channels, mean, scale, shift, 0, space, 0, 1, channels)
                 if _kinds(space, 0, 0, 1, channels, 4) & 4:
                     fine[0] = 1
                     break
