@@ -502,7 +502,7 @@ def _weight_grad(op: Primitive, args: tuple, settings: dict) -> Any:
     source, geometry = x.pending, settings["geometry"]
     if source is None:
         return op(x.held, y, **settings)
-    out = np.empty((y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel_size), x.dtype)
+    out = kernels.empty((y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel_size), x.dtype)
     kernels.weight_grad_of_normal(channels_last(source), channels_last(y), *x.factors, out, geometry)
     return out
 
