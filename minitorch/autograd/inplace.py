@@ -17,7 +17,7 @@ from ..dtypes import as_dtype, category
 from .following import step
 from .modes import is_grad_enabled
 from .primitive import primitive
-from .tape import Node, Variable, follow, plain, wrap
+from .tape import SELF, Kept, Node, Variable, follow, plain, wrap
 
 
 @primitive
@@ -82,24 +82,33 @@ def assign(x: Any, value: Any, copied: bool = False) -> Any:
     pending = x.pending
     if pending is None:
         x.check_writeable()
-    if recording and x.base is None and value.node is not None and not (copied and x.edge is not None):
+    moves = recording and x.base is None and value.node is not None and not (copied and x.edge is not None)
+    if moves:
         node = value.node
     elif recording:
         mask = (base.edge is not None) | (value.edge is not None) << 1
         node = overwrite.record((base, value), base, mask, (), {"views": x.chain})
-    array = value.array
+    outline = value.outline
     if (
         pending is not None
         and x.pending is pending
-        and not recording
-        and (array.shape, array.dtype) == (pending.shape, pending.dtype)
-        and (array.flags.writeable)
+        and (not recording or (moves and not copied))
+        and (outline.shape, outline.dtype) == (pending.shape, pending.dtype)
+        and (value.pending or outline.flags.writeable)
     ):  # nobody has seen what would have been there before: it need not be computed
         x.version.count += 1
-        x.array = array
-        del x.pending
+        if moves and node.kept:
+            version = {"version": x.version, "expected": x.version.count}
+            own = {name: i._replace(**version) for name, i in node.kept.items() if type(i) is Kept and i.edge is SELF}
+            node.kept.update(own)
+        if value.pending:
+            value.pending.hold(x)
+            x.pending = value.pending
+        else:
+            x.array = value.array
+            del x.pending
     else:
-        x.write()[...] = array
+        x.write()[...] = value.array
     if recording:
         old, base._node = base._node, node  # at once: no interrupt comes between new values and their history
         node.keep_retainer(base, old)

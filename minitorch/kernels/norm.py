@@ -35,6 +35,7 @@ __all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batc
 HEAVY = 100_000  # elements worth waking the other threads for
 RUN = 32  # wide rows added up in x's dtype before they go to the float64 sums; few enough for float32
 WIDE = np.dtype(np.float64)
+NO_NORM = {kind: (np.empty(0, kind),) * 3 for kind in "fd"}  # where a kernel could form what it reads, but need not
 _helper = helper(fastmath=FASTMATH)
 
 
@@ -71,6 +72,15 @@ def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.n
     scratch = borrow(3 * fold * x.shape[1], x.dtype)
     _apply(x.size > HEAVY, x.reshape(-1), r.reshape(-1), mean, scale, shift, out.reshape(-1), relu, fold, scratch)
     give_back(scratch)
+
+
+def formed(x: np.ndarray, norm: Any) -> np.ndarray:
+    """relu((x - mean) * scale + shift) of images, for norm = (mean, scale, shift); x itself for () or NO_NORM."""
+    if not norm or not norm[0].size:
+        return x
+    (mean, scale, shift), out, channels = norm, np.empty_like(x), x.shape[-1]
+    batch_norm_apply(x.reshape(-1, channels), mean[:0], mean, scale, shift, out.reshape(-1, channels), True)
+    return out
 
 
 def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarray, invstd: np.ndarray,

@@ -133,9 +133,7 @@ class Convolved(Producer):
     __slots__ = ("algorithm", "apart", "geometry", "norm", "w", "x")
     joins = (normalize, add, relu)
 
-    def __init__(
-        self, x: np.ndarray, w: np.ndarray, geometry: ConvGeometry, apart: bool, norm: tuple[np.ndarray, ...]
-    ) -> None:
+    def __init__(self, x: np.ndarray, w: np.ndarray, geometry: ConvGeometry, apart: bool, norm: Any = ()) -> None:
         self.shape, self.dtype = (x.shape[0], w.shape[0], *geometry.output_size), x.dtype
         self.x, self.w, self.geometry, self.apart, self.norm = x, w, geometry, apart, norm
         self.algorithm = algorithm.setting
@@ -146,7 +144,8 @@ class Convolved(Producer):
         out, x, plain = kernels.empty(last, self.dtype), channels_last(self.x), epilogue.empty and not rectified
         with algorithm.as_of(self.algorithm):
             if self.norm:
-                kernels.conv_of_normal(x, self.w, *self.norm, out, self.geometry)
+                mean, scale, shift = self.norm
+                kernels.conv_of_normal(x, self.w, mean, scale, shift, out, self.geometry)
             elif plain or self.apart:
                 kernels.conv(x, self.w, out, self.geometry)
             else:
@@ -202,6 +201,13 @@ class Pending:
         self.shape, self.dtype = producer.shape, producer.dtype
         self.claimed = recipe is not None and recipe.rectified
 
+    def hold(self, tensor: Any) -> Any:
+        """Have `tensor`, whose result this is, computed before what it reads changes; a weak reference to it."""
+        reference: Any = weakref.ref(tensor)
+        for version in self.versions:
+            version.read_by(reference)
+        return reference
+
     def compute(self, rectified: bool = False) -> np.ndarray:
         """The array, after a ReLU if asked."""
         return self.recipe.restored() if self.recipe else _run(self.producer, self.epilogue, rectified)
@@ -241,7 +247,8 @@ class Recipe:
     def __init__(self, of: Pending, rectified: bool) -> None:
         x = of.producer.x  # type: ignore[attr-defined]
         self.shape, self.dtype, self.strides = x.shape, x.dtype, x.strides
-        self.pending, self.factors, self.rectified = x, of.epilogue[:3], rectified
+        self.pending, self.rectified = x, rectified
+        self.factors: Any = of.epilogue[:3]
         self.held: Any = None
         for version in of.versions:
             version.read_by(weakref.ref(self))
@@ -273,10 +280,7 @@ def _wait(pending: Pending) -> Any:
     out: Any = object.__new__(tape._result_class)
     out.pending = pending
     out._inference = is_inference_mode_enabled()
-    reference: Any = weakref.ref(out)
-    for version in pending.versions:
-        version.read_by(reference)
-    _waiting.append(reference)
+    _waiting.append(pending.hold(out))
     if len(_waiting) > WAITING:
         oldest = _waiting.popleft()()
         if oldest is not None:
@@ -310,8 +314,8 @@ def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
     if batch * channels * prod(geometry.output_size) * dtype.itemsize < kernels.SMALL:
         return None
     recorded = is_grad_enabled() and any([arg.edge is not None for arg in args])
-    pending = getattr(x, "pending", None)
-    recipe = getattr(pending, "recipe", None)
+    pending: Any = getattr(x, "pending", None)
+    recipe: Any = getattr(pending, "recipe", None)
     if recipe is not None and recipe.rectified and recorded and forms_normal(geometry, dtype, inputs, channels):
         source, norm, versions = pending.producer.x, recipe.factors, pending.versions
     elif _steady(x):
@@ -409,7 +413,7 @@ def _curve(op: Any, args: tuple, settings: dict) -> Any:
 
 @cache
 def _behind_norm(op: Any) -> tuple[Formula, Formula]:
-    """The value of a curve and its rule, of what a batch norm reads and the norm's factors in place of the curve's x."""
+    """The value of a curve and its rule; in place of its x are what a batch norm reads and the norm's factors."""
     factors = ("mean", "scale", "shift")
 
     def value(x: Any, mean: Any, scale: Any, shift: Any, *settings: Any) -> Any:
@@ -482,9 +486,8 @@ def _over(node: Node, g: Any) -> Own | None:
     x = kept_array(node, "x", as_kept=True) if "x" in kept else None
     if type(x) is Recipe and x.pending is not None:
         given = [node.settings[name] for name in node.primitive._names[0][2:]]
-        rule = _behind_norm(node.primitive)[1]
-        h, rule = (g.compute(), rule.over) if hasattr(g, "compute") else (g, rule)
-        return Own(rule(h, x.pending, *x.columns(), *given))
+        rule, operands = _behind_norm(node.primitive)[1], (x.pending, *x.columns(), *given)
+        return Own(rule.over(g.compute(), *operands) if hasattr(g, "compute") else rule(g, *operands))
     if not hasattr(g, "compute"):
         return None
     values = [
@@ -503,7 +506,8 @@ def _weight_grad(op: Primitive, args: tuple, settings: dict) -> Any:
     if source is None:
         return op(x.held, y, **settings)
     out = kernels.empty((y.shape[1], x.shape[1] // geometry.groups, *geometry.kernel_size), x.dtype)
-    kernels.weight_grad_of_normal(channels_last(source), channels_last(y), *x.factors, out, geometry)
+    mean, scale, shift = x.factors
+    kernels.weight_grad_of_normal(channels_last(source), channels_last(y), mean, scale, shift, out, geometry)
     return out
 
 

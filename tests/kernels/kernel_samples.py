@@ -168,7 +168,7 @@ def family(names):
     return add
 
 
-@family("conv conv_transpose conv_weight_grad conv_normal")
+@family("conv conv_transpose conv_weight_grad conv_normal conv_of_normal weight_grad_of_normal")
 def convolutions(dtype, make, rng, normal, like):
     try:
         for setting in ("direct", "winograd"):
@@ -180,6 +180,9 @@ def convolutions(dtype, make, rng, normal, like):
                     yield "conv", f"{case}, {setting}", (x, w), (like(y),), (g,)
                     yield "conv_transpose", f"{case}, {setting}", (y, w), (like(x),), (g,)
                     yield "conv_weight_grad", f"{case}, {setting}", (x, y), (like(w),), (g,)
+                    before = normal(channels), normal(channels), normal(channels)
+                    yield "conv_of_normal", f"{case}, {setting}", (x, w, *before), (like(y),), (g,)
+                    yield "weight_grad_of_normal", f"{case}, {setting}", (x, y, *before), (like(w),), (g,)
                     factors = normal(outputs), normal(outputs), normal(outputs)
                     for r, relu in ((np.empty(0, dtype), True), (normal(*y.shape), False)):
                         yield "conv_normal", f"{case}, {setting}", (x, w, r, *factors), (like(y),), (g, relu)

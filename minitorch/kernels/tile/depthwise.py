@@ -37,7 +37,7 @@ from numba.core import cgutils
 
 from minitorch.geometry import ConvGeometry
 from minitorch.kernels.engine.runtime import borrow, get_num_threads, give_back, kernel
-from minitorch.kernels.norm import normal_pixels
+from minitorch.kernels.norm import NO_NORM, normal_pixels
 from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
 from minitorch.kernels.words.moves import claim, clear
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, intrinsic, unpacked
@@ -49,7 +49,6 @@ TILES = 4, 2, 1  # pixels; with two vectors of channels 8 sums, 6 weights and a 
 RUNS = 3, 1  # taps that share sources
 BAND = 1 << 16  # bytes of an image to work on at a time, so that all its kinds find them in the L2 cache
 CHUNKS = 64  # of bands to claim
-NO_NORM = {kind: (np.empty(0, kind),) * 3 for kind in "fd"}
 PARTS = 16  # partial sums of a weight's gradient; bands of a small batch
 
 
@@ -282,7 +281,7 @@ gather_line, add_line = make_line(weight_grad=False), make_line(weight_grad=True
 
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
 def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, transpose: bool,
-           finish: tuple = (), norm: tuple = ()) -> None:
+           finish: tuple = (), norm: Any = ()) -> None:
     """`conv` of x or `conv_transpose` of y, finished before it is written, if told; see `Epilogue`.
 
     With norm = (mean, scale, shift) of relu((x - mean) * scale + shift), an image at a time.
@@ -298,7 +297,7 @@ def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeo
     give_back(packed, space)
 
 
-def _room(norm: tuple, x: np.ndarray) -> np.ndarray:
+def _room(norm: Any, x: np.ndarray) -> np.ndarray:
     """Memory for an image of each worker, if there is a norm."""
     return borrow(get_num_threads() * x[0].size if norm else 1, x.dtype)
 
@@ -333,8 +332,8 @@ def _gather(workers, source, w, packed, out, mean, scale, shift, space, lines, r
 
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
-def weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry, norm: tuple = ()) -> None:
-    """`conv_weight_grad`, with `norm` as in `gather`. The batch is cut into parts with a sum each, added up in order."""
+def weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry, norm: Any = ()) -> None:
+    """`conv_weight_grad`, with `norm` as in `gather`. Parts of the batch have a sum each, added up in order."""
     batch, channels, taps, plan = x.shape[0], x.shape[-1], prod(geometry.kernel_size), _plan(geometry, False)
     size, blocks, last = _blocks(channels, x.dtype)
     x_image, y_image = prod(x.shape[1:]), prod(y.shape[1:])

@@ -15,12 +15,14 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
+from typing import Any
 
 import numpy as np
 from numba import prange
 
 from minitorch.geometry import ConvGeometry, GatherPlan
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
+from minitorch.kernels.norm import formed
 from minitorch.kernels.reduce import sum_along
 from minitorch.kernels.tile import depthwise, gemm, winograd
 from minitorch.kernels.tile.algorithm import forms_normal, is_winograd
@@ -80,7 +82,7 @@ def conv_of_normal(x: np.ndarray, w: np.ndarray, mean: np.ndarray, scale: np.nda
             return
         if _by_tiles(x, w, out, geometry.padding, transpose=False, norm=norm):
             return
-    conv(winograd.formed(x, norm), w, out, geometry)
+    conv(formed(x, norm), w, out, geometry)
 
 
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
@@ -93,7 +95,7 @@ def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: Conv
 
 
 def _by_tiles(source: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...],
-              transpose: bool, finish: tuple = (), norm: tuple = ()) -> bool:
+              transpose: bool, finish: tuple = (), norm: Any = ()) -> bool:
     """Run Winograd's algorithm, then the direct sum on the tiles that it must not do, as images of their own.
 
     False if it must do none.
@@ -102,7 +104,7 @@ def _by_tiles(source: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple
     if apart is None:
         return False
     if len(apart):
-        source = winograd.formed(source, norm)
+        source = formed(source, norm)
     geometry = TURNED_TILE if transpose else TILE
     plan = geometry.scatter if transpose else geometry.gather
     for first in range(0, len(apart), TOGETHER):
@@ -332,7 +334,7 @@ def weight_grad_of_normal(x: np.ndarray, y: np.ndarray, mean: np.ndarray, scale:
         apart = winograd.conv_weight_grad(x, y, out, geometry.padding, norm)
         if apart is not None and not apart.size:
             return
-    conv_weight_grad(winograd.formed(x, norm), y, out, geometry)
+    conv_weight_grad(formed(x, norm), y, out, geometry)
 
 
 def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
@@ -379,7 +381,7 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
     give_back(space, partial)
 
 
-def _pointwise_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, norm: tuple = ()) -> None:
+def _pointwise_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, norm: Any = ()) -> None:
     """out = y^T x of pixels x (M, C) and y (M, K), as a matrix product, cut into parts if there are many pixels.
 
     With a norm, of relu((x - mean) * scale + shift).
@@ -396,7 +398,7 @@ def _pointwise_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, norm: 
     pixels, channels, outputs = len(x), x.shape[1], y.shape[1]
     parts = min(16, pixels // PIXELS)
     if parts < 2:
-        gemm.linear(y, winograd.formed(x, norm), x[:0, 0], out, True, False, False)
+        gemm.linear(y, formed(x, norm), x[:0, 0], out, True, False, False)
         return
     each = pixels // parts
     even = parts * each  # what is left over, fewer than 16 pixels, is one part more
@@ -408,7 +410,7 @@ def _pointwise_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, norm: 
     else:
         gemm.matmul(first.transpose(0, 2, 1), second, sums[:parts])
     if even < pixels:
-        gemm.linear(winograd.formed(x[even:], norm), y[even:], x[:0, 0], sums[parts], True, False, False)
+        gemm.linear(formed(x[even:], norm), y[even:], x[:0, 0], sums[parts], True, False, False)
         parts += 1
     _add_parts(parts * out.size > 100_000, partial, out.reshape(-1), parts, 1, channels, outputs, 1)
     give_back(partial)

@@ -13,13 +13,14 @@ pixels of 64 to 64 channels 116 -> 133 GFLOP/s, 32 to 64 93 -> 123, 64 to 128 11
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numba import prange
 from numpy.lib.stride_tricks import as_strided
 
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.norm import normal_pixels
+from minitorch.kernels.norm import NO_NORM, normal_pixels
 from minitorch.kernels.tile import matvec
 from minitorch.kernels.tile.tile import ROWS, ROWS_NARROW, narrow, wide
 from minitorch.kernels.words.moves import claim, move, turn
@@ -34,7 +35,6 @@ SHORT, STEPS_IN_PLACE = 64, 128  # rows of x up to which y is read where it lies
 PAGE = 4096  # bytes between rows of y that would fall into one set of the cache
 FEW = 4  # panels of y for which x is read where it lies in any case
 FORMED = 96  # rows of a normalised x at a time: whole tiles of every width
-NO_NORM = {kind: (np.empty(0, kind),) * 3 for kind in "fd"}
 NUMBERS = np.arange(BLOCK_ROWS)
 
 
@@ -44,18 +44,17 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     _product(*_flat(x), *_flat(y), out.reshape(-1)[:0], out, batch, m, n, x.shape[2], False)
 
 
-def of_normal(x: np.ndarray, y: np.ndarray, out: np.ndarray, turned: bool, norm: tuple) -> None:
+def of_normal(x: np.ndarray, y: np.ndarray, out: np.ndarray, turned: bool, norm: Any) -> None:
     """out = relu((x - mean) * scale + shift) @ y transposed, of two matrices, for a norm of x's columns.
 
     With `turned` x is (B, M, K), y (B, M, N), and out[b] = relu(...)[b] transposed @ y[b]. That factor is formed a few
     rows at a time. There are more columns than one, and no more than STEPS unless `turned`.
     """
+    (m, n), k, none = out.shape[-2:], x.shape[1], y.reshape(-1)[:0]
     if turned:
-        _product(*_flat(x.transpose(0, 2, 1)), *_flat(y), out.reshape(-1)[:0], out, *out.shape, x.shape[1], False, norm)
+        _product(*_flat(x.transpose(0, 2, 1)), *_flat(y), none, out, len(x), m, n, k, False, norm)
     else:
-        k = x.shape[1]
-        _product(x.reshape(-1), (0, k, 1), y.reshape(-1), (0, 1, k), y.reshape(-1)[:0], out, 1, *out.shape, k, False,
-                 norm)
+        _product(x.reshape(-1), (0, k, 1), y.reshape(-1), (0, 1, k), none, out, 1, m, n, k, False, norm)
 
 
 def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x: bool, turn_w: bool,
@@ -74,7 +73,7 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x:
 
 
 def _product(x: np.ndarray, x_strides: tuple[int, ...], y: np.ndarray, y_strides: tuple[int, ...], b: np.ndarray,
-             out: np.ndarray, batch: int, m: int, n: int, k: int, relu: bool, norm: tuple = ()) -> None:
+             out: np.ndarray, batch: int, m: int, n: int, k: int, relu: bool, norm: Any = ()) -> None:
     """out = x y, of x (batch, m, k) and y (batch, k, n) by strides, then b and ReLU as in `linear`.
 
     norm: as in `of_normal`.

@@ -79,7 +79,7 @@ from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.norm import batch_norm_apply, normal_pixels, summed
+from minitorch.kernels.norm import NO_NORM, formed, normal_pixels, summed
 from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
 from minitorch.kernels.tile.tile import PANEL, narrow_panel, narrow_turned, wide_panel, wide_turned
 from minitorch.kernels.words.lanes import row_total
@@ -298,7 +298,6 @@ STEPS = {16: 128, 8: 64, 4: 64}[WIDTH]  # channels summed at a time, so that wha
 # next position's U; 20.5 with all three, 25.8 if panels fetch nothing (one core Zen 3, 2026-11).
 FAR_BYTES, SHARE_BYTES = 400_000, 320_000
 STAGED = 32_000  # bytes of normalised rows that a worker has at a time
-_NONE = {kind: np.empty(0, kind) for kind in "fd"}  # a norm's factors where there is none
 RATIO = 64.0  # of the largest pixel of a tile to the largest one that a window sees, or to what is usual, at most
 SAMPLE = 256  # tiles, at most, of which the median peak is what is usual
 TAP_RATIO = 256.0  # of the largest weight of an output to the largest one at a tap, at most
@@ -307,7 +306,7 @@ APART = 16  # elements between the planes of U, V or M, so that they fall into d
 
 
 def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...], flip: bool,
-         finish: tuple = (), norm: tuple = ()) -> np.ndarray | None:
+         finish: tuple = (), norm: Any = ()) -> np.ndarray | None:
     """out[n, o, k] = sum over taps t, channels c of x[n, o + t - p, c] w[k, c, t]; with `flip` w[c, k, 2 - t].
 
     The sums are finished before they are written, if told; see `Epilogue`. With norm = (mean, scale, shift) the image
@@ -359,19 +358,10 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     return unsure
 
 
-def formed(x: np.ndarray, norm: tuple) -> np.ndarray:
-    """relu((x - mean) * scale + shift), as an array; x itself if there is no norm."""
-    if not norm or not norm[0].size:
-        return x
-    out = np.empty_like(x)
-    batch_norm_apply(x.reshape(-1, x.shape[-1]), _NONE[x.dtype.char], *norm, out.reshape(-1, x.shape[-1]), True)
-    return out
-
-
-def _staging(norm: tuple, x: np.ndarray, high: int) -> tuple[tuple, int, int]:
-    """A norm's factors, rows of tiles of which x is formed at a time, and the elements of these, or 0 without a norm."""
+def _staging(norm: Any, x: np.ndarray, high: int) -> tuple[tuple, int, int]:
+    """A norm's factors, rows of tiles for which x is formed at a time, elements of these; 0 without a norm."""
     if not norm:
-        return (_NONE[x.dtype.char],) * 3, 0, 0
+        return NO_NORM[x.dtype.char], 0, 0
     line = x.shape[2] * x.shape[3]
     rows = min(max(1, STAGED // (OUT * line * x.itemsize)), high)
     return norm, rows, (OUT * rows + IN - OUT) * line
@@ -688,7 +678,7 @@ MOST = 128  # and at most: planes of V and dM lie so far apart, which the compil
 
 
 def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...],
-                     norm: tuple = ()) -> np.ndarray | None:
+                     norm: Any = ()) -> np.ndarray | None:
     """out[k, c, t] = sum over n and o of y[n, o, k] x[n, o + t - p, c]; with `norm` as in `conv`.
 
     Returns the numbers of images that are to be left out and summed directly, in which case `out` is worth nothing,
