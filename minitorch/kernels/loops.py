@@ -17,7 +17,7 @@ import os
 
 import numpy as np
 
-os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # see engine/runtime.py
+os.environ.setdefault("GOMP_SPINCOUNT", "50000")  # see engine/runtime.py
 from numba import njit, prange, set_num_threads  # noqa: E402, F401 tests set threads
 
 from minitorch.geometry import ConvGeometry  # noqa: E402

@@ -109,8 +109,10 @@ class Kernel:
 
     def __init__(self, body: Callable[..., None], exact: bool) -> None:
         # Read by libgomp when the first parallel kernel loads it. After a pause of 500 us a launch takes 26 to 54 us
-        # with 1000 to 10,000 turns of waiting and 4.4 with 20,000; numpy's BLAS in turns is no slower (2026-11).
-        os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+        # with 1000 to 10,000 turns of waiting and 4.4 with 20,000 (Zen 3). On a Xeon, where these are faster, a step of
+        # the tutorial net at batch 4 takes 1.40 ms with 20,000 and 1.28 with 50,000 or more. numpy's BLAS in turns is
+        # no slower (2026-11).
+        os.environ.setdefault("GOMP_SPINCOUNT", "50000")
         self.body, self.exact = body, exact
         self.__doc__, self.__name__ = body.__doc__, f"{body.__module__.rpartition('.')[2]}.{body.__name__}"
         self.ready: dict[str, Callable[..., None]] = {}  # by dtype, once compiled
