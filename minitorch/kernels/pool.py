@@ -21,10 +21,12 @@ from numba.core import cgutils
 
 from minitorch.geometry import PoolGeometry
 from minitorch.kernels.engine.runtime import helper, kernel
+from minitorch.kernels.norm import NO_NORM
 from minitorch.kernels.words.moves import clear
 from minitorch.kernels.words.registers import INT, LANE, WIDTH, Vectors, intrinsic, unpacked
 
-__all__ = ["max_pool", "pool_gather", "pool_scatter", "window_scatter", "window_sum", "window_spread"]
+__all__ = ["max_pool", "max_pool_of_normal", "pool_gather", "pool_scatter", "window_scatter", "window_sum",
+           "window_spread"]
 
 HEAVY = 100_000  # elements read, worth waking the other threads for
 VECTORS = 4  # of a tile; the channels left over go one vector at a time, masked
@@ -34,8 +36,16 @@ SEARCH = 32  # pixels of overlapping windows up to which comparing vectors beats
 def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolGeometry) -> None:
     """Largest pixel of every window and its flat position in the plane; the first of equals, but NaN wins, the last."""
     first, pixels = geometry.table
-    _max_pool(_work(out, geometry) > HEAVY, x.reshape(-1), out.reshape(-1), choice.reshape(-1), first, pixels,
-              *_sizes(x, geometry))
+    _max_pool(_work(out, geometry) > HEAVY, x.reshape(-1), *NO_NORM[x.dtype.char], out.reshape(-1), choice.reshape(-1),
+              first, pixels, *_sizes(x, geometry))
+
+
+def max_pool_of_normal(x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, out: np.ndarray,
+                       choice: np.ndarray, geometry: PoolGeometry) -> None:
+    """`max_pool` of relu((x - mean) * scale + shift)."""
+    first, pixels = geometry.table
+    _max_pool(_work(out, geometry) > HEAVY, x.reshape(-1), mean, scale, shift, out.reshape(-1), choice.reshape(-1),
+              first, pixels, *_sizes(x, geometry))
 
 
 def pool_gather(x: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
@@ -148,20 +158,27 @@ class _Window:
         return self.v.splat(self.builder.trunc(pixel, LANE))
 
 
-def make_largest(vectors: int) -> Any:
-    """The largest pixel of a window and its position."""
+def make_largest(vectors: int, normal: bool) -> Any:
+    """The largest pixel of a window and its position; with `normal` of relu((x - mean) * scale + shift).
+
+    k: the first channel, at x_at.
+    """
 
     @intrinsic
-    def largest(typingctx, x, x_at, pixels, begin, end, channels, out, choice, out_at, valid):
+    def largest(typingctx, x, x_at, pixels, begin, end, channels, mean, scale, shift, k, out, choice, out_at, valid):
         size = types.intp
 
         def emit(context, builder, signature, arguments):
             tile = _Window(context, builder, signature, arguments, vectors)
-            x, x_at, pixels, begin, end, channels, out, choice, out_at, valid = tile.values
+            x, x_at, pixels, begin, end, channels, *factors, k, out, choice, out_at, valid = tile.values
             tile.masked(valid)
+            factors = list(zip(*(tile.load(tile.v, factor, k) for factor in factors), strict=True)) if normal else []
 
             def seen(pixel):
-                return tile.load(tile.v, x, builder.add(x_at, builder.mul(pixel, channels)))
+                values = tile.load(tile.v, x, builder.add(x_at, builder.mul(pixel, channels)))
+                if not normal:
+                    return values
+                return [tile.v.rectified(tile.v.normal(x, *own)) for x, own in zip(values, factors, strict=True)]
 
             pixel = tile.entry(pixels, begin)
             bests = [cgutils.alloca_once_value(builder, value) for value in seen(pixel)]
@@ -178,7 +195,7 @@ def make_largest(vectors: int) -> Any:
             tile.store(tile.places, chosen, choice, out_at)
             return context.get_dummy_value()
 
-        return types.void(x, size, pixels, *[size] * 3, out, choice, size, size), emit
+        return types.void(x, size, pixels, *[size] * 3, mean, scale, shift, size, out, choice, size, size), emit
 
     return largest
 
@@ -259,7 +276,8 @@ def make_chosen(vectors: int, add: bool) -> Any:
     return chosen
 
 
-largest, largest_narrow = make_largest(VECTORS), make_largest(1)
+largest, largest_narrow = make_largest(VECTORS, normal=False), make_largest(1, normal=False)
+normal_largest, normal_largest_narrow = make_largest(VECTORS, normal=True), make_largest(1, normal=True)
 total, total_narrow = make_total(VECTORS), make_total(1)
 spread, spread_narrow = make_spread(VECTORS, add=False), make_spread(1, add=False)
 add_spread, add_spread_narrow = make_spread(VECTORS, add=True), make_spread(1, add=True)
@@ -269,17 +287,27 @@ add_chosen, add_chosen_narrow = make_chosen(VECTORS, add=True), make_chosen(1, a
 
 # ------------------------------------------------------------------------------------------------ kernels
 @kernel
-def _max_pool(workers, x, out, choice, first, pixels, batch, image, channels, lanes):
+def _max_pool(workers, x, mean, scale, shift, out, choice, first, pixels, batch, image, channels, lanes):
     windows = first.size - 1
     for worker in prange(workers):
         for block in range(worker * batch * windows // workers, (worker + 1) * batch * windows // workers):
             n, o = block // windows, block % windows
-            a, begin, end, k = n * image * channels, first[o], first[o + 1], 0
+            a, to, begin, end, k = n * image * channels, block * channels, first[o], first[o + 1], 0
+            if mean.size:
+                while channels - k >= VECTORS * lanes:
+                    normal_largest(x, a + k, pixels, begin, end, channels, mean, scale, shift, k, out, choice, to + k,
+                                   0)
+                    k += VECTORS * lanes
+                while k < channels:
+                    normal_largest_narrow(x, a + k, pixels, begin, end, channels, mean, scale, shift, k, out, choice,
+                                          to + k, channels - k)
+                    k += lanes
             while channels - k >= VECTORS * lanes:
-                largest(x, a + k, pixels, begin, end, channels, out, choice, block * channels + k, 0)
+                largest(x, a + k, pixels, begin, end, channels, mean, scale, shift, k, out, choice, to + k, 0)
                 k += VECTORS * lanes
             while k < channels:
-                largest_narrow(x, a + k, pixels, begin, end, channels, out, choice, block * channels + k, channels - k)
+                largest_narrow(x, a + k, pixels, begin, end, channels, mean, scale, shift, k, out, choice, to + k,
+                               channels - k)
                 k += lanes
 
 

@@ -192,6 +192,13 @@ def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolG
         # END SOLUTION
 
 
+@declare(4, 2)
+def max_pool_of_normal(x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, out: np.ndarray,
+                       choice: np.ndarray, geometry: PoolGeometry) -> None:
+    """`max_pool` of relu((x - mean) * scale + shift)."""
+    max_pool(_rectified_normal(x, mean, scale, shift), out, choice, geometry)
+
+
 @declare(2)
 def pool_gather(x: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
     """out[n, o, c] = x[n, choice[n, o, c], c], space flattened."""

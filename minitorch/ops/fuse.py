@@ -397,6 +397,20 @@ def _relu(op: Primitive, args: tuple, settings: dict) -> Any:
     return op.place(args, out, {**settings, **gate}) if args[0].pending is pending else None
 
 
+def _max_pool(op: Primitive, args: tuple, settings: dict) -> Any:
+    """max_pool of a batch norm with its ReLU, formed as it is read."""
+    pending: Any = getattr(args[0], "pending", None)
+    recipe = getattr(pending, "recipe", None)
+    if recipe is None or not recipe.rectified:
+        return None
+    x, shape = pending.producer.x, (pending.shape[0], *settings["geometry"].output_size, pending.shape[1])
+    out, choice = kernels.empty(shape, pending.dtype), kernels.empty(shape, np.int32)
+    mean, scale, shift = recipe.factors
+    kernels.max_pool_of_normal(channels_last(x), mean, scale, shift, out, choice, settings["geometry"])
+    result = wrap(channels_first(out))
+    return op.place(args, result, settings, [channels_first(choice)]) if args[0].pending is pending else None
+
+
 def _curve(op: Any, args: tuple, settings: dict) -> Any:
     """A curve behind a batch norm: one pass, after which only what the norm read is there."""
     pending = getattr(args[0], "pending", None)
@@ -437,6 +451,7 @@ for _op, _hook in {
     normalize: _normalize,
     add: _add,
     relu: _relu,
+    max_pool: _max_pool,
 }.items():
     _op.fuse = _hook.__get__(_op)
 
@@ -483,9 +498,10 @@ def _over(node: Node, g: Any) -> Own | None:
     What a batch norm before the curve gave is formed once more, if it is not there.
     """
     kept: Any = node.kept
-    x = kept_array(node, "x", as_kept=True) if "x" in kept else None
+    _, name, *more = node.primitive._names[0]
+    x = kept_array(node, name, as_kept=True)  # or a ReLU's result, whose rule takes what it was made of as well
     if type(x) is Recipe and x.pending is not None:
-        given = [node.settings[name] for name in node.primitive._names[0][2:]]
+        given = [node.settings[name] for name in more]
         rule, operands = _behind_norm(node.primitive)[1], (x.pending, *x.columns(), *given)
         return Own(rule.over(g.compute(), *operands) if hasattr(g, "compute") else rule(g, *operands))
     if not hasattr(g, "compute"):

@@ -190,7 +190,7 @@ def convolutions(dtype, make, rng, normal, like):
         algorithm.setting = "auto"
 
 
-@family("max_pool pool_gather pool_scatter window_scatter window_sum window_spread")
+@family("max_pool max_pool_of_normal pool_gather pool_scatter window_scatter window_sum window_spread")
 def pools(dtype, make, rng, normal, like):
     for case, (batch, channels, g) in POOLS.items():
         x, y = normal(batch, *g.input_size, channels), normal(batch, *g.output_size, channels)
@@ -200,6 +200,8 @@ def pools(dtype, make, rng, normal, like):
         reference.max_pool(tied, best, choice, g)
         scale = (1 / np.array(g.divisors())).astype(dtype)
         yield "max_pool", case, (make(tied),), (like(y), like(choice)), (g,)
+        before = np.abs(normal(channels)), np.abs(normal(channels)) + 1, np.abs(normal(channels))
+        yield "max_pool_of_normal", case, (x, *before), (like(y), like(choice)), (g,)
         yield "pool_gather", case, (x, make(choice)), (like(y),), ()
         yield "pool_scatter", case, (y, make(choice)), (like(x),), ()
         yield "window_scatter", case, (y, make(choice)), (like(x),), (g,)

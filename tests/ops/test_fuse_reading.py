@@ -92,6 +92,27 @@ def test_it_is_not_stored(case, relu, formed):
     assert len(formed) == (0 if READERS[case][-1] else 1)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "window", [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}]
+)
+@pytest.mark.parametrize("shape", [(4, 16, 20, 20), (2, 70, 13, 12), (3, 300, 9, 7)])
+def test_a_pool_forms_what_it_reads(shape, window, dtype, formed):
+    """With the bits of the stored; of its choices, too, and where there is NaN."""
+
+    def run(composed):
+        norm, x = layer(shape[1], dtype).eval(), image(shape, 0, dtype)
+        x.array[0, :, 3:5, 2] = np.nan
+        x.requires_grad_()
+        z = F.max_pool2d(look(F.relu(look(norm(x), composed)), composed), **window)
+        return [z, *minitorch.autograd.grad(z, [x, *norm.parameters()], image(tuple(z.shape), 2, dtype))]
+
+    stored = run(True)
+    formed.clear()
+    assert same(run(False), stored)
+    assert not FAST or not formed
+
+
 @needs_numba
 def test_outliers_and_integers_are_summed_directly():
     """By Winograd's rules for what is formed, not for what it is formed of; with the bits of the stored."""

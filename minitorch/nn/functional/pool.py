@@ -120,7 +120,7 @@ def max_pool_nd(
     geometry, batched = _max_pool_plan(
         name,
         rank,
-        check_tensor(name, x).array.shape,
+        check_tensor(name, x).outline.shape,
         as_setting(name, "kernel_size", kernel),
         as_setting(name, "stride", stride),
         as_setting(name, "padding", padding),
