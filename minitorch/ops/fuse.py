@@ -9,12 +9,20 @@ a producer of a large result (a convolution, a linear layer, a batch norm) retur
     | normalize         | yes         |        |            |
     | add, of one shape | yes         |        | yes        |
     | relu, the last    | yes         | yes    | yes        |
+    | other curves      |             |        | yes        |
 
 Whoever else looks at the array has it computed, and from then on the tensor is a plain one. Nothing else changes. Each
 op leaves the node it leaves otherwise, recorded or not, in a Sequential or in anybody's `forward`; and as fused and
 separate kernels do the same arithmetic on each element, the bits are the same. Where nothing is recorded, convolutions
 apply the epilogue to their sums before these leave the registers (kernels/tile/epilogue.py), unless they have few
 channels; where it is, one pass in place follows, and no kernel is compiled that training would not need otherwise.
+
+What a batch norm and its ReLU give is not stored at all where only convolutions and max pools read it. In training it
+waits with its ReLU; a convolution by Winograd's algorithm, a 1x1 or a depthwise one (`forms_normal`) forms the rows
+that it is about to read, in a core's cache. On the tape stands a `Recipe`, how to form it, for the weight's gradient,
+which does so again. Of a batch norm and another curve the curve's result is stored, the norm's is a `Recipe`. So a
+layer keeps one array where it kept two, and its forward pass two passes over memory less: ResNet-20's step takes 0.91
+of the time, MobileNet-like's 0.78, with 0.74 and 0.51 of the memory (one core of a Xeon with AVX-512, 2026-11).
 
 Backwards, a ReLU behind a batch norm or a linear layer hands on a `Gate`: the gradient at the ReLU's input, which their
 kernels form as they read. And what a convolution or a pool behind them has made arrives as `Own`: nobody else has that
@@ -30,6 +38,8 @@ Rules, each the answer to a wrong result:
   waits or has its result, whether its operand is pending still; otherwise it begins anew, with the operand's array.
 - Running a convolution twice costs more than fusion saves. So only the first op that asks may join; later ones get the
   computed array.
+- What a recipe reads must not change either, though nobody holds a tensor any more. So it stands among the readers of
+  that memory, as a pending result does, and holds the array from then on.
 - A pending result keeps alive what it is made of, which may be much larger. So at most WAITING of them wait: the next
   one has the oldest computed.
 - `enabled` (minitorch.backends.fusion.enabled, MINITORCH_FUSION=0) turns all of it off, and so does plain mode.
@@ -431,7 +441,8 @@ def _behind_norm(op: Any) -> tuple[Formula, Formula]:
     factors = ("mean", "scale", "shift")
 
     def value(x: Any, mean: Any, scale: Any, shift: Any, *settings: Any) -> Any:
-        return op.value.read(op.value.vector, (normal(x, mean, scale, shift), *settings))
+        told = op.value.formula if trace_of((x,)) is None else op.value.vector
+        return op.value.read(told, (normal(x, mean, scale, shift), *settings))
 
     def rule(g: Any, x: Any, mean: Any, scale: Any, shift: Any, *settings: Any) -> Any:
         return op.rules[0].rule(g, normal(x, mean, scale, shift), *settings)

@@ -34,6 +34,7 @@ READERS = {
     "1x1, stride 2": ((9, 16, 22, 22), 32, 1, {"stride": 2}, False),
     "depthwise": ((4, 17, 24, 24), 17, 3, {"groups": 17, "padding": 1}, True),
     "depthwise, stride 2": ((9, 40, 25, 24), 40, 3, {"groups": 40, "padding": 1, "stride": 2}, True),
+    "depthwise, more images than parts": ((40, 17, 9, 8), 17, 3, {"groups": 17, "padding": 1}, True),
     "depthwise, large images": ((1, 20, 90, 80), 20, 3, {"groups": 20, "padding": 1}, False),
     "groups": ((4, 16, 24, 24), 20, 3, {"groups": 2, "padding": 1}, False),
     "stride 2": ((9, 20, 24, 25), 17, 3, {"padding": 1, "stride": 2}, False),
@@ -123,7 +124,10 @@ def test_outliers_and_integers_are_summed_directly():
         spoil(x.array, norm)
         norm.eval()
         z = conv(look(F.relu(look(norm(x.requires_grad_()), composed)), composed))
-        return [z, *minitorch.autograd.grad(z, [x, *conv.parameters()], image(tuple(z.shape), 2))]
+        g = image(tuple(z.shape), 2)
+        if spoil is integers:
+            g.array[...] = np.round(g.array)
+        return [z, *minitorch.autograd.grad(z, [x, *conv.parameters()], g)]
 
     def outlier(x, norm):
         x[1, 3, 5, 7] = 1e9
@@ -141,7 +145,11 @@ def test_outliers_and_integers_are_summed_directly():
     def nothing(x, norm):
         norm.weight.array[...], norm.bias.array[...] = 0, -1
 
-    for spoil in (outlier, infinite, missing, integers, nothing):
+    def made(x, norm):
+        x[:, 5], x[1, 5, 3, 7] = -1, 1
+        norm.weight.array[5], norm.bias.array[5] = 1e9, 0
+
+    for spoil in (outlier, infinite, missing, integers, nothing, made):
         assert same(run(False, spoil), run(True, spoil)), spoil.__name__
 
 
@@ -179,15 +187,17 @@ def in_threads():
 
 # ------------------------------------------------------------------------------------------------ nobody can tell
 def frozen(composed):
-    """Nothing before the convolution needs a gradient; then all that was read changes."""
+    """Before the convolution a shift alone needs a gradient, which needs no array; then all that was read changes."""
     conv, x = reader("3x3")
-    norm = layer(16).requires_grad_(False)
+    norm = layer(16).eval()
+    norm.weight.requires_grad_(False)
     y = look(F.relu(look(norm(x), composed)), composed)
     z = conv(y)
     del y
-    x.zero_()
-    norm.weight.zero_()
-    return [*minitorch.autograd.grad(z, list(conv.parameters()), image(tuple(z.shape), 2))]
+    with minitorch.no_grad():
+        for read in (x, norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            read.zero_()
+    return [*minitorch.autograd.grad(z, [norm.bias, *conv.parameters()], image(tuple(z.shape), 2))]
 
 
 def test_what_was_read_may_change():
@@ -350,10 +360,11 @@ def test_a_curve_behind_a_norm_keeps_what_the_norm_reads():
         norm = layer(16)
         h = look(norm(x), composed)
         y = F.silu(h)
+        other = reader("3x3")[0](h)
         gradients = minitorch.autograd.grad((y * h).sum(), [x], retain_graph=True)
         with minitorch.no_grad():
             z = F.gelu(look(norm.eval()(x), composed))
-        return [h, y, z, *gradients, *minitorch.autograd.grad(y.sum(), [x]), F.silu(norm(x), inplace=True)]
+        return [h, y, z, other, *gradients, *minitorch.autograd.grad(y.sum(), [x]), F.silu(norm(x), inplace=True)]
 
     assert same(run(False), run(True))
 
