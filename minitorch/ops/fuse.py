@@ -18,11 +18,12 @@ apply the epilogue to their sums before these leave the registers (kernels/tile/
 channels; where it is, one pass in place follows, and no kernel is compiled that training would not need otherwise.
 
 What a batch norm and its ReLU give is not stored at all where only convolutions and max pools read it. In training it
-waits with its ReLU; a convolution by Winograd's algorithm, a 1x1 or a depthwise one (`forms_normal`) forms the rows
-that it is about to read, in a core's cache. On the tape stands a `Recipe`, how to form it, for the weight's gradient,
-which does so again. Of a batch norm and another curve the curve's result is stored, the norm's is a `Recipe`. So a
-layer keeps one array where it kept two, and its forward pass two passes over memory less: ResNet-20's step takes 0.91
-of the time, MobileNet-like's 0.78, with 0.74 and 0.51 of the memory (one core of a Xeon with AVX-512, 2026-11).
+waits with its ReLU; a convolution by Winograd's algorithm, a 1x1 or a depthwise one forms what it is about to read in
+a core's cache, one with padding as it copies an image to put zeros round it (`forms_normal`). On the tape stands a
+`Recipe`, how to form it, for the weight's gradient, which does so again. Of a batch norm and another curve the curve's
+result is stored, the norm's is a `Recipe`. So a layer keeps one array where it kept two, and its forward pass two
+passes over memory less: ResNet-20's step takes 0.91 of the time, MobileNet-like's 0.78, with 0.74 and 0.51 of the
+memory (one core of a Xeon with AVX-512, 2026-11).
 
 Backwards, a ReLU behind a batch norm or a linear layer hands on a `Gate`: the gradient at the ReLU's input, which their
 kernels form as they read. And what a convolution or a pool behind them has made arrives as `Own`: nobody else has that

@@ -26,18 +26,25 @@ READERS = {
     "3x3, small images": ((40, 70, 3, 5), 33, 3, {"padding": 1}, True),
     "3x3, more rows than are formed at a time": ((1, 40, 50, 43), 16, 3, {"padding": 1}, True),
     "3x3, a weight too large for parts": ((3, 130, 11, 12), 140, 3, {"padding": 1}, True),
-    "3x3, few channels": ((4, 5, 60, 50), 12, 3, {"padding": 1}, False),
+    "3x3, few channels": ((4, 5, 60, 50), 12, 3, {"padding": 1}, True),
+    "3x3, few channels, not padded": ((4, 5, 60, 50), 12, 3, {}, False),
+    "3x3, one image": ((1, 12, 70, 60), 40, 3, {"padding": 1}, True),
+    "5x5, many weights": ((3, 100, 9, 8), 130, 5, {"padding": 2}, True),
+    "padding that no window reaches": ((30, 17, 24, 24), 16, 3, {"padding": ((0, 1), (0, 1)), "stride": 3}, True),
     "1x1": ((5, 20, 20, 20), 33, 1, {}, True),
     "1x1, three parts": ((1, 40, 55, 57), 90, 1, {}, True),
     "1x1, more rows than are formed at a time": ((2, 33, 31, 30), 200, 1, {}, True),
     "1x1, many channels": ((9, 600, 4, 4), 16, 1, {}, False),
     "1x1, stride 2": ((9, 16, 22, 22), 32, 1, {"stride": 2}, False),
+    "dilated": ((4, 17, 24, 24), 16, 3, {"dilation": (2, 3), "padding": 2}, True),
+    "3d": ((4, 5, 12, 12, 12), 3, 3, {"padding": 1}, True),
     "depthwise": ((4, 17, 24, 24), 17, 3, {"groups": 17, "padding": 1}, True),
     "depthwise, stride 2": ((9, 40, 25, 24), 40, 3, {"groups": 40, "padding": 1, "stride": 2}, True),
     "depthwise, more images than parts": ((40, 17, 9, 8), 17, 3, {"groups": 17, "padding": 1}, True),
     "depthwise, large images": ((1, 20, 90, 80), 20, 3, {"groups": 20, "padding": 1}, False),
-    "groups": ((4, 16, 24, 24), 20, 3, {"groups": 2, "padding": 1}, False),
-    "stride 2": ((9, 20, 24, 25), 17, 3, {"padding": 1, "stride": 2}, False),
+    "groups": ((4, 16, 24, 24), 20, 3, {"groups": 2, "padding": 1}, True),
+    "small groups": ((9, 32, 24, 24), 32, 3, {"groups": 8, "padding": 1}, True),
+    "stride 2": ((9, 20, 24, 25), 17, 3, {"padding": 1, "stride": 2}, True),
     "1d": ((9, 20, 400), 17, 1, {}, True),
 }
 FAST = kernels.implementation() == "numba"
@@ -48,7 +55,7 @@ def reader(case, dtype=np.float32, bias=True):
     """A convolution of one of the cases, and an image for the norm before it."""
     shape, outputs, kernel, settings, _ = READERS[case]
     minitorch.manual_seed(0)
-    kind = nn.Conv1d if len(shape) == 3 else nn.Conv2d
+    kind = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(shape) - 3]
     return kind(shape[1], outputs, kernel, dtype=dtype, bias=bias, **settings), image(shape, 0, dtype)
 
 

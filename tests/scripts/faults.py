@@ -282,6 +282,7 @@ FAULTS = [
     Fault("forming: integers are not recognised", "kernels/tile/winograd.py", "if _kinds(space, 0, 0, 1, channels, 4) & 4:", "if channels:", READING, NUMBA),
     Fault("forming: matrix products read the first rows again", "kernels/tile/gemm.py", "s, a, a_at = space, space, staged - top * x_row", "s, a, a_at = space, space, staged", READING, NUMBA),
     Fault("forming: depthwise sums of one image in place of another", DEPTHWISE, "if image != held:", "if held < 0:", READING, NUMBA),
+    Fault("forming: images that are copied lack the ReLU and the norm", CONV, "            if mean.size:\n", "            if mean.size < 0:\n", READING, NUMBA),
     Fault("forming: pools without the ReLU", "kernels/pool.py", "tile.v.rectified(tile.v.normal(x, *own))", "tile.v.normal(x, *own)", fast("max_pool_of_normal"), NUMBA),
     Fault("forming: what a recipe reads is not watched", FUSE, "        for version in of.versions:\n            version.read_by(weakref.ref(self))\n", "", READING),
     Fault("forming: formed though it may be read by others", FUSE, "if recipe is not None and recipe.rectified and recorded", "if recipe is not None and recorded", READING),

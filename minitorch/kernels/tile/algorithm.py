@@ -59,9 +59,10 @@ def is_winograd(geometry: ConvGeometry, dtype: np.dtype, channels: int, outputs:
 def forms_normal(geometry: ConvGeometry, dtype: np.dtype, channels: int, outputs: int) -> bool:
     """Whether a convolution and its weight's gradient form relu((x - mean) * scale + shift) as they read x.
 
-    Others would store it: they read each pixel many times, from where it lies.
+    Others read each pixel many times, from where it lies.
     """
     if geometry.groups == channels == outputs > 1:
         return prod(geometry.input_size) * channels * dtype.itemsize <= IMAGE
-    return is_winograd(geometry, dtype, channels, outputs) or (
-        geometry.pointwise and 1 < channels <= STEPS and outputs > 1)
+    if geometry.pointwise:
+        return 1 < channels <= STEPS and outputs > 1
+    return geometry.padded or is_winograd(geometry, dtype, channels, outputs)  # with padding, images are copied

@@ -22,7 +22,7 @@ from numba import prange
 
 from minitorch.geometry import ConvGeometry, GatherPlan
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.norm import formed
+from minitorch.kernels.norm import NO_NORM, formed, normal_pixels
 from minitorch.kernels.reduce import sum_along
 from minitorch.kernels.tile import depthwise, gemm, winograd
 from minitorch.kernels.tile.algorithm import forms_normal, is_winograd
@@ -79,6 +79,9 @@ def conv_of_normal(x: np.ndarray, w: np.ndarray, mean: np.ndarray, scale: np.nda
             return
         if geometry.pointwise:
             gemm.of_normal(x.reshape(-1, channels), w.reshape(outputs, channels), out.reshape(-1, outputs), False, norm)
+            return
+        if not is_winograd(geometry, x.dtype, channels, outputs):
+            _product(x, w, out, geometry, geometry.gather, transpose=False, norm=norm)
             return
         if _by_tiles(x, w, out, geometry.padding, transpose=False, norm=norm):
             return
@@ -163,8 +166,8 @@ def _lanes(dtype: np.dtype, outputs: int) -> int:
 
 
 def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, plan: GatherPlan,
-             transpose: bool, finish: tuple = ()) -> None:
-    """Run a gather plan over a batch."""
+             transpose: bool, finish: tuple = (), norm: Any = ()) -> None:
+    """Run a gather plan over a batch; with a norm of what `conv_of_normal` reads, formed as images are copied."""
     if not out.size:
         return
     if depthwise.is_depthwise(w, geometry):
@@ -184,7 +187,7 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     if heavy and (together := _together(groups, outer, dtype)) > 1:
         fewer = replace(geometry, groups=groups // together)
         _product(source, _side_by_side(w, groups, together), out, fewer, fewer.scatter if transpose else fewer.gather,
-                 transpose, finish)
+                 transpose, finish, norm)
         if not _has_nan(out):
             return
     lanes = 4 * WIDTH // dtype.itemsize if finish else _lanes(dtype, outer)
@@ -197,21 +200,22 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     space = borrow(slots * pixels * inner * groups, dtype)
     source, out = source.reshape(-1), out.reshape(-1)
     line = geometry.output_size[-1] if transpose else geometry.input_size[-1]
+    norm = norm or NO_NORM[dtype.char]
     if padded and splits > 1:
-        _pad(heavy, source, space, plan.lines, line, pixels, inner * groups, batch)
+        _pad(heavy, source, *norm, space, plan.lines, line, pixels, inner * groups, batch)
     counter = np.zeros(1, np.int64)
     packed = borrow(plan.order.size * groups * inner * width, dtype)
     _pack(heavy and w.size > 50_000, w.reshape(-1), packed, plan.order, plan.phases, groups, inner, outer, width,
           lanes, *strides, w.size // groups)
-    _gather(heavy, source, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines, counter,
-            batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
+    _gather(heavy, source, *norm, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines,
+            counter, batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
             lanes, CHUNK if packed.nbytes <= RESIDENT else out.size, finish)
     give_back(space, packed)
 
 
 @kernel_with_epilogue
-def _gather(workers, source, space, packed, out, rows, targets, phases, runs, lines, counter, batch, images, splits,
-            padded, line, pixels, target_pixels, groups, inner, outer, width, lanes, chunk, finish):
+def _gather(workers, source, mean, scale, shift, space, packed, out, rows, targets, phases, runs, lines, counter, batch,
+            images, splits, padded, line, pixels, target_pixels, groups, inner, outer, width, lanes, chunk, finish):
     channels = inner * groups
     for worker in prange(workers):
         while True:
@@ -225,7 +229,7 @@ def _gather(workers, source, space, packed, out, rows, targets, phases, runs, li
             if padded:
                 a, start = space, (first if splits > 1 else worker * images) * pixels * channels
                 if splits == 1:
-                    _surround(source, first, count, space, start, lines, line, pixels, channels)
+                    _surround(source, first, count, mean, scale, shift, space, start, lines, line, pixels, channels)
             for phase in range(phases.shape[0]):
                 row, per_image, tap, taps, run, run_count = phases[phase]
                 total = per_image * count
@@ -282,23 +286,28 @@ def _pack(workers, w, packed, order, phases, groups, inner, outer, width, lanes,
 
 
 @kernel
-def _pad(workers, source, space, lines, line, pixels, channels, batch):
+def _pad(workers, source, mean, scale, shift, space, lines, line, pixels, channels, batch):
     """The whole batch into `space`, with zeros around every image."""
     for worker in prange(workers):
         first, stop = worker * batch // workers, (worker + 1) * batch // workers
-        _surround(source, first, stop - first, space, first * pixels * channels, lines, line, pixels, channels)
+        _surround(source, first, stop - first, mean, scale, shift, space, first * pixels * channels, lines, line,
+                  pixels, channels)
 
 
 @helper(fastmath=FASTMATH)
-def _surround(source, first, count, space, start, lines, line, pixels, channels):
-    """`count` images into `space`: line by line, and zeros in the gaps between the lines."""
+def _surround(source, first, count, mean, scale, shift, space, start, lines, line, pixels, channels):
+    """`count` images into `space`, normalised if told: line by line, and zeros in the gaps between the lines."""
     length = line * channels
     for image in range(count):
         at, end = start + image * pixels * channels, 0
         for i in range(lines.size):
             begin = lines[i] * channels
             clear(space, at + end, begin - end)
-            copy(source, ((first + image) * lines.size + i) * length, space, at + begin, length)
+            line_at = ((first + image) * lines.size + i) * length
+            if mean.size:
+                normal_pixels(source, line_at, channels, mean, scale, shift, 0, space, at + begin, line, channels)
+            else:
+                copy(source, line_at, space, at + begin, length)
             end = begin + length
         clear(space, at + end, pixels * channels - end)
 
@@ -324,12 +333,8 @@ def weight_grad_of_normal(x: np.ndarray, y: np.ndarray, mean: np.ndarray, scale:
     """`conv_weight_grad` of relu((x - mean) * scale + shift) and y; see `conv_of_normal`."""
     norm, channels, outputs = (mean, scale, shift), x.shape[-1], y.shape[-1]
     if y.size and forms_normal(geometry, x.dtype, channels, outputs):
-        if depthwise.is_depthwise(out, geometry):
-            depthwise.weight_grad(x, y, out, geometry, norm)
-            return
-        if geometry.pointwise:
-            _pointwise_weight_grad(x.reshape(-1, channels), y.reshape(-1, outputs), out.reshape(outputs, channels),
-                                   norm)
+        if not is_winograd(geometry, x.dtype, channels, outputs):
+            _weight_sums(x, y, out, geometry, norm)
             return
         apart = winograd.conv_weight_grad(x, y, out, geometry.padding, norm)
         if apart is not None and not apart.size:
@@ -337,25 +342,25 @@ def weight_grad_of_normal(x: np.ndarray, y: np.ndarray, mean: np.ndarray, scale:
     conv_weight_grad(formed(x, norm), y, out, geometry)
 
 
-def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
-    """`conv_weight_grad` as a direct sum.
+def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry, norm: Any = ()) -> None:
+    """`conv_weight_grad` as a direct sum, of what `conv_of_normal` reads if there is a norm.
 
     The batch is cut into parts with a partial sum each, added up in order at the end. Their number follows from the
     sizes: many parts when the weight is small, few and split by rows and columns of the weight when it is large.
     """
     if depthwise.is_depthwise(out, geometry):
-        depthwise.weight_grad(x, y, out, geometry)
+        depthwise.weight_grad(x, y, out, geometry, norm)
         return
     dtype, batch, channels, outputs, groups = x.dtype, x.shape[0], x.shape[-1], y.shape[-1], geometry.groups
     if geometry.pointwise:
-        _pointwise_weight_grad(x.reshape(-1, channels), y.reshape(-1, outputs), out.reshape(outputs, channels))
+        _pointwise_weight_grad(x.reshape(-1, channels), y.reshape(-1, outputs), out.reshape(outputs, channels), norm)
         return
     plan, pixels = geometry.sweep, prod(geometry.padded_size)
     inner, outer = channels // groups, outputs // groups
     heavy = y.size * out.size // outputs > HEAVY
     if heavy and (together := _together(groups, outer, dtype)) > 1:
         joined = np.empty((outputs, together * inner, *geometry.kernel_size), dtype)
-        _weight_sums(x, y, joined, replace(geometry, groups=groups // together))
+        _weight_sums(x, y, joined, replace(geometry, groups=groups // together), norm)
         blocks = joined.reshape(groups // together, together, outer, together, inner, *geometry.kernel_size)
         own = out.reshape(groups // together, together, outer, inner, *geometry.kernel_size)
         for i in range(together):
@@ -369,11 +374,12 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
     space, partial = borrow(slots * pixels * channels, dtype), borrow(parts * out.size, dtype)
     line, x_lines = geometry.input_size[-1], geometry.gather.lines
     x, y, result = x.reshape(-1), y.reshape(-1), out.reshape(-1)
+    norm = norm or NO_NORM[dtype.char]
     if copied and splits > 1:
-        _pad(heavy, x, space, x_lines, line, pixels, channels, batch)
+        _pad(heavy, x, *norm, space, x_lines, line, pixels, channels, batch)
     counter = np.zeros(1, np.int64)
     rows, numbers = _weight_rows(geometry, inner, channels)
-    _sweep(heavy, x, space, y, partial, panels, rows, numbers, plan.lines, x_lines, counter, batch, plan.images,
+    _sweep(heavy, x, *norm, space, y, partial, panels, rows, numbers, plan.lines, x_lines, counter, batch, plan.images,
            parts, splits, copied, line, pixels, plan.lines_per_image, plan.length, plan.step, groups, inner, outer,
            lanes)
     give_back(panels)
@@ -424,8 +430,8 @@ def _weight_rows(geometry: ConvGeometry, inner: int, channels: int) -> tuple[np.
 
 
 @kernel
-def _sweep(workers, x, space, y, partial, panels, rows, numbers, y_lines, x_lines, counter, batch, images, parts,
-           splits, copied, line, pixels, lines_per_image, length, step, groups, inner, outer, lanes):
+def _sweep(workers, x, mean, scale, shift, space, y, partial, panels, rows, numbers, y_lines, x_lines, counter, batch,
+           images, parts, splits, copied, line, pixels, lines_per_image, length, step, groups, inner, outer, lanes):
     channels, outputs, height = inner * groups, outer * groups, rows.size
     units, stretch = -(-batch // images), max(1, STRETCH // length)
     k_blocks, m_size = -(-outer // (2 * lanes)), PART * ROWS
@@ -447,7 +453,7 @@ def _sweep(workers, x, space, y, partial, panels, rows, numbers, y_lines, x_line
                 if copied:
                     a, start = space, (first if splits > 1 else worker * images) * pixels * channels
                     if splits == 1:
-                        _surround(x, first, count, space, start, x_lines, line, pixels, channels)
+                        _surround(x, first, count, mean, scale, shift, space, start, x_lines, line, pixels, channels)
                 total = lines_per_image * count
                 for low_line in range(0, max(total, 1), stretch):
                     high_line = min(low_line + stretch, total)
