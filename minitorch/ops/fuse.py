@@ -315,6 +315,13 @@ def _unwatched(x: Any) -> Any:
     return x.array.copy() if x.version.exposed else x.array
 
 
+def _to_form(x: Any) -> Any:
+    """What waits of a batch norm and its ReLU, for whoever can form it; None where hooks want to see what is kept."""
+    pending = getattr(x, "pending", None)
+    waits = pending is not None and pending.recipe is not None and pending.recipe.rectified
+    return pending if waits and _recorder.get() is None else None
+
+
 # ------------------------------------------------------------------------------------------------------------ producers
 def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
     """conv or conv_bias of a large image."""
@@ -325,9 +332,9 @@ def _convolution(op: Primitive, args: tuple, settings: dict) -> Any:
     if batch * channels * prod(geometry.output_size) * dtype.itemsize < kernels.SMALL:
         return None
     recorded = is_grad_enabled() and any([arg.edge is not None for arg in args])
-    pending: Any = getattr(x, "pending", None)
-    recipe: Any = getattr(pending, "recipe", None)
-    if recipe is not None and recipe.rectified and recorded and forms_normal(geometry, dtype, inputs, channels):
+    pending = _to_form(x)
+    if pending is not None and recorded and forms_normal(geometry, dtype, inputs, channels):
+        recipe = pending.recipe
         source, norm, versions = pending.producer.x, recipe.factors, pending.versions
     elif _steady(x):
         source, norm, versions = x.array, (), [x.version]
@@ -410,13 +417,12 @@ def _relu(op: Primitive, args: tuple, settings: dict) -> Any:
 
 def _max_pool(op: Primitive, args: tuple, settings: dict) -> Any:
     """max_pool of a batch norm with its ReLU, formed as it is read."""
-    pending: Any = getattr(args[0], "pending", None)
-    recipe = getattr(pending, "recipe", None)
-    if recipe is None or not recipe.rectified:
+    pending = _to_form(args[0])
+    if pending is None:
         return None
     x, shape = pending.producer.x, (pending.shape[0], *settings["geometry"].output_size, pending.shape[1])
     out, choice = kernels.empty(shape, pending.dtype), kernels.empty(shape, np.int32)
-    mean, scale, shift = recipe.factors
+    mean, scale, shift = pending.recipe.factors
     kernels.max_pool_of_normal(channels_last(x), mean, scale, shift, out, choice, settings["geometry"])
     result = wrap(channels_first(out))
     return op.place(args, result, settings, [channels_first(choice)]) if args[0].pending is pending else None
@@ -425,11 +431,11 @@ def _max_pool(op: Primitive, args: tuple, settings: dict) -> Any:
 def _curve(op: Any, args: tuple, settings: dict) -> Any:
     """A curve behind a batch norm: one pass, after which only what the norm read is there."""
     pending = getattr(args[0], "pending", None)
-    if pending is None or not pending.normal or not enabled or plain.enabled:
+    if pending is None or not pending.normal or not enabled or plain.enabled or _recorder.get() is not None:
         return None
-    recipe = Recipe(pending, False)
-    if pending.recipe is None and _recorder.get() is None:
-        pending.recipe = recipe
+    if pending.recipe is None:
+        pending.recipe = Recipe(pending, False)
+    recipe = pending.recipe
     settings = {**op.defaults, **settings}
     given = [settings[name] for name in op.value.settings]
     out = wrap(_behind_norm(op)[0](pending.producer.x, *recipe.columns(), *given))

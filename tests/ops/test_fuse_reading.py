@@ -297,6 +297,24 @@ def test_hooks_on_what_is_saved_see_arrays():
     assert len(seen) > 4
 
 
+def test_hooks_that_come_later_see_arrays():
+    """Of what began to wait before them."""
+
+    def run(composed):
+        conv, x = reader("3x3")
+        h = look(layer(16)(x.requires_grad_()), composed)
+        y, once = look(F.relu(h), composed), F.gelu(h)
+        sizes = []
+        with saved_tensors_hooks(lambda t: (sizes.append(tuple(t.shape)), t)[1], lambda t: t):
+            z = (conv(y) * F.silu(h) * F.max_pool2d(y, 1)).sum() + once.sum()
+        return sizes, [z, *minitorch.autograd.grad(z, [x, *conv.parameters()])]
+
+    (fused, values), (stored, others) = run(False), run(True)
+    assert fused == stored
+    assert len(fused) > 5
+    assert same(values, others)
+
+
 def test_the_tape_can_be_printed():
     """What is formed again has no size there."""
     conv, x = reader("3x3")
