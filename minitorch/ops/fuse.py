@@ -220,8 +220,9 @@ class Pending:
         return reference
 
     def compute(self, rectified: bool = False) -> np.ndarray:
-        """The array, after a ReLU if asked."""
-        return self.recipe.restored() if self.recipe else _run(self.producer, self.epilogue, rectified)
+        """The array, after a ReLU if asked, or if that ends it."""
+        ends = self.recipe is not None and self.recipe.rectified
+        return _run(self.producer, self.epilogue, rectified or ends)
 
     @property
     def normal(self) -> bool:
