@@ -17,7 +17,7 @@ from ..dtypes import as_dtype, category
 from .following import step
 from .modes import is_grad_enabled
 from .primitive import primitive
-from .tape import SELF, Kept, Node, Variable, follow, plain, wrap
+from .tape import Node, Variable, follow, plain, wrap
 
 
 @primitive
@@ -92,15 +92,11 @@ def assign(x: Any, value: Any, copied: bool = False) -> Any:
     if (
         pending is not None
         and x.pending is pending
-        and (not recording or (moves and not copied))
+        and (not recording or (moves and not copied and value.pending))
         and (outline.shape, outline.dtype) == (pending.shape, pending.dtype)
         and (value.pending or outline.flags.writeable)
     ):  # nobody has seen what would have been there before: it need not be computed
         x.version.count += 1
-        if moves and node.kept:
-            version = {"version": x.version, "expected": x.version.count}
-            own = {name: i._replace(**version) for name, i in node.kept.items() if type(i) is Kept and i.edge is SELF}
-            node.kept.update(own)
         if value.pending:
             value.pending.hold(x)
             x.pending = value.pending

@@ -249,6 +249,19 @@ def test_it_is_there_for_whoever_looks(seen):
     assert same(run(False), run(True))
 
 
+def test_twice_in_place():
+    """A ReLU in place of what waits, after another."""
+
+    def run(composed):
+        conv, x = reader("3x3")
+        y = look(layer(16)(x.requires_grad_()), composed)
+        y = look(y.relu_(), composed).relu_()
+        z = conv(look(y, composed))
+        return [z, *minitorch.autograd.grad(z, [x, *conv.parameters()], image(tuple(z.shape), 2))]
+
+    assert same(run(False), run(True))
+
+
 def test_hooks_and_retained_gradients():
     """On both sides of the ReLU."""
 

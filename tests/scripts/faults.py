@@ -287,7 +287,6 @@ FAULTS = [
     Fault("forming: what a recipe reads is not watched", FUSE, "        for version in of.versions:\n            version.read_by(weakref.ref(self))\n", "", READING),
     Fault("forming: formed though it may be read by others", FUSE, "pending.recipe is not None and pending.recipe.rectified", "pending.recipe is not None", READING),
     Fault("forming: hooks of what is kept are not asked", FUSE, "pending if waits and _recorder.get() is None else None", "pending if waits else None", READING),
-    Fault("forming: a change in place is not counted", "autograd/inplace.py", '"expected": x.version.count}', '"expected": x.version.count - 1}', READING, NUMBA),
     Fault("finish: always ReLU", CONV, "0 if relu else -np.inf", "0", fast("conv_normal"), NUMBA),
     Fault("finish: an absent sum adds 0.0", CONV, "plane + lanes] = -0.0", "plane + lanes] = 0.0", FINISHED, NUMBA),
     Fault("finish: winograd reads r beside an image", "kernels/tile/winograd.py", "inside(\"target\", other, i, j), mask)", "other, mask)", GUARD, NUMBA),
