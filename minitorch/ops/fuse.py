@@ -22,7 +22,7 @@ waits with its ReLU; a convolution by Winograd's algorithm, a 1x1 or a depthwise
 a core's cache, one with padding as it copies an image to put zeros round it (`forms_normal`). On the tape stands a
 `Recipe`, how to form it, for the weight's gradient, which does so again. Of a batch norm and another curve the curve's
 result is stored, the norm's is a `Recipe`. So a layer keeps one array where it kept two, and its forward pass two
-passes over memory less: ResNet-20's step takes 0.91 of the time, MobileNet-like's 0.78, with 0.74 and 0.51 of the
+passes over memory less: ResNet-20's step takes 0.92 of the time, MobileNet-like's 0.81, with 0.74 and 0.51 of the
 memory (one core of a Xeon with AVX-512, 2026-11).
 
 Backwards, a ReLU behind a batch norm or a linear layer hands on a `Gate`: the gradient at the ReLU's input, which their
