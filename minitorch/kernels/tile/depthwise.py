@@ -1,6 +1,7 @@
 """Depthwise convolution, one channel a group, and its two adjoints: channels are the lanes, nothing is summed but taps.
 
-All three copy nothing and work on tiles: a few neighbouring pixels m of the target, all of whose taps t exist.
+All three copy nothing, unless they form an image of what a batch norm reads, and work on tiles: a few neighbouring
+pixels m of the target, all of whose taps t exist.
 
     conv, conv_transpose:   target[m] = sum over t of source[m, t] * weight[t]
     conv_weight_grad:       weight[t] += sum over m of source[m, t] * target[m]         source = x, target = y

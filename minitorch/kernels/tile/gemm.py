@@ -47,8 +47,9 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
 def of_normal(x: np.ndarray, y: np.ndarray, out: np.ndarray, turned: bool, norm: Any) -> None:
     """out = relu((x - mean) * scale + shift) @ y transposed, of two matrices, for a norm of x's columns.
 
-    With `turned` x is (B, M, K), y (B, M, N), and out[b] = relu(...)[b] transposed @ y[b]. That factor is formed a few
-    rows at a time. There are more columns than one, and no more than STEPS unless `turned`.
+    With `turned` x is (B, M, K), y (B, M, N), and out[b] = relu(...)[b] transposed @ y[b]. That factor is formed
+    FORMED rows at a time, or as many as are summed at a time if `turned`. x has more columns than one, and no more than
+    STEPS unless `turned`.
     """
     (m, n), k, none = out.shape[-2:], x.shape[1], y.reshape(-1)[:0]
     if turned:
