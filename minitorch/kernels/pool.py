@@ -35,9 +35,8 @@ SEARCH = 32  # pixels of overlapping windows up to which comparing vectors beats
 
 def max_pool(x: np.ndarray, out: np.ndarray, choice: np.ndarray, geometry: PoolGeometry) -> None:
     """Largest pixel of every window and its flat position in the plane; the first of equals, but NaN wins, the last."""
-    first, pixels = geometry.table
-    _max_pool(_work(out, geometry) > HEAVY, x.reshape(-1), *NO_NORM[x.dtype.char], out.reshape(-1), choice.reshape(-1),
-              first, pixels, *_sizes(x, geometry))
+    none, *_ = NO_NORM[x.dtype.char]
+    max_pool_of_normal(x, none, none, none, out, choice, geometry)
 
 
 def max_pool_of_normal(x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, out: np.ndarray,

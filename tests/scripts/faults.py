@@ -280,7 +280,7 @@ FAULTS = [
     Fault("forming: the rows of the image before", "kernels/tile/winograd.py", "(i == 0 or i == begin + 4 * rows)", "i == begin + 4 * rows", READING, NUMBA),
     Fault("forming: outliers are looked for in what is read", "kernels/tile/winograd.py", "x, apart = formed(x, norm), np.zeros", "x, apart = x, np.zeros", READING, NUMBA),
     Fault("forming: integers are not recognised", "kernels/tile/winograd.py", "if _kinds(space, 0, 0, 1, channels, 4) & 4:", "if channels:", READING, NUMBA),
-    Fault("forming: matrix products read the first rows again", "kernels/tile/gemm.py", "s, a, a_at = space, space, staged - top * x_row", "s, a, a_at = space, space, staged", READING, NUMBA),
+    Fault("forming: matrix products read the first rows again", "kernels/tile/gemm.py", "s, a, s_at = space, space, staged - top * x_row", "s, a, s_at = space, space, staged", READING, NUMBA),
     Fault("forming: depthwise sums of one image in place of another", DEPTHWISE, "if image != held:", "if held < 0:", READING, NUMBA),
     Fault("forming: images that are copied lack the ReLU and the norm", CONV, "            if mean.size:\n", "            if mean.size < 0:\n", READING, NUMBA),
     Fault("forming: pools without the ReLU", "kernels/pool.py", "tile.v.rectified(tile.v.normal(x, *own))", "tile.v.normal(x, *own)", fast("max_pool_of_normal"), NUMBA),

@@ -25,7 +25,7 @@ from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, 
 from minitorch.kernels.norm import NO_NORM, formed, normal_pixels
 from minitorch.kernels.reduce import sum_along
 from minitorch.kernels.tile import depthwise, gemm, winograd
-from minitorch.kernels.tile.algorithm import forms_normal, is_winograd
+from minitorch.kernels.tile.algorithm import STEPS, forms_normal, is_winograd
 from minitorch.kernels.tile.epilogue import kernel_with_epilogue
 from minitorch.kernels.tile.tile import ROWS, ROWS_HALF, ROWS_NARROW, half, narrow, wide
 from minitorch.kernels.words.moves import claim, clear, copy, fetch, lanes_of, move
@@ -74,12 +74,6 @@ def conv_of_normal(x: np.ndarray, w: np.ndarray, mean: np.ndarray, scale: np.nda
     """out = conv(relu((x - mean) * scale + shift), w), of an image that is not stored where `forms_normal` says so."""
     norm, channels, outputs = (mean, scale, shift), x.shape[-1], out.shape[-1]
     if out.size and forms_normal(geometry, x.dtype, channels, outputs):
-        if depthwise.is_depthwise(w, geometry):
-            depthwise.gather(x, w, out, geometry, False, norm=norm)
-            return
-        if geometry.pointwise:
-            gemm.of_normal(x.reshape(-1, channels), w.reshape(outputs, channels), out.reshape(-1, outputs), False, norm)
-            return
         if not is_winograd(geometry, x.dtype, channels, outputs):
             _product(x, w, out, geometry, geometry.gather, transpose=False, norm=norm)
             return
@@ -167,13 +161,17 @@ def _lanes(dtype: np.dtype, outputs: int) -> int:
 
 def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, plan: GatherPlan,
              transpose: bool, finish: tuple = (), norm: Any = ()) -> None:
-    """Run a gather plan over a batch; with a norm of what `conv_of_normal` reads, formed as images are copied."""
+    """Run a gather plan over a batch; with a norm of what `conv_of_normal` reads, where `forms_normal` says so."""
     if not out.size:
         return
     if depthwise.is_depthwise(w, geometry):
-        depthwise.gather(source, w, out, geometry, transpose, finish)
+        depthwise.gather(source, w, out, geometry, transpose, finish, norm)
         return
-    if geometry.pointwise and not finish and source.shape[-1] <= gemm.STEPS:  # more steps would be several sums
+    if geometry.pointwise and norm:
+        gemm.of_normal(source.reshape(-1, source.shape[-1]), w.reshape(w.shape[:2]), out.reshape(-1, out.shape[-1]),
+                       False, norm)
+        return
+    if geometry.pointwise and not finish and source.shape[-1] <= STEPS:  # more steps would be several sums
         gemm.linear(source.reshape(-1, source.shape[-1]), w.reshape(w.shape[:2]), w.reshape(-1)[:0],
                     out.reshape(-1, out.shape[-1]), False, not transpose, False)
         return

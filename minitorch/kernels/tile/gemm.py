@@ -22,6 +22,7 @@ from numpy.lib.stride_tricks import as_strided
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
 from minitorch.kernels.norm import NO_NORM, normal_pixels
 from minitorch.kernels.tile import matvec
+from minitorch.kernels.tile.algorithm import STEPS
 from minitorch.kernels.tile.tile import ROWS, ROWS_NARROW, narrow, wide
 from minitorch.kernels.words.moves import claim, move, turn
 from minitorch.kernels.words.registers import WIDTH
@@ -29,7 +30,7 @@ from minitorch.kernels.words.registers import WIDTH
 __all__ = ["linear", "matmul"]
 
 HEAVY = 1_000_000  # multiply-adds worth waking the other threads for: 30 us on one core, against a launch of 5
-STEPS = 512  # at most, summed at a time, so that a panel of y stays in L1; 256: 0-5% slower, 384: the same
+# STEPS, at most, are summed at a time, so that a panel of y stays in L1; 256: 0-5% slower, 384: the same
 BLOCK_ROWS, BLOCK_COLUMNS = 600 // ROWS * ROWS, 512  # of a block, at most; 300 and 128, which copy more: 5-10% slower
 SHORT, STEPS_IN_PLACE = 64, 128  # rows of x up to which y is read where it lies, and steps at most then
 PAGE = 4096  # bytes between rows of y that would fall into one set of the cache
@@ -159,6 +160,7 @@ def _matmul(workers, x, y, bias, mean, scale, shift, out, space, counter, batch,
     down, along = -(-m // rows), -(-n // columns)
     longest = STEPS_IN_PLACE if in_place else STEPS
     stretch = max(1, -(-k // max(1, -(-k // longest))))
+    by_rows = stage > 0 and x_row != 1  # x is formed some rows at a time, not some steps of all rows
     for worker in prange(workers):
         x_copy = worker * (x_size + y_size + stage)
         y_copy = x_copy + x_size
@@ -173,7 +175,7 @@ def _matmul(workers, x, y, bias, mean, scale, shift, out, space, counter, batch,
             for step in range(0, max(k, 1), stretch):
                 steps, more = min(stretch, k - step), min(step, 1)
                 s, at, s_row, s_step = x, matrix * x_batch + low * x_row + step * x_step, x_row, x_step
-                if stage and x_row == 1:
+                if stage and not by_rows:
                     normal_pixels(x, at, x_step, mean, scale, shift, low, space, staged, steps, height)
                     s, at, s_step = space, staged, height
                 a, a_at, a_row, a_step, a_shift = s, at, s_row, s_step, 0
@@ -187,14 +189,15 @@ def _matmul(workers, x, y, bias, mean, scale, shift, out, space, counter, batch,
                     pack(y, b_at, right - left, y_column, steps, y_step, space, y_copy, 2 * lanes, lanes)
                     b, b_at, b_step, b_next = space, y_copy, 2 * lanes, (steps + 1) * 2 * lanes
                 near = ROWS if a_row == steps else 0  # elements a step: the next tile's rows, if they are side by side
-                some = FORMED if stage and x_row != 1 else height
+                some = FORMED if by_rows else height
                 for top in range(0, height, some):
                     last = min(top + some, height) - 1
-                    if stage and x_row != 1:
+                    s_at = at
+                    if by_rows:
                         normal_pixels(x, at + top * x_row, x_row, mean, scale, shift, 0, space, staged, last + 1 - top,
                                       steps)
-                        s, a, a_at = space, space, staged - top * x_row
-                    s_at = a_at if stage and x_row != 1 else at
+                        s, a, s_at = space, space, staged - top * x_row
+                        a_at = s_at
                     for column in range(left, right, 2 * lanes):
                         c, rest, b_from = (matrix * m + low) * n + column, n - column, (column - left) // (2 * lanes)
                         b_from = b_at + b_from * b_next
