@@ -266,13 +266,16 @@ class Variable:
         """The array of a pending result is computed when somebody looks; no other attribute is missing."""
         pending = self.__dict__.get("pending")
         if name == "array" and pending is not None:
-            computed = pending.compute()
-            if self.pending is pending:  # of two threads, both get the array of the first to finish
-                self.array = computed  # no interrupt or other thread comes between two assignments
-                del self.pending
+            self.settle(pending, pending.compute())
         if name == "array" and "array" in self.__dict__:
             return self.__dict__["array"]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def settle(self, pending: Any, computed: np.ndarray) -> None:
+        """Have what was pending computed."""
+        if self.pending is pending:  # of two threads, both get the array of the first to finish
+            self.array = computed  # no interrupt or other thread comes between two assignments
+            del self.pending
 
     @property
     def version(self) -> Version:

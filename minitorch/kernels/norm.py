@@ -22,45 +22,69 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, give_back, helper, kernel
-from minitorch.kernels.words.moves import clear, copy
-from minitorch.kernels.words.registers import INT, Vectors, data, intrinsic, unpacked
+from minitorch.kernels.words.moves import clear, copy, count_up
+from minitorch.kernels.words.registers import AHEAD, INT, WIDTH, Vectors, data, intrinsic, unpacked
 
 __all__ = ["batch_norm_statistics", "batch_norm_apply", "batch_norm_sums", "batch_norm_input_grad", "column_sums",
            "shift_columns"]
 
 HEAVY = 100_000  # elements worth waking the other threads for
+COLUMNS = {16: 8, 8: 4, 4: 4}[WIDTH]  # vectors whose sums stay in registers while rows pass by
 RUN = 32  # wide rows added up in x's dtype before they go to the float64 sums; few enough for float32
 WIDE = np.dtype(np.float64)
+NO_SUMS = {kind: (np.empty(0, np.int64), np.empty(0, WIDE), np.empty(0, kind), 1) for kind in "fd"}
 NO_NORM = {kind: (np.empty(0, kind),) * 3 for kind in "fd"}  # where a kernel could form what it reads, but need not
 _helper = helper(fastmath=FASTMATH)
 
 
 def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray, invstd: np.ndarray,
-                          running_mean: np.ndarray, running_var: np.ndarray, eps: float, momentum: float) -> None:
+                          running_mean: np.ndarray, running_var: np.ndarray, eps: float, momentum: float,
+                          sums: Any = ()) -> None:
     """Mean, biased variance and 1 / sqrt(variance + eps) of every column of x (M, C); running ones in place.
 
+    sums: `sums_of` x, of which those blocks are ready that whoever wrote x has counted as written.
+
     Of a run of n rows with first row s, d = x - s is exact where x is close to s, and gives the sums of x - z and of
-    (x - z)^2 round the first row z of all, in float64, with e = s - z:
+    (x - z)^2 round the first row z of its block, in float64, with e = s - z:
 
         sum(x - z) = sum(d) + n e,    sum((x - z)^2) = sum(d^2) + 2 e sum(d) + n e^2
 
-    So one pass is enough and nothing cancels when |mean| is much larger than the deviation; a first row far from all
-    others spoils the digits of its own run only, to whose variance it adds as much.
+    and those of blocks in the same way the sums round the first row of all. So one pass is enough and nothing cancels
+    when |mean| is much larger than the deviation; a first row far from all others spoils the digits of its own run
+    only, to whose variance it adds as much.
     """
     if not x.size:
         for array in (mean, variance, invstd, running_mean, running_var):
             array[...] = np.nan
         return
+    rest = x.size - int(sums[0].sum()) if sums else x.size
+    written, partial, scratch, width = sums or sums_of(x)
+    _statistics(rest > HEAVY, x.reshape(-1), mean, variance, invstd, running_mean, running_var, eps, momentum, written,
+                partial, scratch, width)
+    give_back(partial, scratch)
+
+
+def sums_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Room for the sums of every block of x (M, C), for `batch_norm_statistics`, which gives it back.
+
+    How many of the block's numbers are written, sums in float64, sums of runs, and the length of a wide row.
+    """
     fold, blocks = _layout(x)
     width = fold * x.shape[1]
-    partial, scratch = borrow(2 * (blocks + 1) * width, WIDE), borrow((2 * blocks + 1) * width, x.dtype)
-    _statistics(x.size > HEAVY, x.reshape(-1), mean, variance, invstd, running_mean, running_var, eps, momentum, fold,
-                blocks, partial, scratch)
-    give_back(partial, scratch)
+    room = borrow(2 * (blocks + 1) * width, WIDE), borrow(blocks * width, x.dtype)
+    return np.zeros(blocks, np.int64), *room, width
+
+
+def span_of(sums: Any, units: int, least: int) -> int:
+    """How many of so many units of work a worker claims at a time: of a result with `sums_of` it about as many as make
+    a block, so that all of this is in its cache when it is summed.
+    """
+    return max(least, units // len(sums[0])) if sums else least
 
 
 def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
@@ -91,7 +115,7 @@ def batch_norm_sums(x: np.ndarray, g: np.ndarray, y: np.ndarray, mean: np.ndarra
         return
     fold, blocks = _layout(x)
     width = fold * x.shape[1]
-    partial, scratch = borrow(2 * (blocks + 1) * width, WIDE), borrow((2 * blocks + 3) * width, x.dtype)
+    partial, scratch = borrow(2 * blocks * width, WIDE), borrow(3 * width, x.dtype)
     _sums(x.size > HEAVY, x.reshape(-1), g.reshape(-1), y.reshape(-1), mean, invstd, scale, shift, sum_g, sum_gh, fold,
           blocks, partial, scratch)
     give_back(partial, scratch)
@@ -121,9 +145,9 @@ def column_sums(x: np.ndarray, out: np.ndarray) -> None:
         return
     fold, blocks = _layout(x)
     width = fold * x.shape[1]
-    partial, scratch = borrow((blocks + 1) * width, WIDE), borrow(blocks * width, x.dtype)
-    _column_sums(x.size > HEAVY, x.reshape(-1), out, fold, blocks, partial, scratch)
-    give_back(partial, scratch)
+    partial = borrow(blocks * width, WIDE)
+    _column_sums(x.size > HEAVY, x.reshape(-1), out, fold, blocks, partial)
+    give_back(partial)
 
 
 def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> None:
@@ -139,14 +163,14 @@ def shift_columns(x: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool) -> 
 def _layout(x: np.ndarray) -> tuple[int, int]:
     """Rows of x in a wide row, and blocks of wide rows. They follow from x's shape alone, not from the kernel."""
     m, channels = x.shape
-    fold = max(1, min(256 // max(channels, 1), m))
+    fold = max(1, min((128 if channels and 128 % channels == 0 else 256) // max(channels, 1), m))
     if fold > 16:
         fold -= fold % 16  # whole vectors for any number of channels
     return fold, max(1, min(64, m // fold // RUN))
 
 
 # ------------------------------------------------------------------------------------------------ vectors
-def lanewise(outputs: int, body: Callable[..., list]) -> Any:
+def lanewise(outputs: int, body: Callable[..., list], streams=0) -> Any:
     """A function (arrays, starts, count) for jitted code: a vector loop over arrays[i][starts[i]:][:count].
 
     `body(v, *vectors)` emits the operations on one vector of each array and returns those to store in the first
@@ -164,6 +188,8 @@ def lanewise(outputs: int, body: Callable[..., list]) -> Any:
 
             def step(at, mask):
                 moved = [builder.gep(place, [at]) for place in places]
+                for i, place in enumerate(moved[:streams]):
+                    v.fetch(v.at(place, INT(AHEAD // v.bytes)), i < outputs)
                 results = body(v, *[v.load(place, mask) for place in moved])
                 for value, place in zip(results, moved[:outputs], strict=True):
                     v.store(value, place, mask)
@@ -181,20 +207,89 @@ def lanewise(outputs: int, body: Callable[..., list]) -> Any:
     return loop
 
 
+def _in_columns(v: Vectors, width: ir.Value, some: int, emit: Callable[..., None]) -> None:
+    """Calls emit(first column, number of vectors, mask or None) for `some` vectors at a time, single ones, a rest."""
+    builder = v.builder
+    many, one = (builder.and_(width, INT(-n * v.lanes)) for n in (some, 1))
+    with cgutils.for_range_slice(builder, INT(0), many, INT(some * v.lanes)) as (at, _):
+        emit(at, some, None)
+    with cgutils.for_range_slice(builder, many, one, INT(v.lanes)) as (at, _):
+        emit(at, 1, None)
+    rest = builder.sub(width, one)
+    with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
+        emit(one, 1, v.mask(rest))
+
+
+def columnwise(totals: int, kept: int, body: Callable[..., list], ending: Callable[..., list] | None = None) -> Any:
+    """A function (arrays, starts, rows, width) for jitted code: sums over `rows` rows, `width` long, of each column.
+
+    `body(v, *vectors)` emits the operations on `totals` vectors of sums and one vector of each of `arrays` but the
+    first `totals`, and returns the new sums. Of the next `kept` arrays there is one row, of the others all rows, one
+    after the other. In the end the sums are added to the first arrays, float64: as `ending(w, rows, *sums, *kept)`
+    returns them, all in float64, if that is given. COLUMNS vectors stay in registers while all rows pass by.
+    """
+
+    @intrinsic
+    def loop(typingctx, arrays, starts, rows, width):
+        def emit(context, builder, signature, arguments):
+            kinds = list(signature.args[0].types)
+            v = Vectors(builder, context.get_data_type(kinds[-1].dtype))
+            w, (rows, width) = v.widened(), arguments[2:]
+            number = w.splat(builder.sitofp(rows, ir.DoubleType()))
+            places = [builder.gep(data(context, builder, kind, array), [start])
+                      for kind, array, start in zip(kinds, cgutils.unpack_tuple(builder, arguments[0]),
+                                                    cgutils.unpack_tuple(builder, arguments[1]), strict=True)]
+
+            def columns(at, count, mask):
+                cells = list(zip(*[v.cells(v.at(place, at), count) for place in places], strict=True))
+                constants = [[v.load(cell, mask) for cell in own[totals:totals + kept]] for own in cells]
+                sums = [[cgutils.alloca_once_value(builder, v.zero) for _ in range(totals)] for _ in cells]
+                with cgutils.for_range(builder, rows) as row:
+                    down = builder.mul(row.index, width)
+                    for slots, beside, own in zip(sums, constants, cells, strict=True):
+                        moved = [v.at(cell, down) for cell in own[totals + kept:]]
+                        for cell in moved:
+                            v.fetch(v.at(cell, INT(AHEAD // v.bytes)))
+                        seen = [v.load(cell, mask) for cell in moved]
+                        values = body(v, *map(builder.load, slots), *beside, *seen)
+                        for value, slot in zip(values, slots, strict=True):
+                            builder.store(value, slot)
+                for slots, beside, own in zip(sums, constants, cells, strict=True):
+                    values = [w.extended(builder.load(slot)) for slot in slots]
+                    if ending:
+                        values = ending(w, number, *values, *map(w.extended, beside))
+                    for value, cell in zip(values, own, strict=False):
+                        w.store(w.add(w.load(cell, mask), value), cell, mask)
+
+            _in_columns(v, width, COLUMNS, columns)
+            return context.get_dummy_value()
+
+        return types.void(arrays, starts, types.intp, types.intp), emit
+
+    return loop
+
+
 def _gated(v, g, y):
     """g, but 0 where y is 0 or less: NaN opens the gate."""
     return v.builder.select(v.builder.fcmp_ordered("<=", y, v.zero), v.zero, g)
 
 
-def _moments(v, sums, squares, first, row):
+def _moments(v, sums, squares, first, origin, row):
     """The sums of d = row - first and of d^2, with a row of a run."""
     d = v.builder.fsub(row, first)
-    return [v.builder.fadd(sums, d), v.fma(d, d, squares)]
+    return [v.add(sums, d), v.fma(d, d, squares)]
+
+
+def _moved(w, n, sums, squares, first, origin):
+    """From sums round the first of n rows to sums round the origin: see `batch_norm_statistics`."""
+    e = w.builder.fsub(first, origin)
+    moved = w.fma(n, e, sums)
+    return [moved, w.fma(e, w.add(sums, moved), squares)]
 
 
 def _products(v, sums, products, mean, x, g):
     """The sums of g and of g * (x - mean)."""
-    return [v.builder.fadd(sums, g), v.fma(g, v.builder.fsub(x, mean), products)]
+    return [v.add(sums, g), v.fma(g, v.builder.fsub(x, mean), products)]
 
 
 def _descent(v, x, g, mean, slope, offset, scale):
@@ -203,22 +298,23 @@ def _descent(v, x, g, mean, slope, offset, scale):
     return [b.fmul(scale, v.fma(b.fsub(mean, x), slope, b.fsub(g, offset)))]
 
 
-moments = lanewise(2, _moments)
+moments = columnwise(2, 2, _moments, _moved)
 shifted = lanewise(1, lambda v, out, x, b: [v.builder.fadd(x, b)])
 shifted_relu = lanewise(1, lambda v, out, x, b: [v.rectified(v.builder.fadd(x, b))])
-summed = lanewise(1, lambda v, sums, x: [v.builder.fadd(sums, x)])
-normal = lanewise(1, lambda v, out, *x: [v.normal(*x)])
-normal_relu = lanewise(1, lambda v, out, *x: [v.rectified(v.normal(*x))])
-normal_add = lanewise(1, lambda v, out, r, *x: [v.builder.fadd(v.normal(*x), r)])
-normal_add_relu = lanewise(1, lambda v, out, r, *x: [v.rectified(v.builder.fadd(v.normal(*x), r))])
-products = lanewise(2, _products)
-products_gated = lanewise(2, lambda v, s, p, mean, x, g, y: _products(v, s, p, mean, x, _gated(v, g, y)))
-products_regated = lanewise(2, lambda v, s, p, mean, x, g, scale, shift: _products(
+summed = lanewise(1, lambda v, sums, x: [v.add(sums, x)])
+summed_rows = columnwise(1, 0, lambda v, sums, x: [v.add(sums, x)])
+normal = lanewise(1, lambda v, out, *x: [v.normal(*x)], 2)
+normal_relu = lanewise(1, lambda v, out, *x: [v.rectified(v.normal(*x))], 2)
+normal_add = lanewise(1, lambda v, out, r, *x: [v.builder.fadd(v.normal(*x), r)], 3)
+normal_add_relu = lanewise(1, lambda v, out, r, *x: [v.rectified(v.builder.fadd(v.normal(*x), r))], 3)
+products = columnwise(2, 1, _products)
+products_gated = columnwise(2, 1, lambda v, s, p, mean, x, g, y: _products(v, s, p, mean, x, _gated(v, g, y)))
+products_regated = columnwise(2, 3, lambda v, s, p, mean, scale, shift, x, g: _products(
     v, s, p, mean, x, _gated(v, g, v.normal(x, mean, scale, shift))))
-descent = lanewise(1, lambda v, out, x, g, *a: _descent(v, x, g, *a))
-descent_gated = lanewise(1, lambda v, out, x, g, y, *a: _descent(v, x, _gated(v, g, y), *a))
+descent = lanewise(1, lambda v, out, x, g, *a: _descent(v, x, g, *a), 3)
+descent_gated = lanewise(1, lambda v, out, x, g, y, *a: _descent(v, x, _gated(v, g, y), *a), 4)
 descent_regated = lanewise(1, lambda v, out, x, g, shift, mean, slope, offset, scale: _descent(
-    v, x, _gated(v, g, v.normal(x, mean, scale, shift)), mean, slope, offset, scale))
+    v, x, _gated(v, g, v.normal(x, mean, scale, shift)), mean, slope, offset, scale), 3)
 
 
 @intrinsic
@@ -233,7 +329,7 @@ def normal_pixels(typingctx, x, start, step, mean, scale, shift, first, out, at,
             context, builder, signature, arguments)
         v = Vectors(builder, context.get_data_type(signature.args[0].dtype))
 
-        def column(channel, count, mask=None):  # of so many vectors of channels
+        def column(channel, count, mask):
             factors = [[v.load(place, mask) for place in v.cells(v.at(table, first, channel), count)]
                        for table in (mean, scale, shift)]
             source, target = v.at(x, start, channel), v.at(out, at, channel)
@@ -243,14 +339,7 @@ def normal_pixels(typingctx, x, start, step, mean, scale, shift, first, out, at,
                 for place, to, *own in zip(v.cells(seen, count), v.cells(places, count), *factors, strict=True):
                     v.store(v.rectified(v.normal(v.load(place, mask), *own)), to, mask)
 
-        four, one = (builder.and_(channels, INT(-n * v.lanes)) for n in (4, 1))
-        with cgutils.for_range_slice(builder, INT(0), four, INT(4 * v.lanes)) as (channel, _):
-            column(channel, 4)
-        with cgutils.for_range_slice(builder, four, one, INT(v.lanes)) as (channel, _):
-            column(channel, 1)
-        rest = builder.sub(channels, one)
-        with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
-            column(one, 1, v.mask(rest))
+        _in_columns(v, channels, 4, column)
         return context.get_dummy_value()
 
     size = types.intp
@@ -269,52 +358,63 @@ def _spread(values, fold, target, at):
 
 
 @_helper
-def _add(target, values):
+def _move(first, origin, n, sums, squares, target, target_squares):
+    """`_moved` for blocks, of which all sums are float64."""
     for c in range(target.size):
-        target[c] += values[c]
+        e = np.float64(first[c]) - np.float64(origin[c])
+        target[c] += sums[c] + n * e
+        target_squares[c] += squares[c] + e * (2 * sums[c] + n * e)
 
 
 @_helper
-def _move(first, origin, n, sums, squares, target, target_squares):
-    """From sums round the first row of a run to sums round the origin: see `batch_norm_statistics`."""
-    for c in range(target.size):
-        e = np.float64(first[c]) - np.float64(origin[c])
-        target_squares[c] += np.float64(squares[c]) + e * (2 * np.float64(sums[c]) + n * e)
-    for c in range(target.size):
-        target[c] += np.float64(sums[c]) + n * (np.float64(first[c]) - np.float64(origin[c]))
+def _sum_block(x, block, blocks, channels, partial, scratch, width):
+    """The sums of one block of x round its first pixel, in the first `channels` of its two rows of `partial`."""
+    rows = x.size // width
+    row, stop = block * rows // blocks, (block + 1) * rows // blocks
+    at, own, own_q = block * width, 2 * block * width, (2 * block + 1) * width
+    _spread(x[row * width:row * width + channels], width // channels, scratch, at)
+    clear(partial, own, 2 * width)
+    while row < stop:
+        n, first = min(RUN, stop - row), row * width
+        moments((partial, partial, x, scratch, x), (own, own_q, first, at, first), n, width)
+        row += n
+    _gather(partial, own, width // channels, channels)
+    _gather(partial, own_q, width // channels, channels)
+
+
+@_helper
+def sum_written(x, pixel, pixels, channels, some, written, partial, scratch, width):
+    """Of so many pixels of x, from one on, `some` of their channels are written: the blocks now whole are summed."""
+    blocks, rows = written.size, x.size // width
+    at, end = pixel * channels, min((pixel + pixels) * channels, rows * width)
+    while at < end:
+        block = ((at // width + 1) * blocks - 1) // rows
+        begin, stop = block * rows // blocks * width, (block + 1) * rows // blocks * width
+        if count_up(written, block, (min(stop, end) - at) // channels * some) == stop - begin:
+            _sum_block(x, block, blocks, channels, partial, scratch, width)
+        at = stop
 
 
 @kernel
-def _statistics(workers, x, mean, variance, invstd, running_mean, running_var, eps, momentum, fold, blocks, partial,
-                scratch):
-    channels = mean.size
-    width = fold * channels
-    rows = x.size // width
-    origin = 2 * blocks * width
-    _spread(x[:channels], fold, scratch, origin)
+def _statistics(workers, x, mean, variance, invstd, running_mean, running_var, eps, momentum, written, partial, scratch,
+                width):
+    channels, blocks, rows = mean.size, written.size, x.size // width
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
-            s, q = 2 * block * width, (2 * block + 1) * width
-            clear(partial, s, 2 * width)
-            row, stop = block * rows // blocks, (block + 1) * rows // blocks
-            while row < stop:
-                n = min(RUN, stop - row)
-                first = row * width
-                clear(scratch, s, 2 * width)
-                for i in range(row, row + n):
-                    moments((scratch, scratch, x, x), (s, q, first, i * width), width)
-                _move(x[first:first + width], scratch[origin:origin + width], np.float64(n), scratch[s:s + width],
-                      scratch[q:q + width], partial[s:s + width], partial[q:q + width])
-                row += n
-    s, q = origin, origin + width
-    _add_up(partial, blocks, 2 * width)
+            if written[block] < ((block + 1) * rows // blocks - block * rows // blocks) * width:
+                _sum_block(x, block, blocks, channels, partial, scratch, width)
+    s, q = 2 * blocks * width, 2 * blocks * width + channels
+    clear(partial, s, 2 * channels)
+    for block in range(blocks):
+        low, own, own_q = block * rows // blocks, 2 * block * width, (2 * block + 1) * width
+        n = np.float64(((block + 1) * rows // blocks - low) * width // channels)
+        _move(x[low * width:low * width + channels], x[:channels], n, partial[own:own + channels],
+              partial[own_q:own_q + channels], partial[s:s + channels], partial[q:q + channels])
     for at in range(rows * width, x.size):
-        c = at - rows * width
-        e = np.float64(x[at]) - np.float64(scratch[origin + c])
+        c = at % channels
+        e = np.float64(x[at]) - np.float64(x[c])
         partial[s + c] += e
         partial[q + c] += e * e
-    _gather(partial, s, fold, channels)
-    _gather(partial, q, fold, channels)
     m = x.size // channels
     for c in range(channels):
         d = partial[s + c] / m
@@ -326,14 +426,6 @@ def _statistics(workers, x, mean, variance, invstd, running_mean, running_var, e
             running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean[c]
         if running_var.size:
             running_var[c] = (1 - momentum) * running_var[c] + momentum * (variance[c] * m / max(m - 1, 1))
-
-
-@_helper
-def _add_up(partial, blocks, size):
-    """The sums of all blocks, in order, behind the last of them."""
-    clear(partial, blocks * size, size)
-    for block in range(blocks):
-        summed((partial, partial), (blocks * size, block * size), size)
 
 
 @_helper
@@ -353,7 +445,7 @@ def _apply(workers, x, r, mean, scale, shift, out, relu, fold, scratch):
     rows = -(-x.size // width)
     zero = 0
     for worker in prange(workers):
-        for row in range((worker + 1) * rows // workers - 1, worker * rows // workers - 1, -1):
+        for row in range(worker * rows // workers, (worker + 1) * rows // workers):
             at = row * width
             count = min(width, x.size - at)
             if r.size and relu:
@@ -371,40 +463,36 @@ def _sums(workers, x, g, y, mean, invstd, scale, shift, sum_g, sum_gh, fold, blo
     channels = mean.size
     width = fold * channels
     rows = x.size // width
-    means, scales, shifts = 2 * blocks * width, (2 * blocks + 1) * width, (2 * blocks + 2) * width
-    _spread(mean, fold, scratch, means)
+    zero = 0
+    _spread(mean, fold, scratch, zero)
     if shift.size:
-        _spread(scale, fold, scratch, scales)
-        _spread(shift, fold, scratch, shifts)
+        _spread(scale, fold, scratch, width)
+        _spread(shift, fold, scratch, 2 * width)
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
             s, p = 2 * block * width, (2 * block + 1) * width
             clear(partial, s, 2 * width)
-            row, stop = block * rows // blocks, (block + 1) * rows // blocks
-            if block == blocks - 1 and rows * width < x.size:
-                stop += 1  # what is left over, a shorter row
-            while row < stop:
-                n = min(RUN, stop - row)
-                clear(scratch, s, 2 * width)
-                for i in range(row, row + n):
-                    at = i * width
-                    count = min(width, x.size - at)
-                    if y.size:
-                        products_gated((scratch, scratch, scratch, x, g, y), (s, p, means, at, at, at), count)
-                    elif shift.size:
-                        products_regated((scratch, scratch, scratch, x, g, scratch, scratch),
-                                         (s, p, means, at, at, scales, shifts), count)
-                    else:
-                        products((scratch, scratch, scratch, x, g), (s, p, means, at, at), count)
-                _add(partial[s:s + 2 * width], scratch[s:s + 2 * width])
-                row += n
-    s, p = 2 * blocks * width, (2 * blocks + 1) * width
-    _add_up(partial, blocks, 2 * width)
-    _gather(partial, s, fold, channels)
-    _gather(partial, p, fold, channels)
+            at, stop = block * rows // blocks * width, (block + 1) * rows // blocks * width
+            if block == blocks - 1:
+                stop = x.size  # with what is left over, a shorter row
+            while at < stop:
+                n, length = max(1, min(RUN, (stop - at) // width)), min(width, stop - at)
+                if y.size:
+                    products_gated((partial, partial, scratch, x, g, y), (s, p, zero, at, at, at), n, length)
+                elif shift.size:
+                    products_regated((partial, partial, scratch, scratch, scratch, x, g),
+                                     (s, p, zero, width, 2 * width, at, at), n, length)
+                else:
+                    products((partial, partial, scratch, x, g), (s, p, zero, at, at), n, length)
+                at += n * width
+            _gather(partial, s, fold, channels)
+            _gather(partial, p, fold, channels)
     for c in range(channels):
-        sum_g[c] = partial[s + c]
-        sum_gh[c] = partial[p + c] * invstd[c]
+        total, total_h = 0.0, 0.0
+        for block in range(blocks):
+            total += partial[2 * block * width + c]
+            total_h += partial[(2 * block + 1) * width + c]
+        sum_g[c], sum_gh[c] = total, total_h * invstd[c]
 
 
 @kernel
@@ -424,7 +512,7 @@ def _input_grad(workers, x, g, y, mean, invstd, scale, shift, sum_g, sum_gh, out
         _spread(shift, fold, scratch, shifts)
     rows = -(-x.size // width)
     for worker in prange(workers):
-        for row in range((worker + 1) * rows // workers - 1, worker * rows // workers - 1, -1):
+        for row in range(worker * rows // workers, (worker + 1) * rows // workers):
             at = row * width
             count = min(width, x.size - at)
             if y.size:
@@ -439,28 +527,27 @@ def _input_grad(workers, x, g, y, mean, invstd, scale, shift, sum_g, sum_gh, out
 
 
 @kernel
-def _column_sums(workers, x, out, fold, blocks, partial, scratch):
+def _column_sums(workers, x, out, fold, blocks, partial):
     channels = out.size
     width = fold * channels
-    rows = -(-x.size // width)  # the last one may be shorter
+    rows = x.size // width
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
             s = block * width
             clear(partial, s, width)
-            row, stop = block * rows // blocks, (block + 1) * rows // blocks
-            while row < stop:
-                n = min(RUN, stop - row)
-                clear(scratch, s, width)
-                for i in range(row, row + n):
-                    at = i * width
-                    summed((scratch, x), (s, at), min(width, x.size - at))
-                _add(partial[s:s + width], scratch[s:s + width])
-                row += n
-    s = blocks * width
-    _add_up(partial, blocks, width)
-    _gather(partial, s, fold, channels)
+            at, stop = block * rows // blocks * width, (block + 1) * rows // blocks * width
+            if block == blocks - 1:
+                stop = x.size  # with what is left over, a shorter row
+            while at < stop:
+                n, length = max(1, min(RUN, (stop - at) // width)), min(width, stop - at)
+                summed_rows((partial, x), (s, at), n, length)
+                at += n * width
+            _gather(partial, s, fold, channels)
     for c in range(channels):
-        out[c] = partial[s + c]
+        total = 0.0
+        for block in range(blocks):
+            total += partial[block * width + c]
+        out[c] = total
 
 
 @kernel

@@ -205,10 +205,14 @@ class _Line:
     def run(self, code: Any) -> None:
         """Groups of vectors, single ones, and the rest under a mask."""
         b, start = self.builder, self.start
+        ahead = self.v.ahead(b.sub(self.stop, start))
         for count in (SIDE_BY_SIDE, 1):
             step = INT(count * self.v.lanes)
             end = b.sub(self.stop, b.srem(b.sub(self.stop, start), step))
             with cgutils.for_range_slice(b, start, end, step) as (i, _):
+                for address, mask, moves in zip(self.at, self.masks, self.steps, strict=True) if count > 1 else ():
+                    if not mask:
+                        self.v.fetch_on(b.gep(address, [b.mul(i, moves)]), count, ahead, address is self.at[-1])
                 self.step(code, [b.add(i, INT(k * self.v.lanes)) for k in range(count)], None)
             start = end
         with b.if_then(b.icmp_signed("<", start, self.stop)):

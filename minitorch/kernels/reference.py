@@ -77,6 +77,21 @@ def conv_of_normal(x: np.ndarray, w: np.ndarray, mean: np.ndarray, scale: np.nda
     conv(_rectified_normal(x, mean, scale, shift), w, out, geometry)
 
 
+@declare(5, 6)
+def conv_statistics(x: np.ndarray, w: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                    out: np.ndarray, own_mean: np.ndarray, own_variance: np.ndarray, invstd: np.ndarray,
+                    running_mean: np.ndarray, running_var: np.ndarray, geometry: ConvGeometry, eps: float,
+                    momentum: float) -> None:
+    """`conv_of_normal`, or `conv` if mean is empty, then `batch_norm_statistics` of its pixels, with the bits of both.
+    """
+    if mean.size:
+        conv_of_normal(x, w, mean, scale, shift, out, geometry)
+    else:
+        conv(x, w, out, geometry)
+    rows = out.reshape(-1, out.shape[-1])
+    batch_norm_statistics(rows, own_mean, own_variance, invstd, running_mean, running_var, eps, momentum)
+
+
 def _rectified_normal(x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """relu((x - mean) * scale + shift) of images."""
     out = np.empty_like(x)

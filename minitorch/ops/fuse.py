@@ -149,12 +149,17 @@ class Convolved(Producer):
         self.x, self.w, self.geometry, self.apart, self.norm = x, w, geometry, apart, norm
         self.algorithm = algorithm.setting
 
-    def run(self, epilogue: Epilogue, rectified: bool) -> np.ndarray:
-        """By the algorithm that was set when the convolution was called."""
+    def run(self, epilogue: Epilogue, rectified: bool, statistics: tuple = ()) -> np.ndarray:
+        """By the algorithm that was set when the convolution was called; statistics: see `Pending.measured`."""
         last = (self.shape[0], *self.shape[2:], self.shape[1])
         out, x, plain = kernels.empty(last, self.dtype), channels_last(self.x), epilogue.empty and not rectified
         with algorithm.as_of(self.algorithm):
-            if self.norm:
+            if statistics:
+                mean, scale, shift = self.norm or (absent(self.x),) * 3
+                own, variance, invstd, running_mean, running_var, eps, momentum = statistics
+                results = (own, variance, invstd, running_mean, running_var)
+                kernels.conv_statistics(x, self.w, mean, scale, shift, out, *results, self.geometry, eps, momentum)
+            elif self.norm:
                 mean, scale, shift = self.norm
                 kernels.conv_of_normal(x, self.w, mean, scale, shift, out, self.geometry)
             elif plain or self.apart:
@@ -225,6 +230,15 @@ class Pending:
         return _run(self.producer, self.epilogue, rectified or ends)
 
     @property
+    def measures(self) -> bool:
+        """Whether statistics of the array can be added up as it is written: of a convolution with nothing behind it."""
+        return isinstance(self.producer, Convolved) and self.epilogue.empty
+
+    def measured(self, statistics: tuple) -> np.ndarray:
+        """The array of what `measures`; statistics: arguments of `kernels.batch_norm_statistics`, but for the first."""
+        return _run(self.producer, self.epilogue, False, statistics)
+
+    @property
     def normal(self) -> bool:
         """Whether this is a batch norm and nothing else yet."""
         return isinstance(self.producer, Normalized) and self.epilogue.residual is None and not self.claimed
@@ -237,12 +251,12 @@ class Pending:
         return True
 
 
-def _run(producer: Producer, epilogue: Epilogue, rectified: bool) -> np.ndarray:
+def _run(producer: Any, *how: Any) -> np.ndarray:
     """What a producer gives, without NumPy's warnings."""
     before = quiet.get()
     try:
         quiet.set(quiet.QUIET)
-        return producer.run(epilogue, rectified)
+        return producer.run(*how)
     finally:
         quiet.set(before)
 

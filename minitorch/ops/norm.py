@@ -9,6 +9,7 @@ mean passes on -sum(u) / (M s) to every x, the deviation -h sum(u h) / (M s), an
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -174,10 +175,15 @@ def batch_norm_train(
     x: Any, w: Any, b: Any, running: tuple = (None, None), momentum: float = 0.0, *, eps: float
 ) -> Any:
     """Normalise by the batch; w, b and the running mean and variance, which are brought up to date, may be None."""
-    mean, variance, invstd = np.empty((3, x.array.shape[1]), x.array.dtype)
-    running = running if x.array.size else (None, None)  # of no samples there is nothing to learn
+    shape = x.outline.shape
+    mean, variance, invstd = np.empty((3, shape[1]), x.outline.dtype)
+    running = running if prod(shape) else (None, None)  # of no samples there is nothing to learn
     m, v = (absent(mean) if r is None else r.write().astype(mean.dtype, copy=False) for r in running)
-    kernels.batch_norm_statistics(pixels(x.array), mean, variance, invstd, m, v, eps, momentum)
+    wanted, pending = (mean, variance, invstd, m, v, eps, momentum), x.pending
+    if pending is not None and pending.measures:
+        x.settle(pending, pending.measured(wanted))
+    else:
+        kernels.batch_norm_statistics(pixels(x.array), *wanted)
     for r, array in zip(running, (m, v), strict=True):
         if r is not None and array is not r.array:
             r.write()[...] = array

@@ -168,7 +168,7 @@ def family(names):
     return add
 
 
-@family("conv conv_transpose conv_weight_grad conv_normal conv_of_normal weight_grad_of_normal")
+@family("conv conv_transpose conv_weight_grad conv_normal conv_of_normal weight_grad_of_normal conv_statistics")
 def convolutions(dtype, make, rng, normal, like):
     try:
         for setting in ("direct", "winograd"):
@@ -183,6 +183,9 @@ def convolutions(dtype, make, rng, normal, like):
                     before = normal(channels), normal(channels), normal(channels)
                     yield "conv_of_normal", f"{case}, {setting}", (x, w, *before), (like(y),), (g,)
                     yield "weight_grad_of_normal", f"{case}, {setting}", (x, y, *before), (like(w),), (g,)
+                    for norm in (before, (np.empty(0, dtype),) * 3):
+                        results = like(y), *(like(normal(outputs)) for _ in range(3)), normal(outputs), normal(outputs)
+                        yield "conv_statistics", f"{case}, {setting}", (x, w, *norm), results, (g, 1e-3, 0.3)
                     factors = normal(outputs), normal(outputs), normal(outputs)
                     for r, relu in ((np.empty(0, dtype), True), (normal(*y.shape), False)):
                         yield "conv_normal", f"{case}, {setting}", (x, w, r, *factors), (like(y),), (g, relu)

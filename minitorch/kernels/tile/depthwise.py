@@ -38,7 +38,7 @@ from numba.core import cgutils
 
 from minitorch.geometry import ConvGeometry
 from minitorch.kernels.engine.runtime import borrow, get_num_threads, give_back, kernel
-from minitorch.kernels.norm import NO_NORM, normal_pixels
+from minitorch.kernels.norm import NO_NORM, NO_SUMS, normal_pixels, sum_written
 from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
 from minitorch.kernels.words.moves import claim, clear
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, intrinsic, unpacked
@@ -282,10 +282,11 @@ gather_line, add_line = make_line(weight_grad=False), make_line(weight_grad=True
 
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
 def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, transpose: bool,
-           finish: tuple = (), norm: Any = ()) -> None:
+           finish: tuple = (), norm: Any = (), sums: Any = ()) -> None:
     """`conv` of x or `conv_transpose` of y, finished before it is written, if told; see `Epilogue`.
 
-    With norm = (mean, scale, shift) of relu((x - mean) * scale + shift), an image at a time.
+    With norm = (mean, scale, shift) of relu((x - mean) * scale + shift), an image at a time. sums: as in
+    `conv_statistics`.
     """
     batch, channels, taps, plan = source.shape[0], w.shape[0], prod(geometry.kernel_size), _plan(geometry, transpose)
     size, blocks, last = _blocks(channels, source.dtype)
@@ -294,7 +295,7 @@ def gather(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeo
     bands = 1 if norm else _bands(plan, batch, max(source_image, target_image), source.itemsize)
     _gather(out.size * taps > HEAVY, source.reshape(-1), w.reshape(-1), packed, out.reshape(-1),
             *(norm or NO_NORM[source.dtype.char]), space, *plan, np.zeros(1, np.int64), batch, bands, source_image,
-            target_image, channels, taps, size, blocks, last, finish)
+            target_image, channels, taps, size, blocks, last, *(sums or NO_SUMS[source.dtype.char]), finish)
     give_back(packed, space)
 
 
@@ -305,7 +306,7 @@ def _room(norm: Any, x: np.ndarray) -> np.ndarray:
 
 @kernel_with_epilogue
 def _gather(workers, source, w, packed, out, mean, scale, shift, space, lines, runs, kinds, counter, batch, bands,
-            source_image, target_image, channels, taps, size, blocks, last, finish):
+            source_image, target_image, channels, taps, size, blocks, last, written, partial, scratch, width, finish):
     for block in range(blocks):
         k = min(block * size, last)
         for lane in range(min(size, channels - k)):
@@ -330,6 +331,9 @@ def _gather(workers, source, w, packed, out, mean, scale, shift, space, lines, r
                         gather_line(a, start + lines[i, 0], out,
                                     image * target_image + lines[i, 1], kinds, kind, runs, packed, 0, taps, channels,
                                     last, ahead if kind == 0 else 0, finish)
+                if written.size and band == bands - 1 and first <= image * bands:  # all of the image is this worker's
+                    pixels = target_image // channels
+                    sum_written(out, image * pixels, pixels, channels, channels, written, partial, scratch, width)
 
 
 # ------------------------------------------------------------------------------------------------ conv_weight_grad

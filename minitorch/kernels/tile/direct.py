@@ -22,7 +22,16 @@ from numba import prange
 
 from minitorch.geometry import ConvGeometry, GatherPlan
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.norm import NO_NORM, formed, normal_pixels
+from minitorch.kernels.norm import (
+    NO_NORM,
+    NO_SUMS,
+    batch_norm_statistics,
+    formed,
+    normal_pixels,
+    span_of,
+    sum_written,
+    sums_of,
+)
 from minitorch.kernels.reduce import sum_along
 from minitorch.kernels.tile import depthwise, gemm, winograd
 from minitorch.kernels.tile.algorithm import STEPS, forms_normal, is_winograd
@@ -31,7 +40,8 @@ from minitorch.kernels.tile.tile import ROWS, ROWS_HALF, ROWS_NARROW, half, narr
 from minitorch.kernels.words.moves import claim, clear, copy, fetch, lanes_of, move
 from minitorch.kernels.words.registers import WIDTH
 
-__all__ = ["conv", "conv_normal", "conv_of_normal", "conv_transpose", "conv_weight_grad", "weight_grad_of_normal"]
+__all__ = ["conv", "conv_normal", "conv_of_normal", "conv_statistics", "conv_transpose", "conv_weight_grad",
+           "weight_grad_of_normal"]
 
 HEAVY = 500_000  # multiply-adds worth waking the other threads for: 20 us on one core and more, against a launch of 5
 CHUNK, RESIDENT = {16: 28, 8: 16, 4: 16}[WIDTH] * ROWS, 200_000  # target pixels done at a time if w has so few bytes
@@ -47,11 +57,12 @@ STRETCH = 256  # pixels a tile of the weight gradient sums at a time; 128: 4% fa
 
 
 # ------------------------------------------------------------------------------------------------ conv, conv_transpose
-def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, finish: tuple = ()) -> None:
+def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, finish: tuple = (),
+         sums: Any = ()) -> None:
     """out[n, o, k] = sum over taps t and channels c of x[n, o*s + t*d - p, c] * w[k, c, t]."""
     if not (is_winograd(geometry, x.dtype, x.shape[-1], out.shape[-1])
-            and _by_tiles(x, w, out, geometry.padding, transpose=False, finish=finish)):
-        _product(x, w, out, geometry, geometry.gather, transpose=False, finish=finish)
+            and _by_tiles(x, w, out, geometry.padding, transpose=False, finish=finish, sums=sums)):
+        _product(x, w, out, geometry, geometry.gather, transpose=False, finish=finish, sums=sums)
 
 
 def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
@@ -70,16 +81,34 @@ def conv_normal(x: np.ndarray, w: np.ndarray, r: np.ndarray, mean: np.ndarray, s
 
 
 def conv_of_normal(x: np.ndarray, w: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
-                   out: np.ndarray, geometry: ConvGeometry) -> None:
+                   out: np.ndarray, geometry: ConvGeometry, sums: Any = ()) -> None:
     """out = conv(relu((x - mean) * scale + shift), w), of an image that is not stored where `forms_normal` says so."""
     norm, channels, outputs = (mean, scale, shift), x.shape[-1], out.shape[-1]
     if out.size and forms_normal(geometry, x.dtype, channels, outputs):
         if not is_winograd(geometry, x.dtype, channels, outputs):
-            _product(x, w, out, geometry, geometry.gather, transpose=False, norm=norm)
+            _product(x, w, out, geometry, geometry.gather, transpose=False, norm=norm, sums=sums)
             return
-        if _by_tiles(x, w, out, geometry.padding, transpose=False, norm=norm):
+        if _by_tiles(x, w, out, geometry.padding, transpose=False, norm=norm, sums=sums):
             return
-    conv(formed(x, norm), w, out, geometry)
+    conv(formed(x, norm), w, out, geometry, (), sums)
+
+
+def conv_statistics(x: np.ndarray, w: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
+                    out: np.ndarray, own_mean: np.ndarray, own_variance: np.ndarray, invstd: np.ndarray,
+                    running_mean: np.ndarray, running_var: np.ndarray, geometry: ConvGeometry, eps: float,
+                    momentum: float) -> None:
+    """`conv_of_normal`, or `conv` if mean is empty, then `batch_norm_statistics` of its pixels.
+
+    A block of these is summed as soon as all of it is written, by the worker that wrote the last of it and may well
+    have the rest in its cache. What is not, since the algorithm does not tell or wrote it once more, is summed after.
+    """
+    rows = out.reshape(-1, out.shape[-1])
+    sums = sums_of(rows) if out.size else ()
+    if mean.size:
+        conv_of_normal(x, w, mean, scale, shift, out, geometry, sums)
+    else:
+        conv(x, w, out, geometry, (), sums)
+    batch_norm_statistics(rows, own_mean, own_variance, invstd, running_mean, running_var, eps, momentum, sums)
 
 
 def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
@@ -92,12 +121,12 @@ def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: Conv
 
 
 def _by_tiles(source: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...],
-              transpose: bool, finish: tuple = (), norm: Any = ()) -> bool:
+              transpose: bool, finish: tuple = (), norm: Any = (), sums: Any = ()) -> bool:
     """Run Winograd's algorithm, then the direct sum on the tiles that it must not do, as images of their own.
 
     False if it must do none.
     """
-    apart = winograd.conv(source, w, out, padding, transpose, finish, norm)
+    apart = winograd.conv(source, w, out, padding, transpose, finish, norm, sums)
     if apart is None:
         return False
     if len(apart):
@@ -160,20 +189,23 @@ def _lanes(dtype: np.dtype, outputs: int) -> int:
 
 
 def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry, plan: GatherPlan,
-             transpose: bool, finish: tuple = (), norm: Any = ()) -> None:
-    """Run a gather plan over a batch; with a norm of what `conv_of_normal` reads, where `forms_normal` says so."""
+             transpose: bool, finish: tuple = (), norm: Any = (), sums: Any = ()) -> None:
+    """Run a gather plan over a batch; with a norm of what `conv_of_normal` reads, where `forms_normal` says so.
+
+    sums: as in `conv_statistics`.
+    """
     if not out.size:
         return
     if depthwise.is_depthwise(w, geometry):
-        depthwise.gather(source, w, out, geometry, transpose, finish, norm)
+        depthwise.gather(source, w, out, geometry, transpose, finish, norm, sums)
         return
     if geometry.pointwise and norm:
         gemm.of_normal(source.reshape(-1, source.shape[-1]), w.reshape(w.shape[:2]), out.reshape(-1, out.shape[-1]),
-                       False, norm)
+                       False, norm, sums)
         return
     if geometry.pointwise and not finish and source.shape[-1] <= STEPS:  # more steps would be several sums
         gemm.linear(source.reshape(-1, source.shape[-1]), w.reshape(w.shape[:2]), w.reshape(-1)[:0],
-                    out.reshape(-1, out.shape[-1]), False, not transpose, False)
+                    out.reshape(-1, out.shape[-1]), False, not transpose, False, sums)
         return
     dtype, batch, groups, taps = source.dtype, source.shape[0], geometry.groups, prod(geometry.kernel_size)
     inner, outer = w.shape[0] // groups, w.shape[1]  # K/groups, C/groups
@@ -185,9 +217,11 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     if heavy and (together := _together(groups, outer, dtype)) > 1:
         fewer = replace(geometry, groups=groups // together)
         _product(source, _side_by_side(w, groups, together), out, fewer, fewer.scatter if transpose else fewer.gather,
-                 transpose, finish, norm)
+                 transpose, finish, norm, sums)
         if not _has_nan(out):
             return
+        if sums:
+            sums[0][:] = 0  # outputs will change
     lanes = 4 * WIDTH // dtype.itemsize if finish else _lanes(dtype, outer)
     width = -(-outer // lanes) * lanes
     units = -(-batch // plan.images)
@@ -207,17 +241,20 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
           lanes, *strides, w.size // groups)
     _gather(heavy, source, *norm, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines,
             counter, batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
-            lanes, CHUNK if packed.nbytes <= RESIDENT else out.size, finish)
+            lanes, CHUNK if packed.nbytes <= RESIDENT else out.size,
+            span_of(sums, units * splits, 1), *(sums or NO_SUMS[dtype.char]), finish)
     give_back(space, packed)
 
 
 @kernel_with_epilogue
 def _gather(workers, source, mean, scale, shift, space, packed, out, rows, targets, phases, runs, lines, counter, batch,
-            images, splits, padded, line, pixels, target_pixels, groups, inner, outer, width, lanes, chunk, finish):
+            images, splits, padded, line, pixels, target_pixels, groups, inner, outer, width, lanes, chunk, span,
+            written, partial, scratch, width_of_sums, finish):
     channels = inner * groups
     for worker in prange(workers):
+        block = -1
         while True:
-            block = claim(counter)
+            block = block + 1 if (block + 1) % span else claim(counter) * span
             unit, split = block // splits, block % splits
             first = unit * images
             count = min(images, batch - first)
@@ -260,6 +297,9 @@ def _gather(workers, source, mean, scale, shift, space, packed, out, rows, targe
                                            run + run_count, channels, run_steps, 1, packed, b + k * steps, lanes,
                                            out, c + k, targets, groups * outer, outer - k, 0, group * outer + k,
                                            0, 0, finish)
+            if written.size and splits == 1:
+                sum_written(out, first * target_pixels, count * target_pixels, groups * outer, groups * outer, written,
+                            partial, scratch, width_of_sums)
 
 
 @kernel

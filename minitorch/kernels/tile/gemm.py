@@ -20,7 +20,7 @@ from numba import prange
 from numpy.lib.stride_tricks import as_strided
 
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.norm import NO_NORM, normal_pixels
+from minitorch.kernels.norm import NO_NORM, NO_SUMS, normal_pixels, span_of, sum_written
 from minitorch.kernels.tile import matvec
 from minitorch.kernels.tile.algorithm import STEPS
 from minitorch.kernels.tile.tile import ROWS, ROWS_NARROW, narrow, wide
@@ -45,7 +45,7 @@ def matmul(x: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     _product(*_flat(x), *_flat(y), out.reshape(-1)[:0], out, batch, m, n, x.shape[2], False)
 
 
-def of_normal(x: np.ndarray, y: np.ndarray, out: np.ndarray, turned: bool, norm: Any) -> None:
+def of_normal(x: np.ndarray, y: np.ndarray, out: np.ndarray, turned: bool, norm: Any, sums: Any = ()) -> None:
     """out = relu((x - mean) * scale + shift) @ y transposed, of two matrices, for a norm of x's columns.
 
     With `turned` x is (B, M, K), y (B, M, N), and out[b] = relu(...)[b] transposed @ y[b]. That factor is formed
@@ -56,12 +56,15 @@ def of_normal(x: np.ndarray, y: np.ndarray, out: np.ndarray, turned: bool, norm:
     if turned:
         _product(*_flat(x.transpose(0, 2, 1)), *_flat(y), none, out, len(x), m, n, k, False, norm)
     else:
-        _product(x.reshape(-1), (0, k, 1), y.reshape(-1), (0, 1, k), none, out, 1, m, n, k, False, norm)
+        _product(x.reshape(-1), (0, k, 1), y.reshape(-1), (0, 1, k), none, out, 1, m, n, k, False, norm, sums)
 
 
 def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x: bool, turn_w: bool,
-           relu: bool) -> None:
-    """out = x @ w of two matrices, each transposed first if told; + b to every row, unless that is empty, then ReLU."""
+           relu: bool, sums: Any = ()) -> None:
+    """out = x @ w of two matrices, each transposed first if told; + b to every row, unless that is empty, then ReLU.
+
+    sums: as in `conv_statistics`.
+    """
     (m, n), k = out.shape, x.shape[0 if turn_x else 1]
     if out.size and k and (1 in (m, n) or (k == 1 and not b.size)):
         matvec.product(x, w, out, turn_x, turn_w)
@@ -71,14 +74,15 @@ def linear(x: np.ndarray, w: np.ndarray, b: np.ndarray, out: np.ndarray, turn_x:
                 np.maximum(out, 0, out=out)
         return
     _product(x.reshape(-1), (0, 1, m) if turn_x else (0, k, 1), w.reshape(-1), (0, 1, k) if turn_w else (0, n, 1),
-             b, out, 1, m, n, k, relu)
+             b, out, 1, m, n, k, relu, (), sums)
 
 
 def _product(x: np.ndarray, x_strides: tuple[int, ...], y: np.ndarray, y_strides: tuple[int, ...], b: np.ndarray,
-             out: np.ndarray, batch: int, m: int, n: int, k: int, relu: bool, norm: Any = ()) -> None:
+             out: np.ndarray, batch: int, m: int, n: int, k: int, relu: bool, norm: Any = (),
+             sums: Any = ()) -> None:
     """out = x y, of x (batch, m, k) and y (batch, k, n) by strides, then b and ReLU as in `linear`.
 
-    norm: as in `of_normal`.
+    norm: as in `of_normal`, sums as in `linear`, of one matrix.
     """
     if not out.size:
         return
@@ -89,7 +93,8 @@ def _product(x: np.ndarray, x_strides: tuple[int, ...], y: np.ndarray, y_strides
     stage = 0 if not norm else FORMED * k if x_strides[2] == 1 else min(k, STEPS) * rows
     space = borrow(workers * (x_size + y_size + stage), out.dtype)
     _matmul(heavy, x, y, b, *(norm or NO_NORM[out.dtype.char]), out.reshape(-1), space, np.zeros(1, np.int64), batch,
-            m, n, k, rows, columns, x_size, y_size, stage, copied, in_place, lanes, relu, *x_strides, *y_strides)
+            m, n, k, rows, columns, x_size, y_size, stage, copied, in_place, lanes, relu, *x_strides, *y_strides,
+            span_of(sums, -(-m // rows) * -(-n // columns), 1), *(sums or NO_SUMS[out.dtype.char]))
     give_back(space)
 
 
@@ -156,7 +161,8 @@ def pack(source, start, rows, row, steps, step, target, at, width, lanes):
 
 @kernel
 def _matmul(workers, x, y, bias, mean, scale, shift, out, space, counter, batch, m, n, k, rows, columns, x_size, y_size,
-            stage, copied, in_place, lanes, relu, x_batch, x_row, x_step, y_batch, y_step, y_column):
+            stage, copied, in_place, lanes, relu, x_batch, x_row, x_step, y_batch, y_step, y_column,
+            span, written, partial, scratch, width):
     down, along = -(-m // rows), -(-n // columns)
     longest = STEPS_IN_PLACE if in_place else STEPS
     stretch = max(1, -(-k // max(1, -(-k // longest))))
@@ -165,8 +171,9 @@ def _matmul(workers, x, y, bias, mean, scale, shift, out, space, counter, batch,
         x_copy = worker * (x_size + y_size + stage)
         y_copy = x_copy + x_size
         staged = y_copy + y_size
+        block = -1
         while True:
-            block = claim(counter)
+            block = block + 1 if (block + 1) % span else claim(counter) * span
             matrix = block // (down * along)
             if matrix >= batch:
                 break
@@ -215,3 +222,5 @@ def _matmul(workers, x, y, bias, mean, scale, shift, out, space, counter, batch,
                     for j in range(left, min(right, n)):
                         value = out[(matrix * m + i) * n + j] + bias[j]
                         out[(matrix * m + i) * n + j] = 0 if relu and value < 0 else value
+            if written.size:
+                sum_written(out, low, height, n, right - left, written, partial, scratch, width)

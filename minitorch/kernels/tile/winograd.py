@@ -79,7 +79,7 @@ from numba import prange, types
 from numba.core import cgutils
 
 from minitorch.kernels.engine.runtime import FASTMATH, borrow, get_num_threads, give_back, helper, kernel
-from minitorch.kernels.norm import NO_NORM, formed, normal_pixels, summed
+from minitorch.kernels.norm import NO_NORM, NO_SUMS, formed, normal_pixels, span_of, sum_written, summed
 from minitorch.kernels.tile.epilogue import epilogue_of, kernel_with_epilogue
 from minitorch.kernels.tile.tile import PANEL, narrow_panel, narrow_turned, wide_panel, wide_turned
 from minitorch.kernels.words.lanes import row_total
@@ -306,11 +306,12 @@ APART = 16  # elements between the planes of U, V or M, so that they fall into d
 
 
 def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...], flip: bool,
-         finish: tuple = (), norm: Any = ()) -> np.ndarray | None:
+         finish: tuple = (), norm: Any = (), sums: Any = ()) -> np.ndarray | None:
     """out[n, o, k] = sum over taps t, channels c of x[n, o + t - p, c] w[k, c, t]; with `flip` w[c, k, 2 - t].
 
     The sums are finished before they are written, if told; see `Epilogue`. With norm = (mean, scale, shift) the image
     is relu((x - mean) * scale + shift), of which a row of tiles at a time is in a core's cache, and no more exists.
+    sums: as in `conv_statistics`.
     Returns the numbers of the tiles whose outputs are to be computed directly, or None if all are, because of w; see
     the top of this file.
     """
@@ -340,7 +341,8 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
     most /= max(1.0, channels * largest)
     sizes = high, wide, height, width, padding[0][0], padding[1][0], out_height, out_width, channels
     _conv(heavy, x.reshape(-1), u, out.reshape(-1), *norm, space, record, np.zeros(1, np.int64), total, *sizes,
-          outputs, slot, stage, rows, share * 2 * lanes, finish)
+          outputs, slot, stage, rows, share * 2 * lanes, span_of(sums, total, BLOCK),
+          *(sums or NO_SUMS[x.dtype.char]), finish)
     peak, (low, high) = record[:total], record[total:].tolist()
     sample = peak[::-(-total // SAMPLE)]
     usual = np.partition(sample, sample.size // 2)[sample.size // 2]  # NaN is above all
@@ -354,6 +356,8 @@ def conv(x: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int
         x, apart = formed(x, norm), np.zeros(unsure.size, x.dtype)
         _inspect(unsure.size * channels > HEAVY // 100, x.reshape(-1), unsure, peak, apart, least, most, *sizes)
         unsure = unsure[apart != 0]
+        if sums and unsure.size:
+            sums[0][:] = 0  # outputs will change
     give_back(u, space)
     return unsure
 
@@ -585,7 +589,8 @@ magnitude = row_total(lambda x: abs(x), "max")
 
 @kernel_with_epilogue
 def _conv(workers, x, u, out, mean, scale, shift, space, record, counter, total, high, wide, height, width, top, left,
-          out_height, out_width, channels, outputs, slot, stage, rows, share, finish):
+          out_height, out_width, channels, outputs, slot, stage, rows, share, span, written, partial, scratch,
+          width_of_sums, finish):
     lanes = lanes_of(x)
     plane, m_plane, out_row = BLOCK * lanes + APART, BLOCK * 2 * lanes + APART, out_width * outputs
     for worker in prange(workers):
@@ -594,11 +599,14 @@ def _conv(workers, x, u, out, mean, scale, shift, space, record, counter, total,
         aside = zeros + lanes
         staged = aside + lanes
         v = staged + stage
+        first, stop = 0, 0
         while True:
-            first = claim(counter) * BLOCK
-            count = min(BLOCK, total - first)
-            if count <= 0:
+            if first == stop:
+                first = claim(counter) * span
+                stop = min(first + span, total)
+            if first >= total:
                 break
+            count = min(BLOCK, stop - first)
             clear(space, zeros, lanes)
             _map_inputs(x, mean, scale, shift, first, 0, count, high, wide, height, width, top, left, channels, space,
                         v, plane, space, zeros, staged, rows, record)
@@ -618,6 +626,15 @@ def _conv(workers, x, u, out, mean, scale, shift, space, record, counter, total,
                 for k in range(some, min(some + share, outputs), 2 * lanes):
                     _map_output(space, m + (k - some) // (2 * lanes) * 36 * m_plane, count, first, high, wide, out,
                                 out_height, out_width, outputs, k, aside, finish)
+            end = first + count
+            while written.size and first < end:  # the tiles of one row
+                n, i, j = _place(first, high, wide)
+                some = min(end - first, wide - j // 4)
+                for line in range(i, min(i + 4, out_height)):
+                    sum_written(out, (n * out_height + line) * out_width + j, min(4 * some, out_width - j), outputs,
+                                outputs, written, partial, scratch, width_of_sums)
+                first += some
+            first = end
     least, most = np.inf, 0.0  # of all peaks that are not 0; NaN above all
     for t in range(total):
         if 0 < record[t] < least:

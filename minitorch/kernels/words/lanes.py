@@ -53,20 +53,14 @@ COMBINATIONS = {
 
 def _wide(v: Vectors, combination: Combination) -> Vectors:
     """The registers in which values are combined: as many lanes, of float64 if it rounds."""
-    if not combination.wide or v.bytes == 8:
-        return v
-    w = Vectors(v.builder, ir.DoubleType())
-    w.lanes = v.lanes
-    w.type = ir.VectorType(ir.DoubleType(), v.lanes)
-    w.zero = ir.Constant(w.type, None)
-    return w
+    return v.widened() if combination.wide and v.bytes == 4 else v
 
 
 def _widened(value: Vector, w: Vectors) -> Vector:
     """The values in wider registers."""
     if value.v is w:
         return value
-    return Vector(w, [w.builder.fpext(register, w.type) for register in value.values])
+    return Vector(w, [w.extended(register) for register in value.values])
 
 
 # ------------------------------------------------------------------------------------------------ rows

@@ -125,6 +125,18 @@ def claim(typingctx, counter):
 
 
 @intrinsic
+def count_up(typingctx, counter, at, amount):
+    """counter[at] += amount in one atomic step, and the sum: who gets the last one sees all that others wrote before.
+    """
+
+    def emit(context, builder, signature, arguments):
+        counter, at, amount = unpacked(context, builder, signature, arguments)
+        return builder.add(builder.atomic_rmw("add", builder.gep(counter, [at]), amount, "acq_rel"), amount)
+
+    return types.intp(counter, types.intp, types.intp), emit
+
+
+@intrinsic
 def lanes_of(typingctx, array):
     """How many of its numbers fill a vector: a constant, so that the compiler knows distances that are multiples."""
 

@@ -20,6 +20,7 @@ from numba.core import cgutils
 
 intrinsic: Any = numba.extending.intrinsic
 INT, LANE = ir.IntType(64), ir.IntType(32)
+LINE, AHEAD = 64, 8192  # bytes of a line of the cache, and how far behind it a long walk fetches the next one
 
 
 def vector_width() -> int:
@@ -60,6 +61,17 @@ class Vectors:
         name = f"llvm.{name}.v{self.lanes}f{8 * self.bytes}{'.p0' if name.startswith('masked') else ''}"
         function = ir.FunctionType(result, [argument.type for argument in arguments])
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function, name), arguments)
+
+    def widened(self) -> Vectors:
+        """The same with as many lanes of float64."""
+        wide = Vectors(self.builder, ir.DoubleType())
+        wide.lanes, wide.type = self.lanes, ir.VectorType(ir.DoubleType(), self.lanes)
+        wide.zero = ir.Constant(wide.type, None)
+        return wide
+
+    def extended(self, x: ir.Value) -> ir.Value:
+        """x, a vector of as many lanes, in this element type, which is no narrower."""
+        return x if x.type == self.type else self.builder.fpext(x, self.type)
 
     def at(self, address: ir.Value, *offsets: ir.Value) -> ir.Value:
         """The address so many elements further on."""
@@ -135,9 +147,23 @@ class Vectors:
         function = cgutils.get_or_insert_function(self.builder.module, fetch, "llvm.prefetch.p0")
         self.builder.call(function, [address, number(int(write)), number(3), number(1)])
 
+    def fetch_on(self, address: ir.Value, vectors: int, ahead: ir.Value, write: bool = False) -> None:
+        """Bring the lines of the cache that lie `ahead` elements behind so many vectors to the core."""
+        for at in range(0, vectors * self.lanes, LINE // self.bytes):
+            self.fetch(self.at(address, ahead, INT(at)), write)
+
+    def ahead(self, elements: ir.Value) -> ir.Value:
+        """How far a walk along so many elements fetches ahead: AHEAD bytes if it is long, else not at all."""
+        long = self.builder.icmp_signed(">", elements, INT(4 * AHEAD // self.bytes))
+        return self.builder.select(long, INT(AHEAD // self.bytes), INT(0))
+
     def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         """a * b + c, rounded once."""
         return self.call("fma", self.type, a, b, c)
+
+    def add(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """a + b in a sum of many: numba lets LLVM regroup additions that bear no flag of their own."""
+        return self.builder.fadd(a, b, flags=("contract",))
 
     def peak(self) -> ir.Value:
         """A variable for the largest magnitude seen in each lane, as its bits: so NaN is above infinity."""

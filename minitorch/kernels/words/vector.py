@@ -236,6 +236,7 @@ class Loop:
                  numbers: list[ir.Value]) -> None:
         self.v, self.builder, self.data, self.low, self.high = v, v.builder, data, low, high
         self.numbers = [v.splat(number) for number in numbers]
+        self.ahead = v.ahead(v.builder.sub(high, low))
 
     def run(self, each: Callable, *groups: int) -> None:
         """Emit each(addresses, mask): for groups of so many registers, for single ones, for the rest (with a mask)."""
@@ -244,6 +245,8 @@ class Loop:
             step = INT(count * self.v.lanes)
             end = b.sub(self.high, b.srem(b.sub(self.high, start), step))
             with cgutils.for_range_slice(b, start, end, step) as (i, _):
+                for address in self.data if count > 1 else ():
+                    self.v.fetch_on(self.v.at(address, i), count, self.ahead)
                 each([b.add(i, INT(k * self.v.lanes)) for k in range(count)], None)
             start = end
         with b.if_then(b.icmp_signed("<", start, self.high)):

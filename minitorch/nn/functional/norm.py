@@ -64,7 +64,7 @@ def batch_norm(
     momentum = check_number("batch_norm", "momentum", momentum)
     if eps <= 0:
         raise ValueError(f"batch_norm: `eps` must be positive during training, but got {eps}")
-    if input.array.size == channels > 0:
+    if math.prod(x) == channels > 0:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {x}")
     input = convolution.channels_last_memory(input)  # else each pass over it, forward and backward, would copy it
     return norm.batch_norm_train(input, weight, bias, (running_mean, running_var), momentum, eps=eps)
