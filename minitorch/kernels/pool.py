@@ -30,6 +30,7 @@ __all__ = ["max_pool", "max_pool_of_normal", "pool_gather", "pool_scatter", "win
 
 HEAVY = 100_000  # elements read, worth waking the other threads for
 VECTORS = 4  # of a tile; the channels left over go one vector at a time, masked
+AHEAD = 512  # elements: what lies so far behind is fetched into the cache; see `Vectors.ahead`
 SEARCH = 32  # pixels of overlapping windows up to which comparing vectors beats adding single elements
 
 
@@ -138,10 +139,13 @@ class _Window:
 
     def load(self, kind: Vectors, array: ir.Value, at: ir.Value) -> list[ir.Value]:
         """The vectors at array[at:]."""
+        if self.count == 1:  # few channels, a line of the cache for a few pixels
+            kind.fetch_on(kind.at(array, at), 1, INT(AHEAD))
         return [kind.load(cell, self.mask) for cell in kind.cells(kind.at(array, at), self.count)]
 
     def store(self, kind: Vectors, values: list[ir.Value], array: ir.Value, at: ir.Value) -> None:
         """array[at:] = the vectors."""
+        kind.fetch_on(kind.at(array, at), self.count, INT(AHEAD), write=True)
         for value, cell in zip(values, kind.cells(kind.at(array, at), self.count), strict=True):
             if self.valid:
                 kind.store_first(value, cell, self.valid)

@@ -143,6 +143,7 @@ class Vectors:
     def fetch(self, address: ir.Value, write: bool = False) -> None:
         """Bring the line of the cache at an address, which need not exist, to the core, to read it or to write."""
         number, void = ir.IntType(32), ir.VoidType()
+        address = self.builder.bitcast(address, ir.IntType(8).as_pointer())
         fetch = ir.FunctionType(void, [address.type, number, number, number])
         function = cgutils.get_or_insert_function(self.builder.module, fetch, "llvm.prefetch.p0")
         self.builder.call(function, [address, number(int(write)), number(3), number(1)])
