@@ -11,7 +11,7 @@ import numpy as np
 
 from . import devices, dtypes, missing, printing, surface
 from .autograd import Variable, is_grad_enabled, is_inference_mode_enabled, tape
-from .autograd.inplace import assign
+from .autograd.inplace import assign, is_copied
 from .autograd.quiet import quietly
 from .autograd.tape import RemovableHandle
 from .drawing import Draws
@@ -482,7 +482,9 @@ class Tensor(Draws, Facts, Methods):
         if not isinstance(source, Tensor):
             return self.fill_(source)
         value = shaping.expand_to(source, *self.array.shape)
-        return assign(self, promotion.converted(value, self.outline.dtype), copied=True)
+        if not is_copied(self, value):
+            value = promotion.converted(value, self.outline.dtype)
+        return assign(self, value, copied=True)
 
     def fill_(self, value: Any) -> Tensor:
         """Set every element to a number, or a tensor without axes, which gets the gradients; returns self."""

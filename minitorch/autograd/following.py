@@ -31,6 +31,11 @@ class Follower(Protocol):
         """A step is called; what it calls itself comes before `compute` returns."""
 
 
+def active() -> bool:
+    """Whether anybody follows, in any thread."""
+    return _count > 0
+
+
 def step(name: str) -> Callable[[Callable], Callable]:
     """Decorator: a function whose calls followers are told of, under this name."""
 

@@ -1,9 +1,9 @@
 """In-place changes: memory, version and history move together.
 
 `x.add_(y)` computes x + y as any op does, then `assign` puts the result into x's memory, counts the change, and gives x
-the result's place on the tape. If x is a view, it is the base that changed: base = overwrite(base, x at these places),
-and every view notices by the version and takes itself again from the base (`Variable.refresh`). `x.t_()` changes no
-memory, but how x shows it (`in_view`).
+the result's place on the tape. Where nothing is recorded and x is large, the op writes over x as it reads it. If x is a
+view, it is the base that changed: base = overwrite(base, x at these places), and every view notices by the version and
+takes itself again from the base (`Variable.refresh`). `x.t_()` changes no memory, but how x shows it (`in_view`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import as_dtype, category
+from . import following
 from .following import step
 from .modes import is_grad_enabled
 from .primitive import primitive
 from .tape import Node, Variable, follow, plain, wrap
+
+LARGE = 1 << 16  # bytes from which a result is not worth memory of its own
 
 
 @primitive
@@ -67,6 +70,14 @@ def _changing(x: Any, recording: bool) -> Any:
     return base
 
 
+def _into_memory(out: np.ndarray, value: np.ndarray) -> None:
+    """out[...] = value."""
+    out[...] = value
+
+
+into_memory = _into_memory  # ops, which have kernels, put another in its place
+
+
 @step("assign")
 def assign(x: Any, value: Any, copied: bool = False) -> Any:
     """Give tensor `x` the values and the history of `value`, a fresh tensor of its shape; returns x.
@@ -103,12 +114,17 @@ def assign(x: Any, value: Any, copied: bool = False) -> Any:
         else:
             x.array = value.array
             del x.pending
-    else:
-        x.write()[...] = value.array
+    elif value.array is not x.array:
+        into_memory(x.write(), value.array)
     if recording:
         old, base._node = base._node, node  # at once: no interrupt comes between new values and their history
         node.keep_retainer(base, old)
     return x
+
+
+def is_copied(x: Any, value: Any) -> bool:
+    """Whether `assign` copies the values of any tensor, not only of a fresh one: of this dtype, where it records nothing."""
+    return not is_grad_enabled() and x.pending is None and value.outline.dtype == x.array.dtype
 
 
 def unhooked(x: Any, steps: int | None = None) -> Any:
@@ -140,7 +156,8 @@ def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
         if others or (asks and x.node is not None):  # a rule will need the values of before
             node, source = source.node, wrap(np.array(x.array, order="K"))
             source._node = node
-    value = op(source, *args, **settings)
+    over = getattr(op, "over", op) if source is x and _is_spare(x, args) else op
+    value = over(source, *args, **settings)
     mine, its = x.outline, value.outline
     if its.shape != mine.shape:
         raise RuntimeError(f"output with shape {list(mine.shape)} doesn't match the broadcast shape {list(its.shape)}")
@@ -151,6 +168,31 @@ def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
             )
         value = value.to(mine.dtype)
     return assign(x, value)
+
+
+def _is_spare(x: Any, args: tuple) -> bool:
+    """Whether x's memory may be written while an op reads x and `args`, element by element: nothing is recorded, and no
+    operand is of another size or dtype, or shares a part of the memory.
+    """
+    if following.active() or x.pending is not None or x.array.nbytes < LARGE:
+        return False
+    operands = [a for a in args if isinstance(a, Variable)]
+    if is_grad_enabled() and any([a.edge is not None for a in (x, *operands)]):
+        return False
+    _changing(x, False)
+    x.check_writeable()
+    mine = x.array
+
+    def apart(a: Any) -> bool:
+        fits = a.outline.dtype == mine.dtype and _fits(a.outline.shape, mine.shape)
+        return fits and not np.may_share_memory(a.array, mine)
+
+    return all([a.array is mine or apart(a) for a in operands])
+
+
+def _fits(shape: tuple, into: tuple) -> bool:
+    """Whether one shape broadcasts to another."""
+    return len(shape) <= len(into) and all(n in (1, m) for n, m in zip(shape[::-1], into[::-1], strict=False))
 
 
 def in_view(op: Any, x: Any, *args: Any, **settings: Any) -> Any:

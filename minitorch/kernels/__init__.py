@@ -169,14 +169,18 @@ def _plain(x: np.ndarray) -> np.ndarray:
 
 # ------------------------------------------------------------------------------------------------ element by element
 def evaluate(
-    program: Program, operands: list[np.ndarray], numbers: tuple[float, ...], over: np.ndarray | None = None
+    program: Program,
+    operands: list[np.ndarray],
+    numbers: tuple[float, ...],
+    over: np.ndarray | None = None,
+    changing: Callable[[], Any] | None = None,
 ) -> np.ndarray | None:
     """A pointwise program of broadcast operands, float32 or float64 and bools, in one pass; see kernels/pointwise.py.
 
-    The result is written over the operand `over`, if that is given and of the result's shape, dtype and order. None
-    where NumPy is to compute it: the reference was chosen, or shapes are beyond the kernel.
+    The result is written over the operand `over`, and is that, if it is of the result's shape, dtype and order; before
+    that `changing` is called. None where NumPy is to compute it: the reference was chosen, or axes are too many.
     """
-    return _family("pointwise").evaluate(program, operands, numbers, over) if _fast() else None
+    return _family("pointwise").evaluate(program, operands, numbers, over, changing) if _fast() else None
 
 
 # ------------------------------------------------------------------------------------------------ reductions

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -50,10 +51,11 @@ def _share(size: int, worker: int, workers: int) -> tuple[int, int]:
 
 
 def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float, ...],
-             over: np.ndarray | None = None) -> np.ndarray | None:
+             over: np.ndarray | None = None, changing: Callable[[], Any] | None = None) -> np.ndarray | None:
     """The program's result for broadcast operands (float32 or float64, and bools), in the memory order of the largest.
 
-    It is written over `over`, an operand, if that is what the result is to be: of its shape, dtype and order.
+    It is written over `over`, an operand, if that is what the result is to be: of its shape, dtype and order; before
+    that `changing` is called.
 
     None where there are more than four axes that cannot be merged, or shapes do not broadcast.
     """
@@ -76,10 +78,14 @@ def evaluate(program: Program, operands: list[np.ndarray], numbers: tuple[float,
         flat.append(x.ravel("K") if way <= WHOLE else x[(slice(1),) * x.ndim].reshape(-1))
     out = None if over is None or over.ndim != len(plan.order) else over.transpose(plan.order)
     if out is None or out.shape != plan.out_shape or out.dtype != dtype or not out.flags.carray:
-        out = empty(plan.out_shape, dtype)
+        out, over = empty(plan.out_shape, dtype), None
+    elif changing is not None:
+        changing()
     size = out.size
     if size:
         run(size * program.weight > PARALLEL, plan.table, (*flat, out.reshape(-1)), numbers, line)
+    if over is not None:
+        return over
     return out if plan.back is None else out.transpose(plan.back)
 
 

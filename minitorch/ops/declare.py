@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ ARRAYS = (np.ndarray, np.generic)
 SINGLE, SEVERAL = 1 << 14, 1 << 11  # elements from which one operation, or several, are faster as a kernel
 SPREAD = 1 << 18  # product of the sizes of small operands that may make a large result, as a column and a row do
 ATOM = 8  # operations that a function such as exp counts for, where it is not one of these
+_changing: ContextVar[Any] = ContextVar("changing", default=None)  # the tensor that an op in place may write over
 CHEAP = {
     "where": 1,
     "maximum": 1,
@@ -287,7 +289,10 @@ class Formula:
         numbers: tuple[float, ...] = ()
         if float in pattern:
             numbers = tuple([float(v) for v, p in zip(values, pattern, strict=True) if p is float])
-        return kernels.evaluate(program, [np.asarray(v) for v in values if isinstance(v, ARRAYS)], numbers, over)
+        operands, x = [np.asarray(v) for v in values if isinstance(v, ARRAYS)], _changing.get()
+        if x is not None and any([v is x.array for v in values]):
+            return kernels.evaluate(program, operands, numbers, x.array, x.write)
+        return kernels.evaluate(program, operands, numbers, over)
 
     def program(self, pattern: tuple) -> Program | None:
         """What the formula does to values of this pattern.
@@ -463,6 +468,14 @@ class Pointwise(Primitive):
             if "broadcast" in str(error):
                 raise promotion.unbroadcastable(self.name, *args) from None
             raise RuntimeError(f"{self.name}: {error}") from None
+
+    def over(self, x: Any, *args: Any, **settings: Any) -> Any:
+        """The op; its result has x's memory where one pass of a kernel computes it."""
+        token = _changing.set(x)
+        try:
+            return self(x, *args, **settings)
+        finally:
+            _changing.reset(token)
 
     def formulas(self) -> Iterator[tuple[Formula, list[str]]]:
         """The value and the rules that a kernel may compute, each with the names of its parameters."""

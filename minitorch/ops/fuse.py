@@ -58,7 +58,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import kernels
-from ..autograd import Node, Primitive, Variable, is_grad_enabled, is_inference_mode_enabled, plain, quiet, tape
+from ..autograd import (
+    Node,
+    Primitive,
+    Variable,
+    inplace,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    plain,
+    quiet,
+    tape,
+)
 from ..autograd.modes import _recorder
 from ..autograd.parameters import Parameters
 from ..autograd.primitive import kept_array
@@ -574,3 +584,14 @@ for _op in CURVES:
     _op.postpone, _op.accepts_pending = _over, True
 relu.postpone = _gate
 tape.add_over = add.value.over
+
+
+def _into_memory(out: np.ndarray, value: np.ndarray) -> None:
+    """out[...] = value, on all threads if they are large and have no memory in common."""
+    if np.may_share_memory(out, value):
+        out[...] = value
+    else:
+        kernels.fill(out, value)
+
+
+inplace.into_memory = _into_memory

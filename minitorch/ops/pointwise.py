@@ -414,19 +414,36 @@ for op in (add, subtract, multiply, divide, floor_divide):
 # ------------------------------------------------------------------------------------------------ PyTorch's options
 
 
+def _over(form: Any) -> Any:
+    """Decorator: how the function computes where its result may have its first argument's memory."""
+
+    def declare(function: Any) -> Any:
+        function.over = form
+        return function
+
+    return declare
+
+
+def _scaled(other: Any, alpha: float) -> Any:
+    return other if alpha == 1 else multiply(other, alpha)
+
+
 @public("add", on="T i t o")
+@_over(lambda input, other, *, alpha=1: add.over(input, _scaled(other, alpha)))
 def scaled_add(input: Any, other: Any, *, alpha: float = 1) -> Any:
     """input + alpha * other."""
-    return add(input, other if alpha == 1 else multiply(other, alpha))
+    return add(input, _scaled(other, alpha))
 
 
 @public("sub subtract", on="T i t o")
+@_over(lambda input, other, *, alpha=1: subtract.over(input, _scaled(other, alpha)))
 def scaled_subtract(input: Any, other: Any, *, alpha: float = 1) -> Any:
     """input - alpha * other."""
-    return subtract(input, other if alpha == 1 else multiply(other, alpha))
+    return subtract(input, _scaled(other, alpha))
 
 
 @public("div divide true_divide", on="T i t o")
+@_over(lambda input, other, **mode: divide_rounded(input, other, **mode) if mode else divide.over(input, other))
 def divide_rounded(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """input / other; rounded down for rounding_mode "floor", toward zero for "trunc"."""
     if rounding_mode is None:
