@@ -123,7 +123,7 @@ def assign(x: Any, value: Any, copied: bool = False) -> Any:
 
 
 def is_copied(x: Any, value: Any) -> bool:
-    """Whether `assign` copies the values of any tensor, not only of a fresh one: of this dtype, where it records nothing."""
+    """Whether `assign` copies any tensor, not only a fresh one: of this dtype, where nothing is recorded."""
     return not is_grad_enabled() and x.pending is None and value.outline.dtype == x.array.dtype
 
 

@@ -25,6 +25,9 @@ result is stored, the norm's is a `Recipe`. So a layer keeps one array where it 
 passes over memory less: ResNet-20's step takes 0.92 of the time, MobileNet-like's 0.81, with 0.74 and 0.51 of the
 memory (one core of a Xeon with AVX-512, 2026-11).
 
+A batch norm in training that finds a convolution waiting has it computed with its statistics: they are summed block by
+block as it writes (`Pending.measured`, kernels/norm.py), in the order of one pass afterwards.
+
 Backwards, a ReLU behind a batch norm or a linear layer hands on a `Gate`: the gradient at the ReLU's input, which their
 kernels form as they read. And what a convolution or a pool behind them has made arrives as `Own`: nobody else has that
 memory, so the gradient of the norm, of a curve or a sum is written over it, and a leaf takes it for its `.grad`.
