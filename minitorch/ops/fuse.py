@@ -320,7 +320,7 @@ def _wait(pending: Pending) -> Any:
     out.pending = pending
     out._inference = is_inference_mode_enabled()
     _waiting.append(pending.hold(out))
-    if len(_waiting) > WAITING:
+    while len(_waiting) > WAITING:
         oldest = _waiting.popleft()()
         if oldest is not None:
             _ = oldest.array

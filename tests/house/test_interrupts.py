@@ -301,7 +301,7 @@ def test_a_half_imported_numba() -> None:
     """What an interrupted import of the user's left behind is imported anew."""
     half = "import sys, numba; del sys.modules['numba'], numba; "
     code, out = python(half + KERNEL)
-    assert (code, out.splitlines()[-1]) == (0, "27000000.0")
+    assert code == 0 and "27000000.0" in out.splitlines()  # beside what is said of kernels that are compiled
     assert "cannot be imported" not in out
 
 
