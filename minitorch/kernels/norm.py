@@ -88,10 +88,11 @@ def sums_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
 
 
 def span_of(sums: Any, units: int, least: int) -> int:
-    """How many of so many units of work a worker claims at a time: of a result with `sums_of` it about as many as make
-    a block, so that all of this is in its cache when it is summed.
+    """How many units of work, in multiples of `least`, a worker claims at a time.
+
+    Of a result with `sums_of` it they make about a block, so that all of this is in its cache when it is summed.
     """
-    return max(least, units // len(sums[0])) if sums else least
+    return max(1, units // (least * len(sums[0]))) * least if sums else least
 
 
 def batch_norm_apply(x: np.ndarray, r: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray,
