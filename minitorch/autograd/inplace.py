@@ -151,12 +151,13 @@ def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
     Raises RuntimeError, before anything changes, where the result has another shape or a dtype of a higher category.
     """
     source, asks = unhooked(x), getattr(op, "asks_input", None)  # None: not known, so if any argument has a gradient
+    operands = [a for a in (*args, *settings.values()) if isinstance(a, Variable)]
     if asks is not False and is_grad_enabled():
-        others = any([isinstance(a, Variable) and a.edge is not None for a in args])
+        others = any([a.edge is not None for a in operands])
         if others or (asks and x.node is not None):  # a rule will need the values of before
             node, source = source.node, wrap(np.array(x.array, order="K"))
             source._node = node
-    over = getattr(op, "over", op) if source is x and _is_spare(x, args) else op
+    over = getattr(op, "over", op) if source is x and _is_spare(x, operands) else op
     value = over(source, *args, **settings)
     mine, its = x.outline, value.outline
     if its.shape != mine.shape:
@@ -170,13 +171,13 @@ def in_place(op: Any, x: Any, *args: Any, **settings: Any) -> Any:
     return assign(x, value)
 
 
-def _is_spare(x: Any, args: tuple) -> bool:
-    """Whether x's memory may be written while an op reads x and `args`, element by element: nothing is recorded, and no
-    operand is of another size or dtype, or shares a part of the memory.
+def _is_spare(x: Any, operands: list) -> bool:
+    """Whether x's memory may be written while an op reads x and `operands`, element by element.
+
+    So it is where nothing is recorded, and no operand is larger, of another dtype, or shares a part of the memory.
     """
     if following.active() or x.pending is not None or x.array.nbytes < LARGE:
         return False
-    operands = [a for a in args if isinstance(a, Variable)]
     if is_grad_enabled() and any([a.edge is not None for a in (x, *operands)]):
         return False
     _changing(x, False)

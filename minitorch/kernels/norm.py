@@ -79,7 +79,7 @@ def batch_norm_statistics(x: np.ndarray, mean: np.ndarray, variance: np.ndarray,
 def sums_of(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Room for the sums of every block of x (M, C), for `batch_norm_statistics`, which gives it back.
 
-    How many of the block's numbers are written, sums in float64, sums of runs, and the length of a wide row.
+    How many of the block's numbers are written, its sums in float64, its first pixel, and the length of a wide row.
     """
     fold, blocks = _layout(x)
     width = fold * x.shape[1]

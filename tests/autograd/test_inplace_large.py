@@ -140,6 +140,19 @@ def test_recorded_in_place_is_as_before():
     assert np.array_equal(b.grad.numpy(), np.ones((300, 100), np.float32))
 
 
+def test_operands_by_name():
+    """An operand given by name is one as any other: its gradient, and memory that it shares."""
+    x, w = minitorch.randn(300, 100), minitorch.randn(300, 100, requires_grad=True)
+    before = x.clone()
+    x.mul_(other=w)
+    x.sum().backward()
+    assert np.array_equal(w.grad.numpy(), before.numpy())
+    y = minitorch.randn(300, 300)
+    expected = y[1:] + y[:-1]
+    y[1:].add_(other=y[:-1])
+    assert np.array_equal(y[1:].numpy(), expected.numpy())
+
+
 def test_inplace_curve_under_no_grad():
     x = minitorch.randn(64, 1024)
     expected = F.relu(x)

@@ -267,7 +267,7 @@ FAULTS = [
     Fault("max_unpool: sizes one stride away allowed", "nn/functional/pool.py", "if not d - s < n < d + s:", "if not d - s <= n <= d + s:", ("test_pool_family.py::test_error",)),
     Fault("conv layers: drawn as if all weights fed one output", "nn/conv.py", "self.weight.array[0].size ** -0.5", "self.weight.array.size ** -0.5", ("test_conv_family.py::test_initial_values",)),
     Fault("resample's rule: not the adjoint", "ops/resample.py", "x=lambda g, axis, taps: resample_transpose(g,", "x=lambda g, axis, taps: resample(g,", primitive("resample")),
-    Fault("fusion: all wait that are kept", FUSE, "if len(_waiting) > WAITING:", "if len(_waiting) > 100 * WAITING:", FUSION),
+    Fault("fusion: all wait that are kept", FUSE, "while len(_waiting) > WAITING:", "if len(_waiting) > 100 * WAITING:", FUSION),
     Fault("fusion: not computed before a change in place", "autograd/tape.py", "        if version.readers:\n            version.settle()\n        version.count += 1\n        return self.array", "        version.count += 1\n        return self.array", FUSION),
     Fault("fusion: the residual's changes not watched", FUSE, "[*pending.versions, r.version]", "pending.versions", FUSION),
     Fault("fusion: the changes of a convolution's weight not watched", FUSE, "Pending(producer, epilogue, [*versions, w.version])", "Pending(producer, epilogue, versions)", FUSION),
