@@ -70,9 +70,9 @@ def _changing(x: Any, recording: bool) -> Any:
     return base
 
 
-def _into_memory(out: np.ndarray, value: np.ndarray) -> None:
-    """out[...] = value."""
-    out[...] = value
+def _into_memory(out: np.ndarray, x: np.ndarray) -> None:
+    """out[...] = x."""
+    out[...] = x
 
 
 into_memory = _into_memory  # ops, which have kernels, put another in its place

@@ -219,7 +219,8 @@ def reduction(name: str, formula: Callable, combine: str, kept: int = 0) -> Call
 # ------------------------------------------------------------------------------------------------ copies and rows
 def fill(out: np.ndarray, x: np.ndarray) -> None:
     """out[...] = x, for any two arrays of one shape; `transfer` copies what is large, in any order of memory."""
-    if x.nbytes >= SMALL and x.dtype == out.dtype and x.dtype.isnative and _movable(x) and _movable(out):
+    large = x.nbytes >= SMALL and not np.may_share_memory(out, x)  # it would read what it has written
+    if large and x.dtype == out.dtype and x.dtype.isnative and _movable(x) and _movable(out):
         kind = np.float32 if x.itemsize == 4 else np.float64  # elements are moved by size, whatever their bits mean
         transfer(x if x.dtype == kind else x.view(kind), out if out.dtype == kind else out.view(kind))
     else:

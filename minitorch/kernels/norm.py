@@ -254,11 +254,10 @@ def columnwise(totals: int, kept: int, body: Callable[..., list], ending: Callab
                 sums = [[cgutils.alloca_once_value(builder, v.zero) for _ in range(totals)] for _ in cells]
                 with cgutils.for_range(builder, rows) as row:
                     down = builder.mul(row.index, width)
+                    for place in places[totals + kept:]:
+                        v.fetch_on(v.at(place, at, down), count, INT(AHEAD // v.bytes))
                     for slots, beside, own in zip(sums, constants, cells, strict=True):
-                        moved = [v.at(cell, down) for cell in own[totals + kept:]]
-                        for cell in moved:
-                            v.fetch(v.at(cell, INT(AHEAD // v.bytes)))
-                        seen = [v.load(cell, mask) for cell in moved]
+                        seen = [v.load(v.at(cell, down), mask) for cell in own[totals + kept:]]
                         values = body(v, *map(builder.load, slots), *beside, *seen)
                         for value, slot in zip(values, slots, strict=True):
                             builder.store(value, slot)
@@ -375,17 +374,23 @@ def _move(first, origin, n, sums, squares, target, target_squares):
 
 
 @_helper
+def _bounds(block, blocks, x, width):
+    """Where a block of x begins and where it ends: whole wide rows."""
+    rows = x.size // width
+    return block * rows // blocks * width, (block + 1) * rows // blocks * width
+
+
+@_helper
 def _sum_block(x, block, blocks, channels, partial, scratch, width):
     """The sums of one block of x round its first pixel, in the first `channels` of its two rows of `partial`."""
-    rows = x.size // width
-    row, stop = block * rows // blocks, (block + 1) * rows // blocks
-    at, own, own_q = block * width, 2 * block * width, (2 * block + 1) * width
-    _spread(x[row * width:row * width + channels], width // channels, scratch, at)
+    at, stop = _bounds(block, blocks, x, width)
+    origin, own, own_q = block * width, 2 * block * width, (2 * block + 1) * width
+    _spread(x[at:at + channels], width // channels, scratch, origin)
     clear(partial, own, 2 * width)
-    while row < stop:
-        n, first = min(RUN, stop - row), row * width
-        moments((partial, partial, x, scratch, x), (own, own_q, first, at, first), n, width)
-        row += n
+    while at < stop:
+        n = min(RUN, (stop - at) // width)
+        moments((partial, partial, x, scratch, x), (own, own_q, at, origin, at), n, width)
+        at += n * width
     _gather(partial, own, width // channels, channels)
     _gather(partial, own_q, width // channels, channels)
 
@@ -397,7 +402,7 @@ def sum_written(x, pixel, pixels, channels, some, written, partial, scratch, wid
     at, end = pixel * channels, min((pixel + pixels) * channels, rows * width)
     while at < end:
         block = ((at // width + 1) * blocks - 1) // rows
-        begin, stop = block * rows // blocks * width, (block + 1) * rows // blocks * width
+        begin, stop = _bounds(block, blocks, x, width)
         if count_up(written, block, (min(stop, end) - at) // channels * some) == stop - begin:
             _sum_block(x, block, blocks, channels, partial, scratch, width)
         at = stop
@@ -406,19 +411,20 @@ def sum_written(x, pixel, pixels, channels, some, written, partial, scratch, wid
 @kernel
 def _statistics(workers, x, mean, variance, invstd, running_mean, running_var, eps, momentum, written, partial, scratch,
                 width):
-    channels, blocks, rows = mean.size, written.size, x.size // width
+    channels, blocks = mean.size, written.size
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
-            if written[block] < ((block + 1) * rows // blocks - block * rows // blocks) * width:
+            begin, stop = _bounds(block, blocks, x, width)
+            if written[block] < stop - begin:
                 _sum_block(x, block, blocks, channels, partial, scratch, width)
     s, q = 2 * blocks * width, 2 * blocks * width + channels
     clear(partial, s, 2 * channels)
     for block in range(blocks):
-        low, own, own_q = block * rows // blocks, 2 * block * width, (2 * block + 1) * width
-        n = np.float64(((block + 1) * rows // blocks - low) * width // channels)
-        _move(x[low * width:low * width + channels], x[:channels], n, partial[own:own + channels],
+        begin, stop = _bounds(block, blocks, x, width)
+        own, own_q = 2 * block * width, (2 * block + 1) * width
+        _move(x[begin:begin + channels], x[:channels], (stop - begin) // channels, partial[own:own + channels],
               partial[own_q:own_q + channels], partial[s:s + channels], partial[q:q + channels])
-    for at in range(rows * width, x.size):
+    for at in range(x.size // width * width, x.size):
         c = at % channels
         e = np.float64(x[at]) - np.float64(x[c])
         partial[s + c] += e
@@ -470,7 +476,6 @@ def _apply(workers, x, r, mean, scale, shift, out, relu, fold, scratch):
 def _sums(workers, x, g, y, mean, invstd, scale, shift, sum_g, sum_gh, fold, blocks, partial, scratch):
     channels = mean.size
     width = fold * channels
-    rows = x.size // width
     zero = 0
     _spread(mean, fold, scratch, zero)
     if shift.size:
@@ -480,7 +485,7 @@ def _sums(workers, x, g, y, mean, invstd, scale, shift, sum_g, sum_gh, fold, blo
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
             s, p = 2 * block * width, (2 * block + 1) * width
             clear(partial, s, 2 * width)
-            at, stop = block * rows // blocks * width, (block + 1) * rows // blocks * width
+            at, stop = _bounds(block, blocks, x, width)
             if block == blocks - 1:
                 stop = x.size  # with what is left over, a shorter row
             while at < stop:
@@ -538,12 +543,11 @@ def _input_grad(workers, x, g, y, mean, invstd, scale, shift, sum_g, sum_gh, out
 def _column_sums(workers, x, out, fold, blocks, partial):
     channels = out.size
     width = fold * channels
-    rows = x.size // width
     for worker in prange(workers):
         for block in range(worker * blocks // workers, (worker + 1) * blocks // workers):
             s = block * width
             clear(partial, s, width)
-            at, stop = block * rows // blocks * width, (block + 1) * rows // blocks * width
+            at, stop = _bounds(block, blocks, x, width)
             if block == blocks - 1:
                 stop = x.size  # with what is left over, a shorter row
             while at < stop:

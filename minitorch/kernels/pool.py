@@ -116,10 +116,7 @@ class _Places(Vectors):
     """int32 positions, as many as the vectors `v` have lanes; they move as float32 with the same bits."""
 
     def __init__(self, v: Vectors) -> None:
-        super().__init__(v.builder, ir.FloatType())
-        self.lanes = v.lanes
-        self.type = ir.VectorType(ir.FloatType(), self.lanes)
-        self.zero = ir.Constant(self.type, None)
+        super().__init__(v.builder, ir.FloatType(), lanes=v.lanes)
         self.numbers = ir.VectorType(LANE, self.lanes)
 
 

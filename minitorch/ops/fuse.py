@@ -587,14 +587,4 @@ for _op in CURVES:
     _op.postpone, _op.accepts_pending = _over, True
 relu.postpone = _gate
 tape.add_over = add.value.over
-
-
-def _into_memory(out: np.ndarray, value: np.ndarray) -> None:
-    """out[...] = value, on all threads if they are large and have no memory in common."""
-    if np.may_share_memory(out, value):
-        out[...] = value
-    else:
-        kernels.fill(out, value)
-
-
-inplace.into_memory = _into_memory
+inplace.into_memory = kernels.fill

@@ -399,7 +399,7 @@ FAULTS = [
     Fault("formulas: numbers handed to a kernel in another order", "ops/declare.py", "if p is float])\n        operands", "if p is float][::-1])\n        operands", formula("hardtanh"), NUMBA),
     Fault("in place: an operand that overlaps is read where it has changed", "autograd/inplace.py", "return fits and not np.may_share_memory(a.array, mine)", "return fits", LARGE, NUMBA),
     Fault("in place: a change of a large tensor is not counted", "kernels/pointwise.py", "    elif changing is not None:\n        changing()\n", "", LARGE, NUMBA),
-    Fault("in place: a copy within one memory by the kernel", "ops/fuse.py", "if np.may_share_memory(out, value):", "if False:", LARGE, NUMBA),
+    Fault("in place: a copy within one memory by the kernel", "kernels/__init__.py", " and not np.may_share_memory(out, x)", "", LARGE, NUMBA),
     Fault("pointwise rules: not summed to the argument's shape", "ops/declare.py", "return out if shape is None else fit(out, shape)", "return out", ("test_primitives.py::test_first_derivative[hypot]", "test_primitives.py::test_first_derivative[multiply]")),
     Fault("pointwise: a column and a row left to NumPy", "ops/declare.py", "if large or (most > SPREAD and", "if large or (False and", ("test_arithmetic.py::test_a_column_and_a_row_make_a_large_result",)),
     Fault("pointwise: one operand's stride for all axes", "kernels/pointwise.py", "entry(first + 1 + k)", "entry(first + 1)", lie("C-three axes around a line"), NUMBA),

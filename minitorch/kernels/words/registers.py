@@ -46,12 +46,12 @@ class Everywhere(ir.Constant):
 
 
 class Vectors:
-    """LLVM's operations on vectors of one element type: whole registers, or halves or quarters of them."""
+    """LLVM's operations on vectors of one element type: whole registers, halves or quarters, or of so many lanes."""
 
-    def __init__(self, builder: ir.IRBuilder, element: ir.Type, share: int = 1) -> None:
+    def __init__(self, builder: ir.IRBuilder, element: ir.Type, share: int = 1, lanes: int | None = None) -> None:
         self.builder = builder
         self.bytes = 4 if element == ir.FloatType() else 8
-        self.lanes = 4 * WIDTH // self.bytes // share
+        self.lanes = lanes or 4 * WIDTH // self.bytes // share
         self.type = ir.VectorType(element, self.lanes)
         self.zero = ir.Constant(self.type, None)
         self.align = LANE(self.bytes)
@@ -64,10 +64,7 @@ class Vectors:
 
     def widened(self) -> Vectors:
         """The same with as many lanes of float64."""
-        wide = Vectors(self.builder, ir.DoubleType())
-        wide.lanes, wide.type = self.lanes, ir.VectorType(ir.DoubleType(), self.lanes)
-        wide.zero = ir.Constant(wide.type, None)
-        return wide
+        return Vectors(self.builder, ir.DoubleType(), lanes=self.lanes)
 
     def extended(self, x: ir.Value) -> ir.Value:
         """x, a vector of as many lanes, in this element type, which is no narrower."""
