@@ -66,11 +66,12 @@ def followed(follower: Follower) -> Iterator[None]:
     with _lock:
         _count += 1
         Primitive.__call__ = _told  # type: ignore[method-assign]
-    token = _follower.set(follower)
+    before = _follower.get()
     try:
+        _follower.set(follower)
         yield
     finally:
-        _follower.reset(token)
+        _follower.set(before)
         with _lock:
             _count -= 1
             if not _count:

@@ -471,11 +471,12 @@ class Pointwise(Primitive):
 
     def over(self, x: Any, *args: Any, **settings: Any) -> Any:
         """The op; its result has x's memory where one pass of a kernel computes it."""
-        token = _changing.set(x)
+        before = _changing.get()
         try:
+            _changing.set(x)
             return self(x, *args, **settings)
         finally:
-            _changing.reset(token)
+            _changing.set(before)
 
     def formulas(self) -> Iterator[tuple[Formula, list[str]]]:
         """The value and the rules that a kernel may compute, each with the names of its parameters."""

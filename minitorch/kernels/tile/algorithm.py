@@ -32,24 +32,25 @@ IMAGE = 300_000  # bytes of an image that a core has in its L2 cache while a dep
 STEPS = 512  # of a matrix product, at most, that are one sum: channels of a 1x1 convolution; see gemm.py
 
 setting = "auto"
-_earlier: ContextVar[str] = ContextVar("earlier")
+_earlier: ContextVar[str | None] = ContextVar("earlier", default=None)
 
 
 @contextmanager
 def as_of(word: str) -> Iterator[None]:
     """Convolutions within run by this word, not by `setting`: they were called earlier, when that was the word."""
-    token = _earlier.set(word)
+    before = _earlier.get()
     try:
+        _earlier.set(word)
         yield
     finally:
-        _earlier.reset(token)
+        _earlier.set(before)
 
 
 def is_winograd(geometry: ConvGeometry, dtype: np.dtype, channels: int, outputs: int) -> bool:
     """Whether a convolution of `channels` to `outputs` channels, or one of its gradients, runs on Winograd's."""
     defined = (geometry.kernel_size == (3, 3) and geometry.stride == (1, 1) and geometry.dilation == (1, 1)
                and geometry.groups == 1)
-    word = _earlier.get(setting)
+    word = _earlier.get() or setting
     if word != "auto" or not defined:
         return defined and word == "winograd"
     return (dtype == np.float32 and min(channels, outputs) >= CHANNELS

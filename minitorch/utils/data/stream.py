@@ -96,11 +96,12 @@ class Stream:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Inside the block, transforms draw from this Stream."""
-        token = _current.set(self)
+        before = _current.get()
         try:
+            _current.set(self)
             yield
         finally:
-            _current.reset(token)
+            _current.set(before)
 
 
 def current_stream(size: int) -> Stream:
