@@ -40,6 +40,7 @@ from .autograd import (
     set_grad_enabled,
 )
 from .autograd.anomaly import is_anomaly_enabled
+from .compiled import compile
 from .config import show_config
 from .creation import (
     arange,
@@ -151,7 +152,6 @@ from .random import (
 from .serialization import load, save
 from .settings import (
     are_deterministic_algorithms_enabled,
-    compile,
     get_float32_matmul_precision,
     get_num_interop_threads,
     is_deterministic_algorithms_warn_only_enabled,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 from . import dtypes
@@ -52,25 +51,6 @@ def set_default_tensor_type(t: Any) -> None:
     if wanted is None:
         raise TypeError(f"invalid type object: {t!r}")
     dtypes.set_default_dtype(wanted)
-
-
-def compile(model: Any = None, **settings: Any) -> Any:
-    """The model or function as it is: large ops are compiled already, and joined where they follow each other.
-
-    Also as a decorator, with or without PyTorch's arguments. Raises TypeError for what cannot be called.
-    """
-    unknown = settings.keys() - {"fullgraph", "dynamic", "backend", "mode", "options", "disable", "name"}
-    if unknown:
-        raise TypeError(f"compile() got an unexpected keyword argument {min(unknown)!r}")
-    if model is None:
-        return _itself
-    return _itself(model)
-
-
-def _itself(model: Callable) -> Callable:
-    if not callable(model):
-        raise TypeError(f"compile(): expected a module or a function, but got {type(model).__name__}")
-    return model
 
 
 def get_num_interop_threads() -> int:

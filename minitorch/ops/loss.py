@@ -108,20 +108,20 @@ def cross_entropy(
     if wrong:
         _check_labels(labels, classes, ignore_index)
     if reduction == "none":
-        return losses, weights, top, total, 1.0
+        return losses, weights, top, total, np.array(1.0)
     if reduction == "mean":
         out = out / divisor if divisor else math.nan
     else:
         divisor = 1.0
-    return np.array(out, x.dtype), weights, top, total, divisor
+    return np.array(out, x.dtype), weights, top, total, np.array(divisor)
 
 
 # With W = sum of q weight, a row loses W log(sum exp x) - sum q weight x: the slope is W softmax(x) - q weight.
 def _cross_entropy_grad(
-    g: Any, x: Any, labels: Any, weights: Any, top: Any, total: Any, divisor: float, ignore_index: int, smoothing: float
+    g: Any, x: Any, labels: Any, weights: Any, top: Any, total: Any, divisor: Any, ignore_index: int, smoothing: float
 ) -> Any:
     m, classes = x.shape
-    labels, weights = plain(labels), plain(weights)
+    labels, weights, divisor = plain(labels), plain(weights), float(plain(divisor))
     inverse = 1 / divisor if divisor else math.nan  # as the loss; rows that are ignored have slope 0 all the same
     if not isinstance(g, Variable):
         scale = (g * inverse).reshape(-1)

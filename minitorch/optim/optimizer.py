@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minitorch.autograd import enable_grad
+from minitorch.autograd import enable_grad, following
 from minitorch.autograd.tape import wrap
 from minitorch.nn.parameter import Uninitialized
 from minitorch.tensor import RemovableHandle, Tensor
@@ -92,6 +92,7 @@ class Optimizer:
         """Update every parameter that has a gradient; returns what `closure`, called first with grad on, returned."""
         raise NotImplementedError(f"{type(self).__name__} defines no step()")
 
+    @following.step("Optimizer.zero_grad")
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients: set them to None, or fill them with zeros in place."""
         for group in self.param_groups:
@@ -328,6 +329,7 @@ def _is_number(value: Any) -> bool:
 def _with_hooks(step: Callable) -> Callable:
     """`step` between its optimizer's hooks; schedulers look at `_opt_called`."""
 
+    @following.step("Optimizer.step")
     @functools.wraps(step)
     def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         arguments = (self, *args)

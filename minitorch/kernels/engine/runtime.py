@@ -150,6 +150,13 @@ class Kernel:
         with _state.launch:
             run(team, -1, workers, *arguments)
 
+    def launch(self, heavy: bool, arguments: tuple) -> tuple[Callable[..., None], tuple]:
+        """The function that a call would run, and its arguments."""
+        run = self.ready.get(arguments[0].dtype.char) or self._prepare(arguments)
+        if not heavy or _state.forked or (workers := get_num_threads()) == 1:
+            return run, (0, -1, 1, *arguments)
+        return run, (_team(), -1, workers, *arguments)
+
     def _prepare(self, arguments: tuple[Any, ...]) -> Callable[..., None]:
         """Load the kernel from disk, or compile it, for the first call of a process for a dtype."""
 
@@ -437,13 +444,18 @@ def _disk_cache(name: str, missing: Callable[[], None] = lambda: None) -> Any:
 # Fresh pages cost more than the copies made into them, so scratch arrays are used again. Sizes are powers of two; a
 # buffer that an exception kept from coming back is simply freed. There are as many as were ever in use at once.
 _buffers: defaultdict[tuple[str, int], list[np.ndarray]] = defaultdict(list)
+apart_buffers: dict[int, defaultdict[tuple[str, int], list[np.ndarray]]] = {}  # of threads that record, see record.py
+
+
+def _pool() -> defaultdict[tuple[str, int], list[np.ndarray]]:
+    return apart_buffers.get(threading.get_ident(), _buffers) if apart_buffers else _buffers
 
 
 def borrow(size: int, dtype: np.dtype) -> np.ndarray:
     """A 1-d array of at least `size` elements of junk, aligned to 64 bytes; hand it back with `give_back`."""
     size = 1 << (size - 1).bit_length() if size > 1024 else 1024
     try:
-        return _buffers[dtype.char, size].pop()
+        return _pool()[dtype.char, size].pop()
     except IndexError:
         raw = np.empty(size * dtype.itemsize + 64, np.uint8)
         start = -raw.ctypes.data % 64
@@ -452,5 +464,6 @@ def borrow(size: int, dtype: np.dtype) -> np.ndarray:
 
 def give_back(*buffers: np.ndarray) -> None:
     """Return borrowed buffers to the pool."""
+    pool = _pool()
     for buffer in buffers:
-        _buffers[buffer.dtype.char, buffer.size].append(buffer)
+        pool[buffer.dtype.char, buffer.size].append(buffer)
