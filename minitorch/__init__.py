@@ -40,7 +40,7 @@ from .autograd import (
     set_grad_enabled,
 )
 from .autograd.anomaly import is_anomaly_enabled
-from .compiled import compile
+from .compiler import compile
 from .config import show_config
 from .creation import (
     arange,

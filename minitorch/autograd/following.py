@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -18,7 +17,7 @@ from .primitive import Primitive
 
 _follower: ContextVar[Any] = ContextVar("follower", default=None)
 _call = Primitive.__call__
-_lock, _count = threading.Lock(), 0
+_followed: set[object] = set()  # a mark for each that follows, in any thread
 
 
 class Follower(Protocol):
@@ -33,7 +32,7 @@ class Follower(Protocol):
 
 def active() -> bool:
     """Whether anybody follows, in any thread."""
-    return _count > 0
+    return bool(_followed)
 
 
 def step(name: str) -> Callable[[Callable], Callable]:
@@ -42,7 +41,7 @@ def step(name: str) -> Callable[[Callable], Callable]:
     def declare(function: Callable) -> Callable:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            follower = _follower.get() if _count else None
+            follower = _follower.get() if _followed else None
             if follower is None:
                 return function(*args, **kwargs)
             return follower.step(name, args, kwargs, lambda: function(*args, **kwargs))
@@ -62,17 +61,14 @@ def _told(self: Primitive, *args: Any, **settings: Any) -> Any:
 @contextlib.contextmanager
 def followed(follower: Follower) -> Iterator[None]:
     """Tell `follower` of what this thread computes inside the block."""
-    global _count
-    with _lock:
-        _count += 1
-        Primitive.__call__ = _told  # type: ignore[method-assign]
-    before = _follower.get()
+    before, mark = _follower.get(), object()
     try:
+        _followed.add(mark)
+        Primitive.__call__ = _told  # type: ignore[method-assign]
         _follower.set(follower)
         yield
     finally:
         _follower.set(before)
-        with _lock:
-            _count -= 1
-            if not _count:
-                Primitive.__call__ = _call  # type: ignore[method-assign]
+        _followed.discard(mark)
+        if not _followed:
+            Primitive.__call__ = _call  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import creation, dtypes
+from ..autograd.following import step
 from ..autograd.tape import wrap
 from . import functional as F
 from . import init
@@ -47,6 +48,12 @@ class _Norm(Module):
             init.ones_(self.weight)
         if self.bias is not None:
             init.zeros_(self.bias)
+
+
+@step("count")
+def _count(batches: Any) -> None:
+    """One batch more."""
+    np.add(batches.array, 1, out=batches.write())
 
 
 class _BatchNorm(_Norm):
@@ -110,7 +117,7 @@ class _BatchNorm(_Norm):
         training = self.training or (mean is None and var is None)
         out = F.batch_norm(input, mean, var, *self._weights(), training, momentum, self.eps)
         if counting:
-            np.add(self.num_batches_tracked.array, 1, out=self.num_batches_tracked.write())
+            _count(self.num_batches_tracked)
         return out
 
     def extra_repr(self) -> str:

@@ -42,7 +42,7 @@ def batch_norm(
     x: np.ndarray, w: np.ndarray, b: np.ndarray, *, eps: float, mean: np.ndarray, invstd: np.ndarray
 ) -> np.ndarray:
     """(x - mean) * invstd * w + b, where mean and invstd are x's own: settings only because they are known already."""
-    return _apply(x, mean, invstd * w, b)
+    return _apply(x, mean, multiply(invstd, w), b)
 
 
 # Its kernels read a gradient through the gate of a ReLU, `fuse.Gate`, and write over one that nobody else has.
@@ -126,7 +126,7 @@ def input_grad(
     """(w / s) (g - sum_g / M - h sum_gh / M), M being the pixels of x."""
     out, flat = _room(g, x)
     h, y, _, shift = gated_rows(g)
-    kernels.batch_norm_input_grad(pixels(x), h, y, mean, invstd, invstd * w, shift, sum_g, sum_gh, flat)
+    kernels.batch_norm_input_grad(pixels(x), h, y, mean, invstd, multiply(invstd, w), shift, sum_g, sum_gh, flat)
     return out
 
 

@@ -1,4 +1,4 @@
-"""Launches as they happen, told to whoever wants to make them again: see minitorch/compiled.
+"""Launches as they happen, told to whoever wants to make them again: see minitorch/compiler.
 
 A launch is a compiled function and its arguments, among them the arrays themselves. Whoever holds these may call it
 again; it reads and writes the same memory. Scratch buffers that are borrowed meanwhile are the listener's for good, so
@@ -50,7 +50,7 @@ def _told_plain(x: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def recorded(listener: Callable[[str, Callable, tuple], None]) -> Iterator[None]:
-    """Hand the launches of this thread to listener(name, function, arguments), which makes them: function(*arguments)."""
+    """Tell the listener of this thread's launches, (name, function, arguments). It makes them: function(*arguments)."""
     thread = threading.get_ident()
     try:
         with _lock:

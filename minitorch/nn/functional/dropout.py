@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...autograd.following import step
 from ...autograd.inplace import in_place
 from ...autograd.tape import wrap
 from ...dtypes import FLOATS
@@ -21,6 +22,11 @@ from .checks import (
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
 
+@step("seed")
+def _seed() -> int:
+    return int(default_generator.numpy.integers(2**63))
+
+
 def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_shape: tuple) -> Any:
     """x with a share p set to zero, at random per entry of `mask_shape`, and the rest scaled by 1 / (1 - p)."""
     if not 0 <= p <= 1:
@@ -29,7 +35,7 @@ def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_sh
     if not training or p == 0:
         return x
     if mask_shape == x.outline.shape:
-        seed = int(default_generator.numpy.integers(2**63))
+        seed = _seed()
         return in_place(drop, x, p=p, seed=seed) if inplace else drop(x, p=p, seed=seed)
     kept = default_generator.numpy.random(mask_shape, np.float32) >= p
     mask = kept.astype(x.array.dtype)

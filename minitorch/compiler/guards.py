@@ -31,9 +31,9 @@ from ..tensor import Tensor
 
 HERE = str(Path(__file__).parents[1])
 LIBRARIES = tuple({*sysconfig.get_paths().values(), str(Path(dis.__file__).parent)})
-EFFECTS = ("STORE_ATTR", "STORE_SUBSCR", "STORE_GLOBAL", "STORE_NAME", "STORE_DEREF", "STORE_SLICE", "DELETE", "IMPORT")
-EFFECTS += ("YIELD", "SEND", "LOAD_BUILD_CLASS", "LOAD_LOCALS", "SETUP_ANNOTATIONS")
-READS = {"array", "data", "grad", "_grad", "__dict__"}  # of a tensor's attributes: its values, and what changes unseen
+EFFECTS: tuple[str, ...] = ("STORE_ATTR", "STORE_SUBSCR", "STORE_GLOBAL", "STORE_NAME", "STORE_DEREF", "STORE_SLICE")
+EFFECTS += ("DELETE", "IMPORT", "YIELD", "SEND", "LOAD_BUILD_CLASS", "LOAD_LOCALS", "SETUP_ANNOTATIONS")
+READS = {"array", "data", "grad", "_grad", "__dict__", "defaults", "param_groups", "state"}  # may change unseen
 VALUES = {"item", "tolist", "numpy", "cpu", "__array__", "__bool__", "__contains__", "__float__", "__format__"}
 VALUES |= {"__complex__", "__dlpack__", "__index__", "__int__", "__iter__", "__repr__", "__str__", "allclose", "equal"}
 HARMLESS = {"abs", "isinstance", "len", "max", "min", "sum"}
@@ -45,26 +45,24 @@ _missing = object()
 
 
 class Guards:
-    """What a function depends on, collected while it runs once. refused: why it can't be recorded, or ""."""
+    """What a function depends on, collected while it runs once. tensors: those that it may read.
+
+    refused: why it can't be recorded, or ""."""
 
     def __init__(self, function: FunctionType) -> None:
         self.refused = ""
         self._names: list[tuple[dict, str, Any]] = []
         self._cells: list[tuple[Any, Any]] = []
-        self._tensors: list[tuple[Tensor, np.ndarray, bool]] = []
+        self.tensors: list[Tensor] = []
+        self._arrays: list[tuple[Tensor, np.ndarray, bool]] = []
         self._modules: dict[int, Module] = {}
         self._dicts: list[dict] = []
         self._empty: list[dict] = []
         self._state: list[Any] = []
-        self._functions: dict[CodeType, FunctionType] = {}
+        self._functions: dict[CodeType, FunctionType | None] = {}  # of users; None: inside of another
         self._calls: set[tuple[CodeType, bool]] = set()
         self._globals = function.__globals__
         self._function(function)
-
-    @property
-    def memory(self) -> list[np.ndarray]:
-        """The arrays of all tensors that the function may read."""
-        return [array for _, array, _ in self._tensors]
 
     def hold(self) -> bool:
         """Whether all is as it was."""
@@ -74,7 +72,7 @@ class Guards:
         for cell, value in self._cells:
             if cell.cell_contents is not value:
                 return False
-        for tensor, array, requires_grad in self._tensors:
+        for tensor, array, requires_grad in self._arrays:
             own = tensor.__dict__
             if own.get("array") is not array or tensor._requires_grad is not requires_grad or tensor._node is not None:
                 return False
@@ -115,6 +113,10 @@ class Guards:
 
     def _call(self, frame: Any, code: CodeType, by_user: bool) -> None:
         if self._is_users(code, frame.f_globals):
+            if code in self._functions:
+                self._open(self._functions[code])
+            else:
+                self.refuse(f"{code.co_name} is known by no name")
             self._read(frame, code)
         elif by_user:
             path = code.co_filename
@@ -142,8 +144,7 @@ class Guards:
                 self.refuse(f"{code.co_name} reads .{name}")
             elif kind in ("CHECK_EXC_MATCH", "JUMP_IF_NOT_EXC_MATCH"):
                 self.refuse(f"{code.co_name} catches exceptions")
-        if not {*code.co_freevars} <= {"__class__"} and code not in self._functions:
-            self.refuse(f"nobody knows what the free variables of {code.co_name} are")
+        self._functions |= {constant: None for constant in code.co_consts if isinstance(constant, CodeType)}
 
     # ------------------------------------------------------------------------------------------------------ the values
     def _value(self, name: str, value: Any) -> None:
@@ -159,9 +160,15 @@ class Guards:
             self.refuse(f"{name} is of a class that may change: {type(value).__name__}")
 
     def _function(self, function: FunctionType) -> None:
-        if function.__code__ in self._functions or not self._is_users(function.__code__, function.__globals__):
+        if self._is_users(function.__code__, function.__globals__):
+            self._functions.setdefault(function.__code__, function)
+
+    def _open(self, function: FunctionType | None) -> None:
+        """What a function that is called brings with it: defaults, and names of the functions around it."""
+        if function is None:
             return
-        self._functions[function.__code__] = function
+        for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self._value("a default", value)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             try:
                 value = cell.cell_contents
@@ -169,14 +176,14 @@ class Guards:
                 self.refuse(f"{name} has no value yet")
                 continue
             self._cells.append((cell, value))
-            if name != "__class__":
-                self._value(name, value)
+            self._value(name, value)
 
     def _tensor(self, tensor: Tensor) -> None:
         if tensor._node is not None or tensor.base is not None or "array" not in tensor.__dict__:
             self.refuse("a tensor that is read was computed")
         else:
-            self._tensors.append((tensor, tensor.array, tensor._requires_grad))
+            self.tensors.append(tensor)
+            self._arrays.append((tensor, tensor.array, tensor._requires_grad))
 
     def _module(self, module: Module) -> None:
         if id(module) in self._modules:
@@ -189,7 +196,10 @@ class Guards:
             if tensor is not None:
                 self._tensor(tensor)
         if type(module).__module__.partition(".")[0] != __package__.partition(".")[0]:
-            self._function(type(module).forward)
+            for value in itertools.chain.from_iterable([vars(kind).values() for kind in type(module).__mro__]):
+                value = getattr(value, "__func__", getattr(value, "fget", value))  # of a property, or a static method
+                if isinstance(value, FunctionType):
+                    self._function(value)
             for name, value in own.items():
                 if name not in (*MEMBERS, *HOOKS, "_state_hooks", "_non_persistent_buffers_set"):
                     self._value(name, value)

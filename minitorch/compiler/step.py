@@ -1,10 +1,4 @@
-"""`compile`: a step that is run again from a record of its calls, without the Python between them.
-
-A step of a small net spends more time in Python than in kernels: modules, ops, the tape. `minitorch.compile(step)` runs
-the function as it is, watches (guards.py), records two runs (program.py), and compares with a third. From then on a
-call checks that all is as it was and makes the recorded calls. Whenever something is not, the function itself runs. The
-bits are the same in any case.
-"""
+"""When a step is recorded, and when its record is run."""
 
 from __future__ import annotations
 
@@ -12,13 +6,14 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
 from .. import random
 from ..autograd import following, is_grad_enabled, is_inference_mode_enabled, plain, tape
+from ..autograd.forward_ad import _level
 from ..autograd.modes import _recorder
+from ..dtypes import get_default_dtype
 from ..kernels import get_num_threads
 from ..kernels.tile import algorithm
 from ..tensor import Tensor
@@ -27,6 +22,7 @@ from .program import Program
 
 PATIENCE = 4  # calls that find something changed before the step is recorded anew
 KINDS = 32  # of calls, each with a record of its own
+ATTEMPTS = 100  # to record a step
 
 
 def compile(
@@ -73,10 +69,10 @@ class Step:
     runs, four for each shape, dtype and mode, are those of the function, of which the last shows that a record would do
     the same. From then on the record is run; if an argument has another shape, a module another mode, a hook or other
     parameters, the function is. A step that does more, as print, ask for a value, add to a list or change a tensor in
-    place, runs as it is, and `refused` says why, by what was met first. So do batch norm in training and dropout.
+    place that it did not make, runs as it is, and `refused` says why, by what was met first. So does one of more than
+    128 MB of arrays, all of which the record keeps: there Python is little, and a record's ops are not fused.
 
-    What of a step is Python's is decided once: an attribute of a class of the user's, which no call asks for, counts as
-    a constant. Returned tensors keep their place on a tape that backward has freed.
+    An attribute of a class counts as a constant. Returned tensors keep their place on a tape that backward has freed.
     """
 
     def __init__(self, function: FunctionType) -> None:
@@ -109,9 +105,10 @@ class Step:
 
 def _key(args: tuple) -> tuple | None:
     """What two calls have in common that one record serves; None where none does."""
-    if plain.enabled or tape.observers or _recorder.get() is not None or following.active():
+    if plain.enabled or tape.observers or following.active() or not (_recorder.get() is _level.get() is None):
         return None
-    key: list[Any] = [is_grad_enabled(), is_inference_mode_enabled(), get_num_threads(), algorithm.setting]
+    modes = is_grad_enabled(), is_inference_mode_enabled(), get_num_threads(), algorithm.setting, get_default_dtype()
+    key: list[Any] = [*modes]
     for x in args:
         if isinstance(x, Tensor):
             if type(x) is not Tensor or x._requires_grad or x.node is not None or x._inference:
@@ -125,7 +122,17 @@ def _key(args: tuple) -> tuple | None:
     return tuple(key)
 
 
-_recording = threading.Lock()  # of the process, whose functions a recording exchanges for others
+def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+    """The function as it is; also as a decorator. For PyTorch's scripts: what `compile` can't record runs anyway."""
+    return fn if fn is not None else lambda function: function
+
+
+def is_compiling() -> bool:
+    """Whether a step is recorded."""
+    return following.active()
+
+
+_recording = threading.RLock()  # of the process, whose functions a recording exchanges for others
 
 
 class _Case:
@@ -137,11 +144,14 @@ class _Case:
 
     def __init__(self, function: FunctionType) -> None:
         self.function, self.refused = function, ""
-        self.busy = threading.Lock()
+        self.busy, self.attempts = threading.RLock(), 0  # which an interrupt can't keep from the thread that has it
         self.begin()
 
     def begin(self) -> None:
         """Forget what was recorded."""
+        self.attempts += 1
+        if self.attempts > ATTEMPTS:
+            self.refused = "what it depends on changes too often"
         self.ready, self.runs, self.changes, self.process = False, 0, 0, os.getpid()
         self.guards: Any = None
         self.program: Any = None
@@ -170,19 +180,21 @@ class _Case:
 
     def prepare(self, args: tuple) -> Any:
         """One of the runs before the program is ready."""
-        self.runs += 1
-        if self.runs == 1 or sys.getprofile() is not None:
+        if self.runs == 0 or sys.getprofile() is not None:
+            self.runs = 1
             return self.function(*args)
+        self.runs += 1
         tensors = [x for x in args if isinstance(x, Tensor)]
         if self.runs > 2 and not self.rehearsed([x.array for x in tensors]):
             self.begin()
             return self.function(*args)
         try:
-            program = Program(tensors)
+            if self.runs == 2:
+                self.guards = Guards(self.function)
+            program = Program(tensors, self.guards.tensors)
             standing = iter(program.inputs)
             given = tuple([next(standing) if isinstance(x, Tensor) else x for x in args])
             if self.runs == 2:
-                self.guards = Guards(self.function)
                 with self.guards.watch():
                     found = program.record(self.function, given)
             else:
@@ -200,7 +212,7 @@ class _Case:
         if self.runs == 4:
             state = random.get_rng_state()
             try:
-                self.program.rehearse(arrays, self.guards.memory)
+                self.program.rehearse(arrays)
             except Exception:  # noqa: BLE001 the function will raise it
                 return False
             finally:
@@ -210,7 +222,7 @@ class _Case:
     def judge(self, program: Program) -> None:
         """What follows from a recorded run."""
         before, self.program = self.program, program
-        self.refused = self.guards.refused or program.refused or program.escapes(self.guards.memory)
+        self.refused = self.guards.refused or program.refused
         if not self.refused and not self.guards.hold():
             self.refused = "it changes what it depends on"
         if not self.refused and self.runs > 2:
