@@ -50,6 +50,7 @@ LAUNCHERS = {
     "pool_gather",
     "pool_scatter",
 }
+CALLS = {"drawn", "statistics"}  # steps of `following` that give arrays, and are called anew
 EFFECTS = {"Optimizer.step", "Optimizer.zero_grad", "count"}  # steps of `following` that are made again as a whole
 COUNTER = 64  # bytes at most of integers that a launch counts in: they must be as before for the next
 LARGE = 128_000_000  # bytes of all arrays: with more of them a step is no faster, since nothing is fused; see `Step`
@@ -177,7 +178,7 @@ class Program:
             first, *residuals = found if op.residuals else (found,)
             if type(first) is not np.ndarray:
                 first = result.array if isinstance(result, Variable) else result
-            self._call(op.name, function, arrays, given, (first, *residuals))
+            self._call(op.name, function, arrays, given, (first, *residuals), bool(op.residuals))
         return result
 
     def _is_launched(self, op: Primitive, arrays: tuple, settings: dict, found: Any, mark: int) -> bool:
@@ -203,19 +204,21 @@ class Program:
         found = compute()
         if len(self.calls) == mark and not self.refused:
             found = np.asarray(found)
-            self._call(formula.name, formula, values, {}, (found,))
+            self._call(formula.name, formula, values, {}, (found,), False)
         return found
 
-    def _call(self, name: str, function: Callable, arrays: tuple, settings: dict, found: tuple) -> None:
-        """A call to be made again that gave these."""
+    def _call(
+        self, name: str, function: Callable, arrays: tuple, settings: dict, found: tuple, several: bool = True
+    ) -> None:
+        """A call to be made again that gave these; not `several`: the only one of these."""
         inputs = [x for x in (*arrays, *settings.values()) if type(x) is np.ndarray]
         self._check(name, inputs)
         places = []
         for i, x in enumerate(found):
-            if type(x) is not np.ndarray:
+            if not isinstance(x, np.ndarray | np.dtype):
                 self.refuse(f"{name} gives {type(x).__name__} beside arrays")
-            elif not any(np.may_share_memory(x, other) for other in inputs):
-                places.append((i if len(found) > 1 else None, x))
+            elif type(x) is np.ndarray and not any(np.may_share_memory(x, other) for other in inputs):
+                places.append((i if several else None, x))
         settings = dict(settings)
         for seed, targets in self._seeds:
             targets += [(settings, key) for key, value in settings.items() if value is seed]
@@ -224,11 +227,10 @@ class Program:
         self._add(_call, (function, arrays, settings, places), name, _outline((arrays, fixed, found)))
 
     def _check(self, name: str, arrays: Iterable[Any]) -> None:
-        """Refuse what nobody saw computed, if NaN can't be put there to find it out."""
-        outside = [x.array for x in self.outside]
+        """Refuse what nobody saw computed."""
+        outside = {_owner(x.array) for x in self.outside}
         for x in arrays:
-            unseen = type(x) is np.ndarray and x.dtype.kind != "f" and _owner(x) not in self._owners
-            if unseen and not any(x is y for y in outside):
+            if type(x) is np.ndarray and _owner(x) not in self._owners and _owner(x) not in outside:
                 self.refuse(f"{name} is given what nobody saw computed")
 
     def rules(self, op: Primitive, node: Node, g: Any, needed: Any, compute: Callable) -> list[tuple]:
@@ -247,7 +249,7 @@ class Program:
             own = Node(op, node.parents, kept, True, node.settings, node)  # which backward does not free
             places = [None if np.may_share_memory(x, given) else x for x in arrays]
             read = [k.array for k in kept.values() if type(k) is Kept]
-            self._check(op.name, [*read, *node.settings.values()])
+            self._check(op.name, [given, *read, *node.settings.values()])
             self._know((given, *arrays, *read, *node.settings.values()))
             how = op, own, given, type(g) is Own, needed, places
             self._add(_call_rules, how, f"{op.name}, backwards", _outline(arrays))
@@ -273,6 +275,7 @@ class Program:
         edge, first = compute()
         if g is None and not self.passes():
             self._first.append(first.array)
+            self._owners.add(_owner(first.array))
         return edge, first
 
     def write(self, x: Any, compute: Callable) -> Any:
@@ -297,6 +300,11 @@ class Program:
             self._seeds.append((seed, places))
             self._add(_draw, (compute, places), name)
             return seed
+        if name in CALLS:
+            with self._inside():
+                found = compute()
+            self._call(name, compute, (), {}, found)
+            return found
         if name not in EFFECTS:
             return compute()
         if len(args) > 1 or kwargs:

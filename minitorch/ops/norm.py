@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import Variable, is_grad_enabled, primitive
+from ..autograd.following import step
 from ..autograd.tape import Own, plain, wrap
 from . import reduce
 from .conv import bias_grad
@@ -191,6 +192,12 @@ def batch_norm_train(
     return batch_norm(x, w, b, eps=eps, mean=mean, invstd=invstd)
 
 
+@step("statistics")
+def _statistics(mean: Any, variance: Any, eps: float, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """A copy of the mean, and 1 / s."""
+    return mean.array.astype(dtype), (1 / np.sqrt(variance.array + dtype.type(eps))).astype(dtype, copy=False)
+
+
 @in_float32
 def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float) -> Any:
     """Normalise by given statistics, arrays or tensors of shape (C,): (x - mean) / sqrt(variance + eps) * w + b."""
@@ -198,9 +205,8 @@ def batch_norm_eval(x: Any, mean: Any, variance: Any, w: Any, b: Any, eps: float
     w, b = _affine(w, b, x)
     if not is_grad_enabled() or (mean.edge is None and variance.edge is None):
         # As they are now: the next batch in training changes them, maybe before backward is called.
-        dtype = x.outline.dtype
-        invstd = (1 / np.sqrt(variance.array + dtype.type(eps))).astype(dtype, copy=False)
-        return normalize(x, w, b, mean=mean.array.astype(dtype), invstd=invstd)
+        mean, invstd = _statistics(mean, variance, eps, x.outline.dtype)
+        return normalize(x, w, b, mean=mean, invstd=invstd)
     mean, variance = (v if v.edge is not None else wrap(v.array.copy()) for v in (mean, variance))
     scale = rsqrt(variance + eps) * w
     shift = b - mean * scale

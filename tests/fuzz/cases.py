@@ -29,11 +29,12 @@ KINDS = {
         Kind(
             "geometries", 0.14, True, "convolutions, poolings, paddings, folds, resamplings, norms, losses, reductions"
         ),
-        Kind("programs", 0.35, True, "in-place changes, views, no_grad, detach, hooks, results that wait"),
+        Kind("programs", 0.30, True, "in-place changes, views, no_grad, detach, hooks, results that wait"),
         Kind("calls", 0.08, True, "wrong arguments: the class of the error, and operands left alone"),
         Kind("files", 0.08, False, "damaged checkpoints: refused, or exactly what was saved"),
-        Kind("interrupts", 0.25, False, "KeyboardInterrupt anywhere: the next step gives the same bits"),
+        Kind("interrupts", 0.22, False, "KeyboardInterrupt anywhere: the next step gives the same bits"),
         Kind("fusion", 0.10, False, "stacks of layers with fusion and without: the same bits"),
+        Kind("compiled", 0.08, False, "compiled steps and their functions: the same bits"),
     )
 }
 HAS_TORCH = importlib.util.find_spec("torch") is not None

@@ -1,4 +1,4 @@
-"""KeyboardInterrupt at a random moment of eight situations: afterwards all is whole, and the next step gives the same bits.
+"""KeyboardInterrupt at a random moment of several situations: afterwards all is whole, and the next step gives the same bits.
 
 Signals reach Python code where a function begins, where a call of a C function has returned, and at jumps backwards.
 Three of four cases raise at a drawn one of the first two, by way of `sys.setprofile`, so that a case runs again the

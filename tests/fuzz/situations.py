@@ -1,4 +1,4 @@
-"""The eight situations that are interrupted: something to do, how to undo it, and what must hold in between."""
+"""The situations that are interrupted: something to do, how to undo it, and what must hold in between."""
 
 from __future__ import annotations
 
@@ -115,6 +115,50 @@ class DoubleBackward(Training):
         return list(m.autograd.grad(sum((g * g).sum() for g in gradients), parameters))  # type: ignore[call-overload]
 
 
+class Compiled(Training):
+    """The same as a compiled step, which is recorded by the first runs."""
+
+    def __init__(self) -> None:
+        m.manual_seed(1)
+        parts = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2))
+        parts += nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(512, 4))
+        optimizer = m.optim.SGD(parts.parameters(), lr=0.05, momentum=0.9)
+
+        def step(x: Any, target: Any) -> Any:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(parts(x), target)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        self.parts, self.optimizer, self.function = parts, optimizer, step
+        self.x, self.target = m.randn(8, 3, 16, 16), m.randint(0, 4, (8,))
+        self.begin()
+        self.act()
+        self.saved = [(t, t.detach().clone()) for t in self.parts.state_dict().values()]
+        self.state = self.frozen()
+        for _ in range(6):
+            self.act()
+
+    def begin(self) -> None:
+        """Compile the step."""
+        self.step = m.compile(self.function)
+
+    def act(self) -> list:
+        m.manual_seed(2)
+        loss = self.step(self.x, self.target)
+        gradients = [p.grad.clone() for p in self.parts.parameters()]
+        return [loss.detach(), *gradients, *(t.detach().clone() for t in self.parts.state_dict().values())]
+
+
+class Recording(Compiled):
+    """All runs until the record is ready, and one of it."""
+
+    def act(self) -> list:
+        self.begin()
+        return [t for _ in range(6) for t in super(Recording, self).act()]
+
+
 class Step(Training):
     """The optimizer's step alone: after an interrupt each parameter is as before or as after."""
 
@@ -228,6 +272,8 @@ SITUATIONS: dict[str, Callable[[], Situation]] = {
     "evaluation": Evaluation,
     "double backward": DoubleBackward,
     "optimizer step": Step,
+    "compiled step": Compiled,
+    "compiled step, from the first run on": Recording,
     "memory of the pool": Memory,
     "in-place change of what results wait on": Waiting,
     "save": Saving,

@@ -37,11 +37,15 @@ def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_sh
     if mask_shape == x.outline.shape:
         seed = _seed()
         return in_place(drop, x, p=p, seed=seed) if inplace else drop(x, p=p, seed=seed)
-    kept = default_generator.numpy.random(mask_shape, np.float32) >= p
-    mask = kept.astype(x.array.dtype)
-    if p < 1:
-        mask *= 1 / (1 - p)
+    (mask,) = _drawn(mask_shape, p, x.array.dtype, (0.0, 1 / (1 - p) if p < 1 else 0.0))
     return in_place(multiply, x, wrap(mask)) if inplace else multiply(x, wrap(mask))
+
+
+@step("drawn")
+def _drawn(shape: tuple, p: float, dtype: np.dtype, *pairs: tuple[float, float]) -> tuple[np.ndarray, ...]:
+    """For each pair an array of the one number, with probability p, and the other."""
+    kept = default_generator.numpy.random(shape, np.float32) >= p
+    return tuple([np.where(kept, other, one).astype(dtype) for one, other in pairs])
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
@@ -86,11 +90,10 @@ def _alpha_dropped(name: str, x: Any, p: float, training: bool, inplace: bool, m
         return x
     if x.outline.dtype.kind not in FLOATS:
         raise RuntimeError(f"{name}: result type Float can't be cast to {x.dtype}, the dtype of `input`")
-    kept = default_generator.numpy.random(mask_shape, np.float32) >= p
     c = SCALE * ALPHA
     a = 1 / np.sqrt((1 - p) * (1 + p * c * c)) if p < 1 else 0.0
-    factor = wrap(np.where(kept, a, 0.0).astype(x.array.dtype))
-    shift = wrap(np.where(kept, a * c * p, a * c * (p - 1)).astype(x.array.dtype))
+    pairs = (0.0, a), (a * c * (p - 1), a * c * p)
+    factor, shift = map(wrap, _drawn(mask_shape, p, x.array.dtype, *pairs))
     if inplace:
         return in_place(add, in_place(multiply, x, factor), shift)
     return add(multiply(x, factor), shift)
