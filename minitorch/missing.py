@@ -27,10 +27,10 @@ REASONS: dict[str, str] = {
     r"[Dd]istributed|multiprocessing|^RRef|^rpc$": (
         "several processes are ranks of `minitorch.distributed`: docs/distributed.md"
     ),
-    r"jit|[Ss]cript|^fx$|^export$|^compiler$|^(parse|import)_(ir|schema|type)|^Compil|Type$|^Graph|^Block$|^Node$"
+    r"jit|[Ss]cript|^fx$|^export$|^(parse|import)_(ir|schema|type)|^Compil|Type$|^Graph|^Block$|^Node$"
     r"|^Code$|^FileCheck$|^package$|^library$|^classes$|^ops$|^fork$|^wait$|[Ff]uture|^sym_|^Sym|^cond$|^while_loop$"
     r"|^Concrete|^merge_type|^unify_type|^JITExc|^Tracing|^FunctionSchema": (
-        "there is no graph compiler or exporter: `minitorch.compile` returns what it is given"
+        "there is no graph to compile or export: `minitorch.compile` records a step's kernel calls"
     ),
     r"[Dd]atapipe|DataPipe|^DataChunk|runtime_validation|argument_validation|^non_deterministic|^guaranteed_": (
         "PyTorch gave it up: write a Dataset or an IterableDataset"

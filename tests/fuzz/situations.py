@@ -133,6 +133,7 @@ class Compiled(Training):
 
         self.parts, self.optimizer, self.function = parts, optimizer, step
         self.x, self.target = m.randn(8, 3, 16, 16), m.randint(0, 4, (8,))
+        self.drawn = m.get_rng_state()
         self.begin()
         self.act()
         self.saved = [(t, t.detach().clone()) for t in self.parts.state_dict().values()]
@@ -145,7 +146,7 @@ class Compiled(Training):
         self.step = m.compile(self.function)
 
     def act(self) -> list:
-        m.manual_seed(2)
+        m.set_rng_state(self.drawn)
         loss = self.step(self.x, self.target)
         gradients = [p.grad.clone() for p in self.parts.parameters()]
         return [loss.detach(), *gradients, *(t.detach().clone() for t in self.parts.state_dict().values())]

@@ -62,6 +62,7 @@ NAMES["minitorch"] += """
 PARTS = {
     "TYPE_CHECKING",
     "surface",
+    "compiler",
     "config",
     "course",
     "creation",

@@ -20,7 +20,7 @@ SAID: list[tuple[Any, str, str]] = [
     (m, "float8_e5m2", "use float16 or float32"),
     (m, "uint16", "next wider"),
     (m, "multiprocessing", "docs/distributed.md"),
-    (m, "jit", "no graph compiler"),
+    (m, "jit", "no graph to compile"),
     (m, "Stream", "no GPUs"),
     (m, "nonsense", "docs/coverage.md"),
     (m.nn, "Nonsense", "docs/coverage.md"),

@@ -219,7 +219,7 @@ MISSING = {
     "import torch.nn.nothing": "No module named 'torch.nn.nothing' in minitorch: docs/coverage.md lists",
     "import torchvision.nothing": "No module named 'torchvision.nothing' in minitorch: docs/coverage.md lists",
     "import torch._C": "No module named 'torch._C' in minitorch: docs/coverage.md lists",
-    "from torch.jit import script": "No module named 'torch.jit' in minitorch: there is no graph compiler or exporter",
+    "from torch.jit import script": "No module named 'torch.jit' in minitorch: there is no graph to compile or export",
     "from torch._six import inf": "No module named 'torch._six' in minitorch: use math.inf and collections.abc",
     "import torch.utils.model_zoo": "in minitorch: nothing is downloaded but data sets",
     "import torch.optim.adam.nothing": "'torch.optim.adam' is not a package (docs/coverage.md lists",
