@@ -41,9 +41,10 @@ class Run:
 
     def alternate(self, name: str, rounds: int, seconds: float, extra: list[Contender] | None = None) -> Times:
         """Everybody in turn; few and short rounds if quick."""
+        everybody = [*self.all, *(extra or [])]
         if self.quick:
-            return alternate(self.all, name, 3, seconds / 3, limit=2.5)
-        return alternate([*self.all, *(extra or [])], name, rounds, seconds)
+            return alternate(everybody, name, 3, seconds / 3, limit=2.5)
+        return alternate(everybody, name, rounds, seconds)
 
     def prepare(self, build: Callable, *args: object) -> None:
         """The same functions for everybody."""

@@ -157,10 +157,10 @@ def inference(side: Any, case: Case, start: dict[str, np.ndarray] | None = None)
     """A forward pass in eval mode that records nothing; returns the loss."""
     net = side.model(case.net, start).eval()
     cross_entropy = side.lib.nn.functional.cross_entropy
-    model, (x, y) = side.compile(net), data(side, case.batch)
+    no_grad, model, (x, y) = side.lib.no_grad, side.compile(net), data(side, case.batch)
 
     def forward() -> Any:
-        with side.lib.no_grad():
+        with no_grad():
             return model(x)
 
     forward = side.step(forward)
