@@ -45,12 +45,12 @@ LAUNCHERS = {
     "conv_bias",
     "conv_transpose",
     "conv_weight_grad",
+    "cross_entropy",
     "linear",
     "max_pool",
     "pool_gather",
     "pool_scatter",
 }
-CALLS = {"drawn", "statistics"}  # steps of `following` that give arrays, and are called anew
 EFFECTS = {"Optimizer.step", "Optimizer.zero_grad", "count"}  # steps of `following` that are made again as a whole
 COUNTER = 64  # bytes at most of integers that a launch counts in: they must be as before for the next
 LARGE = 128_000_000  # bytes of all arrays: with more of them a step is no faster, since nothing is fused; see `Step`
@@ -77,6 +77,7 @@ class Program:
         self._known: dict[int, np.ndarray] = {}  # floats that the calls read or write
         self._owners = {_owner(x.array) for x in self.inputs}  # of what calls gave, and of the inputs
         self._first: list[np.ndarray] = []  # gradients that backward begins with
+        self._held: list[tuple] = []  # arrays that calls know by their addresses
         self._size = 0
         self._within = False  # what is one call
         self._thread = threading.get_ident()
@@ -138,6 +139,15 @@ class Program:
         if self.passes():
             run(*arguments)
             return
+        if name == "copy":  # NumPy's, or a launch that is given addresses, so that the arrays are kept beside it
+            mark = len(self.calls)
+            run(*arguments)
+            if len(self.calls) == mark:
+                self._add(np.copyto, arguments)
+            self.shape[mark:] = [(name, _outline(arguments))] * (len(self.calls) - mark)
+            self._held.append(arguments)
+            self._know(arguments)
+            return
         counters = [x for x in arguments if type(x) is np.ndarray and x.dtype.kind == "i" and x.nbytes <= COUNTER]
         before = [x.copy() for x in counters]
         with self._inside():
@@ -185,7 +195,7 @@ class Program:
         """Whether the calls since `mark` are all that `op` does, whatever the values."""
         if op.view:
             return type(found) is np.ndarray and np.may_share_memory(found, arrays[0])
-        if isinstance(op, Pointwise):
+        if isinstance(op, Pointwise) or op.name == "sum":  # of few elements, a sum is NumPy's
             return len(self.calls) > mark
         geometry = settings.get("geometry")
         if isinstance(geometry, ConvGeometry):  # algorithms for these look for infinities and NaN
@@ -300,10 +310,11 @@ class Program:
             self._seeds.append((seed, places))
             self._add(_draw, (compute, places), name)
             return seed
-        if name in CALLS:
+        if name == "arrays":  # which the function gives, one or several, and is called anew
             with self._inside():
                 found = compute()
-            self._call(name, compute, (), {}, found)
+            several = isinstance(found, tuple)
+            self._call(name, compute, (), {}, found if several else (found,), several)
             return found
         if name not in EFFECTS:
             return compute()

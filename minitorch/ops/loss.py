@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import Variable, primitive
+from ..autograd.following import step
 from ..autograd.tape import plain, wrap
 from .activation import logsigmoid, sigmoid
 from .declare import binary
@@ -100,34 +101,58 @@ def cross_entropy(
     is 0. Raises IndexError for a label outside 0 ... C - 1.
     """
     m, classes = x.shape
-    weights = np.ones(classes, x.dtype) if weight is None else weight.astype(x.dtype, copy=False)
+    weights = _ones(classes, x.dtype) if weight is None else weight.astype(x.dtype, copy=False)
     losses, top, total = np.empty((3, m), x.dtype)
     sums = np.empty(3)
     kernels.cross_entropy(x, labels, weights, losses, top, total, sums, ignore_index, smoothing)
+    out, divisor = _reduced(sums, losses, labels, classes, ignore_index, reduction)
+    return out, weights, top, total, divisor
+
+
+@step("arrays")
+def _ones(size: int, dtype: np.dtype) -> np.ndarray:
+    return np.ones(size, dtype)
+
+
+@step("arrays")
+def _reduced(
+    sums: np.ndarray, losses: np.ndarray, labels: np.ndarray, classes: int, ignore_index: int, reduction: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The result, and what its gradient is divided by, from the sums of losses, weights and labels out of range."""
     out, divisor, wrong = sums.tolist()
     if wrong:
         _check_labels(labels, classes, ignore_index)
     if reduction == "none":
-        return losses, weights, top, total, np.array(1.0)
+        return losses, np.array(1.0)
     if reduction == "mean":
         out = out / divisor if divisor else math.nan
     else:
         divisor = 1.0
-    return np.array(out, x.dtype), weights, top, total, np.array(divisor)
+    return np.array(out, losses.dtype), np.array(divisor)
+
+
+def _inverse(divisor: np.ndarray) -> float:
+    """1 / divisor, as the loss; rows that are ignored have slope 0 all the same."""
+    n = float(divisor)
+    return 1 / n if n else math.nan
+
+
+@step("arrays")
+def _scale(g: np.ndarray, divisor: np.ndarray) -> np.ndarray:
+    return (g * _inverse(divisor)).reshape(-1)
 
 
 # With W = sum of q weight, a row loses W log(sum exp x) - sum q weight x: the slope is W softmax(x) - q weight.
 def _cross_entropy_grad(
     g: Any, x: Any, labels: Any, weights: Any, top: Any, total: Any, divisor: Any, ignore_index: int, smoothing: float
 ) -> Any:
-    m, classes = x.shape
-    labels, weights, divisor = plain(labels), plain(weights), float(plain(divisor))
-    inverse = 1 / divisor if divisor else math.nan  # as the loss; rows that are ignored have slope 0 all the same
     if not isinstance(g, Variable):
-        scale = (g * inverse).reshape(-1)
         out = kernels.empty_like(x)
+        scale = _scale(g, divisor)
         kernels.cross_entropy_grad(x, labels, weights, top, total, scale, out, ignore_index, smoothing)
         return out
+    m, classes = x.shape
+    labels, weights, inverse = plain(labels), plain(weights), _inverse(plain(divisor))
     counted = labels != ignore_index
     if not counted.any():
         inverse = 0.0

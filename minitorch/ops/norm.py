@@ -192,7 +192,7 @@ def batch_norm_train(
     return batch_norm(x, w, b, eps=eps, mean=mean, invstd=invstd)
 
 
-@step("statistics")
+@step("arrays")
 def _statistics(mean: Any, variance: Any, eps: float, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """A copy of the mean, and 1 / s."""
     return mean.array.astype(dtype), (1 / np.sqrt(variance.array + dtype.type(eps))).astype(dtype, copy=False)

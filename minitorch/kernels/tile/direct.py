@@ -27,17 +27,17 @@ from minitorch.kernels.norm import (
     NO_SUMS,
     batch_norm_statistics,
     formed,
-    normal_pixels,
     span_of,
     sum_written,
     sums_of,
 )
 from minitorch.kernels.reduce import sum_along
-from minitorch.kernels.tile import depthwise, gemm, winograd
+from minitorch.kernels.tile import depthwise, few_outputs, gemm, winograd
 from minitorch.kernels.tile.algorithm import STEPS, forms_normal, is_winograd
 from minitorch.kernels.tile.epilogue import kernel_with_epilogue
+from minitorch.kernels.tile.padding import pad, surround
 from minitorch.kernels.tile.tile import ROWS, ROWS_HALF, ROWS_NARROW, half, narrow, wide
-from minitorch.kernels.words.moves import claim, clear, copy, fetch, lanes_of, move
+from minitorch.kernels.words.moves import claim, fetch, lanes_of, move
 from minitorch.kernels.words.registers import WIDTH
 
 __all__ = ["conv", "conv_normal", "conv_of_normal", "conv_statistics", "conv_transpose", "conv_weight_grad",
@@ -117,7 +117,10 @@ def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: Conv
     padding = tuple((2 - before, 2 - after) for before, after in geometry.padding)
     if not (is_winograd(geometry, y.dtype, out.shape[-1], y.shape[-1])
             and _by_tiles(y, w, out, padding, transpose=True)):
-        _product(y, w, out, geometry, geometry.scatter, transpose=True)
+        if out.size and y.size and few_outputs.spreads(geometry, y.shape[-1], out.shape[-1], y.itemsize):
+            few_outputs.spread(y.size * w.size // y.shape[-1] > HEAVY, y, w, out, geometry)
+        else:
+            _product(y, w, out, geometry, geometry.scatter, transpose=True)
 
 
 def _by_tiles(source: np.ndarray, w: np.ndarray, out: np.ndarray, padding: tuple[tuple[int, int], ...],
@@ -232,13 +235,21 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     space = borrow(slots * pixels * inner * groups, dtype)
     source, out = source.reshape(-1), out.reshape(-1)
     line = geometry.output_size[-1] if transpose else geometry.input_size[-1]
+    target = geometry.input_size if transpose else geometry.output_size
+    length, step = target[-1], 1 if transpose else geometry.stride[-1]
+    few = groups == 1 and not (finish or norm) and few_outputs.gathers(plan, length, outer, dtype.itemsize)
     norm = norm or NO_NORM[dtype.char]
     if padded and splits > 1:
-        _pad(heavy, source, *norm, space, plan.lines, line, pixels, inner * groups, batch)
-    counter = np.zeros(1, np.int64)
+        pad(heavy, source, *norm, space, plan.lines, line, pixels, inner * groups, batch)
     packed = borrow(plan.order.size * groups * inner * width, dtype)
     _pack(heavy and w.size > 50_000, w.reshape(-1), packed, plan.order, plan.phases, groups, inner, outer, width,
           lanes, *strides, w.size // groups)
+    if few:
+        few_outputs.gather(heavy, source, space, packed, out, plan, splits, padded, line, inner, outer, length, step,
+                           batch)
+        give_back(space, packed)
+        return
+    counter = np.zeros(1, np.int64)
     _gather(heavy, source, *norm, space, packed, out, plan.rows, plan.targets, plan.phases, plan.runs, plan.lines,
             counter, batch, plan.images, splits, padded, line, pixels, plan.target_pixels, groups, inner, outer, width,
             lanes, CHUNK if packed.nbytes <= RESIDENT else out.size,
@@ -264,7 +275,7 @@ def _gather(workers, source, mean, scale, shift, space, packed, out, rows, targe
             if padded:
                 a, start = space, (first if splits > 1 else worker * images) * pixels * channels
                 if splits == 1:
-                    _surround(source, first, count, mean, scale, shift, space, start, lines, line, pixels, channels)
+                    surround(source, first, count, mean, scale, shift, space, start, lines, line, pixels, channels)
             for phase in range(phases.shape[0]):
                 row, per_image, tap, taps, run, run_count = phases[phase]
                 total = per_image * count
@@ -323,33 +334,6 @@ def _pack(workers, w, packed, order, phases, groups, inner, outer, width, lanes,
                         at += size
 
 
-@kernel
-def _pad(workers, source, mean, scale, shift, space, lines, line, pixels, channels, batch):
-    """The whole batch into `space`, with zeros around every image."""
-    for worker in prange(workers):
-        first, stop = worker * batch // workers, (worker + 1) * batch // workers
-        _surround(source, first, stop - first, mean, scale, shift, space, first * pixels * channels, lines, line,
-                  pixels, channels)
-
-
-@helper(fastmath=FASTMATH)
-def _surround(source, first, count, mean, scale, shift, space, start, lines, line, pixels, channels):
-    """`count` images into `space`, normalised if told: line by line, and zeros in the gaps between the lines."""
-    length = line * channels
-    for image in range(count):
-        at, end = start + image * pixels * channels, 0
-        for i in range(lines.size):
-            begin = lines[i] * channels
-            clear(space, at + end, begin - end)
-            line_at = ((first + image) * lines.size + i) * length
-            if mean.size:
-                normal_pixels(source, line_at, channels, mean, scale, shift, 0, space, at + begin, line, channels)
-            else:
-                copy(source, line_at, space, at + begin, length)
-            end = begin + length
-        clear(space, at + end, pixels * channels - end)
-
-
 # ------------------------------------------------------------------------------------------------ conv_weight_grad
 def conv_weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """Adjoint of `conv` in w: out[k, c, t] = sum over n and o of y[n, o, k] * x[n, o*s + t*d - p, c]."""
@@ -404,6 +388,9 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
         for i in range(together):
             own[:, i] = blocks[:, i, :, i]
         return
+    if not norm and few_outputs.sums_lines(geometry, channels, outputs, dtype.itemsize):
+        few_outputs.weight_grad(heavy, x, y, out, geometry)
+        return
     panels, lanes = borrow(get_num_threads() * 8 * WIDTH // dtype.itemsize * STRETCH, dtype), _lanes(dtype, outer)
     parts = max(1, min(-(-batch // plan.images), 16, PARTIAL_BYTES // (out.size * dtype.itemsize)))
     splits = 1 if parts >= 16 or not heavy else 16
@@ -414,7 +401,7 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
     x, y, result = x.reshape(-1), y.reshape(-1), out.reshape(-1)
     norm = norm or NO_NORM[dtype.char]
     if copied and splits > 1:
-        _pad(heavy, x, *norm, space, x_lines, line, pixels, channels, batch)
+        pad(heavy, x, *norm, space, x_lines, line, pixels, channels, batch)
     counter = np.zeros(1, np.int64)
     rows, numbers = _weight_rows(geometry, inner, channels)
     _sweep(heavy, x, *norm, space, y, partial, panels, rows, numbers, plan.lines, x_lines, counter, batch, plan.images,
@@ -491,7 +478,7 @@ def _sweep(workers, x, mean, scale, shift, space, y, partial, panels, rows, numb
                 if copied:
                     a, start = space, (first if splits > 1 else worker * images) * pixels * channels
                     if splits == 1:
-                        _surround(x, first, count, mean, scale, shift, space, start, x_lines, line, pixels, channels)
+                        surround(x, first, count, mean, scale, shift, space, start, x_lines, line, pixels, channels)
                 total = lines_per_image * count
                 for low_line in range(0, max(total, 1), stretch):
                     high_line = min(low_line + stretch, total)

@@ -41,7 +41,7 @@ def _dropped(name: str, x: Any, p: float, training: bool, inplace: bool, mask_sh
     return in_place(multiply, x, wrap(mask)) if inplace else multiply(x, wrap(mask))
 
 
-@step("drawn")
+@step("arrays")
 def _drawn(shape: tuple, p: float, dtype: np.dtype, *pairs: tuple[float, float]) -> tuple[np.ndarray, ...]:
     """For each pair an array of the one number, with probability p, and the other."""
     kept = default_generator.numpy.random(shape, np.float32) >= p
