@@ -30,6 +30,8 @@ def test_groups_do_not_feel_each_other(
 ) -> None:
     """Bit for bit, also where one group has NaN or infinities in the image or in the gradient that comes in."""
     monkeypatch.setattr(backends.conv, "algorithm", "direct")
+    if kernels.implementation() == "numba":  # where a group by itself would add up in another order
+        monkeypatch.setattr("minitorch.kernels.tile.few_outputs.sums_lines", lambda *_: False)
     rng, many = np.random.default_rng(0), 24
     x = rng.standard_normal((8, inputs, many, many)).astype(dtype)
     w = rng.standard_normal((outputs, inputs // groups, 3, 3)).astype(dtype)

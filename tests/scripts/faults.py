@@ -46,6 +46,7 @@ BACK = ("test_geometry.py::test_transposed_input_size_is_undone_by_conv",)
 PLANS = ("test_geometry.py::test_plans_say_what_convolution_is",)
 POOLS = ("test_geometry.py::test_pool_windows_by_hand",)
 PARTS = ("test_geometry.py::test_adaptive_windows",)
+PADDING, FEW = "kernels/tile/padding.py", "kernels/tile/few_outputs.py"
 FACES = ("test_kernels.py::test_the_three_faces_of_one_trilinear_form",)
 LAYERS = ("test_nn.py::test_values",)
 RECORDED = ("test_fused_rules.py::test_recorded_gradients_are_the_same[batch_norm]",)
@@ -86,7 +87,7 @@ FUSE, FUSION = "ops/fuse.py", ("test_fuse.py", "test_fuse_conv.py")
 BACKWARDS = ("test_fuse_backward.py",)
 READING = ("test_fuse_reading.py",)
 AHEAD, LARGE = ("test_sums_ahead.py",), ("test_inplace_large.py",)
-INTERRUPTS = ("test_interrupts.py",)
+INTERRUPTS, STEPS = ("test_interrupts.py",), ("test_steps.py",)
 FINISHED = ("test_kernels.py::test_a_finished_convolution_has_the_bits_of_two_kernels",)
 SLOPES = (
     "test_fused_rules.py::test_fused_slopes_of_curves",
@@ -173,8 +174,8 @@ FAULTS = [
     Fault("conv: group offset missing", CONV, "corner = start + group * inner", "corner = start", FACES, NUMBA),
     Fault("conv: last row of every phase skipped", CONV, "last = row + (split + 1) * total // splits - 1", "last = row + (split + 1) * total // splits - 2", FACES, NUMBA),
     Fault("conv: weight packed without the taps' order", CONV, "start = order[t] + i * inner_stride", "start = t + i * inner_stride", FACES, NUMBA),
-    Fault("conv: padding between lines not cleared", CONV, "clear(space, at + end, begin - end)", "pass", fast("conv"), NUMBA),
-    Fault("conv: padding behind the image not cleared", CONV, "clear(space, at + end, pixels * channels - end)", "pass", fast("conv"), NUMBA),
+    Fault("conv: padding between lines not cleared", PADDING, "clear(space, at + end, begin - end)", "pass", fast("conv"), NUMBA),
+    Fault("conv: padding behind the image not cleared", PADDING, "clear(space, at + end, pixels * channels - end)", "pass", fast("conv"), NUMBA),
     Fault("conv, depthwise: taps in the wrong order", DEPTHWISE, "flat((tap for tap, _ in chosen), kernel", "flat((tap for tap, _ in chosen[::-1]), kernel", fast("conv"), NUMBA),
     Fault("conv, depthwise: sources outside the image not left out", DEPTHWISE, "for t, source in seen if 0 <= source <", "for t, source in seen if -1 <= source <", FACES, NUMBA),
     Fault("conv, depthwise: pixels beyond the last written", DEPTHWISE, "stop = builder.sub(pixels, builder.srem(builder.sub(pixels, first), INT(height)))", "stop = pixels", GUARD, NUMBA),
@@ -243,9 +244,9 @@ FAULTS = [
     Fault("matmul: rows beyond the last read", "kernels/words/moves.py", "v.clamped(INT(0), v.lanes, builder.sub(rows, INT(1)))", "[INT(j) for j in lanes]", GUARD, NUMBA),
     Fault("weight gradient, matmul: right edge of y read without a mask", "kernels/words/moves.py", "v.store(v.load(source, v.mask(valid)), target)", "v.store(v.load(source), target)", GUARD, NUMBA),
     Fault("tile: rows below the last not clamped", "kernels/tile/tile.py", "v.clamped(row, height, row_last)", "[builder.add(row, INT(m)) for m in range(height)]", GUARD, NUMBA),
-    Fault("conv: one element too many of a line copied", CONV, "space, at + begin, length)", "space, at + begin, length + 1)", GUARD, NUMBA),
+    Fault("conv: one element too many of a line copied", PADDING, "space, at + begin, length)", "space, at + begin, length + 1)", GUARD, NUMBA),
     Fault("conv: workers share one copy of an image", CONV, "slots = 0 if not padded else get_num_threads() * plan.images", "slots = 0 if not padded else plan.images", GUARD, THREADED),
-    Fault("conv: images left over by the threads not padded", CONV, "first, stop = worker * batch // workers, (worker + 1) * batch // workers", "first, stop = worker * (batch // workers), (worker + 1) * (batch // workers)", fast("conv"), THREADED),
+    Fault("conv: images left over by the threads not padded", PADDING, "first, stop = worker * batch // workers, (worker + 1) * batch // workers", "first, stop = worker * (batch // workers), (worker + 1) * (batch // workers)", fast("conv"), THREADED),
     Fault("batch_norm: rows left over by the threads skipped", "kernels/norm.py", "range(worker * rows // workers, (worker + 1) * rows // workers):\n            at = row * width\n            count = min(width, x.size - at)\n            if r.size", "range(worker * (rows // workers), (worker + 1) * (rows // workers)):\n            at = row * width\n            count = min(width, x.size - at)\n            if r.size", fast("batch_norm_apply"), THREADED),
     Fault("batch_norm: the shorter row at the end skipped", "kernels/norm.py", "                stop = x.size  # with what is left over, a shorter row\n            while at < stop:\n                n, length = max(1, min(RUN, (stop - at) // width)), min(width, stop - at)\n                if y.size", "                pass\n            while at < stop:\n                n, length = max(1, min(RUN, (stop - at) // width)), min(width, stop - at)\n                if y.size", fast("batch_norm_sums"), NUMBA),
     Fault("all kernels: fast-math without NaN", "kernels/engine/runtime.py", '{"reassoc", "contract", "nsz"}', "True", fast("max_pool"), NUMBA),
@@ -287,7 +288,7 @@ FAULTS = [
     Fault("forming: integers are not recognised", "kernels/tile/winograd.py", "if _kinds(space, 0, 0, 1, channels, 4) & 4:", "if channels:", READING, NUMBA),
     Fault("forming: matrix products read the first rows again", "kernels/tile/gemm.py", "s, a, s_at = space, space, staged - top * x_row", "s, a, s_at = space, space, staged", READING, NUMBA),
     Fault("forming: depthwise sums of one image in place of another", DEPTHWISE, "if image != held:", "if held < 0:", READING, NUMBA),
-    Fault("forming: images that are copied lack the ReLU and the norm", CONV, "            if mean.size:\n", "            if mean.size < 0:\n", READING, NUMBA),
+    Fault("forming: images that are copied lack the ReLU and the norm", PADDING, "            if mean.size:\n", "            if mean.size < 0:\n", READING, NUMBA),
     Fault("forming: pools without the ReLU", "kernels/pool.py", "tile.v.rectified(tile.v.normal(x, *own))", "tile.v.normal(x, *own)", fast("max_pool_of_normal"), NUMBA),
     Fault("forming: what a recipe reads is not watched", FUSE, "        for version in of.versions:\n            version.read_by(weakref.ref(self))\n", "", READING),
     Fault("forming: formed though it may be read by others", FUSE, "pending.recipe is not None and pending.recipe.rectified", "pending.recipe is not None", READING),
@@ -296,8 +297,21 @@ FAULTS = [
     Fault("finish: an absent sum adds 0.0", CONV, "plane + lanes] = -0.0", "plane + lanes] = 0.0", FINISHED, NUMBA),
     Fault("finish: winograd reads r beside an image", "kernels/tile/winograd.py", "inside(\"target\", other, i, j), mask)", "other, mask)", GUARD, NUMBA),
     Fault("finish: depthwise takes the first channels' factors", DEPTHWISE, "finish.factors(builder.add(k, INT", "finish.factors(builder.add(INT(0), INT", fast("conv_normal"), NUMBA),
+    Fault("few outputs: a line's last tile goes beyond it", FEW, "m = min(tile * height, length - height)", "m = tile * height", ("test_few_outputs.py",), NUMBA),
+    Fault("few outputs: the next images' sums replace those before", FEW, "                    more = 1", "                    more = 0", ("test_few_outputs.py",), NUMBA),
+    Fault("few outputs: a part of the batch not added", FEW, "for part in range(1, parts):", "for part in range(2, parts):", ("test_few_outputs.py",), NUMBA),
+    Fault("few outputs: a pixel collects from the next line", FEW, "min(taps, q + padding + 1) - low", "taps - low", ("test_few_outputs.py",), NUMBA),
+    Fault("few outputs: a vector reaches over the line's end", FEW, "0 if q <= loose else outer", "0", ("test_few_outputs.py",), NUMBA),
+    Fault("compiled: a hook is not noticed", "compiler/guards.py", "if EVERYWHERE or any(self._empty):", "if EVERYWHERE:", STEPS, NUMBA),
+    Fault("compiled: a name's new value is not noticed", "compiler/guards.py", "if names.get(name, _missing) is not value:", "if names.get(name, _missing) is _missing:", STEPS, NUMBA),
+    Fault("compiled: other attributes are not noticed", "compiler/guards.py", "return len(now) == len(self._state) and all(map(operator.is_, now, self._state))", "return True", STEPS, NUMBA),
+    Fault("compiled: a value that is asked for counts as a constant", "compiler/guards.py", 'VALUES = {"item", ', "VALUES = {", STEPS, NUMBA),
+    Fault("compiled: what a launch counts in stays", "compiler/program.py", "if (x != was).any():", "if x.size < 0:", STEPS, NUMBA),
+    Fault("compiled: dropout's seed stays", "compiler/program.py", "        settings[name] = seed", "        settings[name] = settings[name]", STEPS, NUMBA),
+    Fault("compiled: results share the record's memory", "compiler/program.py", 'out = wrap(found.array.copy(order="K"))', "out = wrap(found.array)", STEPS, NUMBA),
+    Fault("compiled: unseen computing is believed", "compiler/program.py", "same = all(a.tobytes() == b.tobytes() for a, b in pairs)", "same = True", STEPS, NUMBA),
     Fault("silu: another curve's slope", "ops/activation.py", "g * _silu_slope(x)", "g * _mish_slope(x)", primitive("silu")),
-    Fault("cross_entropy: the fused slope forgets the mean's divisor", "ops/loss.py", "scale = (g * inverse)", "scale = g", SLOPES),
+    Fault("cross_entropy: the fused slope forgets the mean's divisor", "ops/loss.py", "(g * _inverse(divisor))", "g", SLOPES),
     Fault("cross_entropy: the composed slope forgets smoothing", "ops/loss.py", "+= 1 - smoothing", "+= 1", SLOPES),
     Fault("batch_norm: warns of infinities", "nn/functional/norm.py", "@quietly\ndef batch_norm(", "def batch_norm(", ("test_nn.py::test_infinities_are_silent",)),
     Fault("interrupts: the error state of before is not put back", "autograd/primitive.py", "            set_errors(before)", "            pass", INTERRUPTS),

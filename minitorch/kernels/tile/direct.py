@@ -388,8 +388,8 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
         for i in range(together):
             own[:, i] = blocks[:, i, :, i]
         return
-    if not norm and few_outputs.sums_lines(geometry, channels, outputs, dtype.itemsize):
-        few_outputs.weight_grad(heavy, x, y, out, geometry)
+    if few_outputs.sums_lines(geometry, channels, outputs, dtype.itemsize):
+        few_outputs.weight_grad(heavy, x, y, out, geometry, norm)
         return
     panels, lanes = borrow(get_num_threads() * 8 * WIDTH // dtype.itemsize * STRETCH, dtype), _lanes(dtype, outer)
     parts = max(1, min(-(-batch // plan.images), 16, PARTIAL_BYTES // (out.size * dtype.itemsize)))

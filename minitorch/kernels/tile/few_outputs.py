@@ -385,8 +385,8 @@ def sums_lines(geometry: ConvGeometry, channels: int, outputs: int, itemsize: in
     return fits(outputs, itemsize) and geometry.groups == 1 == geometry.dilation[-1] and width <= WIDE
 
 
-def weight_grad(heavy: bool, x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
-    """`conv_weight_grad`, where `sums_lines` says so."""
+def weight_grad(heavy: bool, x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry, norm: Any) -> None:
+    """`conv_weight_grad`, where `sums_lines` says so; with a norm, of what is padded, as `weight_grad_of_normal`."""
     dtype, batch, channels, outputs = x.dtype, x.shape[0], x.shape[-1], y.shape[-1]
     plan, pixels, taps = geometry.sweep, prod(geometry.padded_size), geometry.kernel_size[-1]
     lanes = 4 * WIDTH // dtype.itemsize
@@ -396,10 +396,10 @@ def weight_grad(heavy: bool, x: np.ndarray, y: np.ndarray, out: np.ndarray, geom
     space = borrow(get_num_threads() * plan.images * pixels * channels if geometry.padded else 0, dtype)
     size = len(pieces) * outputs * lanes
     partial = borrow(parts * size, dtype)
-    _weights(outputs)(heavy, x.reshape(-1), *NO_NORM[dtype.char], space, y.reshape(-1), partial, pieces, plan.lines,
-                      geometry.gather.lines, np.zeros(1, np.int64), batch, plan.images, parts, splits, geometry.padded,
-                      geometry.input_size[-1], pixels, plan.lines_per_image, plan.length, plan.step * channels,
-                      channels, lanes)
+    _weights(outputs)(heavy, x.reshape(-1), *(norm or NO_NORM[dtype.char]), space, y.reshape(-1), partial, pieces,
+                      plan.lines, geometry.gather.lines, np.zeros(1, np.int64), batch, plan.images, parts, splits,
+                      geometry.padded, geometry.input_size[-1], pixels, plan.lines_per_image, plan.length,
+                      plan.step * channels, channels, lanes)
     _add(False, partial, out.reshape(-1), parts, size, outputs, channels, taps, len(plan.taps) // taps, lanes)
     give_back(space, partial)
 
