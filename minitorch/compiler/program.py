@@ -74,12 +74,12 @@ class Program:
         self._gradients: list[tuple[Any, np.ndarray]] = []  # leaves, and what backward found for them
         self._written: list[Any] = []  # tensors of `outside` that calls change
         self._seeds: list[tuple[int, list]] = []  # what was drawn, and which settings it became
-        self._known: dict[int, np.ndarray] = {}  # floats that the calls read or write
+        self._known: dict[int, np.ndarray] = {}  # all that the calls read or write
         self._owners = {_owner(x.array) for x in self.inputs}  # of what calls gave, and of the inputs
         self._first: list[np.ndarray] = []  # gradients that backward begins with
-        self._held: list[tuple] = []  # arrays that calls know by their addresses
         self._size = 0
         self._within = False  # what is one call
+        self._deep = 0  # in functions of primitives, formulas and rules
         self._thread = threading.get_ident()
 
     # ------------------------------------------------------------------------------------------------------- recording
@@ -101,6 +101,18 @@ class Program:
         self.refused = self.refused or why
         self.calls.clear()
         self._known.clear()
+
+    def computes(self) -> bool:
+        """Whether what happens now is a part of what is called anew, or launched, or does not matter."""
+        return bool(self._within or self._deep or self.refused)
+
+    @contextmanager
+    def _deeper(self) -> Iterator[None]:
+        self._deep += 1
+        try:
+            yield
+        finally:
+            self._deep -= 1
 
     def passes(self) -> bool:
         """Whether what happens now is not to be recorded: it is a part of a call, or of another thread."""
@@ -124,14 +136,11 @@ class Program:
             self._within = before
 
     def _know(self, values: Iterable[Any]) -> None:
-        for value in values:
-            if type(value) is np.ndarray:
-                if value.dtype.kind == "f" and id(value) not in self._known:
-                    self._known[id(value)] = value
-                    self._size += value.nbytes
-                self._owners.add(_owner(value))
-            elif type(value) is tuple:
-                self._know(value)
+        for x in _arrays(values):
+            if id(x) not in self._known:
+                self._known[id(x)] = x
+                self._size += x.nbytes
+            self._owners.add(_owner(x))
         if self._size > LARGE:
             self.refuse("its arrays are so large that Python between kernels is no matter")
 
@@ -145,7 +154,6 @@ class Program:
             if len(self.calls) == mark:
                 self._add(np.copyto, arguments)
             self.shape[mark:] = [(name, _outline(arguments))] * (len(self.calls) - mark)
-            self._held.append(arguments)
             self._know(arguments)
             return
         counters = [x for x in arguments if type(x) is np.ndarray and x.dtype.kind == "i" and x.nbytes <= COUNTER]
@@ -153,7 +161,7 @@ class Program:
         with self._inside():
             run(*arguments)
         for x, was in zip(counters, before, strict=True):
-            if (x != was).any():
+            if x.tobytes() != was.tobytes():
                 self._add(np.copyto, (x, was), was.tobytes())
         self._add(run, arguments, name, _outline(arguments))
         self._know(arguments)
@@ -174,7 +182,8 @@ class Program:
         mark = len(self.calls)
         try:
             op.function = call
-            result = compute()
+            with self._deeper():
+                result = compute()
         finally:
             op.function = function
         if self.refused:
@@ -211,7 +220,8 @@ class Program:
         mark = len(self.calls)
         if self.passes() or not all([isinstance(v, np.ndarray | float | int) for v in values]):
             return compute()
-        found = compute()
+        with self._deeper():
+            found = compute()
         if len(self.calls) == mark and not self.refused:
             found = np.asarray(found)
             self._call(formula.name, formula, values, {}, (found,), False)
@@ -221,8 +231,10 @@ class Program:
         self, name: str, function: Callable, arrays: tuple, settings: dict, found: tuple, several: bool = True
     ) -> None:
         """A call to be made again that gave these; not `several`: the only one of these."""
-        inputs = [x for x in (*arrays, *settings.values()) if type(x) is np.ndarray]
+        inputs = list(_arrays((*arrays, *settings.values())))
         self._check(name, inputs)
+        if any(x.dtype.kind == "b" for x in _arrays(v for v in settings.values() if isinstance(v, tuple))):
+            self.refuse(f"{name} by a mask gives as many elements as it holds for")
         places = []
         for i, x in enumerate(found):
             if not isinstance(x, np.ndarray | np.dtype):
@@ -239,8 +251,8 @@ class Program:
     def _check(self, name: str, arrays: Iterable[Any]) -> None:
         """Refuse what nobody saw computed."""
         outside = {_owner(x.array) for x in self.outside}
-        for x in arrays:
-            if type(x) is np.ndarray and _owner(x) not in self._owners and _owner(x) not in outside:
+        for x in _arrays(arrays):
+            if _owner(x) not in self._owners and _owner(x) not in outside:
                 self.refuse(f"{name} is given what nobody saw computed")
 
     def rules(self, op: Primitive, node: Node, g: Any, needed: Any, compute: Callable) -> list[tuple]:
@@ -248,7 +260,8 @@ class Program:
         if self.passes():
             return compute()
         kept, mark = dict(node.kept or {}), len(self.calls)
-        pieces = compute()
+        with self._deeper():
+            pieces = compute()
         if self.refused or isinstance(g, Variable):
             self.refuse("derivatives are recorded")
             return pieces
@@ -353,9 +366,9 @@ class Program:
         NaN.
         """
         outside = [x.array for x in self.outside]
-        before = [x.copy() for x in outside]
+        before, kept = [x.copy() for x in outside], [*outside, *self._first]
         for x in self._known.values():
-            if x.flags.writeable and not any(np.may_share_memory(x, y) for y in (*outside, *self._first)):
+            if x.dtype.kind == "f" and x.flags.writeable and not any(np.may_share_memory(x, y) for y in kept):
                 x.fill(np.nan)
         try:
             self._run(arrays, [call for i, call in enumerate(self.calls) if i not in self._effects])
@@ -443,7 +456,10 @@ def _call(function: Callable, arrays: tuple, settings: dict, places: list) -> No
     """Call a primitive's function, and copy what it gives to these places: pairs (which of several results, where)."""
     found = function(*arrays, **settings)
     for i, place in places:
-        place[...] = found if i is None else found[i]
+        x = found if i is None else found[i]
+        if np.shape(x) != place.shape:
+            raise RuntimeError(f"a compiled step met a result of another shape, {np.shape(x)}, not {place.shape}")
+        place[...] = x
 
 
 def _call_rules(op: Primitive, node: Node, g: np.ndarray, own: bool, needed: Any, places: list) -> None:
@@ -458,6 +474,15 @@ def _draw(draw: Callable[[], int], places: list[tuple[dict, str]]) -> None:
     seed = draw()
     for settings, name in places:
         settings[name] = seed
+
+
+def _arrays(values: Iterable[Any]) -> Iterator[np.ndarray]:
+    """The arrays among some values, and in tuples and lists among them."""
+    for value in values:
+        if type(value) is np.ndarray:
+            yield value
+        elif type(value) in (tuple, list):
+            yield from _arrays(value)
 
 
 def _owner(array: Any) -> int:

@@ -374,9 +374,25 @@ def eyes(x: Any) -> Any:
     return F.one_hot(x.long().clamp(0, 2)).float() * x.sum()
 
 
+def chooses(x: Any) -> Any:
+    """Takes the elements that a mask holds for: as many as there are."""
+    return x[x > -1].sum() * x
+
+
+def packs(x: Any) -> Any:
+    """Has the library look at values, on which its way depends."""
+    lengths = m.tensor([3, 2, 2, 1])
+    return nn.utils.rnn.pack_padded_sequence(x.unsqueeze(2), lengths, batch_first=True).data * 2
+
+
+def embeds(x: Any) -> Any:
+    """Has the library check values, outside of primitives."""
+    return F.embedding((x > 0).long(), x)
+
+
 REFUSED: dict[Callable[..., Any], str] = {
     asks: "asks calls item",
-    branches: "branches calls __bool__",
+    branches: "looks at values (reduce)",
     prints: "prints calls print",
     grows: "log is of a class that may change: list",
     counting: "counts is of a class that may change: dict",
@@ -390,6 +406,9 @@ REFUSED: dict[Callable[..., Any], str] = {
     rates: "rates reads .param_groups",
     lives: "what it returns can be differentiated",
     numbers: "np is of a class that may change: module",
+    chooses: "by a mask gives as many elements",
+    packs: "packs reads .data",
+    embeds: "embedding looks at values (min)",
     eyes: "is given what nobody saw computed",
 }
 

@@ -306,7 +306,7 @@ FAULTS = [
     Fault("compiled: a name's new value is not noticed", "compiler/guards.py", "if names.get(name, _missing) is not value:", "if names.get(name, _missing) is _missing:", STEPS, NUMBA),
     Fault("compiled: other attributes are not noticed", "compiler/guards.py", "return len(now) == len(self._state) and all(map(operator.is_, now, self._state))", "return True", STEPS, NUMBA),
     Fault("compiled: a value that is asked for counts as a constant", "compiler/guards.py", 'VALUES = {"item", ', "VALUES = {", STEPS, NUMBA),
-    Fault("compiled: what a launch counts in stays", "compiler/program.py", "if (x != was).any():", "if x.size < 0:", STEPS, NUMBA),
+    Fault("compiled: what a launch counts in stays", "compiler/program.py", "if x.tobytes() != was.tobytes():", "if x.size < 0:", STEPS, NUMBA),
     Fault("compiled: dropout's seed stays", "compiler/program.py", "        settings[name] = seed", "        settings[name] = settings[name]", STEPS, NUMBA),
     Fault("compiled: results share the record's memory", "compiler/program.py", 'out = wrap(found.array.copy(order="K"))', "out = wrap(found.array)", STEPS, NUMBA),
     Fault("compiled: unseen computing is believed", "compiler/program.py", "same = all(a.tobytes() == b.tobytes() for a, b in pairs)", "same = True", STEPS, NUMBA),
