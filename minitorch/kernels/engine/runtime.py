@@ -104,10 +104,10 @@ class Kernel:
 
     Called as `kernel(heavy, *arguments)`; `heavy` says that the work is worth waking the other threads. The first
     argument is an array whose dtype, float32 or float64, decides all other types. `exact`: every operation rounds by
-    itself, as NumPy's do.
+    itself, as NumPy's do. `rare`: for layers of certain sizes; it is not listed among the kernels.
     """
 
-    def __init__(self, body: Callable[..., None], exact: bool) -> None:
+    def __init__(self, body: Callable[..., None], exact: bool, rare: bool = False) -> None:
         # Read by libgomp when the first parallel kernel loads it. After a pause of 500 us a launch takes 26 to 54 us
         # with 1000 to 10,000 turns of waiting and 4.4 with 20,000 (Zen 3). On a Xeon, where these are faster, a step of
         # the tutorial net at batch 4 takes 1.40 ms with 20,000 and 1.28 with 50,000 or more. numpy's BLAS in turns is
@@ -116,7 +116,8 @@ class Kernel:
         self.body, self.exact = body, exact
         self.__doc__, self.__name__ = body.__doc__, f"{body.__module__.rpartition('.')[2]}.{body.__name__}"
         self.ready: dict[str, Callable[..., None]] = {}  # by dtype, once compiled
-        kernels.append(self)
+        if not rare:
+            kernels.append(self)
 
     @cached_property
     def compiled(self) -> Any:

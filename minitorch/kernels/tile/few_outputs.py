@@ -127,7 +127,7 @@ def _gather(height: int, distance: int) -> Kernel:
                              c + m * outer, outer)
 
     body.__name__ = f"rows_{height}_{distance}"
-    return Kernel(body, exact=False)
+    return Kernel(body, exact=False, rare=True)
 
 
 @lru_cache(maxsize=1024)
@@ -368,7 +368,7 @@ def _weights(height: int) -> Kernel:
                     more = 1
 
     body.__name__ = f"weights_{height}"
-    return Kernel(body, exact=False)
+    return Kernel(body, exact=False, rare=True)
 
 
 @lru_cache(maxsize=1024)
