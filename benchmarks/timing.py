@@ -67,7 +67,8 @@ class Side:
 
     def recorded(self, name: str) -> bool:
         """Whether `minitorch.compile` runs the function from a record, after the calls that it needs for that."""
-        self.run(name, 5)
+        for _ in range(5):
+            self.functions[name]()
         return not self.functions[name].refused
 
     def prepare(self, build: Callable[..., dict], *args: Any) -> None:
