@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from .primitive import Primitive
 
 _follower: ContextVar[Any] = ContextVar("follower", default=None)
 _call = Primitive.__call__
+_lock = threading.Lock()
 _followed: set[object] = set()  # a mark for each that follows, in any thread
 
 
@@ -63,12 +65,14 @@ def followed(follower: Follower) -> Iterator[None]:
     """Tell `follower` of what this thread computes inside the block."""
     before, mark = _follower.get(), object()
     try:
-        _followed.add(mark)
-        Primitive.__call__ = _told  # type: ignore[method-assign]
+        with _lock:
+            _followed.add(mark)
+            Primitive.__call__ = _told  # type: ignore[method-assign]
         _follower.set(follower)
         yield
     finally:
         _follower.set(before)
-        _followed.discard(mark)
-        if not _followed:
-            Primitive.__call__ = _call  # type: ignore[method-assign]
+        with _lock:
+            _followed.discard(mark)
+            if not _followed:
+                Primitive.__call__ = _call  # type: ignore[method-assign]
