@@ -98,8 +98,9 @@ def _all_kernels() -> list[Any]:
 def _nets() -> Iterator[Callable[[], None]]:
     """One call for each layer that has kernels of its own: forward and two orders of derivative; then optimizers."""
     for layer, shape in (
-        (nn.Conv2d(3, 2, 3, padding=1), (2, 3, 6, 6)),
-        (nn.Conv2d(3, 16, 5), (2, 3, 8, 8)),
+        (nn.Conv2d(3, 5, 3, padding=1), (2, 3, 6, 6)),
+        (nn.Conv2d(3, 2, 3, padding=1), (4, 3, 64, 64)),
+        (nn.Conv2d(3, 16, 5), (8, 3, 16, 16)),
         (nn.Conv2d(8, 8, 3, padding=1, groups=8), (2, 8, 6, 6)),
         (nn.Linear(5, 3), (2, 5)),
         (nn.Linear(64, 40), (32, 64)),

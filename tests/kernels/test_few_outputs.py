@@ -38,6 +38,12 @@ CASES: list[tuple[int, int, int, Any, Any, dict[str, Any]]] = [  # images, chann
 ]
 
 
+@pytest.fixture(autouse=True)
+def _of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small layers as well, which otherwise leave their threads asleep and go another way."""
+    monkeypatch.setattr(direct, "HEAVY", 0)
+
+
 def guarded(shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, np.ndarray]:
     """A result full of junk, and the memory around it."""
     memory = np.full(prod(shape) + 2 * ROOM, 7, dtype)

@@ -117,8 +117,9 @@ def conv_transpose(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: Conv
     padding = tuple((2 - before, 2 - after) for before, after in geometry.padding)
     if not (is_winograd(geometry, y.dtype, out.shape[-1], y.shape[-1])
             and _by_tiles(y, w, out, padding, transpose=True)):
-        if out.size and y.size and few_outputs.spreads(geometry, y.shape[-1], out.shape[-1], y.itemsize):
-            few_outputs.spread(y.size * w.size // y.shape[-1] > HEAVY, y, w, out, geometry)
+        heavy = y.size * w.size > HEAVY * y.shape[-1]
+        if heavy and out.size and few_outputs.spreads(geometry, y.shape[-1], out.shape[-1], y.itemsize):
+            few_outputs.spread(y, w, out, geometry)
         else:
             _product(y, w, out, geometry, geometry.scatter, transpose=True)
 
@@ -237,7 +238,7 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     line = geometry.output_size[-1] if transpose else geometry.input_size[-1]
     target = geometry.input_size if transpose else geometry.output_size
     length, step = target[-1], 1 if transpose else geometry.stride[-1]
-    few = groups == 1 and not (finish or norm) and few_outputs.gathers(plan, length, outer, dtype.itemsize)
+    few = heavy and groups == 1 and not (finish or norm) and few_outputs.gathers(plan, length, outer, dtype.itemsize)
     norm = norm or NO_NORM[dtype.char]
     if padded and splits > 1:
         pad(heavy, source, *norm, space, plan.lines, line, pixels, inner * groups, batch)
@@ -245,8 +246,7 @@ def _product(source: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvG
     _pack(heavy and w.size > 50_000, w.reshape(-1), packed, plan.order, plan.phases, groups, inner, outer, width,
           lanes, *strides, w.size // groups)
     if few:
-        few_outputs.gather(heavy, source, space, packed, out, plan, splits, padded, line, inner, outer, length, step,
-                           batch)
+        few_outputs.gather(source, space, packed, out, plan, splits, padded, line, inner, outer, length, step, batch)
         give_back(space, packed)
         return
     counter = np.zeros(1, np.int64)
@@ -388,8 +388,8 @@ def _weight_sums(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGe
         for i in range(together):
             own[:, i] = blocks[:, i, :, i]
         return
-    if few_outputs.sums_lines(geometry, channels, outputs, dtype.itemsize):
-        few_outputs.weight_grad(heavy, x, y, out, geometry, norm)
+    if heavy and few_outputs.sums_lines(geometry, channels, outputs, dtype.itemsize):
+        few_outputs.weight_grad(x, y, out, geometry, norm)
         return
     panels, lanes = borrow(get_num_threads() * 8 * WIDTH // dtype.itemsize * STRETCH, dtype), _lanes(dtype, outer)
     parts = max(1, min(-(-batch // plan.images), 16, PARTIAL_BYTES // (out.size * dtype.itemsize)))

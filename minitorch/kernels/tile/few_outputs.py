@@ -19,6 +19,9 @@ product, whose vectors hold the channels of all taps of a line; a pixel of the t
 That is less than half of the multiplications of a gather, which meets the zeros of the padding and fills a vector with
 K lanes.
 
+All this is for convolutions that are worth waking the other threads for. The first two have a kernel for each distance
+and height of a tile, or number of outputs, and each takes a third of a second to compile, once.
+
 us, batch 64, two cores of a Xeon with AVX-512 (2026-11), by direct.py and so, forward, weight, input:
 
 | 3 to 6, 5x5, 32x32      | 6 to 16, 5x5, 14x14 | 1 to 6, 5x5, 28x28, padded | 3 to 8, 3x3, 32x32, padded |
@@ -142,12 +145,12 @@ def gathers(plan: GatherPlan, length: int, outputs: int, itemsize: int) -> bool:
     return lanes <= 2 * outputs <= 2 * lanes and length >= 4 and len(plan.phases) == 1 and plan.runs.size > 0
 
 
-def gather(heavy: bool, source: np.ndarray, space: np.ndarray, packed: np.ndarray, out: np.ndarray, plan: GatherPlan,
+def gather(source: np.ndarray, space: np.ndarray, packed: np.ndarray, out: np.ndarray, plan: GatherPlan,
            splits: int, padded: bool, line: int, channels: int, outer: int, length: int, step: int, batch: int) -> None:
     """Run a gather plan on packed weights; `length` and `step` are those of the target's lines, in pixels."""
     run = _gather(_height(length), step * channels)
     taps = plan.order.size
-    run(heavy, source, *NO_NORM[source.dtype.char], space, packed, out, plan.rows, plan.runs, plan.lines,
+    run(True, source, *NO_NORM[source.dtype.char], space, packed, out, plan.rows, plan.runs, plan.lines,
         np.zeros(1, np.int64), batch, plan.images, splits, padded, line, prod(plan.source_size),
         plan.target_pixels // length, length, channels, outer, taps * channels // plan.runs.size)
 
@@ -258,7 +261,7 @@ def spreads(geometry: ConvGeometry, inner: int, outer: int, itemsize: int) -> bo
     return set(geometry.stride) == {1} and sources * row <= SPREAD and sources <= prod(geometry.input_size)
 
 
-def spread(heavy: bool, y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
+def spread(y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry: ConvGeometry) -> None:
     """`conv_transpose`, where `spreads` says so."""
     dtype, batch, inner, outer = y.dtype, y.shape[0], y.shape[-1], out.shape[-1]
     lanes, taps, sources = 4 * WIDTH // dtype.itemsize, geometry.kernel_size[-1], prod(geometry.output_size)
@@ -267,7 +270,7 @@ def spread(heavy: bool, y: np.ndarray, w: np.ndarray, out: np.ndarray, geometry:
     space = borrow(get_num_threads() * (sources * vectors + 2) * lanes, dtype)
     packed = borrow(vectors * lanes * inner, dtype)
     _pack(False, w.reshape(-1), packed, lines, taps, vectors, inner, outer, lanes)
-    _spread(heavy, y.reshape(-1), packed, space, out.reshape(-1), _numbers(sources), _NOTHING,
+    _spread(True, y.reshape(-1), packed, space, out.reshape(-1), _numbers(sources), _NOTHING,
             *_lists(geometry, vectors * lanes, each * lanes), np.zeros(1, np.int64), batch, taps, vectors, inner, outer,
             sources, geometry.output_size[-1], geometry.input_size[-1], geometry.padding[-1][0], lanes)
     give_back(space, packed)
@@ -385,18 +388,18 @@ def sums_lines(geometry: ConvGeometry, channels: int, outputs: int, itemsize: in
     return fits(outputs, itemsize) and geometry.groups == 1 == geometry.dilation[-1] and width <= WIDE
 
 
-def weight_grad(heavy: bool, x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry, norm: Any) -> None:
+def weight_grad(x: np.ndarray, y: np.ndarray, out: np.ndarray, geometry: ConvGeometry, norm: Any) -> None:
     """`conv_weight_grad`, where `sums_lines` says so; with a norm, of what is padded, as `weight_grad_of_normal`."""
     dtype, batch, channels, outputs = x.dtype, x.shape[0], x.shape[-1], y.shape[-1]
     plan, pixels, taps = geometry.sweep, prod(geometry.padded_size), geometry.kernel_size[-1]
     lanes = 4 * WIDTH // dtype.itemsize
     pieces = _pieces(geometry, channels, lanes)
     parts = max(1, min(-(-batch // plan.images), PARTS))
-    splits = 1 if parts >= PARTS or not heavy else -(-len(pieces) // 2)
+    splits = 1 if parts >= PARTS else -(-len(pieces) // 2)
     space = borrow(get_num_threads() * plan.images * pixels * channels if geometry.padded else 0, dtype)
     size = len(pieces) * outputs * lanes
     partial = borrow(parts * size, dtype)
-    _weights(outputs)(heavy, x.reshape(-1), *(norm or NO_NORM[dtype.char]), space, y.reshape(-1), partial, pieces,
+    _weights(outputs)(True, x.reshape(-1), *(norm or NO_NORM[dtype.char]), space, y.reshape(-1), partial, pieces,
                       plan.lines, geometry.gather.lines, np.zeros(1, np.int64), batch, plan.images, parts, splits,
                       geometry.padded, geometry.input_size[-1], pixels, plan.lines_per_image, plan.length,
                       plan.step * channels, channels, lanes)
