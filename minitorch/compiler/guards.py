@@ -82,7 +82,7 @@ class Guards:
                 return False
         if EVERYWHERE or any(self._empty):
             return False
-        now = list(itertools.chain.from_iterable([own.values() for own in self._dicts]))
+        now = self._now()
         return len(now) == len(self._state) and all(map(operator.is_, now, self._state))
 
     @contextmanager
@@ -94,7 +94,11 @@ class Guards:
             yield
         finally:
             sys.setprofile(None)
-            self._state = list(itertools.chain.from_iterable([own.values() for own in self._dicts]))
+            self._state = self._now()
+
+    def _now(self) -> list[Any]:
+        """What the modules hold."""
+        return list(itertools.chain.from_iterable([own.values() for own in self._dicts]))
 
     def refuse(self, why: str) -> None:
         """The function can't be recorded."""

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,13 @@ LINES, WIDTH = 5, 700  # of what is printed of a failing case
 
 class Failure(AssertionError):
     """A case went wrong. The message is at most four lines, for the first line of a report is the command."""
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two things that were seen are the same, to the bit."""
+    if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray):
+        return type(a) is type(b) and a == b
+    return (a.shape, a.dtype, a.tobytes()) == (b.shape, b.dtype, b.tobytes())
 
 
 def generator(kind: str, seed: int, number: int) -> np.random.Generator:

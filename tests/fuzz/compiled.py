@@ -10,7 +10,7 @@ import numpy as np
 
 import minitorch as m
 from minitorch import nn
-from tests.fuzz.cases import Failure
+from tests.fuzz.cases import Failure, same
 from tests.fuzz.steps import BINARY, REDUCE, UNARY
 
 F = nn.functional
@@ -92,13 +92,6 @@ def lines(rng: np.random.Generator, counts: collections.Counter) -> None:
             counts["a record ran" if any(c.ready for c in step._cases.values()) else "no record"] += 1
     if not all(map(same, *found)):
         raise Failure(f"compiled it differs: {source!r}, shape {shape}, {np.dtype(dtype)}")
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two things that were seen are the same, to the bit."""
-    if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray):
-        return type(a) is type(b) and a == b
-    return (a.shape, a.dtype, a.tobytes()) == (b.shape, b.dtype, b.tobytes())
 
 
 def net(rng: np.random.Generator, counts: collections.Counter) -> None:

@@ -14,7 +14,7 @@ from minitorch import nn
 from minitorch.autograd.graph import saved_tensors_hooks
 from minitorch.nn import functional as F
 from minitorch.ops import fuse
-from tests.fuzz.cases import Failure
+from tests.fuzz.cases import Failure, same
 
 CHANNELS = 16
 SHAPE = (6, CHANNELS, 20, 20)  # 154 KB: results wait
@@ -152,10 +152,3 @@ def agree(steps: list[tuple[str, int]], seed: int, counts: collections.Counter) 
         fuse.enabled = before
     counts["gradients compared"] += found[0][-1] is not None and not isinstance(found[0][-1], str)
     return len(found[0]) == len(found[1]) and all(map(same, *found))
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two things that were seen are the same, to the bit."""
-    if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray):
-        return type(a) is type(b) and a == b
-    return a.shape == b.shape and a.tobytes() == b.tobytes()

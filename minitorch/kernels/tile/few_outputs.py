@@ -43,7 +43,7 @@ from minitorch.geometry import ConvGeometry, GatherPlan
 from minitorch.kernels.engine.runtime import Kernel, borrow, get_num_threads, give_back, kernel
 from minitorch.kernels.norm import NO_NORM
 from minitorch.kernels.tile.padding import surround
-from minitorch.kernels.tile.tile import ROWS, ROWS_NARROW, _sums, _write, narrow, wide
+from minitorch.kernels.tile.tile import ROWS, ROWS_NARROW, _add_old, _sums, _write, narrow, wide
 from minitorch.kernels.words.moves import claim
 from minitorch.kernels.words.registers import INT, WIDTH, Vectors, intrinsic, unpacked
 
@@ -317,14 +317,10 @@ def make_sums(height: int, vectors: int) -> Any:
                     builder.store(v.at(left, INT(height)), y_at)
                     for now, place in zip(nows, places, strict=True):
                         builder.store(v.at(now, step), place)
-            cells = [[v.at(target, at, INT((j * height + m) * v.lanes)) for j in range(vectors)] for m in range(height)]
-            with builder.if_then(builder.icmp_signed("!=", accumulate, INT(0))):
-                for row_cells, row in zip(cells, totals, strict=True):
-                    for cell, total in zip(row_cells, row, strict=True):
-                        builder.store(builder.fadd(v.load(cell), builder.load(total)), total)
-            for row_cells, row in zip(cells, totals, strict=True):
-                for cell, total in zip(row_cells, row, strict=True):
-                    v.store(builder.load(total), cell)
+            rows = [[row[j]] for j in range(vectors) for row in totals]  # each a vector wide
+            cells = [v.at(target, at, INT(i * v.lanes)) for i in range(len(rows))]
+            _add_old(v, rows, cells, accumulate)
+            _write(v, rows, cells)
             return context.get_dummy_value()
 
         return signature, emit
@@ -335,8 +331,8 @@ def make_sums(height: int, vectors: int) -> Any:
 @cache
 def _weights(height: int) -> Kernel:
     """The kernel for so many outputs."""
-    single, pair = make_sums(height, 1), make_sums(height, 2 if height <= PAIRS else 1)
     together = 2 if height <= PAIRS else 1
+    single, pair = make_sums(height, 1), make_sums(height, together)
 
     def body(workers, x, mean, scale, shift, space, y, partial, pieces, lines, x_lines, counter, batch, images, parts,
              splits, padded, line, pixels, lines_per_image, length, step, channels, lanes):
