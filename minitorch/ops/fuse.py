@@ -230,6 +230,11 @@ class Pending:
         self.shape, self.dtype = producer.shape, producer.dtype
         self.claimed = recipe is not None and recipe.rectified
 
+    @property
+    def ndim(self) -> int:
+        """As of an array."""
+        return len(self.shape)
+
     def hold(self, tensor: Any) -> Any:
         """Have `tensor`, whose result this is, computed before what it reads changes; a weak reference to it."""
         reference: Any = weakref.ref(tensor)

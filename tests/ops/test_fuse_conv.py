@@ -391,3 +391,12 @@ def test_a_deferred_convolution_keeps_nothing():
             assert len(x.version.readers) <= 2
     finally:
         gc.enable()
+
+
+def test_layers_that_ask_for_the_rank() -> None:
+    """They are told that of a result that waits, as that of an array."""
+    x, conv = image((4, 8, 40, 40), 1), nn.Conv2d(8, 8, 3, padding=1)
+    for curve in (nn.PReLU(8), nn.Softmax2d()):
+        assert conv(x).outline.ndim == 4
+        there = conv(x)
+        assert there.array.ndim == 4 and (curve(conv(x)) == curve(there)).all()
